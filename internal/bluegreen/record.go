@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import "time"
+
+// Operation is how a release came to an environment.
+type Operation string
+
+const (
+	// OpDeploy brings a release through the health gate.
+	OpDeploy Operation = "deploy"
+	// OpRollback brings the release before the live one back.
+	OpRollback Operation = "rollback"
+	// OpAdopt takes over a workload that served before the deployment was managed.
+	OpAdopt Operation = "adopt"
+)
+
+// Status is how far a record came.
+type Status string
+
+// Superseded, rolled back and failed are final.
+const (
+	StatusInProgress Status = "in_progress"
+	StatusReady      Status = "ready"
+	StatusLive       Status = "live"
+	StatusSuperseded Status = "superseded"
+	StatusRolledBack Status = "rolled_back"
+	StatusFailed     Status = "failed"
+)
+
+// Record is one entry of the history: one release in one environment.
+type Record struct {
+	// ID is "deploy-N", "rollback-N" or "adopt-N"; no N is used twice.
+	ID           string      `json:"id"`
+	Operation    Operation   `json:"operation"`
+	Environment  Environment `json:"environment"`
+	Version      string      `json:"version"`
+	Image        string      `json:"image"`
+	ImageDigest  string      `json:"image_digest,omitempty"`
+	Replicas     int         `json:"replicas"`
+	Fingerprint  string      `json:"fingerprint"`
+	DeployedAt   time.Time   `json:"deployed_at"`
+	SwitchedAt   *time.Time  `json:"switched_at,omitempty"`
+	RolledBackAt *time.Time  `json:"rolled_back_at,omitempty"`
+	Status       Status      `json:"status"`
+	// Reason says why a record failed or was rolled back, or why a rollback was made.
+	Reason string `json:"reason,omitempty"`
+	// Actor is who did it: user@host and pid.
+	Actor string `json:"actor,omitempty"`
+	// Replaced is the record that was live before this one.
+	Replaced string `json:"replaced,omitempty"`
+	// Undid is the fingerprint of the release that a rollback took out of service.
+	Undid string `json:"undid,omitempty"`
+	// Health is the evidence on which the release was allowed to go live.
+	Health *HealthResult `json:"health,omitempty"`
+}
+
+// HealthResult is the outcome of the health check of an environment.
+type HealthResult struct {
+	Healthy      bool `json:"healthy"`
+	ChecksPassed int  `json:"checks_passed"`
+	ChecksFailed int  `json:"checks_failed"`
+	// Details tells for each check of each instance, "green-1 http", whether it passed.
+	Details map[string]bool `json:"details"`
+	// Causes holds the last cause of each check that failed.
+	Causes map[string]string `json:"causes,omitempty"`
+	// Duration is the time from the first probe of the first attempt to the verdict.
+	Duration time.Duration `json:"duration_ns"`
+	// Instances are those that passed.
+	Instances []InstanceRef `json:"instances,omitempty"`
+}

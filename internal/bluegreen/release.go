@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
+// Release is what runs in an environment: a version of a workload and its settings.
+type Release struct {
+	Version string `json:"version"`
+	// Image is what the user wrote: a path for local, a reference elsewhere.
+	Image string `json:"image"`
+	// ImageDigest pins what Image meant when it was deployed. The platform finds it out.
+	ImageDigest string   `json:"image_digest,omitempty"`
+	Replicas    int      `json:"replicas"`
+	Command     []string `json:"command,omitempty"`
+	Args        []string `json:"args,omitempty"`
+	// Env may hold secrets: it goes to the platform with the workload and never
+	// into the ledger. Fingerprint still tells when it changed.
+	Env map[string]string `json:"-"`
+	// Fingerprint identifies the release in the ledger; see Sealed.
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// Sealed returns the release as the ledger keeps it: fingerprinted and without
+// its environment variables.
+//
+// Two releases with the same fingerprint are the same release: version, image
+// and workload settings agree. The size does not take part, because a release
+// is scaled in place, nor does the digest, which only the platform knows.
+func (r Release) Sealed() Release {
+	identity := struct {
+		Version, Image string
+		Command, Args  []string
+		Env            map[string]string
+	}{r.Version, r.Image, orEmpty(r.Command), orEmpty(r.Args), r.Env}
+	if identity.Env == nil {
+		identity.Env = map[string]string{}
+	}
+	// Strings, slices of strings and a map of strings always encode; map keys are sorted.
+	encoded, _ := json.Marshal(identity)
+	sum := sha256.Sum256(encoded)
+	r.Fingerprint = hex.EncodeToString(sum[:])
+	r.Env = nil
+	return r
+}
+
+func orEmpty(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
