@@ -15,6 +15,8 @@ type Kind string
 const (
 	// EnvironmentBusy: another operation that is still alive holds the deployment.
 	EnvironmentBusy Kind = "EnvironmentBusy"
+	// DeployFailed: the platform could not start the release.
+	DeployFailed Kind = "DeployFailed"
 	// HealthCheckFailed: too few instances of the release became or stayed healthy.
 	HealthCheckFailed Kind = "HealthCheckFailed"
 	// SwitchFailed: traffic is where it was before.
@@ -23,6 +25,8 @@ const (
 	RollbackFailed Kind = "RollbackFailed"
 	// InvalidState: the deployment is in no state in which the operation makes sense.
 	InvalidState Kind = "InvalidState"
+	// Interrupted: the operation was asked to stop, and did at the next safe point.
+	Interrupted Kind = "Interrupted"
 	// Timeout: the operation did not end in the time it was given.
 	Timeout Kind = "Timeout"
 )

@@ -16,34 +16,34 @@ const (
 	OpAdopt Operation = "adopt"
 )
 
-// Status is how far a record came.
-type Status string
+// RecordStatus is how far a record came.
+type RecordStatus string
 
 // Superseded, rolled back and failed are final.
 const (
-	StatusInProgress Status = "in_progress"
-	StatusReady      Status = "ready"
-	StatusLive       Status = "live"
-	StatusSuperseded Status = "superseded"
-	StatusRolledBack Status = "rolled_back"
-	StatusFailed     Status = "failed"
+	StatusInProgress RecordStatus = "in_progress"
+	StatusReady      RecordStatus = "ready"
+	StatusLive       RecordStatus = "live"
+	StatusSuperseded RecordStatus = "superseded"
+	StatusRolledBack RecordStatus = "rolled_back"
+	StatusFailed     RecordStatus = "failed"
 )
 
 // Record is one entry of the history: one release in one environment.
 type Record struct {
 	// ID is "deploy-N", "rollback-N" or "adopt-N"; no N is used twice.
-	ID           string      `json:"id"`
-	Operation    Operation   `json:"operation"`
-	Environment  Environment `json:"environment"`
-	Version      string      `json:"version"`
-	Image        string      `json:"image"`
-	ImageDigest  string      `json:"image_digest,omitempty"`
-	Replicas     int         `json:"replicas"`
-	Fingerprint  string      `json:"fingerprint"`
-	DeployedAt   time.Time   `json:"deployed_at"`
-	SwitchedAt   *time.Time  `json:"switched_at,omitempty"`
-	RolledBackAt *time.Time  `json:"rolled_back_at,omitempty"`
-	Status       Status      `json:"status"`
+	ID           string       `json:"id"`
+	Operation    Operation    `json:"operation"`
+	Environment  Environment  `json:"environment"`
+	Version      string       `json:"version"`
+	Image        string       `json:"image"`
+	ImageDigest  string       `json:"image_digest,omitempty"`
+	Replicas     int          `json:"replicas"`
+	Fingerprint  string       `json:"fingerprint"`
+	DeployedAt   time.Time    `json:"deployed_at"`
+	SwitchedAt   *time.Time   `json:"switched_at,omitempty"`
+	RolledBackAt *time.Time   `json:"rolled_back_at,omitempty"`
+	Status       RecordStatus `json:"status"`
 	// Reason says why a record failed or was rolled back, or why a rollback was made.
 	Reason string `json:"reason,omitempty"`
 	// Actor is who did it: user@host and pid.

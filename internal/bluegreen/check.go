@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// check proves the release in staging healthy and notes the evidence.
+func (s *session) check(ctx context.Context) (HealthResult, error) {
+	env := s.ledger.Staging()
+	slot := s.ledger.Slot(env)
+	if slot.State != Ready {
+		return HealthResult{}, invalid("health check", env, "it is %s, not ready", slot.State)
+	}
+	s.progress("checking the health of %s in %s", slot.Release.Version, env)
+	result, err := s.prove(ctx, env, slot.Release.Replicas)
+	if err != nil && len(result.Details) == 0 {
+		return result, s.failure("health check", env, err)
+	}
+	next, transitionErr := s.ledger.checked(result)
+	if transitionErr != nil {
+		return result, transitionErr
+	}
+	if err != nil {
+		// The evidence is committed together with the failure, by undoOnError.
+		s.ledger = next
+		return result, s.failure("health check", env, err)
+	}
+	return result, s.failure("health check", env, s.commit(ctx, next))
+}
+
+// prove makes one attempt after the other until enough of the size instances in
+// env are healthy, the attempts are used up, or so many have exited that no
+// further attempt can succeed.
+func (s *session) prove(ctx context.Context, env Environment, size int) (HealthResult, error) {
+	began := s.Now()
+	for attempt := 0; ; attempt++ {
+		found, err := s.attempt(ctx, env, size)
+		if err != nil {
+			return HealthResult{}, err
+		}
+		result := found.result(s.Now().Sub(began))
+		if result.Healthy {
+			return result, nil
+		}
+		if ctx.Err() != nil {
+			return result, fmt.Errorf("%w while %w", ctx.Err(), found.unhealthy())
+		}
+		if attempt >= s.Config.HealthCheckRetries || found.hopeless() {
+			return result, s.withLogs(ctx, found.unhealthy())
+		}
+		s.progress("attempt %d of %d: %v", attempt+1, s.Config.HealthCheckRetries+1, found.unhealthy())
+	}
+}
+
+// finding is what one attempt found out.
+type finding struct {
+	size, required int
+	outcomes       []outcome
+}
+
+// outcome is how one instance did.
+type outcome struct {
+	instance Instance
+	verdict  Verdict
+	exit     error
+}
+
+// attempt probes every instance of env until it passes or the attempt's time is over.
+func (s *session) attempt(ctx context.Context, env Environment, size int) (finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Config.HealthCheckTimeout)
+	defer cancel()
+	instances, err := s.Platform.Instances(ctx, env)
+	if err != nil {
+		return finding{}, err
+	}
+	f := finding{size: max(size, len(instances)), required: required(size, s.Config.MinHealthyPercent)}
+	outcomes := make(chan outcome)
+	for _, instance := range instances {
+		go func() {
+			t := &target{platform: s.Platform, env: env, instance: instance}
+			o := outcome{instance: instance, verdict: s.Checker.Await(ctx, t)}
+			if exit := t.exit.Load(); exit != nil && !o.verdict.Healthy() {
+				o.exit = *exit
+			}
+			outcomes <- o
+		}()
+	}
+	for range instances {
+		f.outcomes = append(f.outcomes, <-outcomes)
+		if f.hopeless() {
+			cancel()
+		}
+	}
+	slices.SortFunc(f.outcomes, func(a, b outcome) int { return strings.Compare(a.instance.ID, b.instance.ID) })
+	return f, nil
+}
+
+// hopeless reports whether so many instances have exited that too few are left.
+func (f finding) hopeless() bool {
+	exited := 0
+	for _, o := range f.outcomes {
+		if o.exit != nil {
+			exited++
+		}
+	}
+	return f.size-exited < f.required
+}
+
+func (f finding) result(duration time.Duration) HealthResult {
+	r := HealthResult{Details: map[string]bool{}, Duration: duration}
+	for _, o := range f.outcomes {
+		if o.verdict.Healthy() {
+			r.Instances = append(r.Instances, o.instance.Ref())
+		}
+		for check, cause := range o.verdict {
+			name := o.instance.ID + " " + check
+			r.Details[name] = cause == nil
+			if cause == nil {
+				r.ChecksPassed++
+				continue
+			}
+			r.ChecksFailed++
+			if r.Causes == nil {
+				r.Causes = map[string]string{}
+			}
+			r.Causes[name] = cause.Error()
+		}
+	}
+	r.Healthy = len(r.Instances) >= f.required
+	return r
+}
+
+func (f finding) unhealthy() *UnhealthyError {
+	e := &UnhealthyError{Size: f.size}
+	healthy := 0
+	for _, o := range f.outcomes {
+		if o.verdict.Healthy() {
+			healthy++
+			continue
+		}
+		e.Instances = append(e.Instances, UnhealthyInstance{Instance: o.instance, Causes: o.verdict, Exit: o.exit})
+	}
+	e.Unhealthy = f.size - healthy
+	return e
+}
+
+// UnhealthyError says which instances of an environment did not become or stay healthy.
+type UnhealthyError struct {
+	// Unhealthy of Size instances failed. Those that do not exist count too.
+	Unhealthy, Size int
+	Instances       []UnhealthyInstance
+}
+
+// UnhealthyInstance is an instance that failed its health check.
+type UnhealthyInstance struct {
+	Instance Instance
+	// Causes is the last cause of each check.
+	Causes Verdict
+	// Exit is how the instance ended, or nil where it runs.
+	Exit error
+	// Logs are the last lines that it wrote. They are shown and never kept.
+	Logs []string
+}
+
+func (e *UnhealthyError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d replicas unhealthy", e.Unhealthy, e.Size)
+	for i, instance := range e.Instances {
+		if i == 0 {
+			b.WriteString(": ")
+		} else {
+			b.WriteString("; ")
+		}
+		b.WriteString("replica " + instance.String())
+	}
+	if missing := e.Unhealthy - len(e.Instances); missing > 0 {
+		fmt.Fprintf(&b, "; %d missing", missing)
+	}
+	return b.String()
+}
+
+// String is one line: the instance and how it failed.
+func (i UnhealthyInstance) String() string {
+	var failing, causes []string
+	for _, check := range slices.Sorted(maps.Keys(i.Causes)) {
+		if cause := i.Causes[check]; cause != nil {
+			failing = append(failing, check)
+			causes = append(causes, fmt.Sprintf("%s: %v", check, cause))
+		}
+	}
+	switch {
+	case i.Exit != nil:
+		return fmt.Sprintf("%s: %v before it passed %s", i.Instance.ID, i.Exit, strings.Join(failing, ", "))
+	case len(causes) == 0:
+		return i.Instance.ID + ": no check gave a result"
+	default:
+		return i.Instance.ID + ": " + strings.Join(causes, ", ")
+	}
+}
+
+// logLines is how many of an unhealthy instance's last lines an error shows.
+const logLines = 10
+
+func (s *session) withLogs(ctx context.Context, e *UnhealthyError) error {
+	for i := range e.Instances {
+		lines, err := s.Platform.Logs(ctx, e.Instances[i].Instance, logLines)
+		if err == nil {
+			e.Instances[i].Logs = lines
+		}
+	}
+	return e
+}
+
+// target is an instance as its checks see it.
+type target struct {
+	platform Platform
+	env      Environment
+	instance Instance
+	exit     atomic.Pointer[error]
+}
+
+var _ Target = (*target)(nil)
+
+func (t *target) ID() string { return t.instance.ID }
+
+func (t *target) Dial(ctx context.Context) (net.Conn, error) {
+	return t.platform.Dial(ctx, t.instance)
+}
+
+func (t *target) Exec(ctx context.Context, command []string) error {
+	return t.platform.Exec(ctx, t.instance, command)
+}
+
+func (t *target) Exited(ctx context.Context) error {
+	instances, err := t.platform.Instances(ctx, t.env)
+	if err != nil {
+		// Whether it runs is not known: the checks go on.
+		return nil
+	}
+	exit := exitOf(instances, t.instance)
+	if exit != nil {
+		t.exit.Store(&exit)
+	}
+	return exit
+}
+
+// exitOf returns how this run of instance ended, or nil while it is among instances and runs.
+func exitOf(instances []Instance, instance Instance) error {
+	for _, now := range instances {
+		if now.ID != instance.ID {
+			continue
+		}
+		switch {
+		case now.Running && now.Ref() == instance.Ref():
+			return nil
+		case now.Exit != "":
+			return errors.New("exited: " + now.Exit)
+		}
+	}
+	return errors.New("exited")
+}
+
+func runningOf(instances []Instance) []Instance {
+	var running []Instance
+	for _, i := range instances {
+		if i.Running {
+			running = append(running, i)
+		}
+	}
+	return running
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import "time"
+
+// Desired is what a configuration asks of a deployment. It names a level, not an
+// event: asked twice, the second time there is nothing to do.
+type Desired struct {
+	Release Release
+	// Promote false stops at a healthy preview in staging.
+	Promote bool
+	// Rollback asks that the release before Release serves.
+	Rollback bool
+	// KeepStandby false removes the old environment once it is drained.
+	KeepStandby bool
+	// MinHealthyPercent is how many of an environment's replicas must run, in 1..100.
+	MinHealthyPercent int
+}
+
+// Step is one thing that an apply does.
+type Step string
+
+const (
+	// StepDeployAndSwitch brings the release to staging, checks it, and switches.
+	StepDeployAndSwitch Step = "deploy and switch"
+	// StepPreview brings the release to staging, checks it, and stops there.
+	StepPreview Step = "deploy a preview"
+	// StepPromote checks the preview again and switches.
+	StepPromote Step = "promote"
+	// StepRollback makes the standby live.
+	StepRollback Step = "roll back"
+	// StepWatch finishes the watch that an interrupted apply left.
+	StepWatch Step = "watch"
+	// StepScale changes the size of live and standby in place.
+	StepScale Step = "scale"
+	// StepRepair starts what should run and does not, and removes what should not run.
+	StepRepair Step = "repair"
+	// StepRemoveStandby empties the environment that has no traffic.
+	StepRemoveStandby Step = "remove the standby"
+)
+
+// Next decides what is to be done so that the deployment is as desired. running
+// counts the instances that run in each environment. It is a pure function: the
+// plan predicts with it what the apply will do.
+//
+// It returns ErrRollbackOfNewRelease or ErrNothingToRollBackTo for a rollback
+// that cannot be.
+func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
+	l = l.resumed()
+	var steps []Step
+	switch want := d.Release.Sealed().Fingerprint; {
+	case d.Rollback:
+		if l.Serving() && l.Undone() == want {
+			break
+		}
+		if !l.Slot(l.Live).Holds(want) || !l.Serving() {
+			return nil, ErrRollbackOfNewRelease
+		}
+		if _, available := l.RollbackTarget(); !available {
+			return nil, ErrNothingToRollBackTo
+		}
+		steps = append(steps, StepRollback)
+	case l.Serving() && l.Slot(l.Live).Holds(want):
+		if l.Unwatched != "" {
+			steps = append(steps, StepWatch)
+		}
+	case l.previews(d.Release):
+		if d.Promote {
+			steps = append(steps, StepPromote)
+		}
+	case d.Promote:
+		steps = append(steps, StepDeployAndSwitch)
+	default:
+		steps = append(steps, StepPreview)
+	}
+	after := l.after(steps, d)
+	if len(steps) == 0 && l.needsRepair(running, d.MinHealthyPercent) {
+		steps = append(steps, StepRepair)
+	}
+	if after.Serving() && after.concerns(d) && after.Slot(after.Live).Release.Replicas != d.Release.Replicas {
+		steps = append(steps, StepScale)
+	}
+	if standby := after.Slot(after.Staging()); !d.KeepStandby && standby.State == Idle && standby.Release != nil {
+		steps = append(steps, StepRemoveStandby)
+	}
+	return steps, nil
+}
+
+// Predict returns the ledger as it will be once steps are done. What only the
+// apply decides (times, IDs, digests, instances) is left as it is or empty.
+func (l Ledger) Predict(steps []Step, d Desired) Ledger { return l.after(steps, d) }
+
+func (l Ledger) after(steps []Step, d Desired) Ledger {
+	for _, step := range steps {
+		next, err := l.resumed().afterStep(step, d)
+		if err != nil {
+			// Next only names steps that the ledger allows.
+			return l
+		}
+		l = next
+	}
+	return l
+}
+
+func (l Ledger) afterStep(step Step, d Desired) (Ledger, error) {
+	now := time.Time{}
+	switch step {
+	case StepDeployAndSwitch, StepPreview:
+		next, err := l.beginDeploy(d.Release, stamp{})
+		if err == nil {
+			next, err = next.deployed("")
+		}
+		if err == nil {
+			next, err = next.checked(HealthResult{Healthy: true})
+		}
+		if err == nil && step == StepDeployAndSwitch {
+			next, err = next.switchTo(next.Staging(), now)
+		}
+		return next, err
+	case StepPromote:
+		return l.switchTo(l.Staging(), now)
+	case StepRollback:
+		return l.rollback("", stamp{})
+	case StepScale:
+		return l.scaled(d.Release.Replicas)
+	case StepRemoveStandby:
+		return l.cleaned()
+	default:
+		return l, nil
+	}
+}
+
+// resumed is the ledger from which an apply goes on after whatever was
+// interrupted before it.
+func (l Ledger) resumed() Ledger {
+	if l.Destroying {
+		return NewLedger(l.Name)
+	}
+	return l.interrupted()
+}
+
+// interrupted closes what a holder that is gone left in progress: with the lock
+// in hand, a release that is being deployed is being deployed by nobody.
+func (l Ledger) interrupted() Ledger {
+	if l.Slot(l.Staging()).State != Deploying {
+		return l
+	}
+	next, err := l.failed("interrupted")
+	if err != nil {
+		return l
+	}
+	return next
+}
+
+// previews reports whether staging holds release, proven healthy and at its size.
+func (l Ledger) previews(release Release) bool {
+	slot := l.Slot(l.Staging())
+	return slot.State == Ready && slot.Checked && slot.Holds(release.Sealed().Fingerprint) && slot.Release.Replicas == release.Replicas
+}
+
+// concerns reports whether the size asked for is that of what serves, rather
+// than that of a preview beside it.
+func (l Ledger) concerns(d Desired) bool {
+	return d.Rollback || l.Slot(l.Live).Holds(d.Release.Sealed().Fingerprint)
+}
+
+// needsRepair reports whether an environment runs too little, or something runs
+// where nothing should.
+func (l Ledger) needsRepair(running map[Environment]int, minHealthyPercent int) bool {
+	for _, env := range Environments() {
+		if slot := l.Slot(env); slot.wantsInstances() {
+			if running[env] < required(slot.Release.Replicas, minHealthyPercent) {
+				return true
+			}
+		} else if running[env] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// wantsInstances reports whether instances belong in the slot's environment.
+func (s Slot) wantsInstances() bool {
+	return s.Release != nil && (s.State == Live || s.State == Idle || s.State == Ready)
+}
+
+// required is how many of n replicas must be healthy: percent of them, rounded up.
+func required(n, percent int) int {
+	return (n*percent + 99) / 100
+}

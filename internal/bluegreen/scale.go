@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// scale sets the size of live and standby. New replicas of live get traffic once
+// they are proven healthy; if they are not, the former size comes back.
+func (s *session) scale(ctx context.Context, replicas int) error {
+	env := s.ledger.Live
+	next, err := s.ledger.scaled(replicas)
+	if err != nil {
+		return err
+	}
+	former := s.ledger.Slot(env).Release.Replicas
+	s.progress("scaling from %d to %d replicas", former, replicas)
+	if err := s.commit(ctx, next); err != nil {
+		return s.failure("scale", env, err)
+	}
+	err = s.resize(ctx)
+	if err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	s.progress("scaling back to %d replicas", former)
+	back, undoErr := s.ledger.scaled(former)
+	if undoErr == nil {
+		undoErr = s.commit(ctx, back)
+	}
+	for _, env := range Environments() {
+		if undoErr == nil && s.ledger.Slot(env).wantsInstances() {
+			undoErr = s.Platform.Scale(ctx, env, former)
+		}
+	}
+	if undoErr != nil {
+		err = errors.Join(err, fmt.Errorf("scaling back: %w; the next run does it", undoErr))
+	}
+	return s.failure("scale", env, err)
+}
+
+// resize makes live and standby run at the size that the ledger says, and admits
+// the replicas of live that prove healthy.
+func (s *session) resize(ctx context.Context) error {
+	live := s.ledger.Live
+	size := s.ledger.Slot(live).Release.Replicas
+	if err := s.Platform.Scale(ctx, live, size); err != nil {
+		return err
+	}
+	result, err := s.prove(ctx, live, size)
+	if err != nil {
+		return err
+	}
+	if err := s.commit(ctx, s.ledger.admitted(live, result.Instances)); err != nil {
+		return err
+	}
+	return s.resizeStaging(ctx)
+}
+
+// resizeStaging makes what belongs in staging run. It is not checked: a standby
+// has served before, maybe with another health check, and a preview is checked
+// when it is promoted.
+func (s *session) resizeStaging(ctx context.Context) error {
+	env := s.ledger.Staging()
+	slot := s.ledger.Slot(env)
+	if !slot.wantsInstances() {
+		return nil
+	}
+	if err := s.Platform.Scale(ctx, env, slot.Release.Replicas); err != nil {
+		return err
+	}
+	instances, err := s.Platform.Instances(ctx, env)
+	if err != nil {
+		return err
+	}
+	var refs []InstanceRef
+	for _, instance := range runningOf(instances) {
+		refs = append(refs, instance.Ref())
+	}
+	return s.commit(ctx, s.ledger.admitted(env, refs))
+}
+
+// repair starts what should run and does not. What should not run has gone when
+// the session began.
+func (s *session) repair(ctx context.Context) error {
+	s.progress("repairing: starting what should run")
+	if s.ledger.Serving() {
+		return s.failure("repair", s.ledger.Live, s.resize(ctx))
+	}
+	return s.failure("repair", s.ledger.Staging(), s.resizeStaging(ctx))
+}
+
+// removeStandby empties the environment that has no traffic.
+func (s *session) removeStandby(ctx context.Context) error {
+	env := s.ledger.Staging()
+	next, err := s.ledger.cleaned()
+	if err != nil {
+		return err
+	}
+	s.progress("draining and removing what is left in %s", env)
+	if err := s.Platform.Drain(ctx, env); err != nil {
+		return s.failure("cleanup", env, err)
+	}
+	// Were the instances gone before the ledger says so, a rollback would count on them.
+	if err := s.commit(ctx, next); err != nil {
+		return s.failure("cleanup", env, err)
+	}
+	return s.failure("cleanup", env, s.Platform.Remove(ctx, env))
+}
+
+// destroy removes everything: first the traffic, then what is in flight, then
+// the instances, the ledger last.
+func (s *session) destroy(ctx context.Context) error {
+	if !s.ledger.Destroying {
+		s.progress("destroying: no traffic from now on")
+		if err := s.commit(ctx, s.ledger.destroying()); err != nil {
+			return s.failure("destroy", s.ledger.Live, err)
+		}
+	}
+	for _, env := range Environments() {
+		if err := s.Platform.Drain(ctx, env); err != nil {
+			return s.failure("destroy", env, err)
+		}
+		if err := s.Platform.Remove(ctx, env); err != nil {
+			return s.failure("destroy", env, err)
+		}
+	}
+	return s.failure("destroy", s.ledger.Live, s.Platform.Erase(ctx))
+}
