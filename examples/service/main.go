@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Service is a small HTTP service to deploy: it says which version it is, and
+// can be slow, stream, or be broken on demand. It uses the standard library only.
+//
+//	GET /                  {"version":"1.0.0","environment":"blue","replica":4711}
+//	GET /healthz           200, or 503 when BROKEN=1
+//	GET /slow?ms=500       the same answer as /, half a second later
+//	GET /stream?every=500  one line every half second until either side leaves
+//
+// It listens on $HOST:$PORT (127.0.0.1:8080) and stops on SIGTERM once the
+// requests in flight are answered.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// grace is the longest that a request in flight may take after SIGTERM.
+const grace = 10 * time.Second
+
+// version is set with -ldflags "-X main.version=1.2.3".
+var version = "dev"
+
+func main() {
+	log.SetFlags(0)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	if err := run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) error {
+	address := net.JoinHostPort(setting("HOST", "127.0.0.1"), setting("PORT", "8080"))
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	release := release{
+		Version:     setting("APP_VERSION", setting("BLUEGREEN_VERSION", version)),
+		Environment: os.Getenv("BLUEGREEN_ENVIRONMENT"),
+		Replica:     os.Getpid(),
+	}
+	log.Printf("version %s listens on %s", release.Version, listener.Addr())
+	return serve(ctx, listener, newHandler(release, os.Getenv("BROKEN") == "1", ctx.Done()))
+}
+
+// serve answers requests until ctx ends, and then those that are in flight.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := server.Shutdown(ending); err != nil {
+		return fmt.Errorf("requests were still in flight after %s: %w", grace, err)
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func setting(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
