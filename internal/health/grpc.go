@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// errOneConnection keeps a gRPC client from dialing again: a probe is one
+// attempt, and the pace of the next one is the Checker's.
+var errOneConnection = errors.New("the probe's connection is used up")
+
+func (g *GRPC) check() (check, error) {
+	if err := checkPort("grpc.port", g.Port); err != nil {
+		return check{}, err
+	}
+	subject := "gRPC health"
+	if g.Service != "" {
+		subject += " of " + oneLine(g.Service)
+	}
+	probe := grpcProbe{service: g.Service, credentials: insecure.NewCredentials(), port: g.Port}
+	if g.TLS {
+		probe.credentials = credentials.NewTLS(unverifiedTLS(""))
+	}
+	return check{name: "grpc", subject: subject, probe: probe.run}, nil
+}
+
+// grpcProbe asks grpc.health.v1.Health/Check for one service.
+type grpcProbe struct {
+	service     string
+	credentials credentials.TransportCredentials
+	port        int
+}
+
+func (p grpcProbe) run(ctx context.Context, target bluegreen.Target) error {
+	conn, err := dial(ctx, target, p.port)
+	if err != nil {
+		return err
+	}
+	defer bind(ctx, conn)()
+
+	client, err := grpc.NewClient("passthrough:///instance",
+		grpc.WithContextDialer(once(conn)),
+		grpc.WithTransportCredentials(p.credentials),
+		grpc.WithAuthority("localhost"),
+		grpc.WithNoProxy(),
+		grpc.WithDisableRetry(),
+		grpc.WithDisableServiceConfig(),
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	request := &grpc_health_v1.HealthCheckRequest{Service: p.service}
+	response, err := grpc_health_v1.NewHealthClient(client).Check(ctx, request)
+	switch {
+	case err != nil:
+		return grpcCause(err)
+	case response.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING:
+		return &refusal{response.GetStatus().String()}
+	default:
+		return nil
+	}
+}
+
+// once is a dialer that hands out conn, once.
+func once(conn net.Conn) func(context.Context, string) (net.Conn, error) {
+	var used atomic.Bool
+	return func(context.Context, string) (net.Conn, error) {
+		if used.Swap(true) {
+			return nil, errOneConnection
+		}
+		return conn, nil
+	}
+}
+
+// grpcCause says what the codes that the health protocol gives a meaning mean.
+func grpcCause(err error) error {
+	switch status.Code(err) {
+	case codes.NotFound:
+		return &refusal{"the server knows no such service"}
+	case codes.Unimplemented:
+		return &refusal{"the server does not implement grpc.health.v1.Health"}
+	default:
+		return fmt.Errorf("%s: %w", status.Code(err), errors.New(status.Convert(err).Message()))
+	}
+}

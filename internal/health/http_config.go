@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package health
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// userAgent is how a service's log shows a probe, unless headers say otherwise.
+const userAgent = "terraform-provider-bluegreen health check"
+
+func (h *HTTP) check() (check, error) {
+	if err := checkPort("http.port", h.Port); err != nil {
+		return check{}, err
+	}
+	request, err := h.request()
+	if err != nil {
+		return check{}, err
+	}
+	accept, err := ParseStatusCodes(orDefault(h.StatusCodes, DefaultHTTPStatusCodes))
+	if err != nil {
+		return check{}, &ConfigError{"http.status_codes", err.Error()}
+	}
+	probe := &httpProbe{request: request, accept: accept, port: h.Port}
+	if request.URL.Scheme == "https" {
+		probe.tls = unverifiedTLS(request.URL.Hostname(), "http/1.1")
+	}
+	// The query may hold a token, so only the path is told.
+	return check{name: "http", subject: request.Method + " " + request.URL.EscapedPath(), probe: probe.run}, nil
+}
+
+// request builds what every probe sends.
+func (h *HTTP) request() (*http.Request, error) {
+	scheme := orDefault(h.Scheme, DefaultHTTPScheme)
+	if scheme != "http" && scheme != "https" {
+		return nil, &ConfigError{"http.scheme", fmt.Sprintf(`%q is neither "http" nor "https"`, scheme)}
+	}
+	target, err := requestURL(scheme, orDefault(h.Host, DefaultHTTPHost), orDefault(h.Path, DefaultHTTPPath))
+	if err != nil {
+		return nil, err
+	}
+	header, err := requestHeader(h.Headers)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Request{Method: http.MethodGet, URL: target, Host: target.Host, Header: header, Close: true}, nil
+}
+
+// requestURL keeps the path out of its errors: the query may hold a token.
+func requestURL(scheme, host, path string) (*url.URL, error) {
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "#") {
+		return nil, &ConfigError{"http.path", `must begin with "/" and have no "#"`}
+	}
+	authority, err := url.Parse("//" + host)
+	if err != nil || authority.Host != host || authority.Hostname() == "" || !httpguts.ValidHostHeader(host) {
+		return nil, &ConfigError{"http.host", fmt.Sprintf("%q is no host name, with or without a port", host)}
+	}
+	target, err := url.Parse(scheme + "://" + host + path)
+	if err != nil {
+		return nil, &ConfigError{"http.path", "is no path of a URL: a character in it must be percent-encoded"}
+	}
+	return target, nil
+}
+
+// requestHeader names no value in its errors: it may be a secret.
+func requestHeader(headers map[string]string) (http.Header, error) {
+	header := http.Header{"User-Agent": {userAgent}}
+	// In order, so that the same configuration has the same error every time.
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return nil, &ConfigError{"http.headers", fmt.Sprintf("%q is no header name", name)}
+		}
+		if !httpguts.ValidHeaderFieldValue(headers[name]) {
+			return nil, &ConfigError{"http.headers", fmt.Sprintf("the value of %s has characters that no header may have", name)}
+		}
+		switch canonical := http.CanonicalHeaderKey(name); canonical {
+		case "Host":
+			return nil, &ConfigError{"http.headers", "Host has a setting of its own: host"}
+		case "Connection", "Content-Length", "Transfer-Encoding", "Trailer", "Upgrade":
+			return nil, &ConfigError{"http.headers", canonical + " belongs to the connection, which the probe handles itself"}
+		default:
+			header.Set(name, headers[name])
+		}
+	}
+	return header, nil
+}

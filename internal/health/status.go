@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package health
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// StatusCodes is a set of HTTP status codes. The zero value holds none.
+type StatusCodes struct{ ranges []codeRange }
+
+// codeRange holds both of its ends.
+type codeRange struct{ low, high int }
+
+// ParseStatusCodes reads a list of codes and ranges of codes such as
+// "200-299,404". Codes run from 200 to 599: those below are no final answer.
+func ParseStatusCodes(list string) (StatusCodes, error) {
+	var codes StatusCodes
+	for item := range strings.SplitSeq(list, ",") {
+		r, err := parseRange(strings.TrimSpace(item))
+		if err != nil {
+			return StatusCodes{}, err
+		}
+		codes.ranges = append(codes.ranges, r)
+	}
+	return codes, nil
+}
+
+func parseRange(item string) (codeRange, error) {
+	first, last, isRange := strings.Cut(item, "-")
+	if !isRange {
+		last = first
+	}
+	low, lowErr := parseCode(first)
+	high, highErr := parseCode(last)
+	switch {
+	case lowErr != nil || highErr != nil:
+		return codeRange{}, fmt.Errorf(`%q is no status code from 200 to 599 and no range of them such as "200-299"`, item)
+	case low > high:
+		return codeRange{}, fmt.Errorf("the range %q ends before it begins", item)
+	default:
+		return codeRange{low, high}, nil
+	}
+}
+
+func parseCode(text string) (int, error) {
+	text = strings.TrimSpace(text)
+	code, err := strconv.Atoi(text)
+	if err != nil || len(text) != len("200") || code < 200 || code > 599 {
+		return 0, strconv.ErrRange
+	}
+	return code, nil
+}
+
+// Contains reports whether code is in the set.
+func (s StatusCodes) Contains(code int) bool {
+	for _, r := range s.ranges {
+		if r.low <= code && code <= r.high {
+			return true
+		}
+	}
+	return false
+}
