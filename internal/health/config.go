@@ -85,6 +85,10 @@ type ConfigError struct {
 
 func (e *ConfigError) Error() string { return e.Setting + ": " + e.Problem }
 
+func configError(setting, format string, values ...any) error {
+	return &ConfigError{Setting: setting, Problem: fmt.Sprintf(format, values...)}
+}
+
 // New returns a Checker for config, or a *ConfigError.
 func New(config Config) (*Checker, error) {
 	checker := &Checker{
@@ -94,11 +98,11 @@ func New(config Config) (*Checker, error) {
 	}
 	switch {
 	case checker.interval < 0:
-		return nil, &ConfigError{"interval", fmt.Sprintf("%s is negative", checker.interval)}
+		return nil, configError("interval", "%s is negative", checker.interval)
 	case checker.timeout < 0:
-		return nil, &ConfigError{"probe_timeout", fmt.Sprintf("%s is negative", checker.timeout)}
+		return nil, configError("probe_timeout", "%s is negative", checker.timeout)
 	case checker.threshold < 0:
-		return nil, &ConfigError{"healthy_threshold", fmt.Sprintf("%d is negative", checker.threshold)}
+		return nil, configError("healthy_threshold", "%d is negative", checker.threshold)
 	}
 	for _, kind := range config.kinds() {
 		check, err := kind.check()
@@ -135,7 +139,7 @@ func (c Config) kinds() []kind {
 
 func checkPort(setting string, port int) error {
 	if port < 0 || port > 65535 {
-		return &ConfigError{setting, fmt.Sprintf("%d is no port: it is 1 to 65535", port)}
+		return configError(setting, "%d is no port: it is 1 to 65535", port)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 func (e *Exec) check() (check, error) {
 	if len(e.Command) == 0 || e.Command[0] == "" {
-		return check{}, &ConfigError{"exec.command", "is empty: it needs a program to run"}
+		return check{}, configError("exec.command", "is empty: it needs a program to run")
 	}
 	// The arguments may hold a secret, so only the program is told.
 	return check{name: "exec", subject: oneLine(e.Command[0]), probe: execProbe{slices.Clone(e.Command)}.run}, nil

@@ -63,7 +63,7 @@ func (p grpcProbe) run(ctx context.Context, target bluegreen.Target) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 
 	request := &grpc_health_v1.HealthCheckRequest{Service: p.service}
 	response, err := grpc_health_v1.NewHealthClient(client).Check(ctx, request)
@@ -96,6 +96,6 @@ func grpcCause(err error) error {
 	case codes.Unimplemented:
 		return &refusal{"the server does not implement grpc.health.v1.Health"}
 	default:
-		return fmt.Errorf("%s: %w", status.Code(err), errors.New(status.Convert(err).Message()))
+		return fmt.Errorf("%s: %s", status.Code(err), status.Convert(err).Message())
 	}
 }

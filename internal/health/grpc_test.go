@@ -4,8 +4,10 @@ package health_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,8 +80,8 @@ func TestWhatIsNoGRPCFails(t *testing.T) {
 	t.Parallel()
 	target := serve(t, (*httptest.Server).Start, func(http.ResponseWriter, *http.Request) {})
 	verdict := newChecker(t, health.Config{GRPC: &health.GRPC{}}).Probe(t.Context(), target)
-	if verdict.Healthy() {
-		t.Error("an HTTP/1.1 server passed as a gRPC server")
+	if cause := fmt.Sprint(verdict["grpc"]); !strings.HasPrefix(cause, "gRPC health: Unavailable: ") {
+		t.Errorf("cause %q of a server that speaks HTTP/1.1", cause)
 	}
 }
 

@@ -117,5 +117,5 @@ func readable(contentType string) bool {
 	if err != nil {
 		return false
 	}
-	return media == "text/plain" || media == "application/json" || media == "application/problem+json"
+	return media == "text/plain" || media == "application/json" || strings.HasSuffix(media, "+json")
 }

@@ -3,7 +3,6 @@
 package health
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -26,7 +25,7 @@ func (h *HTTP) check() (check, error) {
 	}
 	accept, err := ParseStatusCodes(orDefault(h.StatusCodes, DefaultHTTPStatusCodes))
 	if err != nil {
-		return check{}, &ConfigError{"http.status_codes", err.Error()}
+		return check{}, configError("http.status_codes", "%s", err)
 	}
 	probe := &httpProbe{request: request, accept: accept, port: h.Port}
 	if request.URL.Scheme == "https" {
@@ -40,7 +39,7 @@ func (h *HTTP) check() (check, error) {
 func (h *HTTP) request() (*http.Request, error) {
 	scheme := orDefault(h.Scheme, DefaultHTTPScheme)
 	if scheme != "http" && scheme != "https" {
-		return nil, &ConfigError{"http.scheme", fmt.Sprintf(`%q is neither "http" nor "https"`, scheme)}
+		return nil, configError("http.scheme", `%q is neither "http" nor "https"`, scheme)
 	}
 	target, err := requestURL(scheme, orDefault(h.Host, DefaultHTTPHost), orDefault(h.Path, DefaultHTTPPath))
 	if err != nil {
@@ -56,15 +55,15 @@ func (h *HTTP) request() (*http.Request, error) {
 // requestURL keeps the path out of its errors: the query may hold a token.
 func requestURL(scheme, host, path string) (*url.URL, error) {
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, "#") {
-		return nil, &ConfigError{"http.path", `must begin with "/" and have no "#"`}
+		return nil, configError("http.path", `must begin with "/" and have no "#"`)
 	}
 	authority, err := url.Parse("//" + host)
 	if err != nil || authority.Host != host || authority.Hostname() == "" || !httpguts.ValidHostHeader(host) {
-		return nil, &ConfigError{"http.host", fmt.Sprintf("%q is no host name, with or without a port", host)}
+		return nil, configError("http.host", "%q is no host name, with or without a port", host)
 	}
 	target, err := url.Parse(scheme + "://" + host + path)
 	if err != nil {
-		return nil, &ConfigError{"http.path", "is no path of a URL: a character in it must be percent-encoded"}
+		return nil, configError("http.path", "is no path of a URL: a character in it must be percent-encoded")
 	}
 	return target, nil
 }
@@ -75,16 +74,16 @@ func requestHeader(headers map[string]string) (http.Header, error) {
 	// In order, so that the same configuration has the same error every time.
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return nil, &ConfigError{"http.headers", fmt.Sprintf("%q is no header name", name)}
+			return nil, configError("http.headers", "%q is no header name", name)
 		}
 		if !httpguts.ValidHeaderFieldValue(headers[name]) {
-			return nil, &ConfigError{"http.headers", fmt.Sprintf("the value of %s has characters that no header may have", name)}
+			return nil, configError("http.headers", "the value of %s has characters that no header may have", name)
 		}
 		switch canonical := http.CanonicalHeaderKey(name); canonical {
 		case "Host":
-			return nil, &ConfigError{"http.headers", "Host has a setting of its own: host"}
+			return nil, configError("http.headers", "Host has a setting of its own: host")
 		case "Connection", "Content-Length", "Transfer-Encoding", "Trailer", "Upgrade":
-			return nil, &ConfigError{"http.headers", canonical + " belongs to the connection, which the probe handles itself"}
+			return nil, configError("http.headers", "%s belongs to the connection, which the probe handles itself", canonical)
 		default:
 			header.Set(name, headers[name])
 		}

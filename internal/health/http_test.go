@@ -56,7 +56,12 @@ func TestWhatAnHTTPServiceAnswersDecides(t *testing.T) {
 			want:    "GET /: 503 Service Unavailable: database [31mis down",
 		},
 		"json": {handler: answer(503, "application/json", `{"status":"down"}`), want: `GET /: 503 Service Unavailable: {"status":"down"}`},
-		"html": {handler: answer(503, "text/html", "<!DOCTYPE html>"), want: "GET /: 503 Service Unavailable"},
+		"problem": {
+			handler: answer(500, "application/problem+json", `{"title":"no disk"}`),
+			want:    `GET /: 500 Internal Server Error: {"title":"no disk"}`,
+		},
+		"no type": {handler: answer(500, ";", "?"), want: "GET /: 500 Internal Server Error"},
+		"html":    {handler: answer(503, "text/html", "<!DOCTYPE html>"), want: "GET /: 503 Service Unavailable"},
 		"much": {
 			handler: answer(503, "text/plain", strings.Repeat("é", 1<<20)),
 			want:    "GET /: 503 Service Unavailable: " + strings.Repeat("é", 160) + "…",

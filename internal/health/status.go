@@ -41,7 +41,7 @@ func parseRange(item string) (codeRange, error) {
 	case low > high:
 		return codeRange{}, fmt.Errorf("the range %q ends before it begins", item)
 	default:
-		return codeRange{low, high}, nil
+		return codeRange{low: low, high: high}, nil
 	}
 }
 
