@@ -43,7 +43,7 @@ func (d *Deployer) founded(ctx context.Context, create func(*session) error) err
 		return d.lockError(ctx, "create", err)
 	}
 	defer unlock()
-	s := &session{Deployer: d, ledger: NewLedger(d.Name)}
+	s := &session{Deployer: d, ledger: NewLedger(d.Deployment)}
 	stored, err := d.Platform.Load(ctx)
 	switch {
 	case errors.Is(err, ErrNotFound):

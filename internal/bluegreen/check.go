@@ -73,6 +73,8 @@ type outcome struct {
 	instance Instance
 	verdict  Verdict
 	exit     error
+	// cut is set when the attempt was lost before this instance was decided.
+	cut bool
 }
 
 // attempt probes every instance of env until it passes or the attempt's time is over.
@@ -96,7 +98,9 @@ func (s *session) attempt(ctx context.Context, env Environment, size int) (findi
 		}()
 	}
 	for range instances {
-		f.outcomes = append(f.outcomes, <-outcomes)
+		o := <-outcomes
+		o.cut = f.hopeless() && o.exit == nil
+		f.outcomes = append(f.outcomes, o)
 		if f.hopeless() {
 			cancel()
 		}
@@ -148,7 +152,7 @@ func (f finding) unhealthy() *UnhealthyError {
 			healthy++
 			continue
 		}
-		e.Instances = append(e.Instances, UnhealthyInstance{Instance: o.instance, Causes: o.verdict, Exit: o.exit})
+		e.Instances = append(e.Instances, UnhealthyInstance{Instance: o.instance, Causes: o.verdict, Exit: o.exit, cut: o.cut})
 	}
 	e.Unhealthy = f.size - healthy
 	return e
@@ -170,6 +174,7 @@ type UnhealthyInstance struct {
 	Exit error
 	// Logs are the last lines that it wrote. They are shown and never kept.
 	Logs []string
+	cut  bool
 }
 
 func (e *UnhealthyError) Error() string {
@@ -201,6 +206,8 @@ func (i UnhealthyInstance) String() string {
 	switch {
 	case i.Exit != nil:
 		return fmt.Sprintf("%s: %v before it passed %s", i.Instance.ID, i.Exit, strings.Join(failing, ", "))
+	case i.cut:
+		return i.Instance.ID + ": not waited for any longer"
 	case len(causes) == 0:
 		return i.Instance.ID + ": no check gave a result"
 	default:

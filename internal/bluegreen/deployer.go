@@ -55,11 +55,11 @@ const cleanupTimeout = time.Minute
 // deployment's lock, so that two of them never overlap; while somebody else
 // holds it they fail with EnvironmentBusy at once.
 type Deployer struct {
-	// Name is the name of the deployment.
-	Name     string
-	Platform Platform
-	Checker  Checker
-	Config   Config
+	// Deployment is the name of the deployment.
+	Deployment string
+	Platform   Platform
+	Checker    Checker
+	Config     Config
 	// Actor is who operates: user@host and pid.
 	Actor string
 	// Now is the clock of the records.
@@ -69,8 +69,8 @@ type Deployer struct {
 }
 
 // NewDeployer returns a Deployer with the default configuration and the real clock.
-func NewDeployer(name string, platform Platform, checker Checker, actor string) *Deployer {
-	return &Deployer{Name: name, Platform: platform, Checker: checker, Config: DefaultConfig(), Actor: actor, Now: time.Now}
+func NewDeployer(deployment string, platform Platform, checker Checker, actor string) *Deployer {
+	return &Deployer{Deployment: deployment, Platform: platform, Checker: checker, Config: DefaultConfig(), Actor: actor, Now: time.Now}
 }
 
 // Deploy brings release to staging and returns the environment that it runs in.

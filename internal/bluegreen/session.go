@@ -49,7 +49,7 @@ func (d *Deployer) lockError(ctx context.Context, operation string, err error) e
 	if !errors.As(err, &held) {
 		return fmt.Errorf("locking the deployment: %w", err)
 	}
-	env := NewLedger(d.Name).Staging()
+	env := NewLedger(d.Deployment).Staging()
 	if ledger, err := d.Platform.Load(ctx); err == nil {
 		env = ledger.Staging()
 	}
@@ -81,7 +81,7 @@ func (s *session) renew(ctx context.Context) error {
 	if err := s.destroy(ctx); err != nil {
 		return err
 	}
-	s.ledger = NewLedger(s.Name)
+	s.ledger = NewLedger(s.Deployment)
 	return s.commit(ctx, s.ledger)
 }
 

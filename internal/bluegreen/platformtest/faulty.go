@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package platformtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// Fault is what befalls one call on a platform.
+type Fault string
+
+const (
+	// Fails: the call does nothing and returns an error.
+	Fails Fault = "fails"
+	// AnswerLost: the call does its work and returns an error all the same.
+	AnswerLost Fault = "answer lost"
+	// DiesBefore: the process dies before the call.
+	DiesBefore Fault = "dies before"
+	// DiesAfter: the process dies when the call has done its work.
+	DiesAfter Fault = "dies after"
+)
+
+// Faults lists every fault.
+func Faults() []Fault { return []Fault{Fails, AnswerLost, DiesBefore, DiesAfter} }
+
+// ErrInjected is the error of a call that a fault befell.
+var ErrInjected = errors.New("injected fault")
+
+// Faulty is a platform in the hands of a process to which things happen. A dead
+// process has no more effect on anything.
+type Faulty struct {
+	platform bluegreen.Platform
+	kill     func()
+	// befall decides what happens to the n-th call, counted from 1; "" is nothing.
+	befall func(n int, method string) Fault
+	// committed is called after every commit that took place.
+	committed func(bluegreen.Ledger)
+
+	mu    sync.Mutex
+	calls []string
+	dead  bool
+}
+
+var _ bluegreen.Platform = (*Faulty)(nil)
+
+// NewFaulty wraps the platform of process. befall and committed may be nil.
+func NewFaulty(process Process, befall func(n int, method string) Fault, committed func(bluegreen.Ledger)) *Faulty {
+	return &Faulty{platform: process.Platform, kill: process.Kill, befall: befall, committed: committed}
+}
+
+// Calls lists the methods called so far.
+func (f *Faulty) Calls() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.calls...)
+}
+
+// Dead reports whether the process has died.
+func (f *Faulty) Dead() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dead
+}
+
+// call runs work as the next call, unless something befalls it.
+func (f *Faulty) call(method string, work func() error) error {
+	fault, err := f.next(method)
+	if err != nil {
+		return err
+	}
+	switch fault {
+	case Fails:
+		return fmt.Errorf("%s: %w", method, ErrInjected)
+	case AnswerLost:
+		if err := work(); err != nil {
+			return err
+		}
+		return fmt.Errorf("%s: %w", method, ErrInjected)
+	case DiesBefore:
+		return f.die(method)
+	case DiesAfter:
+		_ = work() // A dead process reads no answer.
+		return f.die(method)
+	default:
+		return work()
+	}
+}
+
+func (f *Faulty) next(method string) (Fault, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dead {
+		return "", fmt.Errorf("%s of a dead process: %w", method, ErrInjected)
+	}
+	f.calls = append(f.calls, method)
+	if f.befall == nil {
+		return "", nil
+	}
+	return f.befall(len(f.calls), method), nil
+}
+
+func (f *Faulty) die(method string) error {
+	f.mu.Lock()
+	f.dead = true
+	f.mu.Unlock()
+	f.kill()
+	return fmt.Errorf("the process died at %s: %w", method, ErrInjected)
+}
+
+func (f *Faulty) Load(ctx context.Context) (l bluegreen.Ledger, err error) {
+	err = f.call("Load", func() (err error) { l, err = f.platform.Load(ctx); return err })
+	return l, err
+}
+
+func (f *Faulty) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) error {
+	return f.call("Commit", func() error {
+		err := f.platform.Commit(ctx, next, closed)
+		if err == nil && f.committed != nil {
+			f.committed(next)
+		}
+		return err
+	})
+}
+
+func (f *Faulty) History(ctx context.Context) (records []bluegreen.Record, err error) {
+	err = f.call("History", func() (err error) { records, err = f.platform.History(ctx); return err })
+	return records, err
+}
+
+func (f *Faulty) Erase(ctx context.Context) error {
+	return f.call("Erase", func() error { return f.platform.Erase(ctx) })
+}
+
+func (f *Faulty) Lock(ctx context.Context, holder string) (unlock func(), err error) {
+	err = f.call("Lock", func() (err error) { unlock, err = f.platform.Lock(ctx, holder); return err })
+	if err != nil && unlock != nil && !f.Dead() {
+		// The answer was lost, and with it the connection that is the lock.
+		unlock()
+	}
+	return unlock, err
+}
+
+func (f *Faulty) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (digest string, err error) {
+	err = f.call("Provision", func() (err error) { digest, err = f.platform.Provision(ctx, env, release); return err })
+	return digest, err
+}
+
+func (f *Faulty) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
+	return f.call("Scale", func() error { return f.platform.Scale(ctx, env, replicas) })
+}
+
+func (f *Faulty) Instances(ctx context.Context, env bluegreen.Environment) (instances []bluegreen.Instance, err error) {
+	err = f.call("Instances", func() (err error) { instances, err = f.platform.Instances(ctx, env); return err })
+	return instances, err
+}
+
+// Dial is not counted: how often a check dials depends on the machine. A dead
+// process dials nobody.
+func (f *Faulty) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
+	if f.Dead() {
+		return nil, ErrInjected
+	}
+	return f.platform.Dial(ctx, instance)
+}
+
+func (f *Faulty) Exec(ctx context.Context, instance bluegreen.Instance, command []string) error {
+	return f.call("Exec", func() error { return f.platform.Exec(ctx, instance, command) })
+}
+
+func (f *Faulty) Logs(ctx context.Context, instance bluegreen.Instance, n int) (lines []string, err error) {
+	err = f.call("Logs", func() (err error) { lines, err = f.platform.Logs(ctx, instance, n); return err })
+	return lines, err
+}
+
+func (f *Faulty) AwaitTraffic(ctx context.Context, env bluegreen.Environment) error {
+	return f.call("AwaitTraffic", func() error { return f.platform.AwaitTraffic(ctx, env) })
+}
+
+func (f *Faulty) Drain(ctx context.Context, env bluegreen.Environment) error {
+	return f.call("Drain", func() error { return f.platform.Drain(ctx, env) })
+}
+
+func (f *Faulty) Remove(ctx context.Context, env bluegreen.Environment) error {
+	return f.call("Remove", func() error { return f.platform.Remove(ctx, env) })
+}
+
+func (f *Faulty) Endpoints(ctx context.Context) (live, preview string, err error) {
+	err = f.call("Endpoints", func() (err error) { live, preview, err = f.platform.Endpoints(ctx); return err })
+	return live, preview, err
+}
