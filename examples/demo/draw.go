@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	titleWidth = 34
+	noteWidth  = 30
+
+	boxWidth = 20
+	boxGap   = 6
+	// The columns of the arrows below the boxes, and the one between them.
+	blueArrow  = boxGap + boxWidth/2 - 1
+	greenArrow = blueArrow + boxWidth + boxGap
+	middle     = (blueArrow + greenArrow) / 2
+)
+
+// palette colours text, or leaves it alone where colour is not wanted.
+type palette struct{ plain bool }
+
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	blue   = "34"
+	yellow = "33"
+)
+
+// colours are those of the environments while they are live.
+var colours = map[string]string{"blue": blue, "green": green}
+
+func (p palette) paint(style, text string) string {
+	if p.plain || text == "" {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
+}
+
+// draw is the picture of the board, line by line.
+func draw(v view, p palette) []string {
+	lines := []string{"", "  " + p.paint(bold, "One service, two environments, steady load"), ""}
+	for _, s := range v.steps {
+		lines = append(lines, drawStep(s, v.at, p))
+	}
+	lines = append(lines, "")
+	lines = append(lines, drawEnvironments(v, p)...)
+	return append(lines, "", drawClients(v, p), "")
+}
+
+func drawStep(s step, at time.Time, p palette) string {
+	switch s.state {
+	case running:
+		return fmt.Sprintf("  %s %s %7s", p.paint(yellow, "●"), p.paint(bold, pad(s.title, titleWidth)), seconds(at.Sub(s.began)))
+	case succeeded:
+		return fmt.Sprintf("  %s %s %7s  %s", p.paint(green, "✓"), pad(s.title, titleWidth), seconds(s.took), p.paint(dim, outcome(s)))
+	case failed:
+		return fmt.Sprintf("  %s %s %7s  %s", p.paint(red, "✗"), pad(s.title, titleWidth), seconds(s.took), p.paint(red, outcome(s)))
+	default:
+		return p.paint(dim, "  · "+s.title)
+	}
+}
+
+// outcome says in a few words how a step ended.
+func outcome(s step) string {
+	switch {
+	case s.note != "":
+		return shorten(s.note, noteWidth)
+	case s.after != "" && s.after != s.before:
+		return s.after + " answers"
+	default:
+		return ""
+	}
+}
+
+// drawEnvironments draws both boxes, and a line from the clients to the one that answers.
+func drawEnvironments(v view, p palette) []string {
+	var lines []string
+	left := drawBox("blue", v.environments["blue"], v.answering, p)
+	for i, right := range drawBox("green", v.environments["green"], v.answering, p) {
+		lines = append(lines, spaces(boxGap)+left[i]+spaces(boxGap)+right)
+	}
+	clients := "no clients yet"
+	if v.loaded {
+		clients = fmt.Sprintf("%d clients", keepAliveClients+newConnClients)
+	}
+	first, second := drawTraffic(v.answering.Environment, p)
+	return append(lines, first, second, spaces(middle-utf8.RuneCountInString(clients)/2)+clients)
+}
+
+// drawTraffic is the line from the clients, which stand in the middle, up to an environment.
+func drawTraffic(to string, p palette) (upper, lower string) {
+	across := strings.Repeat("─", middle-blueArrow-1)
+	switch to {
+	case "blue":
+		return spaces(blueArrow) + p.paint(blue, "│"), spaces(blueArrow) + p.paint(blue, "╰"+across+"╮")
+	case "green":
+		return spaces(greenArrow) + p.paint(green, "│"), spaces(middle) + p.paint(green, "╭"+across+"╯")
+	default:
+		return "", ""
+	}
+}
+
+func drawBox(name string, e environment, serving answer, p palette) []string {
+	style, version, state, foot := dim, e.Version, e.State, "─"
+	switch {
+	case serving.Environment == name:
+		style, version, state, foot = colours[name], serving.Version, "live", "▲"
+	case e.Version == "":
+		state = "empty"
+	case e.State == "idle":
+		state = "standby"
+	}
+	const inner = boxWidth - 2
+	side := func(text string) string {
+		return p.paint(style, "│"+center(text, inner)+"│")
+	}
+	edge := func(left, middle, right string) string {
+		fill := inner - utf8.RuneCountInString(middle)
+		return p.paint(style, left+strings.Repeat("─", fill/2)+middle+strings.Repeat("─", fill-fill/2)+right)
+	}
+	return []string{edge("╭", " "+name+" ", "╮"), side(version), side(state), edge("╰", foot, "╯")}
+}
+
+func drawClients(v view, p palette) string {
+	if !v.loaded {
+		return ""
+	}
+	failures := fmt.Sprintf("failed %d", v.total.failures)
+	if v.total.failures > 0 {
+		failures = p.paint(red, failures)
+	}
+	return fmt.Sprintf("  answering %s    requests %s    %s    slowest %s",
+		p.paint(bold, v.answering.Version), thousands(v.total.requests), failures, milliseconds(v.total.slowest))
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+func milliseconds(d time.Duration) string {
+	return thousands(int(d.Round(time.Millisecond)/time.Millisecond)) + " ms"
+}
+
+// thousands writes 12345 as 12,345.
+func thousands(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
+}
+
+func pad(text string, width int) string {
+	return text + spaces(max(0, width-utf8.RuneCountInString(text)))
+}
+
+func center(text string, width int) string {
+	room := max(0, width-utf8.RuneCountInString(text))
+	return spaces(room/2) + text + spaces(room-room/2)
+}
+
+func spaces(n int) string { return strings.Repeat(" ", n) }
+
+func shorten(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width {
+		return text
+	}
+	return string(runes[:width-1]) + "…"
+}

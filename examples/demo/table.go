@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// historyTable is what the data source tells of the deployment, newest first.
+func historyTable(history []record) string {
+	var rows [][]string
+	for _, r := range history {
+		rows = append(rows, []string{r.ID, r.Environment, r.Version, r.Status, clock(r.SwitchedAt), shorten(firstLine(r.Reason), 60)})
+	}
+	return table([]column{
+		{heading: "history"}, {heading: "environment"}, {heading: "version"},
+		{heading: "status"}, {heading: "switched"}, {heading: "why"},
+	}, rows)
+}
+
+// resultTable is what every step took and what its clients saw.
+func resultTable(steps []step, total tally) string {
+	var rows [][]string
+	var took time.Duration
+	for _, s := range steps {
+		if s.state != waiting {
+			took += s.took
+			rows = append(rows, resultRow(s.title, s.took, s.tally, change(s)))
+		}
+	}
+	rows = append(rows, resultRow("all", took, total, ""))
+	return table([]column{
+		{heading: "step"}, {"seconds", true}, {"requests", true},
+		{"failed", true}, {"slowest", true}, {heading: "answering"},
+	}, rows)
+}
+
+func resultRow(title string, took time.Duration, t tally, answering string) []string {
+	row := []string{title, fmt.Sprintf("%.1f", took.Seconds()), "-", "-", "-", answering}
+	if t.requests > 0 {
+		row[2], row[3], row[4] = thousands(t.requests), thousands(t.failures), milliseconds(t.slowest)
+	}
+	return row
+}
+
+// change says which version answered before a step and after it.
+func change(s step) string {
+	switch {
+	case s.after == "" || s.tally.requests == 0:
+		return ""
+	case s.before == s.after:
+		return s.after
+	case s.before == "":
+		return "→ " + s.after
+	default:
+		return s.before + " → " + s.after
+	}
+}
+
+// clock is the time of day of a timestamp, or "-" where there is none.
+func clock(timestamp string) string {
+	at, err := time.Parse(time.RFC3339Nano, timestamp)
+	if err != nil {
+		return "-"
+	}
+	return at.Local().Format(time.TimeOnly)
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// column is a heading and how the cells below it are set.
+type column struct {
+	heading string
+	right   bool
+}
+
+// table sets rows of cells under their headings.
+func table(columns []column, rows [][]string) string {
+	heads, rules := make([]string, len(columns)), make([]string, len(columns))
+	widths := make([]int, len(columns))
+	for i, c := range columns {
+		heads[i] = c.heading
+		widths[i] = utf8.RuneCountInString(c.heading)
+		for _, row := range rows {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+		rules[i] = strings.Repeat("─", widths[i])
+	}
+	var text strings.Builder
+	for _, row := range slices.Concat([][]string{heads, rules}, rows) {
+		var line strings.Builder
+		for i, cell := range row {
+			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if columns[i].right {
+				line.WriteString("  " + space + cell)
+			} else {
+				line.WriteString("  " + cell + space)
+			}
+		}
+		text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return text.String()
+}
