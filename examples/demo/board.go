@@ -18,13 +18,15 @@ type board struct {
 	current      int
 	environments map[string]environment
 	load         *load
+	cleared      bool
 }
 
 // step is one act on the board.
 type step struct {
-	title  string
-	state  stepState
-	began  time.Time
+	title string
+	state stepState
+	began time.Time
+	// took is 0 until the step's clock has stopped.
 	took   time.Duration
 	note   string
 	tally  tally
@@ -47,8 +49,9 @@ type view struct {
 	environments map[string]environment
 	answering    answer
 	total        tally
-	loaded       bool
-	at           time.Time
+	// loaded says whether clients are there.
+	loaded bool
+	at     time.Time
 }
 
 // screen shows what happens on the board.
@@ -82,6 +85,14 @@ func (b *board) place(environments map[string]environment) {
 	maps.Copy(b.environments, environments)
 }
 
+// clear says that nothing is deployed any more, and that the clients have left.
+func (b *board) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cleared = true
+	b.environments = map[string]environment{}
+}
+
 // begin starts the next step.
 func (b *board) begin(title string) {
 	b.mu.Lock()
@@ -97,11 +108,22 @@ func (b *board) begin(title string) {
 	b.screen.began(begun)
 }
 
+// stopClock says that the step's work is done, though it may be watched a while longer.
+func (b *board) stopClock() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := &b.steps[b.current]
+	s.took = time.Since(s.began)
+}
+
 // end closes the step that begin started.
 func (b *board) end(t tally, note string, ok bool) {
 	b.mu.Lock()
 	s := &b.steps[b.current]
-	s.took, s.tally, s.note, s.state = time.Since(s.began), t, note, succeeded
+	if s.took == 0 {
+		s.took = time.Since(s.began)
+	}
+	s.tally, s.note, s.state = t, note, succeeded
 	if !ok {
 		s.state = failed
 	}
@@ -120,11 +142,14 @@ func (b *board) view() view {
 	v := view{
 		steps:        append([]step(nil), b.steps...),
 		environments: maps.Clone(b.environments),
-		loaded:       b.load != nil,
+		loaded:       b.load != nil && !b.cleared,
 		at:           time.Now(),
 	}
 	if b.load != nil {
 		v.answering, v.total = b.load.now()
+	}
+	if b.cleared {
+		v.answering = answer{}
 	}
 	return v
 }

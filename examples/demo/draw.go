@@ -57,7 +57,11 @@ func draw(v view, p palette) []string {
 func drawStep(s step, at time.Time, p palette) string {
 	switch s.state {
 	case running:
-		return fmt.Sprintf("  %s %s %7s", p.paint(yellow, "●"), p.paint(bold, pad(s.title, titleWidth)), seconds(at.Sub(s.began)))
+		took := s.took
+		if took == 0 {
+			took = at.Sub(s.began)
+		}
+		return fmt.Sprintf("  %s %s %7s", p.paint(yellow, "●"), p.paint(bold, pad(s.title, titleWidth)), seconds(took))
 	case succeeded:
 		return fmt.Sprintf("  %s %s %7s  %s", p.paint(green, "✓"), pad(s.title, titleWidth), seconds(s.took), p.paint(dim, outcome(s)))
 	case failed:
@@ -86,7 +90,7 @@ func drawEnvironments(v view, p palette) []string {
 	for i, right := range drawBox("green", v.environments["green"], v.answering, p) {
 		lines = append(lines, spaces(boxGap)+left[i]+spaces(boxGap)+right)
 	}
-	clients := "no clients yet"
+	clients := "no clients"
 	if v.loaded {
 		clients = fmt.Sprintf("%d clients", keepAliveClients+newConnClients)
 	}
@@ -129,15 +133,19 @@ func drawBox(name string, e environment, serving answer, p palette) []string {
 }
 
 func drawClients(v view, p palette) string {
-	if !v.loaded {
+	if v.total.requests == 0 {
 		return ""
+	}
+	answering := v.answering.Version
+	if answering == "" {
+		answering = "nothing"
 	}
 	failures := fmt.Sprintf("failed %d", v.total.failures)
 	if v.total.failures > 0 {
 		failures = p.paint(red, failures)
 	}
 	return fmt.Sprintf("  answering %s    requests %s    %s    slowest %s",
-		p.paint(bold, v.answering.Version), thousands(v.total.requests), failures, milliseconds(v.total.slowest))
+		p.paint(bold, answering), thousands(v.total.requests), failures, milliseconds(v.total.slowest))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

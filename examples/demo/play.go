@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// linger is how long the load goes on after a step, so that a late failure is seen.
+// linger is how long the load goes on after a step, so that a late failure is
+// seen. It does not count as the step's time.
 const linger = time.Second
 
 // act is one step of the demo.
@@ -136,20 +137,22 @@ func (p *play) readHistory(ctx context.Context) (string, error) {
 	}
 	p.board.place(out.Environments)
 	p.history = out.History
-	return "nothing to change", p.expect(ctx, "2.0.0")
+	err = p.expect(ctx, "2.0.0")
+	p.stopLoad()
+	return "nothing to change", err
 }
 
 func (p *play) destroy(ctx context.Context) (string, error) {
-	p.stopLoad()
 	err := p.close(ctx)
 	if err == nil {
-		p.board.place(map[string]environment{"blue": {}, "green": {}})
+		p.board.clear()
 	}
 	return "", err
 }
 
 // expect lets the load go on for a moment and fails unless this version answers.
 func (p *play) expect(ctx context.Context, version string) error {
+	p.board.stopClock()
 	select {
 	case <-time.After(linger):
 	case <-ctx.Done():

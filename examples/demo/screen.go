@@ -110,7 +110,7 @@ func (s *log) ended(ended step) {
 	if ended.note != "" {
 		line += "; " + ended.note
 	}
-	if ended.after != "" {
+	if ended.tally.requests > 0 {
 		line += fmt.Sprintf("; %s answers; %s requests, %d failed, slowest %s", ended.after,
 			thousands(ended.tally.requests), ended.tally.failures, milliseconds(ended.tally.slowest))
 	}
