@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package platformtest_test
+package bluegreen_test
 
 import (
 	"testing"
@@ -12,6 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestMemory(t *testing.T) {
+// TestEngine tells the stories of the engine on the platform in memory.
+func TestEngine(t *testing.T) {
 	platformtest.Run(t, platformtest.NewMemory())
 }

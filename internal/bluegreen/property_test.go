@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
+)
+
+// TestPropertyInvariants runs random operations on a deployment, with failures
+// and process deaths at random calls, and checks after every commit that the
+// invariants hold, and after every operation that what a client gets is what the
+// ledger says and what the operation promised.
+//
+// The long run is `go test -run Property -rapid.checks=100000`.
+func TestPropertyInvariants(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &machine{T: t, rt: rt, memory: platformtest.NewMemory(), seen: map[string]bluegreen.Record{}}
+		for range rapid.IntRange(1, 12).Draw(rt, "operations") {
+			m.operate()
+		}
+		m.converge()
+	})
+}
+
+const deployment = "web"
+
+// machine is the model: what has been committed, and what a client was last served.
+type machine struct {
+	*testing.T
+	rt       *rapid.T
+	memory   *platformtest.Memory
+	releases int
+	// last is the ledger of the last commit, seen every record by its ID.
+	last *bluegreen.Ledger
+	seen map[string]bluegreen.Record
+	// newest is the number of the newest record ever, over all lives of the deployment.
+	newest int
+}
+
+// operate lets one process do one operation, and maybe something befalls it.
+func (m *machine) operate() {
+	process := m.memory.Open(m, deployment)
+	at := rapid.IntRange(0, 25).Draw(m.rt, "fault at call")
+	fault := rapid.SampledFrom(platformtest.Faults()).Draw(m.rt, "fault")
+	faulty := platformtest.NewFaulty(process, func(n int, _ string) platformtest.Fault {
+		if n == at {
+			return fault
+		}
+		return ""
+	}, m.committed)
+	d := m.deployer(faulty)
+	before := m.serves()
+	operation := rapid.SampledFrom(operations).Draw(m.rt, "operation")
+	promise, err := operation.run(m, d)
+	process.Kill()
+
+	after := m.serves()
+	m.clientSeesTheLedger(after)
+	if err == nil && !faulty.Dead() && promise != nil && after != *promise {
+		m.rt.Fatalf("%s succeeded, and a client is answered with %q instead of %q", operation.name, after, *promise)
+	}
+	if len(faulty.Calls()) < at && err != nil && operation.keepsLive && after != before {
+		m.rt.Fatalf("%s failed with %v, and what is served went from %q to %q", operation.name, err, before, after)
+	}
+}
+
+func (m *machine) deployer(platform bluegreen.Platform) *bluegreen.Deployer {
+	d := bluegreen.NewDeployer(deployment, platform, m.memory.Checker(), "property")
+	d.Config.HealthCheckTimeout = time.Hour // The memory's checker never waits.
+	d.Config.HealthCheckRetries = rapid.IntRange(0, 1).Draw(m.rt, "retries")
+	d.Config.HistoryLimit = rapid.IntRange(2, 4).Draw(m.rt, "history limit")
+	return d
+}
+
+// release is a new one, or one that was there before.
+func (m *machine) release() bluegreen.Release {
+	behaviour := rapid.SampledFrom([]platformtest.Behaviour{
+		platformtest.Healthy, platformtest.Healthy, platformtest.Healthy, platformtest.Unhealthy, platformtest.Crashing,
+	}).Draw(m.rt, "behaviour")
+	if rapid.Bool().Draw(m.rt, "new version") || m.releases == 0 {
+		m.releases++
+	}
+	n := rapid.IntRange(max(1, m.releases-2), m.releases).Draw(m.rt, "version")
+	return m.memory.Release(fmt.Sprintf("%d-%s", n, behaviour), behaviour)
+}
+
+type operation struct {
+	name string
+	// keepsLive: an error of this operation means that what is served has not changed.
+	keepsLive bool
+	// run returns what a client must be answered with if it succeeds; nil is anything.
+	run func(*machine, *bluegreen.Deployer) (promise *string, err error)
+}
+
+var operations = []operation{
+	{"create", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		release := m.release()
+		_, err := d.Create(context.Background(), desired(release))
+		return &release.Version, err
+	}},
+	{"deploy", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		before := m.serves()
+		_, err := d.Deploy(context.Background(), m.release())
+		return &before, err
+	}},
+	{"health check", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		before := m.serves()
+		_, err := d.HealthCheck(context.Background())
+		return &before, err
+	}},
+	{"switch", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		var promise *string
+		if m.last != nil {
+			if slot := m.last.Slot(m.last.Staging()); slot.Release != nil {
+				promise = &slot.Release.Version
+			}
+		}
+		return promise, d.Switch(context.Background())
+	}},
+	{"deploy and switch", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		release := m.release()
+		return &release.Version, d.DeployAndSwitch(context.Background(), release)
+	}},
+	{"deploy and bake", false, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		release := m.release()
+		d.Config.BakeTime, d.Config.ProbeInterval = 1, 1
+		if rapid.Bool().Draw(m.rt, "sickens") {
+			d.Progress = func(message string) {
+				var env bluegreen.Environment
+				if n, _ := fmt.Sscanf(message, "watching %s", &env); n == 1 {
+					m.memory.Sicken(m, deployment, env)
+				}
+			}
+		}
+		return &release.Version, d.DeployAndSwitch(context.Background(), release)
+	}},
+	{"rollback", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		var promise *string
+		if m.last != nil {
+			if target, ok := m.last.RollbackTarget(); ok {
+				promise = &target.Version
+			}
+		}
+		return promise, d.Rollback(context.Background(), "drawn")
+	}},
+	{"cleanup", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		before := m.serves()
+		return &before, d.CleanupStaging(context.Background())
+	}},
+	{"scale", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		before := m.serves()
+		return &before, d.Scale(context.Background(), rapid.IntRange(1, 4).Draw(m.rt, "replicas"))
+	}},
+	{"apply", false, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+		if m.last == nil {
+			return nil, nil
+		}
+		want := desired(m.release())
+		want.Promote = rapid.Bool().Draw(m.rt, "promote")
+		want.Rollback = rapid.Bool().Draw(m.rt, "rollback")
+		want.KeepStandby = rapid.Bool().Draw(m.rt, "keep standby")
+		planned := *m.last
+		steps, refused := planned.Next(want, m.running())
+		_, err := d.Apply(context.Background(), planned, want)
+		if (refused != nil) && err == nil {
+			m.rt.Fatalf("the plan was refused, %v, and the apply succeeded", refused)
+		}
+		// What the plan predicted is what the apply did.
+		promise := ""
+		if predicted := planned.Predict(steps, want); predicted.Serving() {
+			promise = predicted.Slot(predicted.Live).Release.Version
+		}
+		return &promise, err
+	}},
+	{"destroy", false, func(_ *machine, d *bluegreen.Deployer) (*string, error) {
+		nothing := ""
+		return &nothing, d.Destroy(context.Background())
+	}},
+}
+
+func desired(release bluegreen.Release) bluegreen.Desired {
+	return bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100}
+}
+
+func (m *machine) running() map[bluegreen.Environment]int {
+	status, err := m.deployer(m.memory.Open(m, deployment)).Status(context.Background())
+	if err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
+		m.rt.Fatal(err)
+	}
+	return status.Running
+}
+
+func (m *machine) serves() string { return m.memory.Serves(m, deployment) }
+
+// committed holds every commit to the invariants, and to the commit before it.
+func (m *machine) committed(l bluegreen.Ledger) {
+	if err := l.Validate(); err != nil {
+		m.rt.Fatalf("after a commit: %v", err)
+	}
+	if m.last == nil || l.Generation == 1 {
+		m.seen, m.newest = map[string]bluegreen.Record{}, 0
+	} else {
+		m.follows(*m.last, l)
+	}
+	m.recordsAreTrue(l)
+	m.last = &l
+}
+
+// follows checks that a commit may follow the one before: traffic only moves
+// forward through the health gate, or back to what it came from.
+func (m *machine) follows(before, after bluegreen.Ledger) {
+	if after.Generation != before.Generation+1 {
+		m.rt.Fatalf("generation %d follows %d", after.Generation, before.Generation)
+	}
+	was, served := before.LiveRecord()
+	is, serves := after.LiveRecord()
+	switch {
+	case !serves, served && was.ID == is.ID:
+		return
+	case is.Status != bluegreen.StatusLive:
+		m.rt.Fatalf("what is live has the record %+v", is)
+	case is.Operation == bluegreen.OpRollback && m.seen[is.ID].ID == "":
+		if target, ok := before.RollbackTarget(); !ok || target.Fingerprint != is.Fingerprint {
+			m.rt.Fatalf("a rollback from %+v brought %+v", before, is)
+		}
+	case m.seen[is.ID].Status == bluegreen.StatusSuperseded, m.seen[is.ID].Status == bluegreen.StatusRolledBack:
+		if was.Replaced != is.ID {
+			m.rt.Fatalf("%s came back although %s had not replaced it", is.ID, was.ID)
+		}
+	default:
+		slot := before.Slot(is.Environment)
+		if slot.State != bluegreen.Ready || !slot.Checked || slot.Record != is.ID || is.Health == nil || !is.Health.Healthy {
+			m.rt.Fatalf("%s went live from %+v with the evidence %+v", is.ID, slot, is.Health)
+		}
+	}
+}
+
+// recordsAreTrue checks that no ID is used twice, that a failed record stays
+// failed, and that no record changes what it is about.
+func (m *machine) recordsAreTrue(l bluegreen.Ledger) {
+	for _, r := range l.Records {
+		old, known := m.seen[r.ID]
+		if known && (old.Version != r.Version || old.Environment != r.Environment || !old.DeployedAt.Equal(r.DeployedAt)) {
+			m.rt.Fatalf("the record %+v has become %+v", old, r)
+		}
+		if known && old.Status == bluegreen.StatusFailed && r.Status != bluegreen.StatusFailed {
+			m.rt.Fatalf("%s had failed and is %s", r.ID, r.Status)
+		}
+		m.seen[r.ID] = r
+	}
+	if l.Sequence < m.newest {
+		m.rt.Fatalf("the sequence went back from %d to %d", m.newest, l.Sequence)
+	}
+	m.newest = l.Sequence
+}
+
+func (m *machine) clientSeesTheLedger(served string) {
+	l, err := m.memory.Open(m, deployment).Load(context.Background())
+	want := ""
+	if err == nil && l.Serving() {
+		want = l.Slot(l.Live).Release.Version
+	} else if err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
+		m.rt.Fatal(err)
+	}
+	if served != want {
+		m.rt.Fatalf("a client is answered with %q, and the ledger says %q", served, want)
+	}
+}
+
+// converge runs what a user would run next, undisturbed, and looks at the history.
+func (m *machine) converge() {
+	process := m.memory.Open(m, deployment)
+	defer process.Kill()
+	d := m.deployer(platformtest.NewFaulty(process, nil, m.committed))
+	release := m.memory.Release("last", platformtest.Healthy)
+	ledger, err := process.Load(context.Background())
+	if err == nil && ledger.Settled {
+		_, err = d.Apply(context.Background(), ledger, desired(release))
+	} else {
+		_, err = d.Create(context.Background(), desired(release))
+	}
+	if err != nil {
+		m.rt.Fatalf("the next run does not converge: %v", err)
+	}
+	if got := m.serves(); got != "last" {
+		m.rt.Fatalf("the next run converges to %q", got)
+	}
+	m.historyIsWhole(process)
+}
+
+// historyIsWhole checks that every record ever committed is in the archive or in
+// the ledger, once, with the status it ended with.
+func (m *machine) historyIsWhole(process platformtest.Process) {
+	archived, err := process.History(context.Background())
+	if err != nil {
+		m.rt.Fatal(err)
+	}
+	all := slices.Concat(archived, m.last.Records)
+	if len(all) != len(m.seen) {
+		m.rt.Fatalf("there were %d records, and %d are left", len(m.seen), len(all))
+	}
+	for _, r := range archived {
+		if r.Status == bluegreen.StatusLive || r.Status == bluegreen.StatusReady || r.Status == bluegreen.StatusInProgress {
+			m.rt.Fatalf("the archive holds %+v", r)
+		}
+	}
+	history := m.last.MergeHistory(archived)
+	if len(history) > max(m.last.HistoryLimit, len(m.last.Records)) {
+		m.rt.Fatalf("the history is longer than its limit: %d", len(history))
+	}
+}

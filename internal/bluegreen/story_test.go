@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write what the stories in testdata tell now")
+
+// TestLedgerStories plays the stories in testdata: each line is a transition,
+// and below it stands what becomes of the ledger. A transition that is refused
+// leaves the ledger as it was.
+func TestLedgerStories(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("there are no stories", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := tell(t, string(text))
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got != string(text) {
+				t.Errorf("%s tells something else now; see go test -run LedgerStories -update and git diff:\n%s", path, got)
+			}
+		})
+	}
+}
+
+// tell plays a story and returns it with what really happens.
+func tell(t *testing.T, text string) string {
+	s := &storyteller{ledger: NewLedger("web"), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		switch {
+		case strings.HasPrefix(line, "#"):
+			out.WriteString(line)
+		case strings.HasPrefix(line, "> "):
+			out.WriteString("\n" + line)
+			out.WriteString(s.play(t, strings.Fields(line[2:])))
+		}
+	}
+	return out.String()
+}
+
+// storyteller is a ledger on its way through a story; its clock ticks a minute a line.
+type storyteller struct {
+	ledger Ledger
+	clock  time.Time
+}
+
+func (s *storyteller) play(t *testing.T, words []string) string {
+	s.clock = s.clock.Add(time.Minute)
+	if words[0] == "next" {
+		return s.next(words[1:])
+	}
+	before := fmt.Sprintf("%+v", s.ledger)
+	next, closed, err := s.transition(t, words)
+	if after := fmt.Sprintf("%+v", s.ledger); before != after {
+		t.Errorf("%v wrote through the ledger: %s has become %s", words, before, after)
+	}
+	if err != nil {
+		return fmt.Sprintf("refused: %v\n", err)
+	}
+	s.ledger = next
+	out := render(next)
+	for _, r := range closed {
+		out += "  archived " + renderRecord(r)
+	}
+	if err := next.Validate(); err != nil {
+		out += fmt.Sprintf("impossible: %v\n", err)
+	}
+	return out
+}
+
+func (s *storyteller) transition(t *testing.T, words []string) (next Ledger, closed []Record, err error) {
+	by := stamp{s.clock, "ann@host"}
+	l := s.ledger
+	argument := strings.Join(words[1:], " ")
+	switch words[0] {
+	case "new":
+		next = NewLedger("web")
+	case "adopt":
+		next = AdoptedLedger("web", release(words[1:]), []InstanceRef{{"blue-1", "a"}}, s.clock, "ann@host")
+	case "begin":
+		next, err = l.beginDeploy(release(words[1:]), by)
+	case "deployed":
+		next, err = l.deployed(argument)
+	case "checked":
+		env := l.Staging()
+		next, err = l.checked(HealthResult{Healthy: argument == "pass", Instances: []InstanceRef{{string(env) + "-1", "a"}}})
+	case "failed":
+		next, err = l.failed(argument)
+	case "switch":
+		next, err = l.switchTo(Environment(argument), s.clock)
+	case "revert-switch":
+		next, err = l.revertSwitch(argument)
+	case "rollback":
+		next, err = l.rollback(argument, by)
+	case "revert-rollback":
+		next, err = l.revertRollback(argument)
+	case "clean":
+		next, err = l.cleaned()
+	case "scale":
+		next, err = l.scaled(must(strconv.Atoi(argument)))
+	case "admit":
+		next = l.admitted(Environment(argument), []InstanceRef{{argument + "-1", "a"}, {argument + "-2", "b"}})
+	case "watched":
+		next = l.watched()
+	case "settled":
+		next = l.settled()
+	case "destroying":
+		next = l.destroying()
+	case "interrupted":
+		next = l.interrupted()
+	case "archive":
+		next, closed = l.archive()
+	default:
+		t.Fatalf("unknown transition %q", words[0])
+	}
+	return next, closed, err
+}
+
+// next tells what an apply would do: "next 2.0.0 2 rollback running=2,2".
+func (s *storyteller) next(words []string) string {
+	d := Desired{Release: release(words), Promote: true, KeepStandby: true, MinHealthyPercent: 100}
+	running := map[Environment]int{}
+	for _, env := range Environments() {
+		if slot := s.ledger.Slot(env); slot.wantsInstances() {
+			running[env] = slot.Release.Replicas
+		}
+	}
+	for _, word := range words {
+		option, value, _ := strings.Cut(word, "=")
+		switch option {
+		case "preview":
+			d.Promote = false
+		case "rollback":
+			d.Rollback = true
+		case "remove":
+			d.KeepStandby = false
+		case "percent":
+			d.MinHealthyPercent = must(strconv.Atoi(value))
+		case "running":
+			blue, green, _ := strings.Cut(value, ",")
+			running = map[Environment]int{Blue: must(strconv.Atoi(blue)), Green: must(strconv.Atoi(green))}
+		}
+	}
+	steps, err := s.ledger.Next(d, running)
+	if err != nil {
+		return fmt.Sprintf("refused: %v\n", err)
+	}
+	if len(steps) == 0 {
+		return "nothing to do\n"
+	}
+	out := ""
+	for _, step := range steps {
+		out += fmt.Sprintf("%s\n", step)
+	}
+	return out + render(s.ledger.Predict(steps, d))
+}
+
+// release reads "1.0.0 2": a version and maybe a size.
+func release(words []string) Release {
+	r := Release{Version: words[0], Image: "web:" + words[0], Replicas: 1, Env: map[string]string{"SECRET": "x"}}
+	if len(words) > 1 {
+		if n, err := strconv.Atoi(words[1]); err == nil {
+			r.Replicas = n
+		}
+	}
+	return r
+}
+
+func render(l Ledger) string {
+	flags := ""
+	for flag, set := range map[string]bool{"serving": l.Serving(), "settled": l.Settled, "destroying": l.Destroying, "unwatched:" + l.Unwatched: l.Unwatched != ""} {
+		if set {
+			flags += " " + flag
+		}
+	}
+	words := strings.Fields(flags)
+	slices.Sort(words)
+	out := fmt.Sprintf("  pointer at %s\n", strings.Join(append([]string{string(l.Live)}, words...), ", "))
+	for _, env := range Environments() {
+		slot := l.Slot(env)
+		line := fmt.Sprintf("  %-5s %-9s", env, slot.State)
+		if slot.Release != nil {
+			line += fmt.Sprintf(" %s x%d %s", slot.Release.Version, slot.Release.Replicas, slot.Record)
+			if slot.Release.ImageDigest != "" {
+				line += " " + slot.Release.ImageDigest
+			}
+		}
+		if slot.Checked {
+			line += " checked"
+		}
+		for _, ref := range slot.Passed {
+			line += " " + ref.ID + "/" + ref.Incarnation
+		}
+		if slot.DeployedAt != nil {
+			line += " since " + slot.DeployedAt.Format("15:04")
+		}
+		out += strings.TrimRight(line, " ") + "\n"
+	}
+	for _, r := range l.Records {
+		out += "  " + renderRecord(r)
+	}
+	if target, ok := l.RollbackTarget(); ok {
+		out += "  a rollback would bring " + target.ID + "\n"
+	}
+	if l.Undone() != "" {
+		out += "  a rollback is in force\n"
+	}
+	return out
+}
+
+func renderRecord(r Record) string {
+	out := fmt.Sprintf("%s %s: %s %s x%d by %s at %s", r.ID, r.Environment, r.Status, r.Version, r.Replicas, r.Actor, r.DeployedAt.Format("15:04"))
+	if r.SwitchedAt != nil {
+		out += " switched " + r.SwitchedAt.Format("15:04")
+	}
+	if r.RolledBackAt != nil {
+		out += " rolled back " + r.RolledBackAt.Format("15:04")
+	}
+	if r.Replaced != "" {
+		out += " replaced " + r.Replaced
+	}
+	if r.Undid != "" {
+		out += " undid something"
+	}
+	if r.ImageDigest != "" {
+		out += " " + r.ImageDigest
+	}
+	if r.Health != nil {
+		out += fmt.Sprintf(" healthy=%t", r.Health.Healthy)
+	}
+	if r.Reason != "" {
+		out += fmt.Sprintf(" (%s)", r.Reason)
+	}
+	return out + "\n"
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
