@@ -53,6 +53,11 @@ func TestABadSettingIsNamed(t *testing.T) {
 	}
 }
 
+func TestTheHighestPortIsAPort(t *testing.T) {
+	t.Parallel()
+	newChecker(t, everyKind(65535))
+}
+
 func TestStatusCodes(t *testing.T) {
 	t.Parallel()
 	for list, in := range map[string][]int{

@@ -66,6 +66,12 @@ func TestWhatAnHTTPServiceAnswersDecides(t *testing.T) {
 			handler: answer(503, "text/plain", strings.Repeat("é", 1<<20)),
 			want:    "GET /: 503 Service Unavailable: " + strings.Repeat("é", 160) + "…",
 		},
+		"just not too much": {
+			handler: answer(503, "text/plain", strings.Repeat("é", 160)),
+			want:    "GET /: 503 Service Unavailable: " + strings.Repeat("é", 160),
+		},
+		"300": {handler: answer(300, "", ""), want: "GET /: 300 Multiple Choices (redirects are not followed)"},
+		"400": {handler: answer(400, "", ""), want: "GET /: 400 Bad Request"},
 		"redirect": {
 			handler: func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/" {
