@@ -59,6 +59,8 @@ func (f *httpFront) shutdown(ctx context.Context) error {
 	err := f.server.Shutdown(ctx)
 	if err == nil {
 		err = f.upgradedLoad.wait(ctx)
+	} else if ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
 	f.upgraded.closeAll()
 	return errors.Join(err, f.server.Close())

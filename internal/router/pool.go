@@ -161,11 +161,11 @@ func (p *Pool) cut(successor func(*member) *member) int {
 		}
 	}
 	p.roster.Store(next)
+	n := int(old.load.count())
 	for _, m := range slices.Concat(old.members, p.retired) {
 		m.cut()
 	}
 	p.retired = nil
-	n := int(old.load.count())
 	old.load.cancel()
 	return n
 }

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// echo is a WebSocket service that sends back what it gets.
+func echo(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.CloseNow() }()
+	for {
+		kind, message, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		if err := conn.Write(r.Context(), kind, message); err != nil {
+			return
+		}
+	}
+}
+
+func dialWebSocket(t *testing.T, e *edge) *websocket.Conn {
+	t.Helper()
+	conn, res, err := websocket.Dial(t.Context(), e.url, &websocket.DialOptions{HTTPClient: browser(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Body != nil {
+		_ = res.Body.Close()
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	return conn
+}
+
+func roundTrip(conn *websocket.Conn, message string) error {
+	if err := conn.Write(context.Background(), websocket.MessageText, []byte(message)); err != nil {
+		return err
+	}
+	_, got, err := conn.Read(context.Background())
+	if err == nil && string(got) != message {
+		err = errors.New("the echo was " + string(got))
+	}
+	return err
+}
+
+func TestWebSocketSurvivesTheSwitchUntilItIsCut(t *testing.T) {
+	t.Parallel()
+	e, c := open(t, router.HTTP, nil), browser(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", echo)})
+	e.green.Set([]router.Backend{replica(t, "green-1", says("2.0.0"))})
+
+	conn := dialWebSocket(t, e)
+	old := e.Switch(e.green)
+	if err := roundTrip(conn, "still here"); err != nil {
+		t.Fatalf("after the switch: %v", err)
+	}
+	if n := old.InFlight(); n != 1 {
+		t.Errorf("%d in flight, want the WebSocket", n)
+	}
+
+	if n := old.CloseConnections(); n != 1 {
+		t.Errorf("%d connections cut, want 1", n)
+	}
+	if err := old.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := roundTrip(conn, "anybody?"); err == nil {
+		t.Error("the WebSocket lives on")
+	}
+	if got := get(t, c, e.url).text; got != "2.0.0" {
+		t.Errorf("the live environment answers %q", got)
+	}
+}
+
+func TestCutRequestIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	e, c, slow := open(t, router.HTTP, nil), browser(t), hold(t)
+	answerSlowly := slow.answers("late")
+	b := replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			answerSlowly(w, r)
+		}
+	})
+	e.blue.Set([]router.Backend{b})
+	// The connection to the replica is one that was used before: net/http sends
+	// a GET again when such a one breaks.
+	get(t, c, e.url)
+	cut := later(t, c, e.url+"/slow")
+	<-slow.arrived
+
+	if n := e.blue.CloseConnections(); n != 1 {
+		t.Errorf("%d cut, want 1", n)
+	}
+	if got := <-cut; got.Response == nil || got.StatusCode != http.StatusBadGateway {
+		t.Errorf("the request that was cut got %q", got.text)
+	}
+	if len(slow.arrived) != 0 {
+		t.Error("the request reached the replica twice")
+	}
+	if n := e.blue.InFlight(); n != 0 {
+		t.Errorf("%d in flight after the cut", n)
+	}
+	if got := get(t, c, e.url); got.StatusCode != http.StatusOK {
+		t.Errorf("the pool is of no use after the cut: %s", got.Status)
+	}
+}
+
+func TestStreamIsPassedOnAtOnceAndBreaksOffWhenCut(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string]http.Header{
+		"events":          {"Content-Type": {"text/event-stream"}},
+		"unknown length":  {},
+		"declared length": {"Content-Length": {"1000"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, c := open(t, router.HTTP, nil), browser(t)
+			next := make(chan string)
+			e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
+				for name, values := range header {
+					w.Header()[name] = values
+				}
+				for {
+					select {
+					case line := <-next:
+						_, _ = w.Write([]byte(line + "\n"))
+						_ = http.NewResponseController(w).Flush()
+					case <-r.Context().Done():
+						return
+					}
+				}
+			})})
+
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, e.url, http.NoBody)
+			go func() { next <- "one" }()
+			res, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			lines := bufio.NewReader(res.Body)
+			for _, want := range []string{"one", "two", "three"} {
+				if want != "one" {
+					next <- want
+				}
+				if got, err := lines.ReadString('\n'); err != nil || strings.TrimSpace(got) != want {
+					t.Fatalf("got %q and %v, want %q", got, err, want)
+				}
+			}
+			e.Switch(e.green)
+			e.blue.CloseConnections()
+			if _, err := lines.ReadString('\n'); err == nil {
+				t.Error("the stream goes on after the cut")
+			}
+		})
+	}
+}
+
+func TestRemovedReplicaFinishesWhatItHas(t *testing.T) {
+	t.Parallel()
+	e, c, slow := open(t, router.HTTP, nil), browser(t), hold(t)
+	leaving := replica(t, "blue-2", slow.answers("from blue-2"))
+	e.blue.Set([]router.Backend{leaving})
+	last := later(t, c, e.url)
+	<-slow.arrived
+
+	e.blue.Set([]router.Backend{replica(t, "blue-1", says("from blue-1"))})
+	for range 4 {
+		if got := get(t, c, e.url).text; got != "from blue-1" {
+			t.Errorf("a new request got %q", got)
+		}
+	}
+	if n := e.blue.BackendInFlight("blue-2"); n != 1 {
+		t.Errorf("%d in flight on the removed replica, want 1", n)
+	}
+	close(slow.release)
+	if err := e.blue.WaitBackendIdle(t.Context(), "blue-2"); err != nil {
+		t.Fatal(err)
+	}
+	if got := (<-last).text; got != "from blue-2" {
+		t.Errorf("the request in flight got %q", got)
+	}
+	if n := e.blue.BackendInFlight("blue-2"); n != 0 {
+		t.Errorf("%d in flight on the idle replica", n)
+	}
+}
+
+func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
+	t.Parallel()
+	e, c, slow := open(t, router.HTTP, nil), browser(t), hold(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("done"))})
+	last := later(t, c, e.url)
+	<-slow.arrived
+
+	down := make(chan error, 1)
+	go func() { down <- e.Shutdown(t.Context()) }()
+	close(slow.release)
+	if got := (<-last).text; got != "done" {
+		t.Errorf("the request in flight got %q", got)
+	}
+	if err := <-down; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+}
+
+func TestShutdownClosesWebSocketsWhenItsTimeIsOver(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.HTTP, nil)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", echo)})
+	conn := dialWebSocket(t, e)
+	if err := roundTrip(conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	over := errors.New("grace time is over")
+	if err := e.Shutdown(ended(t, over)); !errors.Is(err, over) {
+		t.Errorf("shutdown with a WebSocket open: %v", err)
+	}
+	if err := roundTrip(conn, "anybody?"); err == nil {
+		t.Error("the WebSocket lives on")
+	}
+	if err := e.blue.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router_test
+
+import (
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// grpcReplica serves grpc.health.v1 with this status.
+func grpcReplica(t *testing.T, id string, s healthpb.HealthCheckResponse_ServingStatus) router.Backend {
+	t.Helper()
+	service := health.NewServer()
+	service.SetServingStatus("", s)
+	server := grpc.NewServer()
+	healthpb.RegisterHealthServer(server, service)
+	l := listen(t)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return router.Backend{ID: id, Addr: l.Addr().String()}
+}
+
+func TestGRPCFollowsTheSwitch(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.HTTP, nil)
+	e.blue.Set([]router.Backend{dead(t, "blue-1"), grpcReplica(t, "blue-2", healthpb.HealthCheckResponse_SERVING)})
+	e.green.Set([]router.Backend{grpcReplica(t, "green-1", healthpb.HealthCheckResponse_NOT_SERVING)})
+	conn, err := grpc.NewClient(e.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the end of the test
+	client := healthpb.NewHealthClient(conn)
+
+	check := func(want healthpb.HealthCheckResponse_ServingStatus) {
+		t.Helper()
+		got, err := client.Check(t.Context(), &healthpb.HealthCheckRequest{})
+		if err != nil || got.GetStatus() != want {
+			t.Errorf("check: %v, %v, want %v", got.GetStatus(), err, want)
+		}
+	}
+	check(healthpb.HealthCheckResponse_SERVING)
+	check(healthpb.HealthCheckResponse_SERVING)
+	_, err = client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "unheard of"})
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("an error of the service arrives as %v", err)
+	}
+
+	watch, err := client.Watch(t.Context(), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Fatalf("watch: %v, %v", got.GetStatus(), err)
+	}
+	old := e.Switch(e.green)
+	check(healthpb.HealthCheckResponse_NOT_SERVING)
+	if n := old.CloseConnections(); n != 1 {
+		t.Errorf("%d cut, want the watch", n)
+	}
+	if _, err := watch.Recv(); err == nil {
+		t.Error("the watch goes on after the cut")
+	}
+	check(healthpb.HealthCheckResponse_NOT_SERVING)
+}

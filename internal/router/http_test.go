@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+func TestRequestsGoRound(t *testing.T) {
+	t.Parallel()
+	e, c := open(t, router.HTTP, nil), browser(t)
+	e.blue.Set([]router.Backend{
+		replica(t, "blue-1", says("1")), replica(t, "blue-2", says("2")), replica(t, "blue-3", says("3")),
+	})
+	seen := map[string]int{}
+	for range 30 {
+		seen[get(t, c, e.url).text]++
+	}
+	if seen["1"] != 10 || seen["2"] != 10 || seen["3"] != 10 {
+		t.Errorf("30 requests over 3 replicas: %v", seen)
+	}
+}
+
+func TestReplicaThatRefusesIsPassedOver(t *testing.T) {
+	t.Parallel()
+	e, c := open(t, router.HTTP, nil), browser(t)
+	e.blue.Set([]router.Backend{
+		dead(t, "blue-1"),
+		dead(t, "blue-2"),
+		replica(t, "blue-3", func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			_, _ = fmt.Fprintf(w, "%s %s %v", r.Method, body, err)
+		}),
+	})
+	for i := range 6 {
+		order := fmt.Sprintf("order %d", i)
+		got, err := send(t, c, http.MethodPost, e.url, order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "POST " + order + " <nil>"; got.text != want {
+			t.Errorf("got %q, want %q", got.text, want)
+		}
+	}
+	if n := e.blue.InFlight(); n != 0 {
+		t.Errorf("%d in flight at the end", n)
+	}
+}
+
+func TestNoReplicaThatAcceptsIsABadGateway(t *testing.T) {
+	t.Parallel()
+	for name, members := range map[string][]router.Backend{
+		"none":       nil,
+		"all refuse": {dead(t, "blue-1"), dead(t, "blue-2")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := open(t, router.HTTP, nil)
+			e.blue.Set(members)
+			got := get(t, browser(t), e.url)
+			if got.StatusCode != http.StatusBadGateway || got.text != "no replica accepts connections\n" {
+				t.Errorf("%s: %q", got.Status, got.text)
+			}
+		})
+	}
+}
+
+func TestReplicaThatDiesInTheMiddleIsABadGateway(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.HTTP, nil)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(http.ResponseWriter, *http.Request) {
+		panic(http.ErrAbortHandler)
+	})})
+	got := get(t, browser(t), e.url)
+	if got.StatusCode != http.StatusBadGateway || got.text != "the replica did not answer\n" {
+		t.Errorf("%s: %q", got.Status, got.text)
+	}
+}
+
+func TestReplicaSeesTheRequestAsItWasMade(t *testing.T) {
+	t.Parallel()
+	e, c := open(t, router.HTTP, nil), browser(t)
+	var seen *http.Request
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(_ http.ResponseWriter, r *http.Request) { seen = r })})
+	c.Transport = &http.Transport{DisableCompression: true, DisableKeepAlives: true}
+
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, e.url+"/a%2Fb/c?q=1;2&z=%zz", http.NoBody)
+	req.Host = "shop.example"
+	for _, name := range []string{
+		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-Ip",
+	} {
+		req.Header.Set(name, "for=192.0.2.66")
+	}
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+
+	if got, want := seen.RequestURI, "/a%2Fb/c?q=1;2&z=%zz"; got != want {
+		t.Errorf("URI %q, want %q", got, want)
+	}
+	if seen.Host != "shop.example" {
+		t.Errorf("host %q", seen.Host)
+	}
+	for name, want := range map[string]string{
+		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "shop.example", "X-Forwarded-Proto": "http",
+		// Neither what the client claims nor anything it did not ask for.
+		"Forwarded": "", "X-Forwarded-Port": "", "X-Real-Ip": "", "Accept-Encoding": "",
+	} {
+		if got := seen.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestTrailersPass(t *testing.T) {
+	t.Parallel()
+	e, c := open(t, router.HTTP, nil), browser(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Trailer", "Checksum")
+		_, _ = io.WriteString(w, "text")
+		w.Header().Set("Checksum", "42")
+	})})
+	if got := get(t, c, e.url); got.text != "text" || got.Trailer.Get("Checksum") != "42" {
+		t.Errorf("%q with trailer %v", got.text, got.Trailer)
+	}
+}
+
+func TestClientMaySpeakHTTP2(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.HTTP, nil)
+	tell := func(version string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, version, " over ", r.Proto) }
+	}
+	e.blue.Set([]router.Backend{replica(t, "blue-1", tell("1.0.0"))})
+	e.green.Set([]router.Backend{replica(t, "green-1", tell("2.0.0"))})
+	c := browserH2C(t)
+
+	got := get(t, c, e.url)
+	if got.text != "1.0.0 over HTTP/1.1" || got.Proto != "HTTP/2.0" {
+		t.Errorf("%q, answered in %s", got.text, got.Proto)
+	}
+	e.Switch(e.green)
+	if got := get(t, c, e.url); got.text != "2.0.0 over HTTP/1.1" {
+		t.Errorf("after the switch %q answers", got.text)
+	}
+}
+
+func browserH2C(tb testing.TB) *http.Client {
+	tb.Helper()
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	tb.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}

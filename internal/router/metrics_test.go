@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router_test
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+func TestMetricsTellWhatHappened(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	m := metrics(t, registry, "web")
+	metrics(t, registry, "other") // shares the registry
+	e, c, slow := open(t, router.HTTP, m), browser(t), hold(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", says("1.0.0"))})
+	e.green.Set([]router.Backend{replica(t, "green-1", slow.answers(""))})
+
+	get(t, c, e.url)
+	get(t, c, e.url)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+	})})
+	get(t, c, e.url)
+	e.blue.Set(nil)
+	get(t, c, e.url)
+	e.Switch(nil)
+	get(t, c, e.url)
+	e.Switch(e.green)
+	m.ObserveSwitch(3 * time.Millisecond)
+	last := later(t, c, e.url)
+	<-slow.arrived
+	if n := nonzero(t, registry)["in_flight web green"]; n != 1 {
+		t.Errorf("%v in flight on green, want 1", n)
+	}
+	e.green.CloseConnections()
+	<-last
+	// A failure is counted when its request ends, and a shutdown waits for that.
+	if err := e.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	want := map[string]float64{
+		"requests_total web blue":                    4,
+		"requests_total web green":                   1,
+		"requests_total web none":                    1,
+		"failures_total web blue status_5xx":         1,
+		"failures_total web blue refused":            1,
+		"failures_total web none no_target":          1,
+		"failures_total web green cut":               1,
+		"switches_total web live":                    3,
+		"switch_duration_seconds web (observations)": 1,
+	}
+	if got := nonzero(t, registry); !maps.Equal(got, want) {
+		t.Errorf("metrics:\n%v\nwant:\n%v", got, want)
+	}
+}
+
+func TestMetricsOfADeploymentThatIsGoneAreGone(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	m := metrics(t, registry, "web")
+	router.New("live", router.HTTP, router.Options{Metrics: m}).Switch(router.NewPool("blue", m))
+	m.Unregister()
+	if left := nonzero(t, registry); len(left) != 0 {
+		t.Errorf("left are %v", left)
+	}
+	metrics(t, registry, "web")
+	if _, err := router.NewMetrics(registry, "web"); err == nil {
+		t.Error("one deployment registers twice")
+	}
+}
+
+func metrics(t *testing.T, r prometheus.Registerer, deployment string) *router.Metrics {
+	t.Helper()
+	m, err := router.NewMetrics(r, deployment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// nonzero maps the name of each series that is not zero, with its labels, to its value.
+func nonzero(t *testing.T, g prometheus.Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			name := strings.TrimPrefix(family.GetName(), "bluegreen_router_")
+			for _, label := range metric.GetLabel() {
+				name += " " + label.GetValue()
+			}
+			if h := metric.GetHistogram(); h != nil {
+				series[name+" (observations)"] = float64(h.GetSampleCount())
+				continue
+			}
+			series[name] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+		}
+	}
+	maps.DeleteFunc(series, func(_ string, v float64) bool { return v == 0 })
+	return series
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// tcpReplica greets, reads to the client's end, and only then answers.
+func tcpReplica(t *testing.T, id string) router.Backend {
+	t.Helper()
+	l := listen(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close() //nolint:errcheck // the client has seen all
+				_, _ = io.WriteString(conn, id)
+				if heard, err := io.ReadAll(conn); err == nil {
+					_, _ = io.WriteString(conn, " heard "+string(heard))
+				}
+			}()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-done
+	})
+	return router.Backend{ID: id, Addr: l.Addr().String()}
+}
+
+func connect(t *testing.T, e *edge) *net.TCPConn {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", e.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn.(*net.TCPConn)
+}
+
+func greeting(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	b := make([]byte, len("green-1"))
+	n, err := io.ReadAtLeast(conn, b, len("blue-1"))
+	if err != nil {
+		t.Fatalf("no greeting: %v", err)
+	}
+	return string(b[:n])
+}
+
+func TestTCPConnectionKeepsItsEnvironmentAndItsHalfClose(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.TCP, nil)
+	e.blue.Set([]router.Backend{dead(t, "blue-0"), tcpReplica(t, "blue-1")})
+	e.green.Set([]router.Backend{tcpReplica(t, "green-1")})
+
+	first := connect(t, e)
+	if got := greeting(t, first); got != "blue-1" {
+		t.Errorf("%s greets before the switch", got)
+	}
+	old := e.Switch(e.green)
+	if got := greeting(t, connect(t, e)); got != "green-1" {
+		t.Errorf("%s greets after the switch", got)
+	}
+	if n := old.InFlight(); n != 1 {
+		t.Errorf("%d in flight on blue, want 1", n)
+	}
+
+	if _, err := io.WriteString(first, "everything"); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(first); err != nil || string(rest) != " heard everything" {
+		t.Errorf("got %q, %v", rest, err)
+	}
+	if err := old.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTCPConnectionIsCut(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.TCP, nil)
+	e.blue.Set([]router.Backend{tcpReplica(t, "blue-1")})
+	conn := connect(t, e)
+	greeting(t, conn)
+
+	if n := e.blue.CloseConnections(); n != 1 {
+		t.Errorf("%d cut, want 1", n)
+	}
+	if rest, _ := io.ReadAll(conn); len(rest) != 0 {
+		t.Errorf("after the cut came %q", rest)
+	}
+	if got := greeting(t, connect(t, e)); got != "blue-1" {
+		t.Errorf("after the cut %q greets", got)
+	}
+}
+
+func TestTCPClientWithoutAReplicaIsClosed(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.TCP, nil)
+	for _, target := range []*router.Pool{nil, e.blue} {
+		e.Switch(target)
+		if got, _ := io.ReadAll(connect(t, e)); len(got) != 0 {
+			t.Errorf("got %q from nobody", got)
+		}
+	}
+}
+
+func TestTCPShutdownClosesConnectionsWhenItsTimeIsOver(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.TCP, nil)
+	e.blue.Set([]router.Backend{tcpReplica(t, "blue-1")})
+	conn := connect(t, e)
+	greeting(t, conn)
+
+	over := errors.New("grace time is over")
+	if err := e.Shutdown(ended(t, over)); !errors.Is(err, over) {
+		t.Errorf("shutdown: %v", err)
+	}
+	if rest, _ := io.ReadAll(conn); len(rest) != 0 {
+		t.Errorf("after the shutdown came %q", rest)
+	}
+}
