@@ -79,8 +79,11 @@ func (s *session) dissolve(ctx context.Context, cause error) error {
 // It changes nothing and returns ErrPlanStale when the deployment has moved on
 // since. Trouble with the old side after traffic has moved comes as a warning.
 func (d *Deployer) Apply(ctx context.Context, planned Ledger, desired Desired) (warnings []error, err error) {
-	err = d.locked(ctx, "apply", func(s *session) (err error) {
+	err = d.opened(ctx, "apply", func(s *session) (err error) {
 		if err := s.stale(planned); err != nil {
+			return err
+		}
+		if err := s.recover(ctx); err != nil {
 			return err
 		}
 		warnings, err = s.converge(ctx, desired)
@@ -91,7 +94,7 @@ func (d *Deployer) Apply(ctx context.Context, planned Ledger, desired Desired) (
 
 // stale compares the ledger with the one the plan was made from.
 func (s *session) stale(planned Ledger) error {
-	switch found := s.found; {
+	switch found := s.ledger; {
 	case found.Live != planned.Live || found.Serving() != planned.Serving():
 		return fmt.Errorf("%w: %s was live when it was made, and now %s is", ErrPlanStale, planned.Live, found.Live)
 	case found.Serving() && !found.Slot(found.Live).Holds(planned.Slot(planned.Live).Release.Fingerprint):

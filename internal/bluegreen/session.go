@@ -13,8 +13,6 @@ import (
 // session is one operation on a deployment: the lock is held.
 type session struct {
 	*Deployer
-	// found is the ledger as the session met it.
-	found Ledger
 	// ledger is what was last loaded or committed.
 	ledger Ledger
 }
@@ -24,7 +22,7 @@ type session struct {
 func (d *Deployer) locked(ctx context.Context, operation string, operate func(*session) error) error {
 	return d.opened(ctx, operation, func(s *session) error {
 		if err := s.recover(ctx); err != nil {
-			return fmt.Errorf("clearing away what an interrupted operation left: %w", err)
+			return err
 		}
 		return operate(s)
 	})
@@ -41,7 +39,7 @@ func (d *Deployer) opened(ctx context.Context, operation string, operate func(*s
 	if err != nil {
 		return err
 	}
-	return operate(&session{Deployer: d, found: ledger, ledger: ledger})
+	return operate(&session{Deployer: d, ledger: ledger})
 }
 
 func (d *Deployer) lockError(ctx context.Context, operation string, err error) error {
@@ -63,17 +61,20 @@ func (s *session) recover(ctx context.Context) error {
 	env := s.ledger.Staging()
 	if s.ledger.Slot(env).State == Deploying {
 		if err := s.commit(ctx, s.ledger.interrupted()); err != nil {
-			return err
+			return fmt.Errorf("closing an interrupted deploy: %w", err)
 		}
 	}
 	if s.ledger.Destroying || s.ledger.Slot(env).wantsInstances() {
 		return nil
 	}
 	instances, err := s.Platform.Instances(ctx, env)
-	if err != nil || len(instances) == 0 {
-		return err
+	if err == nil && len(instances) > 0 {
+		err = s.Platform.Remove(ctx, env)
 	}
-	return s.Platform.Remove(ctx, env)
+	if err != nil {
+		return fmt.Errorf("removing what an interrupted operation left in %s: %w", env, err)
+	}
+	return nil
 }
 
 // renew ends a destruction that was begun, and starts the deployment afresh.

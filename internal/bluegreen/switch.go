@@ -108,17 +108,16 @@ func (s *session) watch(ctx context.Context) error {
 // bake probes live until the bake time is over. It returns what is wrong with
 // live, or an error when it could not watch to the end.
 func (s *session) bake(ctx context.Context) (*UnhealthyError, error) {
-	end := time.NewTimer(s.Config.BakeTime)
-	defer end.Stop()
-	pause := time.NewTimer(min(s.Config.ProbeInterval, s.Config.BakeTime))
-	defer pause.Stop()
-	for strikes, over := 0, false; ; {
+	end := time.Now().Add(s.Config.BakeTime)
+	for strikes := 0; ; {
+		pause := s.Config.ProbeInterval
+		if left := time.Until(end); left > 0 {
+			pause = min(pause, left)
+		}
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("interrupted: %w; live was healthy as far as it was watched", ctx.Err())
-		case <-end.C:
-			over = true
-		case <-pause.C:
+		case <-time.After(pause):
 		}
 		found, err := s.probeLive(ctx)
 		switch {
@@ -136,10 +135,9 @@ func (s *session) bake(ctx context.Context) (*UnhealthyError, error) {
 			_ = s.withLogs(ctx, unhealthy)
 			return unhealthy, nil
 		}
-		if over && strikes == 0 {
+		if strikes == 0 && !time.Now().Before(end) {
 			return nil, nil
 		}
-		pause.Reset(s.Config.ProbeInterval)
 	}
 }
 
