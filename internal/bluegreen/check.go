@@ -244,6 +244,15 @@ func (t *target) Dial(ctx context.Context) (net.Conn, error) {
 	return t.platform.Dial(ctx, t.instance)
 }
 
+// DialPort connects to another port of the instance, where the platform can.
+func (t *target) DialPort(ctx context.Context, port int) (net.Conn, error) {
+	dialer, ok := t.platform.(PortDialer)
+	if !ok {
+		return nil, errors.New("this platform reaches no port but the one that the instance serves")
+	}
+	return dialer.DialPort(ctx, t.instance, port)
+}
+
 func (t *target) Exec(ctx context.Context, command []string) error {
 	return t.platform.Exec(ctx, t.instance, command)
 }

@@ -20,7 +20,8 @@ import (
 //     the work done and succeeds.
 //   - What a method has done is durable when it returns nil. When it returns an
 //     error it may have done all, part or none of it.
-//   - A method stops soon after its context ends.
+//   - A method returns soon after its context ends.
+//   - The methods that change nothing may be called while another one runs.
 type Platform interface {
 	Store
 	Workloads
@@ -90,6 +91,12 @@ type Workloads interface {
 	Remove(ctx context.Context, env Environment) error
 }
 
+// PortDialer is a Platform that reaches other ports of an instance than the one
+// it serves. A health check with a port of its own needs it.
+type PortDialer interface {
+	DialPort(ctx context.Context, instance Instance, port int) (net.Conn, error)
+}
+
 // Traffic is the data plane.
 type Traffic interface {
 	// AwaitTraffic returns when the data plane carries new requests to env and
@@ -97,8 +104,9 @@ type Traffic interface {
 	AwaitTraffic(ctx context.Context, env Environment) error
 
 	// Drain returns when nothing talks to env any more. What still does when the
-	// platform's drain timeout, counted from the switch, is over gets closed.
-	// It returns at once for the live environment, which has nothing to drain.
+	// platform's drain timeout, counted from the switch, is over gets closed; for
+	// an environment that traffic never reached it is over. Drain returns at once
+	// for the live environment, which has nothing to drain.
 	Drain(ctx context.Context, env Environment) error
 
 	// Endpoints tells where clients reach the live environment and the preview;
