@@ -1,0 +1,31 @@
+# One HTTP service with the defaults of the house: two replicas, a health check
+# on /healthz, and half a minute of watching after every switch.
+
+terraform {
+  required_providers {
+    bluegreen = {
+      source = "bluegreen/bluegreen"
+    }
+  }
+}
+
+resource "bluegreen_deployment" "this" {
+  name     = var.name
+  version  = var.release
+  image    = var.image
+  replicas = var.replicas
+  env      = var.env
+
+  promote  = var.promote
+  rollback = var.rollback
+
+  health_check = {
+    http = { path = var.health_path }
+  }
+
+  bake_time = var.bake_time
+
+  local = {
+    listen = var.listen
+  }
+}

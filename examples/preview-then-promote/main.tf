@@ -1,0 +1,56 @@
+# Deploy first, go live later: see the README of this directory.
+
+terraform {
+  required_providers {
+    bluegreen = {
+      source = "bluegreen/bluegreen"
+    }
+  }
+}
+
+variable "image" {
+  description = "Executable file of the release."
+  type        = string
+}
+
+variable "release" {
+  description = "Version of the release."
+  type        = string
+}
+
+variable "promote" {
+  description = "Whether the release serves, or waits at the preview endpoint."
+  type        = bool
+  default     = false
+}
+
+resource "bluegreen_deployment" "web" {
+  name    = "web"
+  version = var.release
+  image   = var.image
+  promote = var.promote
+
+  health_check = {
+    http = { path = "/healthz" }
+  }
+
+  local = {
+    listen         = "127.0.0.1:8080"
+    preview_listen = "127.0.0.1:8081"
+  }
+}
+
+output "endpoint" {
+  description = "Where clients are."
+  value       = bluegreen_deployment.web.endpoint
+}
+
+output "preview_endpoint" {
+  description = "Where the release that waits can be tried."
+  value       = bluegreen_deployment.web.preview_endpoint
+}
+
+output "live_version" {
+  description = "Version that clients see."
+  value       = bluegreen_deployment.web.live_version
+}

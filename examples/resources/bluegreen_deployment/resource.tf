@@ -1,0 +1,20 @@
+# Three processes behind one address. A new version goes to the environment
+# without traffic, has to answer GET /healthz there, and only then serves.
+resource "bluegreen_deployment" "web" {
+  name     = "web"
+  version  = "1.4.0"
+  image    = "./dist/web"
+  replicas = 3
+
+  env = {
+    LOG_LEVEL = "info"
+  }
+
+  health_check = {
+    http = { path = "/healthz" }
+  }
+
+  local = {
+    listen = "127.0.0.1:8080"
+  }
+}

@@ -1,0 +1,38 @@
+# Every gate that a release can be put through.
+resource "bluegreen_deployment" "checkout" {
+  name     = "checkout"
+  version  = "2.0.0"
+  image    = "./dist/checkout.tar.gz"
+  command  = "bin/checkout"
+  args     = ["serve"]
+  replicas = 4
+
+  # Both have to pass. Three of the four replicas are enough.
+  health_check = {
+    http                = { path = "/ready", headers = { Authorization = "Bearer ${var.probe_token}" } }
+    exec                = { command = ["bin/checkout", "selftest"] }
+    interval            = "500ms"
+    probe_timeout       = "2s"
+    healthy_threshold   = 2
+    timeout             = "45s"
+    retries             = 1
+    min_healthy_percent = 75
+  }
+
+  # After the switch the release is watched for two minutes. If it fails, traffic
+  # goes back by itself and the apply fails.
+  bake_time = "2m"
+
+  # Streams and WebSockets may stay this long on the old release.
+  drain_timeout = "5m"
+
+  timeouts = {
+    update = "15m"
+  }
+}
+
+variable "probe_token" {
+  description = "What the service asks of those who want to know how it is."
+  type        = string
+  sensitive   = true
+}
