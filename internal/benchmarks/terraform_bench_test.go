@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package benchmarks
+
+import (
+	"testing"
+	"time"
+)
+
+const floorConfiguration = `
+terraform {
+  required_providers {
+    floor = { source = "bluegreen/floor" }
+  }
+}
+variable "rollback" {
+  type    = bool
+  default = false
+}
+variable "n" {
+  type    = number
+  default = 1
+}
+resource "floor_nothing" "web" {
+  count    = var.n
+  name     = "web-${count.index}"
+  rollback = var.rollback
+}
+`
+
+const deploymentConfiguration = `
+terraform {
+  required_providers {
+    bluegreen = { source = "bluegreen/bluegreen" }
+  }
+}
+variable "rollback" {
+  type    = bool
+  default = false
+}
+variable "release" {
+  type    = string
+  default = "1.0.0"
+}
+variable "n" {
+  type    = number
+  default = 1
+}
+provider "bluegreen" {
+  local = { state_dir = "${path.root}/state" }
+}
+resource "bluegreen_deployment" "web" {
+  count     = var.n
+  name      = "web-${count.index}"
+  version   = var.release
+  image     = "${path.root}/../service"
+  env       = { APP_VERSION = var.release }
+  rollback  = var.rollback
+  bake_time = "0s"
+
+  health_check  = { http = { path = "/healthz" } }
+  drain_timeout = "1s"
+}
+`
+
+// BenchmarkRollbackByApply measures a whole `terraform apply` that rolls back.
+func BenchmarkRollbackByApply(b *testing.B) {
+	w := newWorkbench(b)
+	w.configuration("floor", floorConfiguration)
+	w.configuration("web", deploymentConfiguration)
+	w.apply("floor")
+	w.apply("web", "release=1.0.0")
+	var floor, rollback []time.Duration
+	for b.Loop() {
+		w.apply("web", "release=2.0.0")
+		rollback = append(rollback, w.apply("web", "release=2.0.0", "rollback=true"))
+		floor = append(floor, w.apply("floor", "rollback=true"))
+		w.apply("floor", "rollback=false")
+	}
+	w.report("rollback", floor, rollback)
+}
+
+// BenchmarkPlan200 measures a `terraform plan` of 200 deployments that are up to date.
+func BenchmarkPlan200(b *testing.B) {
+	w := newWorkbench(b)
+	w.configuration("floor", floorConfiguration)
+	w.configuration("web", deploymentConfiguration)
+	w.write("floor/terraform.tfvars", "n = 200\n")
+	w.write("web/terraform.tfvars", "n = 200\n")
+	w.apply("floor")
+	w.apply("web")
+	var floor, plan []time.Duration
+	for b.Loop() {
+		plan = append(plan, w.run("web", "plan", "-input=false", "-detailed-exitcode"))
+		floor = append(floor, w.run("floor", "plan", "-input=false", "-detailed-exitcode"))
+	}
+	w.report("plan", floor, plan)
+}
