@@ -7,7 +7,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -25,7 +24,7 @@ const (
 	// providerVersion is what the demo installs the provider as.
 	providerVersion = "0.1.0"
 	// agentLeaves is how long the agent may take to leave once nothing is deployed.
-	agentLeaves = 10 * time.Second
+	agentLeaves = 5 * time.Second
 )
 
 // workshop is a temporary directory that holds everything the demo makes:
@@ -158,16 +157,9 @@ func (w *workshop) dismissAgent(ctx context.Context) error {
 	if w.agentGone(ctx) {
 		return nil
 	}
-	content, err := os.ReadFile(filepath.Join(w.stateDir(), "agent.pid"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the agent of %s still runs and left no agent.pid", w.stateDir())
-	}
+	pid, err := w.agent(ctx)
 	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
-	if err != nil {
-		return fmt.Errorf("agent.pid: %w", err)
+		return fmt.Errorf("the agent of %s still runs: %w", w.stateDir(), err)
 	}
 	if err := terminate(pid); err != nil {
 		return fmt.Errorf("stop the agent, process %d: %w", pid, err)
@@ -176,6 +168,20 @@ func (w *workshop) dismissAgent(ctx context.Context) error {
 		return fmt.Errorf("the agent, process %d, does not stop", pid)
 	}
 	return nil
+}
+
+// agent finds the agent of this workshop, whose command line names its directory.
+func (w *workshop) agent(ctx context.Context) (pid int, err error) {
+	processes, err := exec.CommandContext(ctx, "ps", "-axo", "pid=,command=").Output()
+	if err != nil {
+		return 0, fmt.Errorf("ps: %w", err)
+	}
+	for line := range strings.Lines(string(processes)) {
+		if id, command, _ := strings.Cut(strings.TrimSpace(line), " "); strings.Contains(command, "-state-dir "+w.stateDir()) {
+			return strconv.Atoi(id)
+		}
+	}
+	return 0, errors.New("no process has that directory on its command line")
 }
 
 // agentGone reports whether the agent's socket stops answering in good time.

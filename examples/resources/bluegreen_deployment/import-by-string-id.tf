@@ -1,4 +1,4 @@
 import {
   to = bluegreen_deployment.web
-  id = "local/web"
+  id = "web"
 }

@@ -1,2 +1,2 @@
-# The id is PLATFORM/NAME.
-terraform import bluegreen_deployment.web local/web
+# The id of a deployment on the local platform is its name.
+terraform import bluegreen_deployment.web web

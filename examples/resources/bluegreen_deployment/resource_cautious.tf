@@ -3,7 +3,7 @@ resource "bluegreen_deployment" "checkout" {
   name     = "checkout"
   version  = "2.0.0"
   image    = "./dist/checkout.tar.gz"
-  command  = "bin/checkout"
+  command  = ["bin/checkout"]
   args     = ["serve"]
   replicas = 4
 
