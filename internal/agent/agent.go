@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// agent serves the deployments of one state directory.
+type agent struct {
+	host
+	dir      stateDir
+	images   *images
+	locks    *locks
+	registry *prometheus.Registry
+	// linger is how long the agent stays when it has nothing to do.
+	linger time.Duration
+	// leave ends the agent.
+	leave context.CancelFunc
+
+	mu          sync.Mutex
+	deployments map[string]*deployment
+	// broken are the deployments that cannot be served, and why.
+	broken map[string]error
+	idle   *time.Timer
+}
+
+// openAgent takes over everything in dir. leave is called once the agent has had
+// no deployment and no lock for the time of linger.
+func openAgent(dir stateDir, log *slog.Logger, linger time.Duration, leave context.CancelFunc) (*agent, error) {
+	copies, err := openImages(dir.images())
+	if err != nil {
+		return nil, err
+	}
+	a := &agent{
+		host:        host{newPorts(), newOutputs(), log},
+		dir:         dir,
+		images:      copies,
+		registry:    prometheus.NewRegistry(),
+		linger:      linger,
+		leave:       leave,
+		deployments: map[string]*deployment{},
+		broken:      map[string]error{},
+	}
+	a.locks = newLocks(a.settle)
+	a.idle = time.AfterFunc(linger, a.leaveIfIdle)
+	entries, err := os.ReadDir(dir.deployments())
+	if err != nil {
+		return nil, fmt.Errorf("reading the deployments: %w", err)
+	}
+	for _, entry := range entries {
+		if _, err := a.open(entry.Name()); err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
+			log.Error("a deployment cannot be served; the others are", "deployment", entry.Name(), "error", err)
+		}
+	}
+	return a, nil
+}
+
+// deployment returns the deployment called name, or bluegreen.ErrNotFound. One
+// that could not be served is tried again: its files may have been repaired.
+func (a *agent) deployment(name string) (*deployment, error) {
+	a.mu.Lock()
+	d, broken := a.deployments[name], a.broken[name] != nil
+	a.mu.Unlock()
+	if d != nil {
+		return d, nil
+	}
+	if broken {
+		return a.open(name)
+	}
+	return nil, bluegreen.ErrNotFound
+}
+
+// open opens what is stored for name.
+func (a *agent) open(name string) (*deployment, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d := a.deployments[name]; d != nil {
+		return d, nil
+	}
+	d, err := a.tryOpen(name)
+	if err == nil && !d.exists() {
+		err = errors.Join(d.discard(), bluegreen.ErrNotFound)
+	}
+	switch {
+	case errors.Is(err, bluegreen.ErrNotFound):
+		delete(a.broken, name)
+		return nil, err
+	case err != nil:
+		a.broken[name] = err
+		return nil, err
+	}
+	delete(a.broken, name)
+	a.deployments[name] = d
+	return d, nil
+}
+
+func (a *agent) tryOpen(name string) (*deployment, error) {
+	if err := ValidateName(name); err != nil {
+		return nil, err
+	}
+	return openDeployment(a.host, a.dir.deployment(name), name, a.registry)
+}
+
+// create returns the deployment called name, which need not exist yet. Its
+// caller holds the lock.
+func (a *agent) create(name string) (*deployment, error) {
+	d, err := a.deployment(name)
+	if !errors.Is(err, bluegreen.ErrNotFound) {
+		return d, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d, err = a.tryOpen(name); err != nil {
+		return nil, err
+	}
+	a.deployments[name] = d
+	return d, nil
+}
+
+// erase forgets the deployment called name. That there is none is no error.
+func (a *agent) erase(ctx context.Context, name string) error {
+	d, err := a.deployment(name)
+	if errors.Is(err, bluegreen.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.erase(ctx); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	delete(a.deployments, name)
+	a.mu.Unlock()
+	a.collectImages()
+	return nil
+}
+
+// collectImages removes the images that nothing needs any more. If that fails
+// the next time does it.
+func (a *agent) collectImages() {
+	if err := a.images.collect(func() (map[string]bool, error) { return usedImages(a.dir.deployments()) }); err != nil {
+		a.log.Warn("unused images are left", "error", err)
+	}
+}
+
+// settle drops a deployment of which nothing came while it was locked, and begins
+// the time after which an agent without work leaves.
+func (a *agent) settle(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d := a.deployments[name]; d != nil && !d.exists() {
+		if err := d.discard(); err != nil {
+			a.log.Warn("a deployment's directory is left", "deployment", name, "error", err)
+		}
+		delete(a.deployments, name)
+	}
+	a.idle.Reset(a.linger)
+}
+
+func (a *agent) leaveIfIdle() {
+	nothingToDo := func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return len(a.deployments) == 0 && len(a.broken) == 0
+	}
+	if a.locks.closeIf(nothingToDo) {
+		a.log.Info("leaving: there is no deployment")
+		a.leave()
+	}
+}
+
+// shutdown stops listening, and waits for what is in flight. The replicas stay.
+func (a *agent) shutdown(ctx context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.idle.Stop()
+	var group sync.WaitGroup
+	for _, d := range a.deployments {
+		group.Go(func() { d.shutdown(ctx) })
+	}
+	group.Wait()
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package agenttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gofrs/flock"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+)
+
+func ignoreTerm() { signal.Ignore(syscall.SIGTERM) }
+
+// StateDir returns a state directory with a path that is short enough for a
+// socket. When the test ends its agent is stopped, and the test fails if a
+// process is left, or if the agent was a data race's victim.
+func StateDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		Stop(t, dir)
+		for _, process := range processesIn(dir) {
+			t.Errorf("a process is left: %s", process)
+		}
+		if log := Log(t, dir); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic:") {
+			t.Errorf("the agent's log:\n%s", log)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// Log returns the agent's log.
+func Log(t testing.TB, dir string) string {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(dir, "agent.log"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(log)
+}
+
+// PID returns the process of the agent that serves dir, 0 if none does.
+func PID(t testing.TB, dir string) int {
+	t.Helper()
+	client, err := agent.NewClient(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := client.PID(context.Background())
+	if err != nil && !errors.Is(err, agent.ErrNotRunning) {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// Stop ends the agent that serves dir, if any, as kill does, and Kill as kill -9
+// does. They return when it has ended. Its replicas stay.
+func Stop(t testing.TB, dir string) { t.Helper(); end(t, dir, syscall.SIGTERM) }
+
+// Kill is described at Stop.
+func Kill(t testing.TB, dir string) { t.Helper(); end(t, dir, syscall.SIGKILL) }
+
+func end(t testing.TB, dir string, with syscall.Signal) {
+	t.Helper()
+	pid := PID(t, dir)
+	if pid == 0 {
+		return
+	}
+	if err := syscall.Kill(pid, with); err != nil {
+		t.Fatal(err)
+	}
+	Gone(t, dir)
+}
+
+// Gone waits until no agent serves dir any more: it holds the lock as long as it lives.
+func Gone(t testing.TB, dir string) {
+	t.Helper()
+	lock := flock.New(filepath.Join(dir, "agent.lock"))
+	if err := lock.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// processesIn lists the processes that work in dir, where the system tells.
+func processesIn(dir string) []string {
+	var found []string
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		if at, err := os.Readlink(link); err != nil || !strings.HasPrefix(at, dir+"/") {
+			continue
+		}
+		arguments, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
+		found = append(found, filepath.Base(filepath.Dir(link))+" "+string(bytes.ReplaceAll(arguments, []byte{0}, []byte(" "))))
+	}
+	return found
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+// Package agenttest helps tests that run a real agent with real replicas. The
+// test binary is both: it runs itself again as one or the other.
+package agenttest
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+)
+
+// Main is the TestMain of a package whose tests use an agent. Before it runs the
+// tests it looks whether this process is to be an agent or a replica.
+func Main(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		os.Exit(agent.Main(os.Args[2:]))
+	}
+	if mode := os.Getenv(modeVariable); mode != "" {
+		os.Exit(serve(Mode(mode)))
+	}
+	// Every lumberjack.Logger has a goroutine that never ends.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// apiVersion is what this agent and this client speak. Both must say the same,
+// because a long-lived agent meets providers that were installed after it.
+const apiVersion = 1
+
+// The headers of every request.
+const (
+	apiHeader  = "Bluegreen-Api"
+	lockHeader = "Bluegreen-Lock"
+)
+
+// maxBody bounds what a request may hold: a ledger and a release, both small.
+const maxBody = 16 << 20
+
+// The bodies of requests and responses.
+type (
+	versionReply struct {
+		API int `json:"api"`
+		PID int `json:"pid"`
+	}
+	deploymentReply struct {
+		Ledger   bluegreen.Ledger `json:"ledger"`
+		Endpoint string           `json:"endpoint"`
+		Preview  string           `json:"preview"`
+	}
+	commitRequest struct {
+		Ledger   bluegreen.Ledger   `json:"ledger"`
+		Closed   []bluegreen.Record `json:"closed,omitempty"`
+		Frontend Frontend           `json:"frontend"`
+	}
+	lockRequest struct {
+		Holder string `json:"holder"`
+	}
+	lockReply struct {
+		Token string `json:"token"`
+	}
+	provisionRequest struct {
+		Release bluegreen.Release `json:"release"`
+		// Env travels beside the release, whose own is never encoded.
+		Env map[string]string `json:"env,omitempty"`
+	}
+	provisionReply struct {
+		Digest string `json:"digest"`
+	}
+	scaleRequest struct {
+		Replicas int `json:"replicas"`
+	}
+	execRequest struct {
+		Command []string `json:"command"`
+	}
+	instanceReply struct {
+		bluegreen.Instance
+		// Address is where the instance listens, "" while it does not run.
+		Address string `json:"address,omitempty"`
+	}
+)
+
+// failure is an error on the wire.
+type failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	// What the typed errors hold besides.
+	Holder  *bluegreen.Holder `json:"holder,omitempty"`
+	Path    string            `json:"path,omitempty"`
+	Address *AddressError     `json:"address,omitempty"`
+	Agent   *versionReply     `json:"agent,omitempty"`
+}
+
+// The codes of failures, and the HTTP statuses that go with them.
+const (
+	codeNotFound   = "not_found"
+	codeStale      = "stale"
+	codeHeld       = "held"
+	codeLockLost   = "lock_lost"
+	codeUnreadable = "unreadable"
+	codeAddress    = "address"
+	codeImage      = "image"
+	codeVersion    = "version"
+	codeLeaving    = "leaving"
+	codeInvalid    = "invalid"
+	codeFailed     = "failed"
+)
+
+var statuses = map[string]int{
+	codeNotFound: http.StatusNotFound, codeStale: http.StatusConflict, codeHeld: http.StatusConflict,
+	codeLockLost: http.StatusPreconditionFailed, codeUnreadable: http.StatusInternalServerError,
+	codeAddress: http.StatusUnprocessableEntity, codeImage: http.StatusUnprocessableEntity,
+	codeVersion: http.StatusUpgradeRequired, codeLeaving: http.StatusServiceUnavailable,
+	codeInvalid: http.StatusBadRequest, codeFailed: http.StatusInternalServerError,
+}
+
+// errInvalid: a request that no client of this version sends.
+var errInvalid = errors.New("invalid request")
+
+// failureOf is err as it goes over the wire.
+func failureOf(err error) failure {
+	f := failure{Code: codeFailed, Message: err.Error()}
+	var (
+		held       *bluegreen.HolderError
+		unreadable *UnreadableError
+		image      *ImageError
+		address    *AddressError
+		version    *VersionError
+	)
+	switch {
+	case errors.As(err, &held):
+		f.Code, f.Holder = codeHeld, &held.Holder
+	case errors.As(err, &unreadable):
+		f.Code, f.Path, f.Message = codeUnreadable, unreadable.Path, unreadable.Err.Error()
+	case errors.As(err, &image):
+		f.Code, f.Path, f.Message = codeImage, image.Path, image.Err.Error()
+	case errors.As(err, &address):
+		f.Code, f.Address, f.Message = codeAddress, address, address.Err.Error()
+	case errors.As(err, &version):
+		f.Code, f.Agent = codeVersion, &versionReply{version.Agent, version.PID}
+	case errors.Is(err, bluegreen.ErrNotFound):
+		f.Code = codeNotFound
+	case errors.Is(err, bluegreen.ErrStale):
+		f.Code = codeStale
+	case errors.Is(err, ErrLockLost):
+		f.Code = codeLockLost
+	case errors.Is(err, errLeaving):
+		f.Code = codeLeaving
+	case errors.Is(err, errInvalid):
+		f.Code = codeInvalid
+	}
+	return f
+}
+
+// remoteError is an error of the agent that matches a sentinel of this side.
+type remoteError struct {
+	message string
+	is      error
+}
+
+func (e *remoteError) Error() string { return e.message }
+
+func (e *remoteError) Unwrap() error { return e.is }
+
+// err is the error that the failure was made from, as far as callers tell
+// errors apart.
+func (f failure) err() error {
+	cause := errors.New(f.Message)
+	switch f.Code {
+	case codeHeld:
+		if f.Holder != nil {
+			return &bluegreen.HolderError{Holder: *f.Holder}
+		}
+	case codeUnreadable:
+		return &UnreadableError{f.Path, cause}
+	case codeImage:
+		return &ImageError{f.Path, cause}
+	case codeAddress:
+		if f.Address != nil {
+			address := *f.Address
+			address.Err = cause
+			return &address
+		}
+	case codeNotFound:
+		return &remoteError{f.Message, bluegreen.ErrNotFound}
+	case codeStale:
+		return &remoteError{f.Message, bluegreen.ErrStale}
+	case codeLockLost:
+		return &remoteError{f.Message, ErrLockLost}
+	case codeLeaving:
+		return &remoteError{f.Message, errLeaving}
+	}
+	return cause
+}

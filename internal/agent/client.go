@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// ErrNotRunning: no agent serves the state directory.
+var ErrNotRunning = errors.New("no agent is running")
+
+// errNoAnswer: the agent has ended, or been ended, in the middle of a request.
+var errNoAnswer = errors.New("the agent did not answer")
+
+// VersionError is an agent of another version than this program. It goes on
+// serving what it serves.
+type VersionError struct {
+	// Agent and Provider are the versions of the API that they speak.
+	Agent, Provider int
+	// PID is the agent's process.
+	PID int
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("the agent speaks API %d, this provider needs %d: restart the agent: stop it with `kill %d` and run this again, which starts another. Its replicas keep running; traffic stops in between",
+		e.Agent, e.Provider, e.PID)
+}
+
+// Client talks to the agent of one state directory. It holds no connection
+// between calls.
+type Client struct {
+	dir  stateDir
+	api  int
+	http *http.Client
+	dial func(ctx context.Context) (net.Conn, error)
+}
+
+// NewClient returns a client of the agent of stateDir, which need not run.
+func NewClient(stateDir string) (*Client, error) {
+	dir, err := openStateDir(stateDir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{dir: dir, api: apiVersion}
+	c.dial = func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", dir.socket())
+	}
+	c.http = &http.Client{Transport: &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
+		DisableKeepAlives: true,
+	}}
+	return c, nil
+}
+
+// Deployment is what the agent knows of a deployment.
+type Deployment struct {
+	Ledger bluegreen.Ledger
+	// Endpoint and Preview are where clients reach live and staging.
+	Endpoint, Preview string
+}
+
+// Instance is a replica and where it listens.
+type Instance struct {
+	bluegreen.Instance
+	// Address is host:port, "" while it does not run.
+	Address string
+}
+
+// Deployment returns a deployment, or bluegreen.ErrNotFound.
+func (c *Client) Deployment(ctx context.Context, name string) (Deployment, error) {
+	var reply deploymentReply
+	err := c.call(ctx, http.MethodGet, deploymentPath(name), "", nil, &reply)
+	return Deployment(reply), err
+}
+
+// History returns the archived records, oldest first.
+func (c *Client) History(ctx context.Context, name string) ([]bluegreen.Record, error) {
+	var records []bluegreen.Record
+	err := c.call(ctx, http.MethodGet, deploymentPath(name, "history"), "", nil, &records)
+	return records, err
+}
+
+// Instances lists what runs in env, and what should.
+func (c *Client) Instances(ctx context.Context, name string, env bluegreen.Environment) ([]Instance, error) {
+	var replies []instanceReply
+	if err := c.call(ctx, http.MethodGet, environmentPath(name, env, "instances"), "", nil, &replies); err != nil {
+		return nil, err
+	}
+	list := make([]Instance, 0, len(replies))
+	for _, reply := range replies {
+		list = append(list, Instance(reply))
+	}
+	return list, nil
+}
+
+// Logs returns at most the last n lines that an instance wrote, oldest first.
+func (c *Client) Logs(ctx context.Context, name string, env bluegreen.Environment, id string, n int) ([]string, error) {
+	var list []string
+	path := environmentPath(name, env, "instances", id, "logs") + "?n=" + strconv.Itoa(n)
+	err := c.call(ctx, http.MethodGet, path, "", nil, &list)
+	return list, err
+}
+
+// Exec runs a command beside an instance; nil means that it exited with 0.
+func (c *Client) Exec(ctx context.Context, name string, env bluegreen.Environment, id string, command []string) error {
+	return c.call(ctx, http.MethodPost, environmentPath(name, env, "instances", id, "exec"), "", execRequest{command}, nil)
+}
+
+// AwaitTraffic returns when new requests go to env and to nothing else.
+func (c *Client) AwaitTraffic(ctx context.Context, name string, env bluegreen.Environment) error {
+	return c.call(ctx, http.MethodPost, environmentPath(name, env, "await"), "", nil, nil)
+}
+
+// Drain returns when nothing talks to env any more.
+func (c *Client) Drain(ctx context.Context, name string, env bluegreen.Environment) error {
+	return c.call(ctx, http.MethodPost, environmentPath(name, env, "drain"), "", nil, nil)
+}
+
+func deploymentPath(name string, rest ...string) string {
+	path, _ := url.JoinPath("/v1/deployments", append([]string{url.PathEscape(name)}, rest...)...)
+	return path
+}
+
+func environmentPath(name string, env bluegreen.Environment, rest ...string) string {
+	escaped := []string{"environments", url.PathEscape(string(env))}
+	for _, part := range rest {
+		escaped = append(escaped, url.PathEscape(part))
+	}
+	return deploymentPath(name, escaped...)
+}
+
+// call makes one request. It is never repeated: a commit whose answer was lost
+// may have happened.
+func (c *Client) call(ctx context.Context, method, path, token string, body, reply any) error {
+	response, err := c.send(ctx, method, path, token, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if reply == nil {
+		return nil
+	}
+	if err := json.NewDecoder(response.Body).Decode(reply); err != nil {
+		return c.broken(ctx, err)
+	}
+	return nil
+}
+
+// send returns the response to a request that succeeded.
+func (c *Client) send(ctx context.Context, method, path, token string, body any) (*http.Response, error) {
+	var content io.Reader
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("encoding a request: %w", err)
+		}
+		content = bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, content)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set(apiHeader, strconv.Itoa(c.api))
+	if token != "" {
+		request.Header.Set(lockHeader, token)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, c.broken(ctx, err)
+	}
+	if response.StatusCode < http.StatusBadRequest {
+		return response, nil
+	}
+	defer response.Body.Close()
+	var f failure
+	if err := json.NewDecoder(response.Body).Decode(&f); err != nil {
+		return nil, fmt.Errorf("the agent answered %s", response.Status)
+	}
+	return nil, c.remote(f)
+}
+
+func (c *Client) remote(f failure) error {
+	if f.Code == codeVersion && f.Agent != nil {
+		return &VersionError{Agent: f.Agent.API, Provider: c.api, PID: f.Agent.PID}
+	}
+	return f.err()
+}
+
+// broken says why there was no whole answer.
+func (c *Client) broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// net/http puts the method and a made-up address around the cause.
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w in %s", ErrNotRunning, c.dir)
+	}
+	return fmt.Errorf("%w (%s): %w", errNoAnswer, c.dir, err)
+}

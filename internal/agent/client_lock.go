@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// unlockTimeout bounds how long Unlock waits for what goes on under the lock.
+const unlockTimeout = 5 * time.Second
+
+// Lock is the lock of one deployment, and with it the right to change it. It
+// ends with Unlock, with this process, or with the agent.
+type Lock struct {
+	client      *Client
+	name, token string
+	response    *http.Response
+	hangUp      context.CancelFunc
+	once        sync.Once
+}
+
+// Lock makes holder the only one to change the deployment called name. While
+// another does, it returns a *bluegreen.HolderError at once. ctx bounds the
+// attempt, and not the lock.
+func (c *Client) Lock(ctx context.Context, name, holder string) (*Lock, error) {
+	held, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, hangUp)
+	l, err := c.lock(held, name, holder)
+	if !stop() {
+		if err == nil {
+			l.response.Body.Close()
+		}
+		hangUp()
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		hangUp()
+		return nil, err
+	}
+	l.hangUp = hangUp
+	return l, nil
+}
+
+func (c *Client) lock(ctx context.Context, name, holder string) (*Lock, error) {
+	response, err := c.send(ctx, http.MethodPost, deploymentPath(name, "lock"), "", lockRequest{holder})
+	if err != nil {
+		return nil, err
+	}
+	var reply lockReply
+	if err := json.NewDecoder(response.Body).Decode(&reply); err != nil {
+		response.Body.Close()
+		return nil, c.broken(ctx, err)
+	}
+	return &Lock{client: c, name: name, token: reply.Token, response: response}, nil
+}
+
+// Unlock gives the lock back. When it returns another can have it. A second
+// call does nothing.
+func (l *Lock) Unlock() {
+	l.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), unlockTimeout)
+		defer cancel()
+		// The connection ends in any case, and with it the lock.
+		_ = l.client.call(ctx, http.MethodDelete, deploymentPath(l.name, "lock"), l.token, nil, nil)
+		l.hangUp()
+		l.response.Body.Close()
+	})
+}
+
+// Abandon hangs up without a word, as the end of this process does. It returns
+// before the agent has noticed.
+func (l *Lock) Abandon() {
+	l.once.Do(func() {
+		l.hangUp()
+		l.response.Body.Close()
+	})
+}
+
+// Commit makes next the ledger and appends closed to the archive, in one durable
+// step, and points traffic where next says. It returns bluegreen.ErrStale unless
+// next follows the stored ledger, and an *AddressError if front cannot be had.
+func (l *Lock) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front Frontend) error {
+	return l.change(ctx, http.MethodPut, deploymentPath(l.name, "ledger"), commitRequest{next, closed, front}, nil)
+}
+
+// Erase forgets the deployment.
+func (l *Lock) Erase(ctx context.Context) error {
+	return l.change(ctx, http.MethodDelete, deploymentPath(l.name), nil, nil)
+}
+
+// Provision makes env run exactly release, whose image is an absolute path, and
+// returns the digest of the image.
+func (l *Lock) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (string, error) {
+	var reply provisionReply
+	err := l.change(ctx, http.MethodPut, environmentPath(l.name, env), provisionRequest{release, release.Env}, &reply)
+	return reply.Digest, err
+}
+
+// Scale makes env run what was provisioned last at this size.
+func (l *Lock) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
+	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "size"), scaleRequest{replicas}, nil)
+}
+
+// Remove stops and removes everything in env.
+func (l *Lock) Remove(ctx context.Context, env bluegreen.Environment) error {
+	return l.change(ctx, http.MethodDelete, environmentPath(l.name, env), nil, nil)
+}
+
+func (l *Lock) change(ctx context.Context, method, path string, body, reply any) error {
+	err := l.client.call(ctx, method, path, l.token, body, reply)
+	if errors.Is(err, ErrNotRunning) {
+		return fmt.Errorf("%w: %w", ErrLockLost, err)
+	}
+	return err
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// deployment is a deployment as the agent serves it.
+type deployment struct {
+	name    string
+	log     *slog.Logger
+	metrics *router.Metrics
+	// environments does not change once the deployment is open.
+	environments map[bluegreen.Environment]*environment
+	// turn is held by whoever changes what runs.
+	turn chan struct{}
+	// closing ends what the deployment does by itself.
+	closing context.Context
+	close   context.CancelFunc
+
+	mu      sync.Mutex
+	store   *store
+	front   *frontend
+	traffic *traffic
+}
+
+// openDeployment makes true what the files of the deployment in dir say.
+//
+// Everything is read before anything is done: a deployment with an unreadable
+// file is left as it is.
+func openDeployment(h host, dir, name string, registry prometheus.Registerer) (*deployment, error) {
+	files := map[bluegreen.Environment]found{}
+	for _, env := range bluegreen.Environments() {
+		read, err := readEnvironment(environmentDir(dir, env))
+		if err != nil {
+			return nil, err
+		}
+		files[env] = read
+	}
+	stored, err := openStore(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := router.NewMetrics(registry, name)
+	if err != nil {
+		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
+	h.log = h.log.With("deployment", name)
+	d := &deployment{
+		name: name, log: h.log, metrics: metrics,
+		environments: map[bluegreen.Environment]*environment{},
+		turn:         make(chan struct{}, 1),
+		store:        stored,
+		front:        &frontend{log: h.log, metrics: metrics},
+	}
+	d.traffic = newTraffic(metrics, h.log, &d.mu)
+	d.closing, d.close = context.WithCancel(context.Background())
+	// What an environment reports before both are there waits.
+	d.mu.Lock()
+	for env, read := range files {
+		d.environments[env] = newEnvironment(h, env, environmentDir(dir, env), read, d.reroute)
+	}
+	d.mu.Unlock()
+	if stored.exists() {
+		d.reopen()
+	}
+	return d, nil
+}
+
+// reopen listens where the deployment did before. An address that something else
+// has taken meanwhile is tried again until it is free.
+func (d *deployment) reopen() {
+	err := d.listen()
+	if err == nil {
+		return
+	}
+	d.log.Error("not listening", "error", err)
+	go func() {
+		_, _ = backoff.Retry(d.closing, func() (struct{}, error) { return struct{}{}, d.listen() },
+			backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+				d.log.Warn("still not listening", "error", err)
+			}))
+	}()
+}
+
+func (d *deployment) listen() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.front.open() || d.closing.Err() != nil {
+		return nil
+	}
+	current := d.store.current.Frontend
+	offer, err := d.front.prepare(current, current.Frontend)
+	if err != nil {
+		return err
+	}
+	d.front.take(offer)
+	d.route()
+	return nil
+}
+
+// exists reports whether anything is stored or runs.
+func (d *deployment) exists() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, env := range d.environments {
+		if len(env.instances()) > 0 {
+			return true
+		}
+	}
+	return d.store.exists()
+}
+
+// load returns the document.
+func (d *deployment) load() (document, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.store.exists() {
+		return document{}, bluegreen.ErrNotFound
+	}
+	return d.store.current, nil
+}
+
+func (d *deployment) history() ([]bluegreen.Record, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.store.history()
+}
+
+// commit replaces the ledger and points traffic where it says. The file comes
+// first: the route changes only once the ledger is durable.
+func (d *deployment) commit(next bluegreen.Ledger, closed []bluegreen.Record, front Frontend) error {
+	begin := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.store.check(next); err != nil {
+		return err
+	}
+	offer, err := d.front.prepare(d.store.current.Frontend, front)
+	if err != nil {
+		return err
+	}
+	err = d.store.commit(next, closed, offer.binding)
+	if d.store.current.Ledger.Generation != next.Generation {
+		d.front.drop(offer)
+		return err
+	}
+	// Also after an error: what counts is what the file says.
+	d.front.take(offer)
+	if d.route() {
+		d.metrics.ObserveSwitch(time.Since(begin))
+		d.log.Info("switched", "live", d.traffic.live, "generation", next.Generation)
+	}
+	return err
+}
+
+// reroute follows a change of what runs.
+func (d *deployment) reroute() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.route()
+}
+
+// route points traffic where the ledger says and reports whether that is
+// elsewhere than before.
+func (d *deployment) route() (switched bool) {
+	running := map[bluegreen.Environment][]router.Backend{}
+	for name, env := range d.environments {
+		running[name] = env.backends()
+	}
+	current := d.store.current
+	return d.traffic.follow(current.Ledger, running, d.front, current.Frontend.DrainTimeout)
+}
+
+// alone runs change when no other change of what runs is going on.
+func (d *deployment) alone(ctx context.Context, change func() error) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case d.turn <- struct{}{}:
+	}
+	defer func() { <-d.turn }()
+	return change()
+}
+
+// provision makes an environment run exactly next.
+func (d *deployment) provision(ctx context.Context, name bluegreen.Environment, next *workload) error {
+	return d.alone(ctx, func() error { return d.environments[name].provision(ctx, next, d.quiesce(name)) })
+}
+
+// scale changes the size of an environment.
+func (d *deployment) scale(ctx context.Context, name bluegreen.Environment, size int) error {
+	return d.alone(ctx, func() error { return d.environments[name].scale(ctx, size, d.quiesce(name)) })
+}
+
+// quiesce returns a function that waits until a replica, which gets no new
+// traffic, has finished what it has in flight, for the drain timeout at most.
+func (d *deployment) quiesce(name bluegreen.Environment) func(context.Context, string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	patience, pools := d.store.current.Frontend.DrainTimeout, d.traffic.pools(name)
+	return func(ctx context.Context, id string) error {
+		limited, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		for _, pool := range pools {
+			if pool.WaitBackendIdle(limited, id) != nil && ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+		return nil
+	}
+}
+
+func (d *deployment) remove(ctx context.Context, name bluegreen.Environment) error {
+	return d.alone(ctx, func() error { return d.environments[name].remove(ctx) })
+}
+
+// erase forgets the deployment and everything that is left of it.
+func (d *deployment) erase(ctx context.Context) error {
+	for _, name := range bluegreen.Environments() {
+		if err := d.remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	return d.discard()
+}
+
+// discard ends the deployment and removes its files. Nothing runs in it any more.
+func (d *deployment) discard() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.store.erase(); err != nil {
+		return err
+	}
+	d.close()
+	d.traffic.close()
+	d.front.close(context.Background(), 0)
+	d.metrics.Unregister()
+	return nil
+}
+
+// shutdown stops listening and lets what is in flight finish. The replicas stay.
+func (d *deployment) shutdown(ctx context.Context) {
+	d.close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.front.close(ctx, d.store.current.Frontend.DrainTimeout)
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package agent is the daemon that serves deployments on one machine: it keeps
+// their ledgers in a state directory, supervises their replicas, and carries
+// their traffic.
+//
+// One agent serves one state directory. It is reached over a Unix socket in that
+// directory, by the Client of this package.
+//
+// # What outlives the agent
+//
+// Replicas do. An agent that ends, by SIGTERM or by kill -9, leaves them
+// running, and the next one adopts them: the same processes serve the same
+// environment. Only the traffic, which runs through the agent, stops in between.
+// SIGTERM lets what is in flight finish first. A replica that writes output while
+// no agent runs is held up once the pipe is full (64 KiB on Linux).
+//
+// # Order of writes
+//
+// Whatever the agent intends is on disk before it acts on it: the ledger before
+// the route changes, the workload before its replicas start or stop. A new agent
+// therefore only has to make true what the files say.
+package agent

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// Frontend is where and how clients reach a deployment.
+type Frontend struct {
+	// Listen is the address of the live environment, host:port. Empty is a free
+	// port on loopback, chosen at the first commit and kept from then on.
+	Listen string `json:"listen,omitempty"`
+	// PreviewListen is the same for the staging environment.
+	PreviewListen string `json:"preview_listen,omitempty"`
+	// Protocol is "http" unless given.
+	Protocol router.Protocol `json:"protocol,omitempty"`
+	// DrainTimeout is how long what is in flight on an environment that is no
+	// longer live may take to finish.
+	DrainTimeout time.Duration `json:"drain_timeout_ns"`
+}
+
+// binding is a Frontend with the addresses that it was given.
+type binding struct {
+	Frontend
+	Address        string `json:"address,omitempty"`
+	PreviewAddress string `json:"preview_address,omitempty"`
+}
+
+// endpoint is what a client is told of an address.
+func (b binding) endpoint(address string) string {
+	if address == "" {
+		return ""
+	}
+	scheme := cmp.Or(b.Protocol, router.HTTP)
+	if host, port, err := net.SplitHostPort(address); err == nil {
+		if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+			address = net.JoinHostPort("127.0.0.1", port)
+		}
+	}
+	return string(scheme) + "://" + address
+}
+
+// AddressError is an address that a deployment cannot listen on.
+type AddressError struct {
+	// Preview is true for Frontend.PreviewListen, false for Frontend.Listen.
+	Preview bool   `json:"preview"`
+	Address string `json:"address"`
+	// Deployment has the address, if it is one of this state directory's.
+	Deployment string `json:"deployment,omitempty"`
+	Err        error  `json:"-"`
+}
+
+func (e *AddressError) Error() string {
+	if e.Deployment != "" {
+		return fmt.Sprintf("cannot listen on %s: deployment %q has that address", e.Address, e.Deployment)
+	}
+	return fmt.Sprintf("cannot listen on %s: %v", e.Address, e.Err)
+}
+
+func (e *AddressError) Unwrap() error { return e.Err }
+
+// door is one listening endpoint: a listener and the router that serves it.
+type door struct {
+	name     string
+	listener *net.TCPListener
+	protocol router.Protocol
+	router   *router.Router
+}
+
+// frontend is the listening side of a deployment.
+type frontend struct {
+	log     *slog.Logger
+	metrics *router.Metrics
+	live    *door
+	preview *door
+}
+
+// offer is a frontend's change that has been prepared and not been made.
+type offer struct {
+	binding
+	live, preview *door
+}
+
+// prepare binds what next needs and the frontend does not have yet. Nothing
+// changes for clients until the offer is taken; it is either taken or dropped.
+func (f *frontend) prepare(current binding, next Frontend) (offer, error) {
+	next.Protocol = cmp.Or(next.Protocol, router.HTTP)
+	live, err := f.door(f.live, "live", wanted(next.Listen, current.Address), next.Protocol)
+	if err != nil {
+		return offer{}, err
+	}
+	preview, err := f.door(f.preview, "preview", wanted(next.PreviewListen, current.PreviewAddress), next.Protocol)
+	if err != nil {
+		f.drop(offer{live: live})
+		return offer{}, err
+	}
+	return offer{binding{next, addressOf(live, next.Listen), addressOf(preview, next.PreviewListen)}, live, preview}, nil
+}
+
+// wanted is the address to listen on: the one that a free port was chosen for
+// before, where the user leaves the port open.
+func wanted(listen, current string) string {
+	if leavesPortOpen(listen) {
+		return cmp.Or(current, listen, "127.0.0.1:0")
+	}
+	return listen
+}
+
+// addressOf keeps what the user wrote, unless it leaves the port open.
+func addressOf(d *door, listen string) string {
+	if leavesPortOpen(listen) {
+		return d.listener.Addr().String()
+	}
+	return listen
+}
+
+func leavesPortOpen(listen string) bool {
+	_, port, err := net.SplitHostPort(listen)
+	return listen == "" || (err == nil && port == "0")
+}
+
+// door returns present if it fits, or a new one.
+func (f *frontend) door(present *door, name, address string, protocol router.Protocol) (*door, error) {
+	if present != nil && present.at(address) {
+		if present.protocol == protocol {
+			return present, nil
+		}
+		// The socket stays open for the new router while the old one lets go of it.
+		listener, err := duplicate(present.listener)
+		if err != nil {
+			return nil, &AddressError{Preview: name == "preview", Address: address, Err: err}
+		}
+		return f.newDoor(name, listener, protocol), nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, &AddressError{Preview: name == "preview", Address: address, Err: reason(err)}
+	}
+	return f.newDoor(name, listener.(*net.TCPListener), protocol), nil
+}
+
+// at reports whether the door listens on address already.
+func (d *door) at(address string) bool {
+	wanted, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return false
+	}
+	have, ok := d.listener.Addr().(*net.TCPAddr)
+	return ok && have.Port == wanted.Port && (have.IP.Equal(wanted.IP) || (have.IP.IsUnspecified() && len(wanted.IP) == 0))
+}
+
+func duplicate(listener *net.TCPListener) (*net.TCPListener, error) {
+	file, err := listener.File()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	copied, err := net.FileListener(file)
+	if err != nil {
+		return nil, err
+	}
+	return copied.(*net.TCPListener), nil
+}
+
+// reason is what a person needs of a failed bind: "address already in use".
+func reason(err error) error {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number
+	}
+	return err
+}
+
+func (f *frontend) newDoor(name string, listener *net.TCPListener, protocol router.Protocol) *door {
+	return &door{name, listener, protocol, router.New(name, protocol, router.Options{Metrics: f.metrics, Logger: f.log})}
+}
+
+// drop closes what an offer has bound.
+func (f *frontend) drop(o offer) {
+	for _, d := range []*door{o.live, o.preview} {
+		if d != nil && d != f.live && d != f.preview {
+			d.listener.Close()
+		}
+	}
+}
+
+// take makes the change: new doors open with the target of the former ones, and
+// those close once what is in flight in them has finished, after the drain
+// timeout at the latest.
+func (f *frontend) take(o offer) {
+	for _, change := range []struct{ have, next **door }{{&f.live, &o.live}, {&f.preview, &o.preview}} {
+		former, next := *change.have, *change.next
+		if former == next {
+			continue
+		}
+		if former != nil {
+			next.router.Switch(former.router.Target())
+			go former.close(context.Background(), o.DrainTimeout)
+		}
+		*change.have = next
+		go f.serve(next)
+	}
+}
+
+func (f *frontend) serve(d *door) {
+	if err := d.router.Serve(d.listener); err != nil {
+		f.log.Error("a router ended", "router", d.name, "address", d.listener.Addr().String(), "error", err)
+	}
+}
+
+func (d *door) close(ctx context.Context, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	// An error says that patience ran out, and what was left has been closed.
+	_ = d.router.Shutdown(ctx)
+}
+
+// open reports whether clients are listened to.
+func (f *frontend) open() bool { return f.live != nil }
+
+// close stops listening at once and waits for what is in flight.
+func (f *frontend) close(ctx context.Context, patience time.Duration) {
+	if !f.open() {
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.preview.close(ctx, patience)
+	}()
+	f.live.close(ctx, patience)
+	<-done
+	f.live, f.preview = nil, nil
+}

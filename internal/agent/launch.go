@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// launchTimeout is how long an agent may take to answer. One that takes over
+// from another may have to wait for that to end.
+const launchTimeout = time.Minute
+
+// Launch returns when an agent answers, and starts one with command if none
+// does: command and "-state-dir" with its path. However many start one at the
+// same time, one stays.
+func (c *Client) Launch(ctx context.Context, command []string) error {
+	return c.launching(ctx, command, func() error {
+		_, err := c.PID(ctx)
+		return err
+	})
+}
+
+// LaunchAndLock is Lock where no agent need be running: it starts one if none
+// does, or if the one there is leaves just then.
+func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, holder string) (*Lock, error) {
+	var acquired *Lock
+	err := c.launching(ctx, command, func() (err error) {
+		acquired, err = c.Lock(ctx, name, holder)
+		return err
+	})
+	return acquired, err
+}
+
+// launching makes an attempt that an agent must answer, and starts one and
+// repeats it while none does.
+func (c *Client) launching(ctx context.Context, command []string, attempt func() error) error {
+	err := attempt()
+	if !startable(err) {
+		return err
+	}
+	if err := c.dir.prepare(); err != nil {
+		return err
+	}
+	launched := &launched{dir: c.dir, command: command}
+	ctx, cancel := context.WithTimeoutCause(ctx, launchTimeout, fmt.Errorf("none answered within %s", launchTimeout))
+	defer cancel()
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = 5*time.Millisecond, 200*time.Millisecond
+	_, err = backoff.Retry(ctx, func() (struct{}, error) {
+		if err := launched.ensure(); err != nil {
+			return struct{}{}, backoff.Permanent(fmt.Errorf("starting the agent (its log is %s): %w", c.dir.log(), err))
+		}
+		err := attempt()
+		if err != nil && !startable(err) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
+	return err
+}
+
+// PID returns the process of the agent, or ErrNotRunning.
+func (c *Client) PID(ctx context.Context) (int, error) {
+	var reply versionReply
+	err := c.call(ctx, http.MethodGet, "/v1/version", "", nil, &reply)
+	return reply.PID, err
+}
+
+// startable reports whether err is gone once another agent is started.
+func startable(err error) bool {
+	return errors.Is(err, ErrNotRunning) || errors.Is(err, errLeaving) || errors.Is(err, errNoAnswer)
+}
+
+// launched is the agent that this process has started, if any.
+type launched struct {
+	dir     stateDir
+	command []string
+	// ended gets how it ended; nil means that another agent was there already.
+	ended chan error
+}
+
+// ensure starts an agent unless the one it started before still runs. An agent
+// that left because of another which is about to leave itself is started again.
+func (l *launched) ensure() error {
+	if l.ended != nil {
+		select {
+		case err := <-l.ended:
+			if err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return l.start()
+}
+
+func (l *launched) start() error {
+	output, err := os.OpenFile(l.dir.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	arguments := append(l.command[1:len(l.command):len(l.command)], "-state-dir", string(l.dir))
+	command := exec.Command(l.command[0], arguments...)
+	command.Dir = string(l.dir)
+	command.Stdout, command.Stderr = output, output
+	command.SysProcAttr = ownSession()
+	if err := command.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	l.ended = ended
+	go func() {
+		err := command.Wait()
+		if err != nil {
+			last, _ := lastLines(l.dir.log(), 1)
+			err = fmt.Errorf("%w: %s", err, strings.Join(last, ""))
+		}
+		ended <- err
+	}()
+	return nil
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// ErrLockLost: the lock under which a change was to be made is no longer held.
+var ErrLockLost = errors.New("the lock on the deployment is not held any more")
+
+// errLeaving: the agent is about to leave; the next one takes over.
+var errLeaving = errors.New("the agent is leaving")
+
+// locks are the locks of the deployments, whether these exist or not. They end
+// with the agent, as the connections of their holders do.
+type locks struct {
+	// freed is called with a deployment's name when its lock ends, before anybody
+	// else can have it.
+	freed func(name string)
+
+	mu     sync.Mutex
+	held   map[string]*lock
+	closed bool
+}
+
+type lock struct {
+	token  string
+	holder bluegreen.Holder
+	// lost ends when the lock does.
+	lost context.Context
+	end  context.CancelCauseFunc
+	// changes are going on under the lock.
+	changes sync.WaitGroup
+	ended   bool
+}
+
+func newLocks(freed func(name string)) *locks { return &locks{freed: freed, held: map[string]*lock{}} }
+
+// acquire makes holder the only one to change the deployment called name, or
+// returns a *bluegreen.HolderError at once.
+func (l *locks) acquire(name, holder string) (*lock, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errLeaving
+	}
+	if present := l.held[name]; present != nil {
+		return nil, &bluegreen.HolderError{Holder: present.holder}
+	}
+	acquired := &lock{token: rand.Text(), holder: bluegreen.Holder{Name: holder, Since: time.Now().UTC()}}
+	acquired.lost, acquired.end = context.WithCancelCause(context.Background())
+	l.held[name] = acquired
+	return acquired, nil
+}
+
+// release ends a lock: it stops the changes that go on under it, and waits for
+// them, so that they never overlap with those of the next holder. That the lock
+// has ended before is no error.
+func (l *locks) release(name, token string) {
+	l.mu.Lock()
+	present := l.held[name]
+	if present == nil || present.token != token || present.ended {
+		l.mu.Unlock()
+		return
+	}
+	present.ended = true
+	l.mu.Unlock()
+
+	present.end(ErrLockLost)
+	present.changes.Wait()
+	l.freed(name)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.held, name)
+}
+
+// under begins a change. Its context ends with ctx or when the lock does; done
+// ends the change.
+func (l *locks) under(ctx context.Context, name, token string) (_ context.Context, done func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	present := l.held[name]
+	if present == nil || present.token != token || present.ended {
+		return nil, nil, fmt.Errorf("%s: %w", name, ErrLockLost)
+	}
+	present.changes.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(present.lost, func() { cancel(ErrLockLost) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		present.changes.Done()
+	}, nil
+}
+
+// closeIf ends the giving of locks if none is held and condition, asked then,
+// is true. Without a lock nothing changes, so the condition stays as it is.
+func (l *locks) closeIf(condition func() bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.held) == 0 && condition() {
+		l.closed = true
+	}
+	return l.closed
+}

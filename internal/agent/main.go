@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+	"gopkg.in/natefinch/lumberjack.v2"
+)
+
+// How much the agent's own log may take: three files of 10 MB.
+const (
+	logMegabytes = 10
+	logBackups   = 2
+)
+
+// requestGrace is how long requests to the API may go on after SIGTERM.
+const requestGrace = 5 * time.Second
+
+// settings are the flags of the agent.
+type settings struct {
+	stateDir, metricsListen string
+	linger                  time.Duration
+}
+
+// Main runs the agent until it is told to end or has nothing left to do, and
+// returns its exit status: 0 also if another agent serves the directory already.
+func Main(args []string) int {
+	s, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err == nil {
+		err = s.run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "agent:", err)
+		return 1
+	}
+	return 0
+}
+
+func parse(args []string) (settings, error) {
+	var s settings
+	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
+	flags.StringVar(&s.stateDir, "state-dir", "", "directory of the state; default $XDG_STATE_HOME/bluegreen, else ~/.local/state/bluegreen")
+	flags.DurationVar(&s.linger, "linger", time.Minute, "how long to stay once there is no deployment")
+	flags.StringVar(&s.metricsListen, "metrics-listen", "", "address to serve Prometheus metrics on, such as 127.0.0.1:9464; default none")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	if flags.NArg() > 0 {
+		return s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if s.stateDir != "" {
+		return s, nil
+	}
+	var err error
+	s.stateDir, err = DefaultStateDir()
+	return s, err
+}
+
+func (s settings) run() error {
+	if err := Supported(); err != nil {
+		return err
+	}
+	dir, err := openStateDir(s.stateDir)
+	if err != nil {
+		return err
+	}
+	if err := dir.prepare(); err != nil {
+		return err
+	}
+	only := flock.New(dir.lock())
+	locked, err := only.TryLock()
+	if err != nil {
+		return fmt.Errorf("locking the state directory: %w", err)
+	}
+	if !locked {
+		return nil
+	}
+	defer only.Close()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(&lumberjack.Logger{Filename: dir.log(), MaxSize: logMegabytes, MaxBackups: logBackups}, nil))
+	if err := s.serve(ctx, dir, log); err != nil {
+		log.Error("the agent failed", "error", err)
+		return err
+	}
+	return nil
+}
+
+// serve opens what is in dir and serves it until ctx ends.
+func (s settings) serve(ctx context.Context, dir stateDir, log *slog.Logger) error {
+	// From here on clients wait rather than start another agent.
+	listener, err := listenSocket(dir.socket())
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	log.Info("agent started", "pid", os.Getpid(), "state_dir", string(dir))
+	a, err := openAgent(dir, log, s.linger, leave)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 2)
+	api := newServer(ctx, a.handler())
+	go func() { failed <- api.Serve(listener) }()
+	defer api.Close()
+	if s.metricsListen != "" {
+		metrics, err := s.serveMetrics(ctx, a, failed)
+		if err != nil {
+			return err
+		}
+		defer metrics.Close()
+	}
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("agent ends; replicas keep running")
+	graceful, cancel := context.WithTimeout(context.Background(), requestGrace)
+	defer cancel()
+	// What still goes on after this is cut by the deferred Close.
+	_ = api.Shutdown(graceful)
+	a.shutdown(context.Background())
+	log.Info("agent ended")
+	return nil
+}
+
+func (s settings) serveMetrics(ctx context.Context, a *agent, failed chan<- error) (*http.Server, error) {
+	listener, err := net.Listen("tcp", s.metricsListen)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.metricsHandler())
+	server := newServer(ctx, mux)
+	go func() { failed <- server.Serve(listener) }()
+	return server, nil
+}
+
+// newServer returns a server whose requests end when ctx does.
+func newServer(ctx context.Context, handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+}
+
+// listenSocket listens on the socket at path, in the place of the one that an
+// agent which was killed left: the caller holds the lock of the directory.
+func listenSocket(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing the former socket: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		listener.Close()
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	return listener, nil
+}

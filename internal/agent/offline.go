@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// Offline reads a state directory that no agent serves. Nothing runs then: even
+// processes that are still there get no traffic.
+type Offline struct{ dir stateDir }
+
+// NewOffline returns a reader of stateDir, which need not exist.
+func NewOffline(stateDir string) (*Offline, error) {
+	dir, err := openStateDir(stateDir)
+	return &Offline{dir}, err
+}
+
+// Deployment returns the ledger and the endpoints of a deployment, or
+// bluegreen.ErrNotFound.
+func (o *Offline) Deployment(name string) (Deployment, error) {
+	doc, err := readDocument(o.dir.deployment(name), name)
+	if err != nil {
+		return Deployment{}, err
+	}
+	return Deployment(replyOf(doc)), nil
+}
+
+// History returns the archived records, oldest first.
+func (o *Offline) History(name string) ([]bluegreen.Record, error) {
+	return readHistory(o.dir.deployment(name), name)
+}
+
+// Instances lists what should run in env.
+func (o *Offline) Instances(name string, env bluegreen.Environment) ([]bluegreen.Instance, error) {
+	w, err := readWorkload(environmentDir(o.dir.deployment(name), env))
+	if err != nil || w == nil {
+		return nil, err
+	}
+	var list []bluegreen.Instance
+	for number := 1; number <= w.Replicas; number++ {
+		list = append(list, bluegreen.Instance{ID: fmt.Sprintf("%s-%d", env, number), Exit: "no agent runs"})
+	}
+	return list, nil
+}
+
+// Logs returns at most the last n lines that an instance wrote.
+func (o *Offline) Logs(name string, env bluegreen.Environment, id string, n int) ([]string, error) {
+	if numberOf(id) == 0 || id != fmt.Sprintf("%s-%d", env, numberOf(id)) {
+		return nil, fmt.Errorf("there is no instance %q in %s", id, env)
+	}
+	return lastLines(filepath.Join(replicaDir(environmentDir(o.dir.deployment(name), env), id), outputFile), n)
+}
+
+// CheckListen returns an error unless the deployment called name can listen on
+// listen: the *AddressError says who has the address. An address that the
+// deployment itself has is its to keep.
+func CheckListen(stateDirectory, name, listen string) error {
+	if err := parseListen(listen); err != nil {
+		return &AddressError{Address: listen, Err: err}
+	}
+	dir, err := openStateDir(stateDirectory)
+	if err != nil {
+		return err
+	}
+	switch holder := deploymentAt(dir, listen); holder {
+	case name:
+		return nil
+	case "":
+		listener, err := net.Listen("tcp", listen)
+		if err != nil {
+			return &AddressError{Address: listen, Err: reason(err)}
+		}
+		return listener.Close()
+	default:
+		return &AddressError{Address: listen, Deployment: holder, Err: fmt.Errorf("deployment %q has that address", holder)}
+	}
+}
+
+func parseListen(listen string) error {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return err
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err
+}
+
+// deploymentAt returns the name of the deployment in dir whose address collides
+// with address, "" for none. It asks the files, and so holds nobody up.
+func deploymentAt(dir stateDir, address string) string {
+	entries, err := os.ReadDir(dir.deployments())
+	if err != nil {
+		return ""
+	}
+	for _, entry := range entries {
+		doc, err := readDocument(dir.deployment(entry.Name()), entry.Name())
+		if err != nil {
+			continue
+		}
+		if collide(doc.Frontend.Address, address) || collide(doc.Frontend.PreviewAddress, address) {
+			return entry.Name()
+		}
+	}
+	return ""
+}
+
+func collide(a, b string) bool {
+	left, err := net.ResolveTCPAddr("tcp", a)
+	if err != nil {
+		return false
+	}
+	right, err := net.ResolveTCPAddr("tcp", b)
+	if err != nil || left.Port != right.Port || left.Port == 0 {
+		return false
+	}
+	anywhere := func(ip net.IP) bool { return len(ip) == 0 || ip.IsUnspecified() }
+	return anywhere(left.IP) || anywhere(right.IP) || left.IP.Equal(right.IP)
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	"gopkg.in/natefinch/lumberjack.v2"
+)
+
+// How much a replica's output may take: two files of 10 MB.
+const (
+	outputMegabytes = 10
+	outputBackups   = 1
+)
+
+// logTail is how much of a replica's log is searched for its last lines.
+const logTail = 256 << 10
+
+// outputs are the log files of the replicas. A logger is kept for good, because
+// each has a goroutine of its own that never ends; there are no more of them
+// than names of replicas.
+type outputs struct {
+	mu      sync.Mutex
+	loggers map[string]*lumberjack.Logger
+}
+
+func newOutputs() *outputs { return &outputs{loggers: map[string]*lumberjack.Logger{}} }
+
+// file returns the log file at path, which is rotated. It is opened by the first
+// write, and by the first one after Close.
+func (o *outputs) file(path string) io.WriteCloser {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	logger, ok := o.loggers[path]
+	if !ok {
+		logger = &lumberjack.Logger{Filename: path, MaxSize: outputMegabytes, MaxBackups: outputBackups}
+		o.loggers[path] = logger
+	}
+	return logger
+}
+
+// pump copies a replica's output to log until the last writer has closed the
+// pipe or the pipe is closed here. A log that cannot be written, on a full disk
+// say, must not hold the replica up.
+func pump(pipe *os.File, log io.Writer) {
+	defer pipe.Close()
+	buffer := make([]byte, 8<<10)
+	for {
+		n, err := pipe.Read(buffer)
+		if n > 0 {
+			_, _ = log.Write(buffer[:n])
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// lastLines returns at most the last n lines of the file at path, oldest first.
+func lastLines(path string, n int) ([]string, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	begin := max(0, info.Size()-logTail)
+	tail, err := io.ReadAll(io.NewSectionReader(file, begin, logTail))
+	if err != nil {
+		return nil, err
+	}
+	if begin > 0 {
+		// The first line is probably only the end of one.
+		_, tail, _ = bytes.Cut(tail, []byte{'\n'})
+	}
+	return lines(tail, n), nil
+}
+
+// lines returns at most the last n lines of text.
+func lines(text []byte, n int) []string {
+	text = bytes.TrimRight(text, "\n")
+	if len(text) == 0 || n <= 0 {
+		return nil
+	}
+	all := bytes.Split(text, []byte{'\n'})
+	last := make([]string, 0, min(n, len(all)))
+	for _, line := range all[max(0, len(all)-n):] {
+		last = append(last, string(bytes.TrimRight(line, "\r")))
+	}
+	return last
+}

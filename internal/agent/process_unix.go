@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package agent
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	termSignal = syscall.SIGTERM
+	killSignal = syscall.SIGKILL
+)
+
+// ownSession detaches a process from the agent's terminal and process group, so
+// that no signal meant for the one reaches the other.
+func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// signalGroup signals the group that pid leads. That nobody is left in it is no error.
+func signalGroup(pid int, signal syscall.Signal) { _ = syscall.Kill(-pid, signal) }
+
+// openOutput makes the named pipe at path if it is missing, and opens both ends.
+//
+// The writer is for the replica. It is open for reading too, so that the pipe
+// never lacks a reader: a replica that writes while no agent runs gets neither
+// SIGPIPE nor an error. The reader sees the end once the last writer is gone.
+func openOutput(path string) (reader, writer *os.File, err error) {
+	if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, nil, err
+	}
+	// Not blocking, or the open would wait for a writer.
+	in, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		unix.Close(in)
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(in), path), os.NewFile(uintptr(out), path), nil
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// handler is the agent's API.
+func (a *agent) handler() http.Handler {
+	const one, env, instance = "/v1/deployments/{name}", "/v1/deployments/{name}/environments/{env}", "/v1/deployments/{name}/environments/{env}/instances/{id}"
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.metricsHandler())
+	mux.HandleFunc("GET /v1/version", a.plain(a.getVersion))
+
+	mux.HandleFunc("GET "+one, a.plain(a.getDeployment))
+	mux.HandleFunc("GET "+one+"/history", a.plain(a.getHistory))
+	mux.HandleFunc("PUT "+one+"/ledger", a.locked(a.putLedger))
+	mux.HandleFunc("DELETE "+one, a.locked(a.deleteDeployment))
+	mux.HandleFunc("POST "+one+"/lock", a.postLock)
+	mux.HandleFunc("DELETE "+one+"/lock", a.plain(a.deleteLock))
+
+	mux.HandleFunc("PUT "+env, a.locked(a.putEnvironment))
+	mux.HandleFunc("PUT "+env+"/size", a.locked(a.putSize))
+	mux.HandleFunc("DELETE "+env, a.locked(a.deleteEnvironment))
+	mux.HandleFunc("GET "+env+"/instances", a.plain(a.getInstances))
+	mux.HandleFunc("POST "+env+"/await", a.plain(a.postAwait))
+	mux.HandleFunc("POST "+env+"/drain", a.plain(a.postDrain))
+
+	mux.HandleFunc("GET "+instance+"/logs", a.plain(a.getLogs))
+	mux.HandleFunc("POST "+instance+"/exec", a.plain(a.postExec))
+	return mux
+}
+
+func (a *agent) metricsHandler() http.Handler {
+	return promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{})
+}
+
+// call is one request; it returns the body of the response, nil for none.
+type call func(ctx context.Context, r *http.Request) (any, error)
+
+// plain answers with what do returns.
+func (a *agent) plain(do call) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		reply, err := a.checked(w, r, do)
+		answer(w, reply, err)
+	}
+}
+
+// locked is plain for what only the holder of the lock may do.
+func (a *agent) locked(do call) http.HandlerFunc {
+	return a.plain(func(ctx context.Context, r *http.Request) (any, error) {
+		name := r.PathValue("name")
+		ctx, done, err := a.locks.under(ctx, name, r.Header.Get(lockHeader))
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		reply, err := do(ctx, r)
+		if err != nil && errors.Is(context.Cause(ctx), ErrLockLost) {
+			return nil, fmt.Errorf("%s: %w", name, ErrLockLost)
+		}
+		if err != nil {
+			a.log.Warn("request failed", "deployment", name, "request", r.Method+" "+r.URL.Path, "error", err)
+		}
+		return reply, err
+	})
+}
+
+func (a *agent) checked(w http.ResponseWriter, r *http.Request, do call) (any, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if wanted, err := strconv.Atoi(r.Header.Get(apiHeader)); err != nil || wanted != apiVersion {
+		return nil, &VersionError{Agent: apiVersion, Provider: wanted, PID: os.Getpid()}
+	}
+	if name := r.PathValue("name"); name != "" {
+		if err := ValidateName(name); err != nil {
+			return nil, fmt.Errorf("%w: %w", errInvalid, err)
+		}
+	}
+	return do(r.Context(), r)
+}
+
+func answer(w http.ResponseWriter, reply any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case err != nil:
+		f := failureOf(err)
+		w.WriteHeader(statuses[f.Code])
+		reply = f
+	case reply == nil:
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	// An error says that the client has gone.
+	_ = json.NewEncoder(w).Encode(reply)
+}
+
+func decode[T any](r *http.Request) (T, error) {
+	var body T
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		return body, fmt.Errorf("%w: %w", errInvalid, err)
+	}
+	return body, nil
+}
+
+func (a *agent) getVersion(context.Context, *http.Request) (any, error) {
+	return versionReply{API: apiVersion, PID: os.Getpid()}, nil
+}
+
+func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
+	d, err := a.deployment(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	doc, err := d.load()
+	if err != nil {
+		return nil, err
+	}
+	return replyOf(doc), nil
+}
+
+func replyOf(doc document) deploymentReply {
+	return deploymentReply{doc.Ledger, doc.Frontend.endpoint(doc.Frontend.Address), doc.Frontend.endpoint(doc.Frontend.PreviewAddress)}
+}
+
+func (a *agent) getHistory(_ context.Context, r *http.Request) (any, error) {
+	d, err := a.deployment(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	return d.history()
+}
+
+func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
+	body, err := decode[commitRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	name := r.PathValue("name")
+	d, err := a.create(name)
+	if err != nil {
+		return nil, err
+	}
+	err = d.commit(body.Ledger, body.Closed, body.Frontend)
+	var taken *AddressError
+	if errors.As(err, &taken) {
+		taken.Deployment = deploymentAt(a.dir, taken.Address)
+	}
+	return nil, err
+}
+
+func (a *agent) deleteDeployment(ctx context.Context, r *http.Request) (any, error) {
+	return nil, a.erase(ctx, r.PathValue("name"))
+}
+
+// postLock answers with the token at once and ends when the lock does: the lock
+// is the connection, so that it dies with its holder.
+func (a *agent) postLock(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	reply, err := a.checked(w, r, func(context.Context, *http.Request) (any, error) {
+		body, err := decode[lockRequest](r)
+		if err != nil {
+			return nil, err
+		}
+		return a.locks.acquire(name, body.Holder)
+	})
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	held := reply.(*lock)
+	defer a.locks.release(name, held.token)
+	answer(w, lockReply{held.token}, nil)
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		return
+	}
+	select {
+	case <-r.Context().Done():
+	case <-held.lost.Done():
+	}
+}
+
+func (a *agent) deleteLock(_ context.Context, r *http.Request) (any, error) {
+	a.locks.release(r.PathValue("name"), r.Header.Get(lockHeader))
+	return nil, nil
+}
+
+// environmentOf returns the environment that a request is about. Where there is
+// no deployment there is no environment, and no error either.
+func (a *agent) environmentOf(r *http.Request) (*deployment, bluegreen.Environment, error) {
+	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %w", errInvalid, err)
+	}
+	d, err := a.deployment(r.PathValue("name"))
+	if errors.Is(err, bluegreen.ErrNotFound) {
+		return nil, env, nil
+	}
+	return d, env, err
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strconv"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+func (a *agent) putEnvironment(ctx context.Context, r *http.Request) (any, error) {
+	body, err := decode[provisionRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errInvalid, err)
+	}
+	body.Release.Env = body.Env
+	digest, err := a.provision(ctx, r.PathValue("name"), env, body.Release)
+	if err != nil {
+		return nil, err
+	}
+	return provisionReply{digest}, nil
+}
+
+// provision makes an environment run exactly release and returns the digest of
+// its image.
+func (a *agent) provision(ctx context.Context, name string, env bluegreen.Environment, release bluegreen.Release) (string, error) {
+	d, err := a.create(name)
+	if err != nil {
+		return "", err
+	}
+	digest, unpin, err := a.images.acquire(ctx, release.Image, release.Command, release.ImageDigest)
+	if err != nil {
+		return "", err
+	}
+	// Former images go even if the new one does not start.
+	defer a.collectImages()
+	defer unpin()
+	dir := a.images.path(digest)
+	argv, err := program(dir, release.Image, release.Command, release.Args)
+	if err != nil {
+		return "", err
+	}
+	fingerprint := release.Fingerprint
+	if fingerprint == "" {
+		fingerprint = release.Sealed().Fingerprint
+	}
+	next := &workload{
+		Schema: documentSchema, Revision: rand.Text(), Version: release.Version, Fingerprint: fingerprint,
+		Digest: digest, Argv: argv, Dir: dir, Env: release.Env, Replicas: release.Replicas,
+	}
+	return digest, d.provision(ctx, env, next)
+}
+
+func (a *agent) putSize(ctx context.Context, r *http.Request) (any, error) {
+	body, err := decode[scaleRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	d, env, err := a.environmentOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if d == nil {
+		return nil, bluegreen.ErrNotFound
+	}
+	return nil, d.scale(ctx, env, body.Replicas)
+}
+
+func (a *agent) deleteEnvironment(ctx context.Context, r *http.Request) (any, error) {
+	d, env, err := a.environmentOf(r)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	defer a.collectImages()
+	return nil, d.remove(ctx, env)
+}
+
+func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
+	d, env, err := a.environmentOf(r)
+	list := []instanceReply{}
+	if err != nil || d == nil {
+		return list, err
+	}
+	for _, status := range d.environments[env].instances() {
+		reply := instanceReply{Instance: status.Instance}
+		if status.Running {
+			reply.Address = loopback(status.port)
+		}
+		list = append(list, reply)
+	}
+	return list, nil
+}
+
+func (a *agent) postAwait(ctx context.Context, r *http.Request) (any, error) {
+	d, env, err := a.environmentOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if d == nil {
+		return nil, bluegreen.ErrNotFound
+	}
+	return nil, d.awaitTraffic(ctx, env)
+}
+
+func (a *agent) postDrain(ctx context.Context, r *http.Request) (any, error) {
+	d, env, err := a.environmentOf(r)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	return nil, d.drain(ctx, env)
+}
+
+func (a *agent) getLogs(_ context.Context, r *http.Request) (any, error) {
+	n, err := strconv.Atoi(r.URL.Query().Get("n"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: n: %w", errInvalid, err)
+	}
+	env, status, _, err := a.instanceOf(r)
+	if err != nil {
+		return nil, err
+	}
+	list, err := lastLines(filepath.Join(replicaDir(env.dir, status.ID), outputFile), n)
+	if err != nil {
+		return nil, fmt.Errorf("reading the log of %s: %w", status.ID, err)
+	}
+	return append([]string{}, list...), nil
+}
+
+func (a *agent) postExec(ctx context.Context, r *http.Request) (any, error) {
+	body, err := decode[execRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	if len(body.Command) == 0 {
+		return nil, fmt.Errorf("%w: no command", errInvalid)
+	}
+	env, status, w, err := a.instanceOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if !status.Running {
+		return nil, fmt.Errorf("%s does not run", status.ID)
+	}
+	return nil, runBeside(ctx, w, w.environ(env.name, status.port, status.Incarnation), body.Command)
+}
+
+// instanceOf returns the instance that a request is about.
+func (a *agent) instanceOf(r *http.Request) (*environment, replicaStatus, *workload, error) {
+	d, name, err := a.environmentOf(r)
+	if err != nil {
+		return nil, replicaStatus{}, nil, err
+	}
+	if d == nil {
+		return nil, replicaStatus{}, nil, bluegreen.ErrNotFound
+	}
+	env := d.environments[name]
+	status, w, err := env.find(r.PathValue("id"))
+	return env, status, w, err
+}

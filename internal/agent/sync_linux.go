@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// syncTree makes everything under dir durable, with one call for any number of files.
+func syncTree(dir string) error {
+	file, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return unix.Syncfs(int(file.Fd()))
+}
