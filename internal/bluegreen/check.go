@@ -259,11 +259,10 @@ func (t *target) Exec(ctx context.Context, command []string) error {
 
 func (t *target) Exited(ctx context.Context) error {
 	instances, err := t.platform.Instances(ctx, t.env)
-	if err != nil {
-		// Whether it runs is not known: the checks go on.
-		return nil
-	}
-	exit := exitOf(instances, t.instance)
+	var exit error
+	if err == nil {
+		exit = exitOf(instances, t.instance)
+	} // Otherwise nobody knows whether it runs, and the checks go on.
 	if exit != nil {
 		t.exit.Store(&exit)
 	}

@@ -227,15 +227,15 @@ func TestRollbackThatTheTrafficDoesNotFollow(t *testing.T) {
 		if err := d.DeployAndSwitch(t.Context(), four(memory, "2.0.0")); err != nil {
 			t.Fatal(err)
 		}
-		real := d.Platform
-		d.Platform = slowTraffic{real, time.Hour}
+		prompt := d.Platform
+		d.Platform = slowTraffic{prompt, time.Hour}
 		if err := d.Rollback(t.Context(), "slow"); !errors.Is(err, bluegreen.Timeout) {
 			t.Errorf("got %v, want a timeout", err)
 		}
 		if got := memory.Serves(t, deployment); got != "2.0.0" {
 			t.Errorf("%s serves", got)
 		}
-		d.Platform = real
+		d.Platform = prompt
 		if err := d.Rollback(t.Context(), "slow"); err != nil || memory.Serves(t, deployment) != "1.0.0" {
 			t.Errorf("%v, and %s serves", err, memory.Serves(t, deployment))
 		}

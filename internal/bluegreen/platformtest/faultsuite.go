@@ -152,9 +152,9 @@ func surviveFault(t *testing.T, h Harness, story faultStory, k int, fault Fault)
 	story.before(w)
 
 	victim := w.another("victim@host (pid 2)")
-	real := victim.process
+	mortal := victim.process
 	var locked int
-	faulty := NewFaulty(real, func(n int, method string) Fault {
+	faulty := NewFaulty(mortal, func(n int, method string) Fault {
 		if method == "Lock" && locked == 0 {
 			locked = n
 		}
@@ -173,7 +173,7 @@ func surviveFault(t *testing.T, h Harness, story faultStory, k int, fault Fault)
 		t.Fatalf("call %d never came", k)
 	}
 	if faulty.Dead() {
-		real.Kill()
+		mortal.Kill()
 	}
 
 	clientSeesTheLedger(t, h, w, story)
