@@ -5,6 +5,7 @@ package platformtest
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -596,6 +597,7 @@ func repair(w *world) {
 
 func secretsStayOut(w *world) {
 	release := w.healthy("1.0.0")
+	release.Env = maps.Clone(release.Env)
 	release.Env["PASSWORD"] = "correct-horse"
 	w.must(second(w.Create(w.Context(), desired(release))))
 	release.Version = "2.0.0"
