@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+var _ datasource.DataSourceWithConfigure = (*deploymentDataSource)(nil)
+
+// deploymentDataSource is the data source bluegreen_deployment. It reads the
+// platform, and never the Terraform state.
+type deploymentDataSource struct {
+	provider providerModel
+}
+
+type deploymentDataModel struct {
+	Name    types.String  `tfsdk:"name"`
+	Local   *struct{}     `tfsdk:"local"`
+	History []recordModel `tfsdk:"history"`
+	observedModel
+}
+
+func newDeploymentDataSource() datasource.DataSource { return &deploymentDataSource{} }
+
+func (d *deploymentDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_deployment"
+}
+
+func (d *deploymentDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	attributes := observedDataAttributes()
+	attributes["name"] = schema.StringAttribute{
+		Required:            true,
+		MarkdownDescription: "The name of the deployment.",
+		Validators:          []validator.String{deploymentName()},
+	}
+	attributes["local"] = schema.SingleNestedAttribute{
+		Optional:            true,
+		MarkdownDescription: "Looks for the deployment among those of the `local` platform, `{}`. It is what happens without a platform too.",
+		Attributes:          map[string]schema.Attribute{},
+	}
+	attributes["history"] = historyAttribute()
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A deployment as it is now, with its history, whoever manages it. `rollback_available` tells whether every replica of the standby runs.",
+		Attributes:          attributes,
+	}
+}
+
+func (d *deploymentDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+	d.provider = configured(req.ProviderData)
+}
+
+func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var data deploymentDataModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &data)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	name := data.Name.ValueString()
+	configured := platformsModel{}.platform(d.provider)
+	platform, err := configured.open(ctx, name, 0)
+	if err != nil {
+		resp.Diagnostics.Append(openError(configured, err))
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	status, archive, err := lookUp(ctx, name, platform)
+	switch {
+	case errors.Is(err, bluegreen.ErrNotFound):
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "There is no such deployment",
+			fmt.Sprintf("No deployment called %q exists on the platform %q.", name, configured.kind()))
+		return
+	case err != nil:
+		resp.Diagnostics.AddError("The deployment could not be read", sentence(err))
+		return
+	}
+	observed, diags := observe(configured.id(name), status, bluegreen.DefaultConfig().MinHealthyPercent).model(ctx)
+	resp.Diagnostics.Append(diags...)
+	data.observedModel = observed
+	data.History = recordModels(status.Ledger.MergeHistory(archive))
+	resp.Diagnostics.Append(resp.State.Set(ctx, data)...)
+}
+
+func lookUp(ctx context.Context, name string, platform bluegreen.Platform) (bluegreen.Status, []bluegreen.Record, error) {
+	status, err := bluegreen.NewDeployer(name, platform, nil, "").Status(ctx)
+	if err != nil {
+		return status, nil, err
+	}
+	archive, err := platform.History(ctx)
+	return status, archive, err
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// ModifyPlan shows what an apply will come to. It looks at the configuration and
+// the prior state, and never at the platform: it runs once for the plan and once
+// more for the apply, and both have to agree.
+func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() {
+		return
+	}
+	var plan deploymentModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	base := planBase{}
+	if !req.State.Raw.IsNull() {
+		base.prior = &deploymentModel{}
+		resp.Diagnostics.Append(req.State.Get(ctx, base.prior)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if base.prior != nil && base.prior.platform(r.provider).kind() != plan.platform(r.provider).kind() {
+		resp.RequiresReplace.Append(path.Root(plan.platform(r.provider).kind()))
+	}
+	if len(resp.RequiresReplace) > 0 {
+		// What comes is a deployment that has nothing to do with this one.
+		base.prior = nil
+	}
+	resp.Diagnostics.Append(base.read(ctx, req.Private, plan.Name.ValueString())...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(r.plan(ctx, &plan, base)...)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// planBase is what a plan is made from.
+type planBase struct {
+	// prior is nil for a deployment that is yet to be made.
+	prior  *deploymentModel
+	status bluegreen.Status
+}
+
+func (b *planBase) read(ctx context.Context, private privateReader, name string) diag.Diagnostics {
+	b.status = bluegreen.Status{Ledger: bluegreen.NewLedger(name), Running: map[bluegreen.Environment]int{}}
+	if b.prior == nil {
+		return nil
+	}
+	ledger, diags := readLedger(ctx, private)
+	running, more := b.prior.readyReplicas(ctx)
+	diags.Append(more...)
+	b.status = bluegreen.Status{
+		Ledger: ledger, Running: running,
+		Endpoint: b.prior.Endpoint.ValueString(), Preview: b.prior.PreviewEndpoint.ValueString(),
+	}
+	return diags
+}
+
+// plan fills in the computed attributes of plan.
+func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, base planBase) diag.Diagnostics {
+	platform := plan.platform(r.provider)
+	id := types.StringUnknown()
+	if given(plan.Name) {
+		id = types.StringValue(platform.id(plan.Name.ValueString()))
+	}
+	if !plan.settingsKnown(ctx) {
+		plan.observedModel = unforeseen(id)
+		return r.check(ctx, plan, base, forecast{})
+	}
+	desired, diags := plan.desired(ctx)
+	if diags.HasError() {
+		return diags
+	}
+	foreseen, err := predict(id.ValueString(), base.status, desired)
+	if err != nil {
+		diags.Append(rollbackError(base, *plan, err))
+		return diags
+	}
+	plan.observedModel, diags = foreseen.seen.model(ctx)
+	if base.prior == nil || !platform.sameEndpoints(base.prior.platform(r.provider)) {
+		plan.Endpoint, plan.PreviewEndpoint = types.StringUnknown(), types.StringUnknown()
+	}
+	diags.Append(unaskedRollback(base, *plan, foreseen)...)
+	diags.Append(r.check(ctx, plan, base, foreseen)...)
+	return diags
+}
+
+// check looks at what can be seen from here without touching anything.
+func (r *deploymentResource) check(ctx context.Context, plan *deploymentModel, base planBase, foreseen forecast) diag.Diagnostics {
+	var prior platformConfig
+	if base.prior != nil {
+		prior = base.prior.platform(r.provider)
+	}
+	command, diags := texts(ctx, plan.Command)
+	release := plannedRelease{deploys: foreseen.deploys(), image: plan.Image.ValueString(), command: command}
+	diags.Append(plan.platform(r.provider).check(plan.Name.ValueString(), release, prior)...)
+	return diags
+}
+
+// rollbackError says why rollback = true cannot be.
+func rollbackError(base planBase, plan deploymentModel, err error) diag.Diagnostic {
+	attribute := path.Root("rollback")
+	live, serving := base.status.Ledger.LiveRecord()
+	switch {
+	case !serving:
+		return diag.NewAttributeErrorDiagnostic(attribute, "There is nothing to roll back to",
+			"No release of this deployment serves yet. Set rollback = false, or leave it out.")
+	case errors.Is(err, bluegreen.ErrRollbackOfNewRelease):
+		return diag.NewAttributeErrorDiagnostic(attribute, "A new release cannot be rolled back",
+			fmt.Sprintf("rollback = true takes the configured release out of service in favour of the one before it, but the configured release, %s, is not "+
+				"the one that was deployed last: %s serves. To deploy it, set rollback = false. To stay rolled back, configure the release that was rolled back as it was.",
+				plan.Version.ValueString(), live.Version))
+	default:
+		return diag.NewAttributeErrorDiagnostic(attribute, "There is nothing to roll back to",
+			fmt.Sprintf("%s serves, and no release that it has replaced stands by: it was the first, or the standby was removed or given up for a deploy, or %s is itself "+
+				"what a rollback brought back. Set rollback = false; to get another version, deploy it as a new release.", live.Version, live.Version))
+	}
+}
+
+// unaskedRollback warns of a rollback that the configuration did not ask for and
+// that this plan is going to undo.
+func unaskedRollback(base planBase, plan deploymentModel, foreseen forecast) diag.Diagnostics {
+	live, _ := base.status.Ledger.LiveRecord()
+	if live.Operation != bluegreen.OpRollback || plan.Rollback.ValueBool() || base.prior.Rollback.ValueBool() || !foreseen.deploys() {
+		return nil
+	}
+	what, at, why := "The release before it", live.SwitchedAt, live.Reason
+	if undone, known := base.status.Ledger.Record(live.Replaced); known {
+		what = undone.Version
+	}
+	detail := fmt.Sprintf("%s was rolled back", what)
+	if at != nil {
+		detail += " at " + at.UTC().Format(time.RFC3339)
+	}
+	if live.Actor != "" {
+		detail += " by " + live.Actor
+	}
+	if why != "" {
+		detail += ": " + why
+	}
+	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("version"), "The deployment was rolled back",
+		fmt.Sprintf("%s. Since then %s serves from %s. This plan deploys %s.", detail, live.Version, live.Environment, plan.Version.ValueString()))}
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
+)
+
+type healthCheckModel struct {
+	HTTP              types.Object         `tfsdk:"http"`
+	TCP               types.Object         `tfsdk:"tcp"`
+	GRPC              types.Object         `tfsdk:"grpc"`
+	Exec              types.Object         `tfsdk:"exec"`
+	Interval          timetypes.GoDuration `tfsdk:"interval"`
+	ProbeTimeout      timetypes.GoDuration `tfsdk:"probe_timeout"`
+	HealthyThreshold  types.Int64          `tfsdk:"healthy_threshold"`
+	Timeout           timetypes.GoDuration `tfsdk:"timeout"`
+	Retries           types.Int64          `tfsdk:"retries"`
+	MinHealthyPercent types.Int64          `tfsdk:"min_healthy_percent"`
+}
+
+type httpModel struct {
+	Path        types.String `tfsdk:"path"`
+	Scheme      types.String `tfsdk:"scheme"`
+	Port        types.Int64  `tfsdk:"port"`
+	Host        types.String `tfsdk:"host"`
+	Headers     types.Map    `tfsdk:"headers"`
+	StatusCodes types.String `tfsdk:"status_codes"`
+}
+
+type tcpModel struct {
+	Port types.Int64 `tfsdk:"port"`
+}
+
+type grpcModel struct {
+	Port    types.Int64  `tfsdk:"port"`
+	Service types.String `tfsdk:"service"`
+}
+
+type execModel struct {
+	Command types.List `tfsdk:"command"`
+}
+
+// healthSettings is a health_check block with its defaults.
+type healthSettings struct {
+	checks            health.Config
+	timeout           time.Duration
+	retries           int
+	minHealthyPercent int
+}
+
+// health reads the health_check block. What is null or unknown has its default,
+// so that a configuration can be judged before all of it is known.
+func (m deploymentModel) health(ctx context.Context) (healthSettings, diag.Diagnostics) {
+	var block healthCheckModel
+	var diags diag.Diagnostics
+	if given(m.HealthCheck) {
+		diags = m.HealthCheck.As(ctx, &block, basetypes.ObjectAsOptions{})
+	}
+	checks, more := block.checks(ctx)
+	diags.Append(more...)
+	otherwise := bluegreen.DefaultConfig()
+	return healthSettings{
+		checks:            checks,
+		timeout:           durationOr(block.Timeout, otherwise.HealthCheckTimeout),
+		retries:           intOr(block.Retries, otherwise.HealthCheckRetries),
+		minHealthyPercent: intOr(block.MinHealthyPercent, otherwise.MinHealthyPercent),
+	}, diags
+}
+
+func (m healthCheckModel) checks(ctx context.Context) (health.Config, diag.Diagnostics) {
+	config := health.Config{
+		Interval:         durationOr(m.Interval, health.DefaultInterval),
+		ProbeTimeout:     durationOr(m.ProbeTimeout, health.DefaultProbeTimeout),
+		HealthyThreshold: intOr(m.HealthyThreshold, health.DefaultHealthyThreshold),
+	}
+	var diags diag.Diagnostics
+	if given(m.HTTP) {
+		var block httpModel
+		diags.Append(m.HTTP.As(ctx, &block, basetypes.ObjectAsOptions{})...)
+		check, more := block.check(ctx)
+		diags.Append(more...)
+		config.HTTP = check
+	}
+	if given(m.TCP) {
+		var block tcpModel
+		diags.Append(m.TCP.As(ctx, &block, basetypes.ObjectAsOptions{})...)
+		config.TCP = &health.TCP{Port: intOr(block.Port, 0)}
+	}
+	if given(m.GRPC) {
+		var block grpcModel
+		diags.Append(m.GRPC.As(ctx, &block, basetypes.ObjectAsOptions{})...)
+		config.GRPC = &health.GRPC{Port: intOr(block.Port, 0), Service: block.Service.ValueString()}
+	}
+	if given(m.Exec) {
+		var block execModel
+		diags.Append(m.Exec.As(ctx, &block, basetypes.ObjectAsOptions{})...)
+		command, more := texts(ctx, block.Command)
+		diags.Append(more...)
+		if len(command) > 0 {
+			config.Exec = &health.Exec{Command: command}
+		}
+	}
+	return config, diags
+}
+
+func (m httpModel) check(ctx context.Context) (*health.HTTP, diag.Diagnostics) {
+	check := &health.HTTP{
+		Path:        m.Path.ValueString(),
+		Scheme:      m.Scheme.ValueString(),
+		Port:        intOr(m.Port, 0),
+		Host:        m.Host.ValueString(),
+		StatusCodes: m.StatusCodes.ValueString(),
+	}
+	var headers map[string]types.String
+	diags := m.Headers.ElementsAs(ctx, &headers, true)
+	for name, value := range headers {
+		if check.Headers == nil {
+			check.Headers = map[string]string{}
+		}
+		check.Headers[name] = value.ValueString()
+	}
+	return check, diags
+}
+
+// texts returns the list with "" in the place of what is not known yet.
+func texts(ctx context.Context, list types.List) ([]string, diag.Diagnostics) {
+	if !given(list) {
+		return nil, nil
+	}
+	var values []types.String
+	diags := list.ElementsAs(ctx, &values, false)
+	all := make([]string, 0, len(values))
+	for _, value := range values {
+		all = append(all, value.ValueString())
+	}
+	return all, diags
+}
+
+// given reports whether there is a value.
+func given(value interface {
+	IsNull() bool
+	IsUnknown() bool
+}) bool {
+	return !value.IsNull() && !value.IsUnknown()
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// observedModel holds the computed attributes: a deployment as it is, or as a
+// plan expects it to be.
+type observedModel struct {
+	ID                 types.String `tfsdk:"id"`
+	LiveEnvironment    types.String `tfsdk:"live_environment"`
+	StagingEnvironment types.String `tfsdk:"staging_environment"`
+	LiveVersion        types.String `tfsdk:"live_version"`
+	LiveImage          types.String `tfsdk:"live_image"`
+	DeploymentID       types.String `tfsdk:"deployment_id"`
+	RollbackAvailable  types.Bool   `tfsdk:"rollback_available"`
+	Endpoint           types.String `tfsdk:"endpoint"`
+	PreviewEndpoint    types.String `tfsdk:"preview_endpoint"`
+	Environments       types.Map    `tfsdk:"environments"`
+}
+
+// environmentModel is an element of environments.
+type environmentModel struct {
+	State             types.String `tfsdk:"state"`
+	Version           types.String `tfsdk:"version"`
+	Image             types.String `tfsdk:"image"`
+	ImageDigest       types.String `tfsdk:"image_digest"`
+	Replicas          types.Int64  `tfsdk:"replicas"`
+	ReadyReplicas     types.Int64  `tfsdk:"ready_replicas"`
+	HealthCheckPassed types.Bool   `tfsdk:"health_check_passed"`
+	DeployedAt        types.String `tfsdk:"deployed_at"`
+}
+
+// observation is an observedModel whose environments can still be edited.
+type observation struct {
+	observedModel
+	environments map[bluegreen.Environment]environmentModel
+}
+
+// observe translates a status, found or predicted, into attributes.
+func observe(id string, status bluegreen.Status, minHealthyPercent int) observation {
+	o := observation{
+		observedModel: observedModel{
+			ID:                 types.StringValue(id),
+			StagingEnvironment: types.StringValue(status.Ledger.Staging().String()),
+			RollbackAvailable:  types.BoolValue(status.RollbackAvailable(minHealthyPercent)),
+			Endpoint:           textOrNull(status.Endpoint),
+			PreviewEndpoint:    textOrNull(status.Preview),
+		},
+		environments: map[bluegreen.Environment]environmentModel{},
+	}
+	if live := status.Ledger.Slot(status.Ledger.Live); status.Ledger.Serving() {
+		o.LiveEnvironment = types.StringValue(status.Ledger.Live.String())
+		o.LiveVersion = types.StringValue(live.Release.Version)
+		o.LiveImage = types.StringValue(live.Release.Image)
+		o.DeploymentID = types.StringValue(live.Record)
+	}
+	for _, env := range bluegreen.Environments() {
+		o.environments[env] = observeEnvironment(status.Ledger.Slot(env), status.Running[env])
+	}
+	return o
+}
+
+func observeEnvironment(slot bluegreen.Slot, running int) environmentModel {
+	m := environmentModel{
+		State:             types.StringValue(slot.State.String()),
+		Replicas:          types.Int64Value(0),
+		ReadyReplicas:     types.Int64Value(int64(running)),
+		HealthCheckPassed: types.BoolValue(slot.Checked),
+		DeployedAt:        timeOrNull(slot.DeployedAt),
+	}
+	if slot.Release != nil {
+		m.Version = types.StringValue(slot.Release.Version)
+		m.Image = types.StringValue(slot.Release.Image)
+		m.ImageDigest = textOrNull(slot.Release.ImageDigest)
+		m.Replicas = types.Int64Value(int64(slot.Release.Replicas))
+	}
+	return m
+}
+
+// model returns the observation with its environments as an attribute.
+func (o observation) model(ctx context.Context) (observedModel, diag.Diagnostics) {
+	environments, diags := types.MapValueFrom(ctx, environmentType, o.environments)
+	o.Environments = environments
+	return o.observedModel, diags
+}
+
+// readyReplicas reads back how many replicas ran in each environment.
+func (m observedModel) readyReplicas(ctx context.Context) (map[bluegreen.Environment]int, diag.Diagnostics) {
+	running := map[bluegreen.Environment]int{}
+	if m.Environments.IsNull() {
+		return running, nil
+	}
+	var environments map[string]environmentModel
+	diags := m.Environments.ElementsAs(ctx, &environments, false)
+	for env, e := range environments {
+		running[bluegreen.Environment(env)] = int(e.ReadyReplicas.ValueInt64())
+	}
+	return running, diags
+}
+
+// unforeseen is what a plan knows while it does not know what is asked for.
+func unforeseen(id types.String) observedModel {
+	return observedModel{
+		ID:                 id,
+		LiveEnvironment:    types.StringUnknown(),
+		StagingEnvironment: types.StringUnknown(),
+		LiveVersion:        types.StringUnknown(),
+		LiveImage:          types.StringUnknown(),
+		DeploymentID:       types.StringUnknown(),
+		RollbackAvailable:  types.BoolUnknown(),
+		Endpoint:           types.StringUnknown(),
+		PreviewEndpoint:    types.StringUnknown(),
+		Environments:       types.MapUnknown(environmentType),
+	}
+}
+
+func textOrNull(s string) types.String {
+	if s == "" {
+		return types.StringNull()
+	}
+	return types.StringValue(s)
+}
+
+func timeOrNull(t *time.Time) types.String {
+	if t == nil {
+		return types.StringNull()
+	}
+	return types.StringValue(t.UTC().Format(time.RFC3339))
+}

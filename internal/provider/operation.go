@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
+)
+
+// operation is what one call of Terraform does to one deployment.
+type operation struct {
+	*bluegreen.Deployer
+	name     string
+	id       string
+	platform platformConfig
+	desired  bluegreen.Desired
+}
+
+// operation prepares an operation on the deployment that m configures. Nothing
+// is touched yet.
+func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (operation, diag.Diagnostics) {
+	name, where := m.Name.ValueString(), m.platform(r.provider)
+	o := operation{name: name, id: where.id(name), platform: where}
+	desired, diags := m.desired(ctx)
+	config, more := m.config(ctx)
+	diags.Append(more...)
+	checks, more := m.health(ctx)
+	diags.Append(more...)
+	if diags.HasError() {
+		return o, diags
+	}
+	o.desired = desired
+	checker, err := health.New(checks.checks)
+	if err != nil {
+		diags.AddAttributeError(path.Root("health_check"), "Invalid health check", err.Error())
+		return o, diags
+	}
+	platform, err := where.open(ctx, name, durationOr(m.DrainTimeout, defaultDrainTimeout))
+	if err != nil {
+		diags.Append(openError(where, err))
+		return o, diags
+	}
+	o.Deployer = bluegreen.NewDeployer(name, platform, checker, actor())
+	o.Config = config
+	o.Progress = progress(ctx, name, desired.Release.Env)
+	return o, diags
+}
+
+// look returns the deployment as it is, also when ctx has ended.
+func (o operation) look(ctx context.Context) (bluegreen.Status, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+	defer cancel()
+	return o.Status(ctx)
+}
+
+// observe translates what was looked at.
+func (o operation) observe(ctx context.Context, status bluegreen.Status) (observedModel, diag.Diagnostics) {
+	return observe(o.id, status, o.desired.MinHealthyPercent).model(ctx)
+}
+
+// fulfilled reports whether the deployment is what the configuration asks for:
+// nothing is left to do that changes who serves or what stands ready.
+func (o operation) fulfilled(status bluegreen.Status) bool {
+	steps, err := status.Ledger.Next(o.desired, status.Running)
+	if err != nil {
+		return false
+	}
+	return !forecast{steps: steps}.does(bluegreen.StepDeployAndSwitch, bluegreen.StepPreview, bluegreen.StepPromote, bluegreen.StepRollback)
+}
+
+// shortestSecret is the length from which the value of an environment variable
+// is masked. Shorter ones are words like "info" or "1", which logs are full of.
+const shortestSecret = 6
+
+// progress returns what logs a line a phase. They show with TF_LOG_PROVIDER=INFO.
+func progress(ctx context.Context, name string, env map[string]string) func(string) {
+	ctx = tflog.SetField(ctx, "deployment", name)
+	for _, value := range env {
+		if len(value) >= shortestSecret {
+			ctx = tflog.MaskMessageStrings(ctx, value)
+		}
+	}
+	return func(message string) { tflog.Info(ctx, message) }
+}
+
+// actor names this process in locks and records.
+func actor() string {
+	name, host := "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return fmt.Sprintf("%s@%s pid %d", name, host, os.Getpid())
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// platformConfig is where a deployment runs, as it is configured. Each platform
+// is one file: its attribute in the resource and in the provider, and its
+// implementation of this.
+type platformConfig interface {
+	// kind is the name of the platform and of its attribute.
+	kind() string
+	// id identifies the deployment called name among those of the platform.
+	id(name string) string
+	// check looks at what a plan can look at without touching anything. prior is
+	// the platform's configuration in the state, nil when the deployment is new.
+	check(name string, release plannedRelease, prior platformConfig) diag.Diagnostics
+	// sameEndpoints reports whether clients find the deployment where they found
+	// it with prior.
+	sameEndpoints(prior platformConfig) bool
+	// open returns the platform of the deployment called name.
+	open(ctx context.Context, name string, drainTimeout time.Duration) (bluegreen.Platform, error)
+	// explain returns the attribute that err is about, where it is about one.
+	explain(err error) (path.Path, bool)
+}
+
+// plannedRelease is a release that a plan is going to deploy.
+type plannedRelease struct {
+	// deploys is false where no release is going to be deployed.
+	deploys bool
+	image   string
+	command []string
+}
+
+// platformsModel holds the blocks of the platforms, at most one of which is set.
+type platformsModel struct {
+	Local *localModel `tfsdk:"local"`
+}
+
+// platform returns the platform that is configured: local where none is.
+func (m platformsModel) platform(provider providerModel) platformConfig {
+	return newLocalPlatform(m.Local, provider.Local)
+}

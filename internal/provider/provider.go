@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+)
+
+var _ provider.Provider = (*bluegreenProvider)(nil)
+
+// bluegreenProvider serves blue/green deployments to Terraform.
+type bluegreenProvider struct {
+	version string
+}
+
+// providerModel is the configuration of the provider: a block for each platform.
+type providerModel struct {
+	Local *localProviderModel `tfsdk:"local"`
+}
+
+// New returns the constructor of the provider at this version.
+func New(version string) func() provider.Provider {
+	return func() provider.Provider { return &bluegreenProvider{version: version} }
+}
+
+func (p *bluegreenProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName = "bluegreen"
+	resp.Version = p.version
+}
+
+func (p *bluegreenProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Blue/green deployments: a release goes to the environment without traffic, is proven healthy there, " +
+			"and then traffic is switched to it. The environment before it stays up, so that a rollback needs nothing to boot.",
+		Attributes: map[string]schema.Attribute{
+			"local": localProviderAttribute(),
+		},
+	}
+}
+
+// Configure connects to nothing: a platform is opened by the operation that needs it.
+func (p *bluegreenProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	var config providerModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.ResourceData = &config
+	resp.DataSourceData = &config
+}
+
+func (p *bluegreenProvider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{newDeploymentResource}
+}
+
+func (p *bluegreenProvider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{newDeploymentDataSource}
+}
+
+// configured returns what Configure has handed on, or the configuration of a
+// provider without a block: Terraform validates before it configures.
+func configured(providerData any) providerModel {
+	if config, ok := providerData.(*providerModel); ok {
+		return *config
+	}
+	return providerModel{}
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Terraform-provider-bluegreen serves the provider to Terraform. With "agent" as
+// its first argument it is the agent of the local platform instead.
+package main
+
+import (
+	"context"
+	"flag"
+	"log"
+	"os"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/provider"
+)
+
+// address is where Terraform finds the provider.
+const address = "registry.terraform.io/bluegreen/bluegreen"
+
+// version is set with -ldflags "-X main.version=1.2.3".
+var version = "dev"
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		os.Exit(agent.Main(os.Args[2:]))
+	}
+	debug := flag.Bool("debug", false, "run under a debugger: wait for Terraform to attach")
+	flag.Parse()
+	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{Address: address, Debug: *debug})
+	if err != nil {
+		log.Fatal(err)
+	}
+}
