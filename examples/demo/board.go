@@ -108,7 +108,7 @@ func (b *board) begin(title string) {
 	b.screen.began(begun)
 }
 
-// stopClock says that the step's work is done, though it may be watched a while longer.
+// stopClock says that the step's work is done, though the clients are watched a while longer.
 func (b *board) stopClock() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// linger is how long the load goes on after a step, so that a late failure is
+// linger is how long the load goes on after an apply, so that a late failure is
 // seen. It does not count as the step's time.
 const linger = time.Second
 
@@ -91,6 +91,7 @@ func (p *play) apply(ctx context.Context, v variables, serves string) (string, e
 	if _, err := p.terraform.apply(ctx, p.with(v)); err != nil {
 		return "", err
 	}
+	p.board.stopClock()
 	out, err := p.terraform.outputs(ctx)
 	if err != nil {
 		return "", err
@@ -110,6 +111,7 @@ func (p *play) apply(ctx context.Context, v variables, serves string) (string, e
 func (p *play) applyBroken(ctx context.Context, v variables, serves string) (string, error) {
 	p.announce(v)
 	_, err := p.terraform.apply(ctx, p.with(v))
+	p.board.stopClock()
 	var refused *diagnosticError
 	if err == nil {
 		return "", errors.New("the broken release was accepted")
@@ -128,6 +130,7 @@ func (p *play) readHistory(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	p.board.stopClock()
 	if changed != 0 {
 		return "", errors.New("the failed release left something for the next plan to change")
 	}
@@ -152,7 +155,6 @@ func (p *play) destroy(ctx context.Context) (string, error) {
 
 // expect lets the load go on for a moment and fails unless this version answers.
 func (p *play) expect(ctx context.Context, version string) error {
-	p.board.stopClock()
 	select {
 	case <-time.After(linger):
 	case <-ctx.Done():

@@ -14,7 +14,7 @@ import (
 func historyTable(history []record) string {
 	var rows [][]string
 	for _, r := range history {
-		rows = append(rows, []string{r.ID, r.Environment, r.Version, r.Status, clock(r.SwitchedAt), shorten(firstLine(r.Reason), 60)})
+		rows = append(rows, []string{r.ID, r.Environment, r.Version, r.Status, clock(r.SwitchedAt), shorten(firstLine(r.Reason), 96)})
 	}
 	return table([]column{
 		{heading: "history"}, {heading: "environment"}, {heading: "version"},
