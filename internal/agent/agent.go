@@ -53,7 +53,8 @@ func openAgent(dir stateDir, log *slog.Logger, linger time.Duration, leave conte
 		broken:      map[string]error{},
 	}
 	a.locks = newLocks(a.settle)
-	a.idle = time.AfterFunc(linger, a.leaveIfIdle)
+	// Whoever started it is about to come.
+	a.idle = time.AfterFunc(max(linger, launchTimeout), a.leaveIfIdle)
 	entries, err := os.ReadDir(dir.deployments())
 	if err != nil {
 		return nil, fmt.Errorf("reading the deployments: %w", err)

@@ -20,8 +20,8 @@ import (
 const launchTimeout = time.Minute
 
 // Launch returns when an agent answers, and starts one with command if none
-// does: command and "-state-dir" with its path. However many start one at the
-// same time, one stays.
+// does: command, which must become the agent, and "-state-dir" with its path.
+// However many start one at the same time, one stays.
 func (c *Client) Launch(ctx context.Context, command []string) error {
 	return c.launching(ctx, command, func() error {
 		_, err := c.PID(ctx)
@@ -65,7 +65,13 @@ func (c *Client) launching(ctx context.Context, command []string, attempt func()
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
-	return err
+	if err != nil {
+		return err
+	}
+	if pid, err := c.PID(ctx); err == nil {
+		launched.endUnless(pid)
+	}
+	return nil
 }
 
 // PID returns the process of the agent, or ErrNotRunning.
@@ -84,6 +90,7 @@ func startable(err error) bool {
 type launched struct {
 	dir     stateDir
 	command []string
+	process *os.Process
 	// ended gets how it ended; nil means that another agent was there already.
 	ended chan error
 }
@@ -119,7 +126,7 @@ func (l *launched) start() error {
 		return err
 	}
 	ended := make(chan error, 1)
-	l.ended = ended
+	l.process, l.ended = command.Process, ended
 	go func() {
 		err := command.Wait()
 		if err != nil {
@@ -129,4 +136,15 @@ func (l *launched) start() error {
 		ended <- err
 	}()
 	return nil
+}
+
+// endUnless ends the agent that was started here unless it is the one that
+// serves. It would find that out by itself, but maybe only when the other one
+// has ended, and then stay.
+func (l *launched) endUnless(pid int) {
+	if l.process != nil && l.process.Pid != pid {
+		// An error says that it has ended already.
+		_ = l.process.Kill()
+		<-l.ended
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -90,7 +91,8 @@ func (s settings) run() error {
 	if !locked {
 		return nil
 	}
-	defer only.Close()
+	// It is held until the process ends, so that there are never two.
+	defer runtime.KeepAlive(only)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(&lumberjack.Logger{Filename: dir.log(), MaxSize: logMegabytes, MaxBackups: logBackups}, nil))

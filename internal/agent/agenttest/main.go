@@ -7,6 +7,7 @@
 package agenttest
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -14,6 +15,9 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 )
+
+// What the race detector of an agent or a replica is told.
+const raceVariable, raceOptions = "GORACE", "atexit_sleep_ms=0"
 
 // Main is the TestMain of a package whose tests use an agent. Before it runs the
 // tests it looks whether this process is to be an agent or a replica.
@@ -23,6 +27,11 @@ func Main(m *testing.M) {
 	}
 	if mode := os.Getenv(modeVariable); mode != "" {
 		os.Exit(serve(Mode(mode)))
+	}
+	// A process that looks for races would take a second to end.
+	if err := os.Setenv(raceVariable, raceOptions); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	// Every lumberjack.Logger has a goroutine that never ends.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))

@@ -55,7 +55,7 @@ func Release(t testing.TB, version string, mode Mode) bluegreen.Release {
 	}
 	return bluegreen.Release{
 		Version: version, Image: dir, Replicas: 1, Command: []string{self},
-		Env: map[string]string{modeVariable: string(mode), "GOMAXPROCS": "1"},
+		Env: map[string]string{modeVariable: string(mode), "GOMAXPROCS": "1", raceVariable: raceOptions},
 	}
 }
 

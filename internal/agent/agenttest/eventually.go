@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package agenttest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Eventually waits until condition returns nil, and fails the test with its last
+// error when the test is about to run out of time. It is for what nothing else
+// tells of.
+func Eventually(t testing.TB, condition func() error) {
+	t.Helper()
+	attempt := func() (struct{}, error) { return struct{}{}, condition() }
+	pause := backoff.WithBackOff(backoff.NewConstantBackOff(5 * time.Millisecond))
+	if _, err := backoff.Retry(t.Context(), attempt, pause, backoff.WithMaxElapsedTime(time.Minute)); err != nil {
+		t.Fatalf("it did not come to pass: %v", err)
+	}
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package local_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+)
+
+// The agent is killed in the middle of everything, and the next one carries on
+// with the same processes.
+func TestSameProcessesServeAfterTheAgentIsKilled(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 2)
+	s.live("2.0.0", 2)
+	endpoint, live, standby := s.endpoint(), s.pids(bluegreen.Blue), s.pids(bluegreen.Green)
+
+	agenttest.Kill(t, s.dir)
+	if got := s.endpoint(); got != endpoint {
+		t.Errorf("with no agent the endpoint is %s, want %s", got, endpoint)
+	}
+	for _, instance := range s.instances(bluegreen.Blue) {
+		if instance.Running {
+			t.Errorf("with no agent %s is said to run", instance.ID)
+		}
+	}
+	s.wake()
+
+	if got := s.endpoint(); got != endpoint {
+		t.Errorf("the endpoint is %s, want %s", got, endpoint)
+	}
+	s.serves("2.0.0")
+	if got := s.pids(bluegreen.Blue); !slices.Equal(got, live) {
+		t.Errorf("live ran as %v and runs as %v", live, got)
+	}
+	s.must(s.Rollback(t.Context(), "to see that the standby is alive"))
+	s.serves("1.0.0")
+	if got := s.pids(bluegreen.Green); !slices.Equal(got, standby) {
+		t.Errorf("the standby ran as %v and serves as %v", standby, got)
+	}
+}
+
+// wake makes sure that an agent runs, as every operation does first.
+func (s *service) wake() {
+	s.Helper()
+	unlock, err := s.platform.Lock(s.Context(), s.Actor)
+	s.must(err)
+	unlock()
+}
+
+func TestReplicasOutliveAnAgentThatIsToldToEnd(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 1)
+	before := s.pids(bluegreen.Green)
+	agenttest.Stop(t, s.dir)
+	s.wake()
+	s.serves("1.0.0")
+	if after := s.pids(bluegreen.Green); !slices.Equal(before, after) {
+		t.Errorf("the replica was %v and is %v", before, after)
+	}
+}
+
+// A replica that dies while nobody watches is started again by the next agent,
+// and one that dies later is noticed although another agent started it.
+func TestDeadReplicasAreStartedAgain(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 2)
+	before := s.pids(bluegreen.Green)
+	s.exit(s.instances(bluegreen.Green)[0])
+	s.restarted(before, 1)
+
+	before = s.pids(bluegreen.Green)
+	agenttest.Kill(t, s.dir)
+	s.wake()
+	s.exit(s.instances(bluegreen.Green)[1])
+	s.restarted(before, 1)
+	s.serves("1.0.0")
+}
+
+// exit makes a replica end itself.
+func (s *service) exit(instance bluegreen.Instance) {
+	s.Helper()
+	conn, err := s.platform.Dial(s.Context(), instance)
+	s.must(err)
+	defer conn.Close()
+	_, err = conn.Write([]byte("GET /exit HTTP/1.0\r\n\r\n"))
+	s.must(err)
+	// It closes the connection by exiting.
+	_, _ = conn.Read(make([]byte, 1))
+}
+
+// restarted waits until green runs as before but for n new processes.
+func (s *service) restarted(before []string, n int) {
+	s.Helper()
+	agenttest.Eventually(s, func() error {
+		renewed := 0
+		for _, instance := range s.instances(bluegreen.Green) {
+			if !instance.Running {
+				return errors.New(instance.ID + " does not run: " + instance.Exit)
+			}
+			if !slices.Contains(before, instance.ID+" "+instance.Incarnation) {
+				renewed++
+			}
+		}
+		if renewed != n {
+			return errors.New("not as many new processes as expected")
+		}
+		return nil
+	})
+}
+
+func TestTwoProvidersThatStartTheAgentEndWithOne(t *testing.T) {
+	t.Parallel()
+	dir := agenttest.StateDir(t)
+	var group sync.WaitGroup
+	for _, name := range []string{"one", "two", "three", "four"} {
+		s := newServiceIn(t, dir, name, local.Frontend{})
+		group.Go(func() {
+			unlock, err := s.platform.Lock(t.Context(), s.Actor)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				return
+			}
+			unlock()
+		})
+	}
+	group.Wait()
+	pid := agenttest.PID(t, dir)
+	agenttest.Stop(t, dir)
+	if left := agenttest.PID(t, dir); pid == 0 || left != 0 {
+		t.Errorf("agent %d was stopped, and agent %d serves", pid, left)
+	}
+}
+
+func TestReadingStartsNoAgent(t *testing.T) {
+	t.Parallel()
+	s := open(t, local.Options{StateDir: filepath.Join(t.TempDir(), "state"), Name: "web"})
+	if _, err := s.platform.Load(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
+		t.Errorf("Load: %v, want ErrNotFound", err)
+	}
+	if _, err := s.platform.History(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
+		t.Errorf("History: %v, want ErrNotFound", err)
+	}
+	if got := s.instances(bluegreen.Blue); len(got) != 0 {
+		t.Errorf("there are instances: %v", got)
+	}
+	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the state directory was made: %v", err)
+	}
+}
+
+func TestAgentLeavesSomeTimeAfterItsLastDeployment(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := agenttest.StateDir(t)
+	s := open(t, local.Options{StateDir: dir, Name: "web", AgentCommand: []string{self, "agent", "-linger", "1ms"}})
+	s.live("1.0.0", 1)
+	s.must(s.Destroy(t.Context()))
+	agenttest.Gone(t, dir)
+
+	// It does not leave while somebody is at work.
+	unlock, err := s.platform.Lock(t.Context(), s.Actor)
+	s.must(err)
+	s.must(s.platform.Commit(t.Context(), firstLedger("web"), nil))
+	s.must(s.platform.Erase(t.Context()))
+	s.must(s.platform.Commit(t.Context(), firstLedger("web"), nil))
+	s.must(s.platform.Erase(t.Context()))
+	unlock()
+	agenttest.Gone(t, dir)
+}
+
+func firstLedger(name string) bluegreen.Ledger {
+	l := bluegreen.NewLedger(name)
+	l.Generation, l.HistoryLimit = 1, 10
+	return l
+}
+
+// The lock is a connection: it ends with the process that holds it.
+func TestLockDiesWithItsProcess(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	holder := startHolder(t, s.dir, "web")
+	_, err := s.platform.Lock(t.Context(), s.Actor)
+	var held *bluegreen.HolderError
+	if !errors.As(err, &held) || held.Holder.Name != "somebody@else" || held.Holder.Since.IsZero() {
+		t.Fatalf("got %v, want who holds the lock", err)
+	}
+	holder.kill()
+	agenttest.Eventually(t, func() error {
+		unlock, err := s.platform.Lock(t.Context(), s.Actor)
+		if err == nil {
+			unlock()
+		}
+		return err
+	})
+}
+
+func TestNothingChangesOnceTheLockIsLost(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	unlock, err := s.platform.Lock(t.Context(), s.Actor)
+	s.must(err)
+	defer unlock()
+	s.must(s.platform.Commit(t.Context(), firstLedger("web"), nil))
+	agenttest.Kill(t, s.dir)
+	next := firstLedger("web")
+	next.Generation = 2
+	if err := s.platform.Commit(t.Context(), next, nil); !errors.Is(err, local.ErrLockLost) {
+		t.Errorf("with no agent: %v, want ErrLockLost", err)
+	}
+	other := open(t, local.Options{StateDir: s.dir, Name: "other"})
+	other.wake()
+	if err := s.platform.Commit(t.Context(), next, nil); !errors.Is(err, local.ErrLockLost) {
+		t.Errorf("with another agent: %v, want ErrLockLost", err)
+	}
+	if l, err := s.platform.Load(t.Context()); err != nil || l.Generation != 1 {
+		t.Errorf("the ledger is at generation %d, %v", l.Generation, err)
+	}
+}
+
+func TestAgentIsCountedByPrometheus(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 1)
+	metrics := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: unixSocket(s.dir)}}
+	response, err := metrics.Get("http://agent/metrics")
+	s.must(err)
+	wantBody(t, response, `bluegreen_router_requests_total{deployment="web",environment="green"} 1`)
+}
+
+func TestCancelledLockIsNotHeld(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.platform.Lock(ctx, s.Actor); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	s.wake()
+}
