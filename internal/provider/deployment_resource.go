@@ -57,7 +57,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 		return
 	}
 
-	warnings, err := op.Create(ctx, op.desired)
+	warnings, err := op.create(ctx)
 	resp.Diagnostics.Append(op.warnings(warnings)...)
 	status, lookErr := op.look(ctx)
 	switch {

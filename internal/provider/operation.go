@@ -55,6 +55,18 @@ func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (
 	return o, diags
 }
 
+// create makes the deployment. A create that was killed after its switch has left
+// a deployment that serves and that no state knows. The same configuration takes
+// it over; another one would have to deploy beside it, which is not what was
+// planned for a deployment that does not exist.
+func (o operation) create(ctx context.Context) ([]error, error) {
+	status, err := o.Status(ctx)
+	if err == nil && status.Ledger.Serving() && !o.fulfilled(status) {
+		return nil, fmt.Errorf("%w: %s serves from %s", bluegreen.ErrExists, status.Ledger.Slot(status.Ledger.Live).Release.Version, status.Ledger.Live)
+	}
+	return o.Create(ctx, o.desired)
+}
+
 // look returns the deployment as it is, also when ctx has ended.
 func (o operation) look(ctx context.Context) (bluegreen.Status, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
