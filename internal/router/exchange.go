@@ -91,7 +91,7 @@ func (x *exchange) fail(r *http.Request) {
 // fail is the proxy's error handler: there is no answer from the replica.
 func (m *member) fail(w http.ResponseWriter, r *http.Request, err error) {
 	x, _ := w.(*exchange)
-	if dial := (*dialError)(nil); errors.As(err, &dial) {
+	if _, refused := errors.AsType[*dialError](err); refused {
 		x.refused = true
 		return
 	}

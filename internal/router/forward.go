@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http/httputil"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -59,6 +60,12 @@ func (m *member) rewrite(r *httputil.ProxyRequest) {
 	header := r.Out.Header
 	for _, name := range claims {
 		delete(header, name)
+	}
+	// An upgrade to HTTP/2 concerns one connection only. Passed on, it would tie
+	// all further requests of the client to this replica.
+	if strings.EqualFold(header.Get("Upgrade"), "h2c") {
+		delete(header, "Upgrade")
+		delete(header, "Connection")
 	}
 	header["X-Forwarded-Proto"] = forwardedProto
 	if c, ok := r.In.Context().Value(clientKey{}).(*client); ok {

@@ -119,6 +119,26 @@ func TestReplicaSeesTheRequestAsItWasMade(t *testing.T) {
 	}
 }
 
+func TestUpgradeToHTTP2StaysWithTheClient(t *testing.T) {
+	t.Parallel()
+	e, c := open(t, router.HTTP, nil), browser(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, "%v %v %v", r.Header["Connection"], r.Header["Upgrade"], r.Header["Http2-Settings"])
+	})})
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, e.url, http.NoBody)
+	req.Header = http.Header{
+		"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": {"h2c"}, "Http2-Settings": {"AAMAAABkAAQAAP__"},
+	}
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got, _ := io.ReadAll(res.Body); string(got) != "[] [] []" {
+		t.Errorf("the replica was asked to upgrade: %s", got)
+	}
+}
+
 func TestTrailersPass(t *testing.T) {
 	t.Parallel()
 	e, c := open(t, router.HTTP, nil), browser(t)

@@ -67,13 +67,20 @@ func listen(tb testing.TB) net.Listener {
 // replica starts a server that speaks HTTP/1.1 and h2c.
 func replica(tb testing.TB, id string, h http.HandlerFunc) router.Backend {
 	tb.Helper()
+	b, _ := stoppable(tb, id, h)
+	return b
+}
+
+// stoppable is a replica that may end before the test does.
+func stoppable(tb testing.TB, id string, h http.HandlerFunc) (b router.Backend, stop func()) {
+	tb.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.Protocols = new(http.Protocols)
 	s.Config.Protocols.SetHTTP1(true)
 	s.Config.Protocols.SetUnencryptedHTTP2(true)
 	s.Start()
 	tb.Cleanup(s.Close)
-	return router.Backend{ID: id, Addr: s.Listener.Addr().String()}
+	return router.Backend{ID: id, Addr: s.Listener.Addr().String()}, s.Close
 }
 
 // dead is a replica that refuses connections.

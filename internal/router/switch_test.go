@@ -3,13 +3,10 @@
 package router_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
@@ -111,107 +108,47 @@ func TestHundredSwitchesUnderLoad(t *testing.T) {
 	t.Logf("%d requests through %d switches", load.blue.requests.Load()+load.green.requests.Load(), switches)
 }
 
-// load is 8 clients that keep their connection and 4 that open one per request.
-type load struct {
-	blue, green environment
-	cancel      context.CancelFunc
-	clients     sync.WaitGroup
-
-	mu       sync.Mutex
-	progress *sync.Cond
-	failures []error
-}
-
-type environment struct {
-	pool     *router.Pool
-	requests atomic.Int64
-	// retired is set while nothing may arrive.
-	retired atomic.Bool
-}
-
-func newLoad(tb testing.TB, e *edge) *load {
-	tb.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
-	l := &load{cancel: cancel}
-	l.progress = sync.NewCond(&l.mu)
-	l.blue.pool, l.green.pool = e.blue, e.green
-	for _, env := range []*environment{&l.blue, &l.green} {
-		env.pool.Set([]router.Backend{
-			replica(tb, "1", l.serve(env)), replica(tb, "2", l.serve(env)),
-		})
-	}
-	for i := range 12 {
-		c := browser(tb)
-		if i >= 8 {
-			c.Transport = &http.Transport{DisableKeepAlives: true}
+// Scaling in goes like this: out of the pool, idle, stopped.
+func TestReplicasComeAndGoUnderLoad(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.HTTP, nil)
+	load := newLoad(t, e)
+	stays := replica(t, "stays", load.serve(&load.blue))
+	for i := range 30 {
+		extra := new(environment)
+		extra.pool = e.blue
+		id := fmt.Sprint("extra-", i)
+		backend, stop := stoppable(t, id, load.serve(extra))
+		e.blue.Set([]router.Backend{stays, backend})
+		load.await(func() bool { return extra.requests.Load() >= 5 })
+		e.blue.Set([]router.Backend{stays})
+		if err := e.blue.WaitBackendIdle(t.Context(), id); err != nil {
+			t.Fatal(err)
 		}
-		l.clients.Go(func() { l.client(ctx, c, e.url) })
+		extra.retired.Store(true)
+		stop()
 	}
-	tb.Cleanup(l.stop)
-	return l
-}
-
-func (l *load) other(env *environment) *environment {
-	if env == &l.blue {
-		return &l.green
-	}
-	return &l.blue
-}
-
-func (l *load) serve(env *environment) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		if env.retired.Load() {
-			l.fail(errors.New("a request reached an environment that was idle and not live"))
-		}
-		env.requests.Add(1)
-		l.step()
-		_, _ = fmt.Fprintln(w, env.pool.Environment())
+	load.stop()
+	for _, err := range load.failures {
+		t.Error(err)
 	}
 }
 
-func (l *load) client(ctx context.Context, c *http.Client, url string) {
-	for ctx.Err() == nil {
-		// The request itself is not cancelled: the last one finishes too.
-		req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, url, http.NoBody)
-		if err != nil {
-			l.fail(err)
-			return
-		}
-		res, err := c.Do(req)
-		if err != nil {
-			l.fail(err)
-			continue
-		}
-		if res.StatusCode != http.StatusOK {
-			l.fail(errors.New(res.Status))
-		}
-		_ = res.Body.Close()
+func TestPoolIsOfUseAfterEveryCut(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.HTTP, nil)
+	load := newLoad(t, e)
+	load.tolerate()
+	for range 30 {
+		e.blue.CloseConnections()
+		seen := load.blue.requests.Load()
+		load.await(func() bool { return load.blue.requests.Load() >= seen+10 })
 	}
-}
-
-func (l *load) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failures = append(l.failures, err)
-	l.progress.Broadcast()
-}
-
-func (l *load) step() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.progress.Broadcast()
-}
-
-// await returns when the condition holds, or something has failed.
-func (l *load) await(condition func() bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for !condition() && len(l.failures) == 0 {
-		l.progress.Wait()
+	load.stop()
+	if err := e.blue.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-}
-
-func (l *load) stop() {
-	l.cancel()
-	l.clients.Wait()
+	if got := get(t, browser(t), e.url).text; got != "blue\n" {
+		t.Errorf("after the last cut %q answers", got)
+	}
 }

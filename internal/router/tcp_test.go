@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
@@ -133,5 +134,40 @@ func TestTCPShutdownClosesConnectionsWhenItsTimeIsOver(t *testing.T) {
 	}
 	if rest, _ := io.ReadAll(conn); len(rest) != 0 {
 		t.Errorf("after the shutdown came %q", rest)
+	}
+}
+
+// tired has no file descriptor for its first client.
+type tired struct {
+	net.Listener
+
+	rested bool
+}
+
+func (l *tired) Accept() (net.Conn, error) {
+	if !l.rested {
+		l.rested = true
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return l.Listener.Accept()
+}
+
+func TestTCPAcceptsAgainAfterALackOfFileDescriptors(t *testing.T) {
+	t.Parallel()
+	e := open(t, router.TCP, nil)
+	e.blue.Set([]router.Backend{tcpReplica(t, "blue-1")})
+	l := listen(t)
+	served := make(chan error, 1)
+	go func() { served <- e.Serve(&tired{Listener: l}) }()
+	e.addr = l.Addr().String()
+	if got := greeting(t, connect(t, e)); got != "blue-1" {
+		t.Errorf("%s greets", got)
+	}
+	e.blue.Close()
+	if err := e.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("serve: %v", err)
 	}
 }
