@@ -66,7 +66,7 @@ func (p *play) run(ctx context.Context) error {
 		p.board.begin(act.title)
 		note, err := act.perform(ctx)
 		if err != nil {
-			p.board.end(tally{}, errorNote(err), false)
+			p.board.end(tally{}, errorNote(ctx, err), false)
 			return fmt.Errorf("%s: %w", act.title, err)
 		}
 		p.board.end(p.cut(), note, true)
@@ -204,10 +204,10 @@ func (p *play) stopLoad() {
 }
 
 // errorNote is an error in few words, for the step's line.
-func errorNote(err error) string {
+func errorNote(ctx context.Context, err error) string {
 	var said *diagnosticError
 	switch {
-	case errors.Is(err, context.Canceled):
+	case ctx.Err() != nil:
 		return "interrupted"
 	case errors.As(err, &said):
 		return said.Summary()
