@@ -71,6 +71,7 @@ func openDeployment(h host, dir, name string, registry prometheus.Registerer) (*
 	for env, read := range files {
 		d.environments[env] = newEnvironment(h, env, environmentDir(dir, env), read, d.reroute)
 	}
+	d.route()
 	d.mu.Unlock()
 	if stored.exists() {
 		d.reopen()

@@ -8,10 +8,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -113,4 +115,27 @@ func processesIn(dir string) []string {
 		found = append(found, filepath.Base(filepath.Dir(link))+" "+string(bytes.ReplaceAll(arguments, []byte{0}, []byte(" "))))
 	}
 	return found
+}
+
+// FreeAddress returns an address on loopback that nothing listens on.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// Occupy listens on address until free is called or the test ends.
+func Occupy(t testing.TB, address string) (free func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free = sync.OnceFunc(func() { listener.Close() })
+	t.Cleanup(free)
+	return free
 }

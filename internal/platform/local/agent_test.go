@@ -176,7 +176,7 @@ func TestAgentLeavesSomeTimeAfterItsLastDeployment(t *testing.T) {
 	s.must(s.Destroy(t.Context()))
 	agenttest.Gone(t, dir)
 
-	// It does not leave while somebody is at work.
+	// It does not leave while somebody is at work, with or without a deployment.
 	unlock, err := s.platform.Lock(t.Context(), s.Actor)
 	s.must(err)
 	s.must(s.platform.Commit(t.Context(), firstLedger("web"), nil))

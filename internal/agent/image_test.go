@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// archiveOf writes a .tar.gz of entries and returns its path. What a regular
+// file holds is its name.
+func archiveOf(t *testing.T, entries ...tar.Header) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "image.tar.gz")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zipped := gzip.NewWriter(file)
+	archive := tar.NewWriter(zipped)
+	for _, header := range entries {
+		if header.Typeflag == tar.TypeReg {
+			header.Size = int64(len(header.Name))
+		}
+		if err := archive.WriteHeader(&header); err != nil {
+			t.Fatal(err)
+		}
+		if header.Typeflag != tar.TypeReg {
+			continue
+		}
+		if _, err := archive.Write([]byte(header.Name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(archive.Close(), zipped.Close(), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func entry(kind byte, name, link string) tar.Header {
+	return tar.Header{Typeflag: kind, Name: name, Linkname: link, Mode: 0o755}
+}
+
+func newImages(t *testing.T) *images {
+	t.Helper()
+	i, err := openImages(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+var someCommand = []string{"run"}
+
+func TestArchiveCannotReachOutside(t *testing.T) {
+	t.Parallel()
+	const file, link, hard, dir = tar.TypeReg, tar.TypeSymlink, tar.TypeLink, tar.TypeDir
+	cases := map[string]struct {
+		entries []tar.Header
+		names   string
+	}{
+		"a parent":              {[]tar.Header{entry(file, "../evil", "")}, "../evil"},
+		"a parent, later":       {[]tar.Header{entry(file, "a/../../evil", "")}, "a/../../evil"},
+		"an absolute path":      {[]tar.Header{entry(file, "/etc/evil", "")}, "/etc/evil"},
+		"a link to a parent":    {[]tar.Header{entry(link, "l", "../x")}, `"l"`},
+		"an absolute link":      {[]tar.Header{entry(link, "l", "/etc")}, `"l"`},
+		"a link through a link": {[]tar.Header{entry(dir, "a/b", ""), entry(link, "a/b/up", "../.."), entry(link, "l", "a/b/up/../x")}, `"l"`},
+		"a hard link":           {[]tar.Header{entry(hard, "h", "../../etc/passwd")}, `"h"`},
+		"a device":              {[]tar.Header{entry(tar.TypeChar, "null", "")}, `"null"`},
+		"a pipe":                {[]tar.Header{entry(tar.TypeFifo, "pipe", "")}, `"pipe"`},
+		"the same file twice":   {[]tar.Header{entry(file, "f", ""), entry(file, "f", "")}, `"f"`},
+	}
+	for what, c := range cases {
+		t.Run(strings.ReplaceAll(what, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			i := newImages(t)
+			path := archiveOf(t, c.entries...)
+			_, _, err := i.acquire(t.Context(), path, someCommand, "")
+			var refused *ImageError
+			if !errors.As(err, &refused) || refused.Path != path || !strings.Contains(err.Error(), c.names) {
+				t.Errorf("got %v, want an error that names %s", err, c.names)
+			}
+			if left, err := os.ReadDir(i.dir); err != nil || len(left) != 0 {
+				t.Errorf("left are %v, %v", left, err)
+			}
+		})
+	}
+}
+
+func TestDirectoryAndItsArchiveAreTheSameImage(t *testing.T) {
+	t.Parallel()
+	i := newImages(t)
+	dir := t.TempDir()
+	for _, err := range []error{
+		os.Chmod(dir, 0o755), os.Mkdir(filepath.Join(dir, "bin"), 0o755), os.Chmod(filepath.Join(dir, "bin"), 0o755),
+		os.WriteFile(filepath.Join(dir, "bin", "run"), []byte("bin/run"), 0o755), os.Chmod(filepath.Join(dir, "bin", "run"), 0o755),
+		os.Symlink("bin/run", filepath.Join(dir, "start")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, release, err := i.acquire(t.Context(), dir, someCommand, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	path := archiveOf(t, tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "as git archive writes it"}}, entry(tar.TypeDir, "./", ""), entry(tar.TypeSymlink, "start", "bin/run"), entry(tar.TypeReg, "bin/run", ""))
+	second, releaseSecond, err := i.acquire(t.Context(), path, someCommand, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer releaseSecond()
+	if first != second {
+		t.Errorf("the directory is %s, the archive %s", first, second)
+	}
+	for command, want := range map[string]string{"bin/run": "bin/run", "start": "start", "/bin/sh": ""} {
+		argv, err := program(i.path(first), dir, []string{command, "a"}, []string{"b"})
+		if want != "" {
+			want = filepath.Join(i.path(first), want)
+		} else {
+			want = command
+		}
+		if err != nil || strings.Join(argv, " ") != want+" a b" {
+			t.Errorf("%s runs as %v, %v", command, argv, err)
+		}
+	}
+	for _, command := range []string{"missing", "../run", "bin"} {
+		if argv, err := program(i.path(first), dir, []string{command}, nil); err == nil {
+			t.Errorf("%s runs as %v", command, argv)
+		}
+	}
+}
+
+func TestPinnedImageIsTheOneThatWasDeployed(t *testing.T) {
+	t.Parallel()
+	i := newImages(t)
+	path := filepath.Join(t.TempDir(), "run")
+	write := func(content string) {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	digest, release, err := i.acquire(t.Context(), path, someCommand, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("two")
+	again, releaseAgain, err := i.acquire(t.Context(), path, someCommand, digest)
+	if err != nil || again != digest {
+		t.Fatalf("got %s, %v; want the copy, %s", again, err, digest)
+	}
+	nothing := func() (map[string]bool, error) { return map[string]bool{}, nil }
+	release()
+	if err := i.collect(nothing); err != nil || !i.pin(digest) {
+		t.Errorf("the copy is gone while it is acquired: %v", err)
+	}
+	i.unpin(digest)
+	releaseAgain()
+	if err := i.collect(func() (map[string]bool, error) { return nil, errors.New("unknown") }); err == nil || !i.pin(digest) {
+		t.Errorf("the copy is gone although it may be in use: %v", err)
+	}
+	i.unpin(digest)
+	if err := i.collect(nothing); err != nil {
+		t.Fatal(err)
+	}
+	var changed *ImageError
+	if _, _, err := i.acquire(t.Context(), path, someCommand, digest); !errors.As(err, &changed) {
+		t.Errorf("an image that has changed is taken: %v", err)
+	}
+}
+
+func TestImageMayNotBeTooLarge(t *testing.T) {
+	t.Parallel()
+	path := archiveOf(t, entry(tar.TypeReg, "one", ""), entry(tar.TypeReg, "two", ""))
+	for _, limits := range []imageLimits{{bytes: 5, entries: 10}, {bytes: 100, entries: 1}} {
+		i := newImages(t)
+		i.limits = limits
+		if _, _, err := i.acquire(t.Context(), path, someCommand, ""); err == nil || !strings.Contains(err.Error(), "too large") {
+			t.Errorf("%+v: %v", limits, err)
+		}
+	}
+}
+
+func TestCancelledCopyLeavesNothing(t *testing.T) {
+	t.Parallel()
+	i := newImages(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := i.acquire(ctx, archiveOf(t, entry(tar.TypeReg, "one", "")), someCommand, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if left, err := os.ReadDir(i.dir); err != nil || len(left) != 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
+func TestCheckImage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name string, mode fs.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cases := map[string]struct {
+		path    string
+		command []string
+		says    string
+	}{
+		"an executable":                {file("run", 0o755), nil, ""},
+		"a script and what runs it":    {file("app.py", 0o644), someCommand, ""},
+		"a directory and a command":    {dir, someCommand, ""},
+		"an archive and a command":     {file("a.tgz", 0o644), someCommand, ""},
+		"nothing":                      {filepath.Join(dir, "missing"), nil, "does not exist"},
+		"a file that is no executable": {file("text", 0o644), nil, "not executable"},
+		"a directory alone":            {dir, nil, "a directory, so command"},
+		"an archive alone":             {file("b.tar.gz", 0o755), nil, "an archive, so command"},
+		"a device":                     {os.DevNull, someCommand, "neither a file nor a directory"},
+	}
+	for what, c := range cases {
+		err := CheckImage(c.path, c.command)
+		var refused *ImageError
+		switch {
+		case c.says == "" && err != nil:
+			t.Errorf("%s: %v", what, err)
+		case c.says != "" && (!errors.As(err, &refused) || !strings.Contains(err.Error(), c.says)):
+			t.Errorf("%s: got %v, want %q", what, err, c.says)
+		}
+	}
+}

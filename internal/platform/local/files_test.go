@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package local_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+)
+
+// What was deployed is a copy: the user's file may change or go.
+func TestImageOverwrittenLaterChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	first := s.live("1.0.0", 1)
+	s.live("2.0.0", 1)
+	s.must(os.WriteFile(filepath.Join(first.Image, "version.txt"), []byte("overwritten"), 0o600))
+	s.must(s.Rollback(t.Context(), "to see what the standby serves"))
+	s.serves("1.0.0")
+	s.must(os.RemoveAll(first.Image))
+	s.serves("1.0.0")
+}
+
+func TestImagesThatNothingNeedsAreRemoved(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	for _, version := range []string{"1.0.0", "2.0.0", "3.0.0"} {
+		s.live(version, 1)
+	}
+	copies, err := os.ReadDir(filepath.Join(s.dir, "images"))
+	s.must(err)
+	if len(copies) != 2 {
+		t.Errorf("%d images are kept for two environments", len(copies))
+	}
+	s.must(s.Destroy(t.Context()))
+	if copies, err = os.ReadDir(filepath.Join(s.dir, "images")); err != nil || len(copies) != 0 {
+		t.Errorf("%d images are left, %v", len(copies), err)
+	}
+}
+
+// A file that cannot be read is refused by its name, and the other deployments
+// are served.
+func TestUnreadableLedgerIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	dir := agenttest.StateDir(t)
+	healthy := newServiceIn(t, dir, "healthy", local.Frontend{})
+	healthy.live("1.0.0", 1)
+	broken := newServiceIn(t, dir, "broken", local.Frontend{})
+	broken.live("1.0.0", 1)
+	path := filepath.Join(dir, "deployments", "broken", "ledger.json")
+	intact := broken.file("ledger.json")
+	cases := map[string]string{
+		"torn":                intact[:len(intact)/2],
+		"empty":               "",
+		"foreign":             `{"hello": "world"}`,
+		"newer":               strings.Replace(intact, `"schema": 1`, `"schema": 99`, 1),
+		"of another name":     strings.Replace(intact, `"name": "broken"`, `"name": "healthy"`, 1),
+		"impossible":          strings.Replace(intact, `"state": "live"`, `"state": "sleeping"`, 1),
+		"followed by garbage": intact + "}",
+	}
+	for what, content := range cases {
+		agenttest.Stop(t, dir)
+		s := &service{t, dir, broken.platform, broken.Deployer}
+		s.must(os.WriteFile(path, []byte(content), 0o600))
+		s.unreadable(what+", no agent", path)
+		healthy.wake()
+		s.unreadable(what, path)
+		healthy.serves("1.0.0")
+	}
+	// Once it is repaired the deployment is served again, by the same replicas.
+	broken.must(os.WriteFile(path, []byte(intact), 0o600))
+	broken.serves("1.0.0")
+}
+
+func (s *service) unreadable(what, path string) {
+	s.Helper()
+	_, err := s.platform.Load(s.Context())
+	var unreadable *local.UnreadableError
+	if !errors.As(err, &unreadable) || unreadable.Path != path || errors.Is(err, bluegreen.ErrNotFound) {
+		s.Errorf("%s: got %v, want an error that names %s", what, err, path)
+	}
+	if err := s.DeployAndSwitch(s.Context(), agenttest.Release(s, "2.0.0", agenttest.Healthy)); err == nil {
+		s.Errorf("%s: a release is deployed over it", what)
+	}
+}
+
+// The values of environment variables are in the replica and in one private file.
+func TestSecretsStayWithTheWorkload(t *testing.T) {
+	t.Parallel()
+	const secret = "correct-horse-battery"
+	s := newService(t, local.Frontend{})
+	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
+	release.Env["TOKEN"] = secret
+	s.bring(release)
+	if _, value := get(t, s.endpoint()+"/env?TOKEN"); value != secret {
+		t.Errorf("the replica's TOKEN is %q", value)
+	}
+	s.must(filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(path, filepath.Join(s.dir, "images")) && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		if filepath.Base(path) != "workload.json" && strings.Contains(string(content), secret) {
+			t.Errorf("the secret is in %s", path)
+		}
+		return nil
+	}))
+	processes, err := exec.Command("ps", "-eo", "args").Output()
+	s.must(err)
+	if strings.Contains(string(processes), secret) {
+		t.Error("the secret is on a command line")
+	}
+}
+
+func TestReplicaSeesWhereItRuns(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
+	release.Env["HOST"] = "192.0.2.1"
+	release.Args = []string{"-v"}
+	s.bring(release)
+	for name, want := range map[string]string{
+		"HOST": "127.0.0.1", "BLUEGREEN_ENVIRONMENT": "green", "BLUEGREEN_VERSION": "1.0.0", "GOCACHE": "",
+	} {
+		if _, got := get(t, s.endpoint()+"/env?"+name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	_, port := get(t, s.endpoint()+"/env?PORT")
+	if n, err := strconv.Atoi(port); err != nil || n < 20000 || n > 29999 {
+		t.Errorf("PORT is %q", port)
+	}
+	lines, err := s.platform.Logs(t.Context(), s.instances(bluegreen.Green)[0], 5)
+	if err != nil || len(lines) != 1 || lines[0] != "green 1.0.0 starts" {
+		t.Errorf("the log is %q, %v", lines, err)
+	}
+}
+
+// What a replica started ends with it.
+func TestNothingOutlivesTheEnvironment(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 1)
+	_, pid := get(t, s.endpoint()+"/fork")
+	if _, err := strconv.Atoi(pid); err != nil {
+		t.Fatalf("no child was started: %s", pid)
+	}
+	// The clean-up of the state directory fails if it is still there.
+	s.must(s.Destroy(t.Context()))
+}
+
+func TestNamesCannotLeaveTheStateDirectory(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 1)
+	for _, name := range []string{"", "..", "../etc", "a/b", "A", "-a", "a-", strings.Repeat("a", 64), "a.b", "a\x00"} {
+		if _, err := local.New(local.Options{StateDir: s.dir, Name: name}); err == nil {
+			t.Errorf("%q is accepted", name)
+		}
+	}
+	raw := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: unixSocket(s.dir)}}
+	for _, path := range []string{"%2e%2e", "..%2fweb", "web%2f..", "%2e%2e%2f%2e%2e"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://agent/v1/deployments/"+path, nil)
+		s.must(err)
+		request.Header.Set("Bluegreen-Api", "1")
+		response, err := raw.Do(request)
+		s.must(err)
+		response.Body.Close()
+		if response.StatusCode < 300 {
+			t.Errorf("%s is answered with %d", path, response.StatusCode)
+		}
+	}
+	for _, id := range []string{"green-../../../ledger.json", "green-1/../..", "red-1", ""} {
+		if lines, err := s.platform.Logs(t.Context(), bluegreen.Instance{ID: id}, 10); err == nil {
+			t.Errorf("the log of %q is %q", id, lines)
+		}
+	}
+}
+
+func TestStateDirectoryMustBePrivateAndShort(t *testing.T) {
+	t.Parallel()
+	open := func(dir string) error {
+		p, err := local.New(local.Options{StateDir: dir, Name: "web"})
+		if err != nil {
+			return err
+		}
+		_, err = p.Lock(context.WithoutCancel(t.Context()), "tester")
+		return err
+	}
+	if err := open("/tmp/" + strings.Repeat("long/", 30)); err == nil || !strings.Contains(err.Error(), "state_dir is too long") {
+		t.Errorf("a long path: %v", err)
+	}
+	shared := t.TempDir()
+	if err := os.Chmod(shared, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(shared); err == nil || !strings.Contains(err.Error(), "0755") {
+		t.Errorf("a directory that others can read: %v", err)
+	}
+	if entries, err := os.ReadDir(shared); err != nil || len(entries) > 0 {
+		t.Errorf("something was made in it: %v, %v", entries, err)
+	}
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package local_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+)
+
+// farAway is a drain timeout that no test reaches.
+const farAway = time.Hour
+
+// What is in flight at the switch finishes where it is, and the switch does not
+// wait for it.
+func TestRequestInFlightFinishesOnTheOldEnvironment(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{DrainTimeout: farAway})
+	s.live("1.0.0", 1)
+	inFlight := s.hang()
+	s.live("2.0.0", 1)
+	s.must(inFlight.finish())
+	s.must(s.platform.Drain(t.Context(), bluegreen.Green))
+}
+
+// What does not finish is closed when the drain timeout is over, without anybody
+// waiting for it.
+func TestStreamsAreClosedWhenTheDrainTimeoutIsOver(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{DrainTimeout: 50 * time.Millisecond})
+	s.live("1.0.0", 1)
+	stream := s.hang()
+	socket := s.webSocket()
+	s.live("2.0.0", 1)
+	if _, _, err := socket.Read(t.Context()); err == nil {
+		t.Error("the WebSocket goes on")
+	}
+	if _, err := stream.response.Body.Read(make([]byte, 1)); err == nil {
+		t.Error("the stream goes on")
+	}
+	s.must(s.platform.Drain(t.Context(), bluegreen.Green))
+	s.serves("2.0.0")
+}
+
+// A connection to an environment that is live again in time is left alone, and
+// the clock runs for the other one.
+func TestRollbackKeepsWhatTheSwitchWouldHaveClosed(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{DrainTimeout: 3 * time.Second})
+	s.live("1.0.0", 1)
+	onGreen := s.webSocket()
+	s.live("2.0.0", 1)
+	onBlue := s.webSocket()
+	s.must(s.Rollback(t.Context(), "in time"))
+	// Blue's time is over after green's would have been.
+	if _, _, err := onBlue.Read(t.Context()); err == nil {
+		t.Error("the WebSocket on blue goes on")
+	}
+	s.must(onGreen.Write(t.Context(), websocket.MessageText, []byte("still there?")))
+	if _, answer, err := onGreen.Read(t.Context()); err != nil || string(answer) != "still there?" {
+		t.Errorf("the WebSocket on green says %q, %v", answer, err)
+	}
+}
+
+// webSocket opens a WebSocket that echoes.
+func (s *service) webSocket() *websocket.Conn {
+	s.Helper()
+	conn, response, err := websocket.Dial(s.Context(), s.endpoint()+"/ws", &websocket.DialOptions{HTTPClient: client})
+	s.must(err)
+	s.Cleanup(func() { _ = conn.CloseNow() })
+	if response.Body != nil {
+		response.Body.Close()
+	}
+	s.must(conn.Write(s.Context(), websocket.MessageText, []byte("hello")))
+	_, _, err = conn.Read(s.Context())
+	s.must(err)
+	return conn
+}
+
+// A replica that is scaled away finishes what it does.
+func TestScaleDownLetsRequestsFinish(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{DrainTimeout: farAway})
+	s.live("1.0.0", 3)
+	var busy []*hanging
+	for range 3 {
+		busy = append(busy, s.hang())
+	}
+	scaled := make(chan error, 1)
+	go func() { scaled <- s.Scale(t.Context(), 1) }()
+	for _, request := range busy {
+		s.must(request.finish())
+	}
+	s.must(<-scaled)
+	if got := s.instances(bluegreen.Green); len(got) != 1 || got[0].ID != "green-1" {
+		t.Errorf("left are %v, want green-1", got)
+	}
+	s.serves("1.0.0")
+}
+
+func TestNewReplicasGetTrafficOnceTheyHavePassed(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 1)
+	unlock, err := s.platform.Lock(t.Context(), s.Actor)
+	s.must(err)
+	s.must(s.platform.Scale(t.Context(), bluegreen.Green, 2))
+	for range 4 {
+		if _, id := get(t, s.endpoint()+"/env?BLUEGREEN_INCARNATION"); id != s.instances(bluegreen.Green)[0].Incarnation {
+			t.Fatalf("%s answers, which has not passed", id)
+		}
+	}
+	unlock()
+	s.must(s.Scale(t.Context(), 3))
+	answering := map[string]bool{}
+	for range 6 {
+		_, id := get(t, s.endpoint()+"/env?BLUEGREEN_INCARNATION")
+		answering[id] = true
+	}
+	if len(answering) != 3 {
+		t.Errorf("%d replicas answer, want 3", len(answering))
+	}
+}
+
+func TestPreviewShowsStagingBeforeItIsLive(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 1)
+	if status, _ := get(t, s.preview()); status != http.StatusServiceUnavailable {
+		t.Errorf("with nothing in staging the preview answers %d", status)
+	}
+	_, err := s.Deploy(t.Context(), agenttest.Release(t, "2.0.0", agenttest.Healthy))
+	s.must(err)
+	_, err = s.HealthCheck(t.Context())
+	s.must(err)
+	if status, body := get(t, s.preview()); status != http.StatusOK || body != "2.0.0" {
+		t.Errorf("the preview answers %d %q", status, body)
+	}
+	s.serves("1.0.0")
+	s.must(s.Switch(t.Context()))
+	s.serves("2.0.0")
+	if _, body := get(t, s.preview()); body != "1.0.0" {
+		t.Errorf("after the switch the preview shows %q, want the standby", body)
+	}
+}
+
+func TestAddressOfAnotherDeploymentIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 1)
+	address := strings.TrimPrefix(s.endpoint(), "http://")
+	other := newServiceIn(t, s.dir, "other", local.Frontend{Listen: address})
+	_, err := other.Create(t.Context(), bluegreen.Desired{Release: agenttest.Release(t, "1.0.0", agenttest.Healthy), Promote: true})
+	var taken *local.AddressError
+	if !errors.As(err, &taken) || taken.Address != address || taken.Deployment != "web" || taken.Preview {
+		t.Errorf("got %v, want who has %s", err, address)
+	}
+	if _, err := other.platform.Load(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
+		t.Errorf("something was recorded: %v", err)
+	}
+	if err := local.CheckListen(s.dir, "other", address); !errors.As(err, &taken) || taken.Deployment != "web" {
+		t.Errorf("the plan says %v", err)
+	}
+	if err := local.CheckListen(s.dir, "web", address); err != nil {
+		t.Errorf("its own address is refused: %v", err)
+	}
+	for _, bad := range []string{"", "8080", "127.0.0.1:http:1", "127.0.0.1:99999"} {
+		if err := local.CheckListen(s.dir, "web", bad); !errors.As(err, &taken) {
+			t.Errorf("%q is accepted: %v", bad, err)
+		}
+	}
+}
+
+// The endpoint moves without a request being lost: the old one finishes first.
+func TestEndpointMovesToAnotherAddress(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{DrainTimeout: farAway})
+	s.live("1.0.0", 1)
+	before := s.endpoint()
+	inFlight := s.hang()
+
+	address := agenttest.FreeAddress(t)
+	s.platform = s.reconfigured(local.Frontend{Listen: address, DrainTimeout: farAway})
+	s.Platform = s.platform
+	s.live("2.0.0", 1)
+	if got := s.endpoint(); got != "http://"+address {
+		t.Errorf("the endpoint is %s, want http://%s", got, address)
+	}
+	s.must(inFlight.finish())
+	agenttest.Eventually(t, func() error {
+		response, err := client.Get(before)
+		if err == nil {
+			response.Body.Close()
+			return errors.New("the old endpoint answers still")
+		}
+		return nil
+	})
+	// Left out again, the address stays.
+	s.platform = s.reconfigured(local.Frontend{DrainTimeout: farAway})
+	s.Platform = s.platform
+	s.must(s.Scale(t.Context(), 2))
+	if got := s.endpoint(); got != "http://"+address {
+		t.Errorf("the endpoint is %s, want http://%s", got, address)
+	}
+}
+
+func (s *service) reconfigured(front local.Frontend) *local.Platform {
+	s.Helper()
+	return open(s, local.Options{StateDir: s.dir, Name: s.Deployment, Frontend: front}).platform
+}
+
+func TestSameAddressChangesItsProtocol(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 1)
+	before := s.endpoint()
+	s.platform = s.reconfigured(local.Frontend{Protocol: "tcp"})
+	s.Platform = s.platform
+	s.must(s.Scale(t.Context(), 2))
+	if got, want := s.endpoint(), strings.Replace(before, "http", "tcp", 1); got != want {
+		t.Errorf("the endpoint is %s, want %s", got, want)
+	}
+	if _, body := get(t, before); body != "1.0.0" {
+		t.Errorf("through TCP a client is answered %q", body)
+	}
+}
+
+// An address that something else took while no agent ran does not stop the rest.
+func TestAddressTakenWhileNoAgentRan(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.live("1.0.0", 1)
+	pids := s.pids(bluegreen.Green)
+	agenttest.Kill(t, s.dir)
+	free := agenttest.Occupy(t, strings.TrimPrefix(s.endpoint(), "http://"))
+	s.wake()
+	if got := s.pids(bluegreen.Green); !slices.Equal(got, pids) {
+		t.Errorf("the replica was %v and is %v", pids, got)
+	}
+	free()
+	s.must(s.platform.AwaitTraffic(t.Context(), bluegreen.Green))
+	s.serves("1.0.0")
+}
