@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -18,9 +19,9 @@ func (m *deploymentModel) adopt(ctx context.Context, ledger bluegreen.Ledger) di
 	m.Promote = types.BoolValue(defaultPromote)
 	m.Rollback = types.BoolValue(defaultRollback)
 	m.Standby = types.StringValue(defaultStandby)
-	m.BakeTime = timetypes.NewGoDurationValue(defaultBakeTime)
-	m.SwitchTimeout = timetypes.NewGoDurationValue(bluegreen.DefaultConfig().SwitchTimeout)
-	m.DrainTimeout = timetypes.NewGoDurationValue(defaultDrainTimeout)
+	m.BakeTime = duration(defaultBakeTime)
+	m.SwitchTimeout = duration(bluegreen.DefaultConfig().SwitchTimeout)
+	m.DrainTimeout = duration(defaultDrainTimeout)
 	m.HistoryLimit = types.Int64Value(int64(ledger.HistoryLimit))
 
 	slot := ledger.Slot(ledger.Live)
@@ -38,6 +39,12 @@ func (m *deploymentModel) adopt(ctx context.Context, ledger bluegreen.Ledger) di
 	m.Args, more = listOrNull(ctx, slot.Release.Args)
 	diags.Append(more...)
 	return diags
+}
+
+// duration is written as the schema writes its defaults, so that an import finds
+// no difference.
+func duration(d time.Duration) timetypes.GoDuration {
+	return timetypes.NewGoDurationValueFromStringMust(inSeconds(d))
 }
 
 func listOrNull(ctx context.Context, values []string) (types.List, diag.Diagnostics) {

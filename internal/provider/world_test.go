@@ -32,6 +32,9 @@ const address = "bluegreen_deployment.web"
 // patience is for what must happen and takes as long as the machine is slow.
 const patience = time.Minute
 
+// pause is between two looks at what cannot be waited for.
+const pause = 10 * time.Millisecond
+
 // world is a state directory of its own, with a deployment called web in it.
 type world struct {
 	t        *testing.T
@@ -116,7 +119,11 @@ func factories() map[string]func() (tfprotov6.ProviderServer, error) {
 // outsider works on the deployment without Terraform.
 func (w *world) outsider() *bluegreen.Deployer {
 	w.t.Helper()
-	platform, err := local.New(local.Options{StateDir: w.stateDir, Name: "web"})
+	command, err := agentCommand()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	platform, err := local.New(local.Options{StateDir: w.stateDir, Name: "web", AgentCommand: command})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -190,7 +197,7 @@ func (w *world) nothingLeft() {
 	defer cancel()
 	// The agent holds this lock for as long as it lives.
 	lock := flock.New(filepath.Join(w.stateDir, "agent.lock"))
-	if _, err := lock.TryLockContext(ctx, 10*time.Millisecond); err != nil {
+	if _, err := lock.TryLockContext(ctx, pause); err != nil {
 		w.t.Errorf("the agent did not leave: %v", err)
 		return
 	}

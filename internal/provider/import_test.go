@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	fwresource "github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+)
+
+// What is imported needs no change, as far as a ledger tells it.
+func TestImport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.config(version("1.0.0"), attributes{"replicas": "2", "args": `["-v"]`})
+	w.play(
+		resource.TestStep{Config: config},
+		resource.TestStep{
+			ResourceName:      address,
+			ImportState:       true,
+			ImportStateId:     "web",
+			ImportStateVerify: true,
+			// No ledger holds these: they have their defaults.
+			ImportStateVerifyIgnore: []string{"bake_time", "drain_timeout", "health_check"},
+		},
+		resource.TestStep{
+			ResourceName:  address,
+			ImportState:   true,
+			ImportStateId: "shop",
+			ExpectError:   regexp.MustCompile(`(?s)Cannot import non-existent remote object`),
+		},
+		resource.TestStep{
+			ResourceName:  address,
+			ImportState:   true,
+			ImportStateId: "../web",
+			ExpectError:   regexp.MustCompile(`(?s)Invalid import ID`),
+		},
+	)
+}
+
+// An import block takes over a deployment that a state has forgotten, in place.
+func TestImportBlock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.config(version("1.0.0"), attributes{"env": `{ LEVEL = "info" }`})
+	w.play(
+		resource.TestStep{Config: config},
+		resource.TestStep{
+			Config: w.providerConfig() + "removed {\n  from = " + address + "\n  lifecycle {\n    destroy = false\n  }\n}\n",
+		},
+		resource.TestStep{
+			Config:            "import {\n  to = " + address + "\n  id = \"web\"\n}\n" + config,
+			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("deploy-1"), "deployment_id")}},
+			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0"), has(text("deploy-1"), "deployment_id")},
+		},
+	)
+}
+
+// Terraform 1.12 and later import by identity, too, with or without the platform.
+func TestImportByIdentity(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		platform any
+		fails    bool
+	}{
+		"with the platform":    {"local", false},
+		"without the platform": {nil, false},
+		"another platform":     {"moon", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			r := &deploymentResource{}
+			var schema fwresource.IdentitySchemaResponse
+			r.IdentitySchema(ctx, fwresource.IdentitySchemaRequest{}, &schema)
+			kind := schema.IdentitySchema.Type().TerraformType(ctx)
+			identity := tfsdk.ResourceIdentity{Schema: schema.IdentitySchema, Raw: tftypes.NewValue(kind, map[string]tftypes.Value{
+				"name":     tftypes.NewValue(tftypes.String, "web"),
+				"platform": tftypes.NewValue(tftypes.String, tt.platform),
+			})}
+			resources := deploymentSchema(ctx)
+			resp := fwresource.ImportStateResponse{
+				State:    tfsdk.State{Schema: resources, Raw: tftypes.NewValue(resources.Type().TerraformType(ctx), nil)},
+				Identity: &tfsdk.ResourceIdentity{Schema: schema.IdentitySchema, Raw: tftypes.NewValue(kind, nil)},
+			}
+			r.ImportState(ctx, fwresource.ImportStateRequest{Identity: &identity}, &resp)
+			if resp.Diagnostics.HasError() != tt.fails {
+				t.Fatalf("diagnostics: %v", resp.Diagnostics)
+			}
+			var imported types.String
+			resp.State.GetAttribute(ctx, path.Root("name"), &imported)
+			if !tt.fails && imported.ValueString() != "web" {
+				t.Errorf("imported %s", imported)
+			}
+		})
+	}
+}
