@@ -36,24 +36,25 @@ type settings struct {
 }
 
 // Main runs the agent until it is told to end or has nothing left to do, and
-// returns its exit status: 0 also if another agent serves the directory already.
+// returns its exit status: 0 also if another agent serves the directory already,
+// 1 for a failure, 2 for arguments that it does not understand.
 func Main(args []string) int {
 	s, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		return 0
+	case err != nil:
+		return 2
 	}
-	if err == nil {
-		err = s.run()
-	}
-	if err != nil {
+	if err := s.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "agent:", err)
 		return 1
 	}
 	return 0
 }
 
-func parse(args []string) (settings, error) {
-	var s settings
+// parse prints what it does not understand.
+func parse(args []string) (s settings, err error) {
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	flags.StringVar(&s.stateDir, "state-dir", "", "directory of the state; default $XDG_STATE_HOME/bluegreen, else ~/.local/state/bluegreen")
 	flags.DurationVar(&s.linger, "linger", time.Minute, "how long to stay once there is no deployment")
@@ -62,19 +63,21 @@ func parse(args []string) (settings, error) {
 		return s, err
 	}
 	if flags.NArg() > 0 {
-		return s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		fmt.Fprintln(flags.Output(), err)
 	}
-	if s.stateDir != "" {
-		return s, nil
-	}
-	var err error
-	s.stateDir, err = DefaultStateDir()
 	return s, err
 }
 
 func (s settings) run() error {
 	if err := Supported(); err != nil {
 		return err
+	}
+	if s.stateDir == "" {
+		var err error
+		if s.stateDir, err = DefaultStateDir(); err != nil {
+			return err
+		}
 	}
 	dir, err := openStateDir(s.stateDir)
 	if err != nil {

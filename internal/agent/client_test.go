@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// serveHandler makes handler the agent of a state directory and returns its client.
+func serveHandler(t *testing.T, handler func(dir stateDir) http.Handler) *Client {
+	t.Helper()
+	path, err := os.MkdirTemp("", "bg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(path) })
+	dir := stateDir(path)
+	if err := dir.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := listenSocket(dir.socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := newServer(t.Context(), handler(dir))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Close()
+		<-ended
+	})
+	c, err := NewClient(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// newTestAgent serves a real agent without a process of its own.
+func newTestAgent(t *testing.T) *Client {
+	t.Helper()
+	return serveHandler(t, func(dir stateDir) http.Handler {
+		a, err := openAgent(dir, slog.New(slog.DiscardHandler), patience, func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { a.shutdown(context.Background()) })
+		return a.handler()
+	})
+}
+
+func TestProviderNewerThanTheAgentSaysSo(t *testing.T) {
+	t.Parallel()
+	c := newTestAgent(t)
+	c.api = apiVersion + 1
+	for what, err := range map[string]error{
+		"reading": second(c.Deployment(t.Context(), "web")),
+		"locking": second(c.LaunchAndLock(t.Context(), []string{"/bin/false"}, "web", "somebody")),
+	} {
+		var version *VersionError
+		if !errors.As(err, &version) || version.Agent != apiVersion || version.Provider != c.api || version.PID != os.Getpid() {
+			t.Fatalf("%s: %v", what, err)
+		}
+		for _, text := range []string{"the agent speaks API 1, this provider needs 2", "restart the agent", "kill " + strconv.Itoa(os.Getpid())} {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: %q is missing in %q", what, text, err)
+			}
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// An error means the same on both sides of the socket.
+func TestErrorsSurviveTheWire(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, sent := range []error{
+		bluegreen.ErrNotFound, fmt.Errorf("%w: generation 3 cannot follow 1", bluegreen.ErrStale),
+		fmt.Errorf("web: %w", ErrLockLost), errLeaving, errors.New("something else"),
+		&bluegreen.HolderError{Holder: bluegreen.Holder{Name: "somebody", Since: since}},
+		&UnreadableError{"/a/b", errShort}, &ImageError{"/a/b", errOutside},
+		&AddressError{Address: "127.0.0.1:1", Preview: true, Deployment: "other", Err: errors.New("taken")},
+	} {
+		got := failureOf(fmt.Errorf("wrapped: %w", sent)).err()
+		if !strings.Contains(got.Error(), sent.Error()) {
+			t.Errorf("%q arrives as %q", sent, got)
+		}
+		for _, sentinel := range []error{bluegreen.ErrNotFound, bluegreen.ErrStale, ErrLockLost, errLeaving} {
+			if errors.Is(got, sentinel) != errors.Is(sent, sentinel) {
+				t.Errorf("%v: errors.Is %v is %t", sent, sentinel, errors.Is(got, sentinel))
+			}
+		}
+		if want, have := fmt.Sprintf("%T", sent), fmt.Sprintf("%T", got); strings.HasSuffix(want, "Error") && !strings.HasPrefix(want, "*fmt") && want != have {
+			t.Errorf("%s arrives as %s", want, have)
+		}
+	}
+}
+
+func TestChangesNeedTheLock(t *testing.T) {
+	t.Parallel()
+	c := newTestAgent(t)
+	forged := &Lock{client: c, name: "web", token: "guess"}
+	l := bluegreen.NewLedger("web")
+	l.Generation = 1
+	for what, err := range map[string]error{
+		"Commit":    forged.Commit(t.Context(), l, nil, Frontend{}),
+		"Erase":     forged.Erase(t.Context()),
+		"Provision": second(forged.Provision(t.Context(), bluegreen.Blue, bluegreen.Release{Image: "/bin/true", Replicas: 1})),
+		"Scale":     forged.Scale(t.Context(), bluegreen.Blue, 1),
+		"Remove":    forged.Remove(t.Context(), bluegreen.Blue),
+	} {
+		if !errors.Is(err, ErrLockLost) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := c.Deployment(t.Context(), "web"); !errors.Is(err, bluegreen.ErrNotFound) {
+		t.Errorf("something was made: %v", err)
+	}
+}
+
+func TestEnormousRequestIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newTestAgent(t)
+	if _, err := c.Lock(t.Context(), "web", strings.Repeat("x", maxBody)); err == nil {
+		t.Error("it is taken")
+	}
+}
+
+func TestAgentThatCannotStartSaysWhy(t *testing.T) {
+	t.Parallel()
+	c, err := NewClient(t.TempDir() + "/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.Launch(t.Context(), []string{"/bin/sh", "-c", "echo out of luck >&2; exit 4"})
+	if err == nil || !strings.Contains(err.Error(), "exit status 4") || !strings.Contains(err.Error(), "out of luck") || !strings.Contains(err.Error(), "agent.log") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSecondAgentLeavesQuietly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/s"
+	if err := stateDir(dir).prepare(); err != nil {
+		t.Fatal(err)
+	}
+	first := flock.New(stateDir(dir).lock())
+	if locked, err := first.TryLock(); err != nil || !locked {
+		t.Fatalf("locked: %t, %v", locked, err)
+	}
+	defer first.Close()
+	if status := Main([]string{"-state-dir", dir}); status != 0 {
+		t.Errorf("it exits with %d", status)
+	}
+	for argument, want := range map[string]int{"-help": 0, "-unknown": 2, "surplus": 2, "-state-dir=/dev/null/x": 1} {
+		if status := Main([]string{argument}); status != want {
+			t.Errorf("%s: it exits with %d, want %d", argument, status, want)
+		}
+	}
+}
