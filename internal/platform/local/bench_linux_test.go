@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package local_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+)
+
+// BenchmarkAgentIdle measures an agent that serves ten deployments, each with a
+// live environment and a standby, while nobody asks for anything: resident
+// memory, and processor time a second.
+func BenchmarkAgentIdle(b *testing.B) {
+	dir := agenttest.StateDir(b)
+	for n := range 10 {
+		s := newServiceIn(b, dir, fmt.Sprintf("web-%d", n), local.Frontend{})
+		s.live("1.0.0", 1)
+		s.live("2.0.0", 1)
+	}
+	pid := agenttest.PID(b, dir)
+	var spent time.Duration
+	for b.Loop() {
+		before := processorTime(b, pid)
+		<-time.After(time.Second)
+		spent += processorTime(b, pid) - before
+	}
+	b.ReportMetric(residentMegabytes(b, pid), "MB-resident")
+	b.ReportMetric(float64(spent.Milliseconds())/float64(b.N), "cpu-ms/s")
+}
+
+func proc(b *testing.B, pid int, file string) []byte {
+	b.Helper()
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return content
+}
+
+// processorTime is the user and system time that a process has used, which the
+// kernel counts in hundredths of a second.
+func processorTime(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	stat := proc(b, pid, "stat")
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	var sum time.Duration
+	for _, field := range fields[11:13] {
+		ticks, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return sum
+}
+
+func residentMegabytes(b *testing.B, pid int) float64 {
+	b.Helper()
+	_, rest, _ := bytes.Cut(proc(b, pid, "status"), []byte("VmRSS:"))
+	kilobytes, err := strconv.Atoi(strings.Fields(string(rest))[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return float64(kilobytes) / 1024
+}
