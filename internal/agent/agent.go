@@ -60,6 +60,10 @@ func openAgent(dir stateDir, log *slog.Logger, linger time.Duration, leave conte
 		return nil, fmt.Errorf("reading the deployments: %w", err)
 	}
 	for _, entry := range entries {
+		if err := ValidateName(entry.Name()); err != nil || !entry.IsDir() {
+			log.Warn("no deployment, and left alone", "path", entry.Name())
+			continue
+		}
 		if _, err := a.open(entry.Name()); err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
 			log.Error("a deployment cannot be served; the others are", "deployment", entry.Name(), "error", err)
 		}
@@ -89,7 +93,7 @@ func (a *agent) open(name string) (*deployment, error) {
 	if d := a.deployments[name]; d != nil {
 		return d, nil
 	}
-	d, err := a.tryOpen(name)
+	d, err := openDeployment(a.host, a.dir.deployment(name), name, a.registry)
 	if err == nil && !d.exists() {
 		err = errors.Join(d.discard(), bluegreen.ErrNotFound)
 	}
@@ -106,13 +110,6 @@ func (a *agent) open(name string) (*deployment, error) {
 	return d, nil
 }
 
-func (a *agent) tryOpen(name string) (*deployment, error) {
-	if err := ValidateName(name); err != nil {
-		return nil, err
-	}
-	return openDeployment(a.host, a.dir.deployment(name), name, a.registry)
-}
-
 // create returns the deployment called name, which need not exist yet. Its
 // caller holds the lock.
 func (a *agent) create(name string) (*deployment, error) {
@@ -122,7 +119,7 @@ func (a *agent) create(name string) (*deployment, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d, err = a.tryOpen(name); err != nil {
+	if d, err = openDeployment(a.host, a.dir.deployment(name), name, a.registry); err != nil {
 		return nil, err
 	}
 	a.deployments[name] = d

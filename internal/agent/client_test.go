@@ -28,7 +28,11 @@ func serveHandler(t *testing.T, handler func(dir stateDir) http.Handler) *Client
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(path) })
+	t.Cleanup(func() {
+		if err := os.RemoveAll(path); err != nil {
+			t.Error(err)
+		}
+	})
 	dir := stateDir(path)
 	if err := dir.prepare(); err != nil {
 		t.Fatal(err)
@@ -42,7 +46,9 @@ func serveHandler(t *testing.T, handler func(dir stateDir) http.Handler) *Client
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		server.Close()
-		<-ended
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	c, err := NewClient(path)
 	if err != nil {

@@ -142,11 +142,11 @@ func (f *frontend) door(present *door, name, address string, protocol router.Pro
 		}
 		return f.newDoor(name, listener, protocol), nil
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen(address)
 	if err != nil {
 		return nil, &AddressError{Preview: name == "preview", Address: address, Err: reason(err)}
 	}
-	return f.newDoor(name, listener.(*net.TCPListener), protocol), nil
+	return f.newDoor(name, listener, protocol), nil
 }
 
 // at reports whether the door listens on address already.
@@ -159,8 +159,8 @@ func (d *door) at(address string) bool {
 	return ok && have.Port == wanted.Port && (have.IP.Equal(wanted.IP) || (have.IP.IsUnspecified() && len(wanted.IP) == 0))
 }
 
-func duplicate(listener *net.TCPListener) (*net.TCPListener, error) {
-	file, err := listener.File()
+func duplicate(original *net.TCPListener) (*net.TCPListener, error) {
+	file, err := original.File()
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,19 @@ func duplicate(listener *net.TCPListener) (*net.TCPListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return copied.(*net.TCPListener), nil
+	listener, ok := copied.(*net.TCPListener)
+	if !ok {
+		return nil, fmt.Errorf("a copy of a TCP listener is a %T", copied)
+	}
+	return listener, nil
+}
+
+func listen(address string) (*net.TCPListener, error) {
+	resolved, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return net.ListenTCP("tcp", resolved)
 }
 
 // reason is what a person needs of a failed bind: "address already in use".

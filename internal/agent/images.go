@@ -99,7 +99,8 @@ func (i *images) copyIn(ctx context.Context, path string, kind imageKind) (strin
 	if err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
-	defer os.RemoveAll(temporary)
+	// What is left after an error goes when the agent starts again.
+	defer func() { _ = os.RemoveAll(temporary) }()
 	if err := copyImage(ctx, temporary, path, kind, i.limits); err != nil {
 		return "", &ImageError{path, err}
 	}
@@ -176,7 +177,10 @@ func digestOf(dir string) (string, error) {
 			return err
 		}
 		content, err := contentOf(root, name, info)
-		fmt.Fprintf(sum, "%q %v %x\n", name, info.Mode()&(fs.ModeType|fs.ModePerm), content)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(sum, "%q %v %x\n", name, info.Mode()&(fs.ModeType|fs.ModePerm), content)
 		return err
 	})
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), err

@@ -91,8 +91,10 @@ type launched struct {
 	dir     stateDir
 	command []string
 	process *os.Process
-	// ended gets how it ended; nil means that another agent was there already.
-	ended chan error
+	// ended is closed when it has ended. err is how; nil means that another agent
+	// was there already.
+	ended chan struct{}
+	err   error
 }
 
 // ensure starts an agent unless the one it started before still runs. An agent
@@ -100,13 +102,13 @@ type launched struct {
 func (l *launched) ensure() error {
 	if l.ended != nil {
 		select {
-		case err := <-l.ended:
-			if err != nil {
-				return err
-			}
+		case <-l.ended:
 		default:
 			return nil
 		}
+	}
+	if l.err != nil {
+		return l.err
 	}
 	return l.start()
 }
@@ -125,15 +127,14 @@ func (l *launched) start() error {
 	if err := command.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	l.process, l.ended = command.Process, ended
 	go func() {
-		err := command.Wait()
-		if err != nil {
+		defer close(ended)
+		if err := command.Wait(); err != nil {
 			last, _ := lastLines(l.dir.log(), 1)
-			err = fmt.Errorf("%w: %s", err, strings.Join(last, ""))
+			l.err = fmt.Errorf("%w: %s", err, strings.Join(last, ""))
 		}
-		ended <- err
 	}()
 	return nil
 }

@@ -64,7 +64,7 @@ func parse(args []string) (s settings, err error) {
 	}
 	if flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-		fmt.Fprintln(flags.Output(), err)
+		fmt.Fprintln(os.Stderr, "agent:", err)
 	}
 	return s, err
 }

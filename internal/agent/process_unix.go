@@ -41,8 +41,7 @@ func openOutput(path string) (reader, writer *os.File, err error) {
 	}
 	out, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		unix.Close(in)
-		return nil, nil, err
+		return nil, nil, errors.Join(err, unix.Close(in))
 	}
 	return os.NewFile(uintptr(in), path), os.NewFile(uintptr(out), path), nil
 }

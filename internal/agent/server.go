@@ -167,18 +167,19 @@ func (a *agent) deleteDeployment(ctx context.Context, r *http.Request) (any, err
 // is the connection, so that it dies with its holder.
 func (a *agent) postLock(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	reply, err := a.checked(w, r, func(context.Context, *http.Request) (any, error) {
+	var held *lock
+	_, err := a.checked(w, r, func(context.Context, *http.Request) (any, error) {
 		body, err := decode[lockRequest](r)
 		if err != nil {
 			return nil, err
 		}
-		return a.locks.acquire(name, body.Holder)
+		held, err = a.locks.acquire(name, body.Holder)
+		return nil, err
 	})
 	if err != nil {
 		answer(w, nil, err)
 		return
 	}
-	held := reply.(*lock)
 	defer a.locks.release(name, held.token)
 	answer(w, lockReply{held.token}, nil)
 	if err := http.NewResponseController(w).Flush(); err != nil {

@@ -22,6 +22,9 @@ func (a *agent) putEnvironment(ctx context.Context, r *http.Request) (any, error
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errInvalid, err)
 	}
+	if err := checkSize(body.Release.Replicas); err != nil {
+		return nil, err
+	}
 	body.Release.Env = body.Env
 	digest, err := a.provision(ctx, r.PathValue("name"), env, body.Release)
 	if err != nil {
@@ -65,6 +68,9 @@ func (a *agent) putSize(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkSize(body.Replicas); err != nil {
+		return nil, err
+	}
 	d, env, err := a.environmentOf(r)
 	if err != nil {
 		return nil, err
@@ -73,6 +79,13 @@ func (a *agent) putSize(ctx context.Context, r *http.Request) (any, error) {
 		return nil, bluegreen.ErrNotFound
 	}
 	return nil, d.scale(ctx, env, body.Replicas)
+}
+
+func checkSize(replicas int) error {
+	if replicas < 0 {
+		return fmt.Errorf("%w: %d replicas", errInvalid, replicas)
+	}
+	return nil
 }
 
 func (a *agent) deleteEnvironment(ctx context.Context, r *http.Request) (any, error) {

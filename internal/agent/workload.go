@@ -103,6 +103,9 @@ func usedImages(deployments string) (map[string]bool, error) {
 		return nil, err
 	}
 	for _, entry := range entries {
+		if !entry.IsDir() {
+			continue
+		}
 		for _, env := range bluegreen.Environments() {
 			w, err := readWorkload(filepath.Join(deployments, entry.Name(), string(env)))
 			if err != nil {

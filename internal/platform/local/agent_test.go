@@ -7,6 +7,7 @@ package local_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,15 +20,16 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// The agent is killed in the middle of everything, and the next one carries on
-// with the same processes.
+// The agent is killed under load, and the next one carries on with the same
+// processes.
 func TestSameProcessesServeAfterTheAgentIsKilled(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
 	s.live("1.0.0", 2)
 	s.live("2.0.0", 2)
-	endpoint, live, standby := s.endpoint(), s.pids(bluegreen.Blue), s.pids(bluegreen.Green)
+	endpoint, live, standby := s.endpoint(), s.runs(bluegreen.Blue), s.runs(bluegreen.Green)
 
+	stopLoad := load(t, endpoint)
 	agenttest.Kill(t, s.dir)
 	if got := s.endpoint(); got != endpoint {
 		t.Errorf("with no agent the endpoint is %s, want %s", got, endpoint)
@@ -43,14 +45,51 @@ func TestSameProcessesServeAfterTheAgentIsKilled(t *testing.T) {
 		t.Errorf("the endpoint is %s, want %s", got, endpoint)
 	}
 	s.serves("2.0.0")
-	if got := s.pids(bluegreen.Blue); !slices.Equal(got, live) {
+	if answers := stopLoad(); len(answers) != 1 || answers["2.0.0"] == 0 {
+		t.Errorf("clients were answered %v", answers)
+	}
+	if got := s.runs(bluegreen.Blue); !slices.Equal(got, live) {
 		t.Errorf("live ran as %v and runs as %v", live, got)
 	}
 	s.must(s.Rollback(t.Context(), "to see that the standby is alive"))
 	s.serves("1.0.0")
-	if got := s.pids(bluegreen.Green); !slices.Equal(got, standby) {
+	if got := s.runs(bluegreen.Green); !slices.Equal(got, standby) {
 		t.Errorf("the standby ran as %v and serves as %v", standby, got)
 	}
+}
+
+// load makes requests without a pause until stop is called, which returns how
+// often each answer came. Requests that are not answered do not count.
+func load(t *testing.T, endpoint string) (stop func() map[string]int) {
+	ctx, cancel := context.WithCancel(t.Context())
+	answers := make(chan map[string]int, 1)
+	go func() {
+		count := map[string]int{}
+		for ctx.Err() == nil {
+			if answer, err := ask(ctx, endpoint); err == nil {
+				count[answer]++
+			}
+		}
+		answers <- count
+	}()
+	return func() map[string]int {
+		cancel()
+		return <-answers
+	}
+}
+
+func ask(ctx context.Context, endpoint string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return string(body), err
 }
 
 // wake makes sure that an agent runs, as every operation does first.
@@ -65,11 +104,11 @@ func TestReplicasOutliveAnAgentThatIsToldToEnd(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
 	s.live("1.0.0", 1)
-	before := s.pids(bluegreen.Green)
+	before := s.runs(bluegreen.Green)
 	agenttest.Stop(t, s.dir)
 	s.wake()
 	s.serves("1.0.0")
-	if after := s.pids(bluegreen.Green); !slices.Equal(before, after) {
+	if after := s.runs(bluegreen.Green); !slices.Equal(before, after) {
 		t.Errorf("the replica was %v and is %v", before, after)
 	}
 }
@@ -80,11 +119,11 @@ func TestDeadReplicasAreStartedAgain(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
 	s.live("1.0.0", 2)
-	before := s.pids(bluegreen.Green)
+	before := s.runs(bluegreen.Green)
 	s.exit(s.instances(bluegreen.Green)[0])
 	s.restarted(before, 1)
 
-	before = s.pids(bluegreen.Green)
+	before = s.runs(bluegreen.Green)
 	agenttest.Kill(t, s.dir)
 	s.wake()
 	s.exit(s.instances(bluegreen.Green)[1])
@@ -179,16 +218,16 @@ func TestAgentLeavesSomeTimeAfterItsLastDeployment(t *testing.T) {
 	// It does not leave while somebody is at work, with or without a deployment.
 	unlock, err := s.platform.Lock(t.Context(), s.Actor)
 	s.must(err)
-	s.must(s.platform.Commit(t.Context(), firstLedger("web"), nil))
+	s.must(s.platform.Commit(t.Context(), firstLedger(), nil))
 	s.must(s.platform.Erase(t.Context()))
-	s.must(s.platform.Commit(t.Context(), firstLedger("web"), nil))
+	s.must(s.platform.Commit(t.Context(), firstLedger(), nil))
 	s.must(s.platform.Erase(t.Context()))
 	unlock()
 	agenttest.Gone(t, dir)
 }
 
-func firstLedger(name string) bluegreen.Ledger {
-	l := bluegreen.NewLedger(name)
+func firstLedger() bluegreen.Ledger {
+	l := bluegreen.NewLedger("web")
 	l.Generation, l.HistoryLimit = 1, 10
 	return l
 }
@@ -219,9 +258,9 @@ func TestNothingChangesOnceTheLockIsLost(t *testing.T) {
 	unlock, err := s.platform.Lock(t.Context(), s.Actor)
 	s.must(err)
 	defer unlock()
-	s.must(s.platform.Commit(t.Context(), firstLedger("web"), nil))
+	s.must(s.platform.Commit(t.Context(), firstLedger(), nil))
 	agenttest.Kill(t, s.dir)
-	next := firstLedger("web")
+	next := firstLedger()
 	next.Generation = 2
 	if err := s.platform.Commit(t.Context(), next, nil); !errors.Is(err, local.ErrLockLost) {
 		t.Errorf("with no agent: %v, want ErrLockLost", err)

@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -248,79 +247,4 @@ func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) error {
 		return nil
 	}
 	return err
-}
-
-// Instances implements bluegreen.Workloads.
-func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
-	found, err := p.client.Instances(ctx, p.name, env)
-	if errors.Is(err, agent.ErrNotRunning) {
-		return p.offline.Instances(p.name, env)
-	}
-	if err != nil {
-		return nil, err
-	}
-	list := make([]bluegreen.Instance, 0, len(found))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, instance := range found {
-		list = append(list, instance.Instance)
-		if instance.Address != "" {
-			p.addresses[instance.Ref()] = instance.Address
-		}
-	}
-	return list, nil
-}
-
-// Dial implements bluegreen.Workloads. It reaches this very run of the instance
-// or none.
-func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
-	address, err := p.address(ctx, instance)
-	if err != nil {
-		return nil, err
-	}
-	return new(net.Dialer).DialContext(ctx, "tcp", address)
-}
-
-func (p *Platform) address(ctx context.Context, instance bluegreen.Instance) (string, error) {
-	known := func() string {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.addresses[instance.Ref()]
-	}
-	if address := known(); address != "" {
-		return address, nil
-	}
-	env, err := environmentOf(instance)
-	if err != nil {
-		return "", err
-	}
-	if _, err := p.Instances(ctx, env); err != nil {
-		return "", err
-	}
-	if address := known(); address != "" {
-		return address, nil
-	}
-	return "", fmt.Errorf("%s does not run any more as it did", instance.ID)
-}
-
-// Exec implements bluegreen.Workloads.
-func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, command []string) error {
-	env, err := environmentOf(instance)
-	if err != nil {
-		return err
-	}
-	return p.client.Exec(ctx, p.name, env, instance.ID, command)
-}
-
-// Logs implements bluegreen.Workloads.
-func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int) ([]string, error) {
-	env, err := environmentOf(instance)
-	if err != nil {
-		return nil, err
-	}
-	list, err := p.client.Logs(ctx, p.name, env, instance.ID, n)
-	if errors.Is(err, agent.ErrNotRunning) {
-		return p.offline.Logs(p.name, env, instance.ID, n)
-	}
-	return list, err
 }

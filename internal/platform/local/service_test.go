@@ -118,16 +118,16 @@ func (s *service) instances(env bluegreen.Environment) []bluegreen.Instance {
 	return instances
 }
 
-// pids are the processes of the replicas in env, as they themselves see it.
-func (s *service) pids(env bluegreen.Environment) []string {
+// runs lists the replicas in env and the run of each, which all must answer.
+func (s *service) runs(env bluegreen.Environment) []string {
 	s.Helper()
-	var pids []string
+	var runs []string
 	for _, instance := range s.instances(env) {
 		s.must(s.platform.Exec(s.Context(), instance, []string{"true"}))
-		pids = append(pids, instance.ID+" "+instance.Incarnation)
+		runs = append(runs, instance.ID+" "+instance.Incarnation)
 	}
-	slices.Sort(pids)
-	return pids
+	slices.Sort(runs)
+	return runs
 }
 
 // file is the content of a file in the deployment's directory.
@@ -153,7 +153,7 @@ func (s *service) hang() *hanging {
 	response, err := client.Do(request)
 	s.must(err)
 	s.Cleanup(func() {
-		writer.Close()
+		_ = writer.Close()
 		response.Body.Close()
 	})
 	line := make([]byte, len("begun\n"))
@@ -165,7 +165,9 @@ func (s *service) hang() *hanging {
 
 // finish ends the request and returns an error unless the answer is complete.
 func (h *hanging) finish() error {
-	h.body.Close()
+	if err := h.body.Close(); err != nil {
+		return err
+	}
 	rest, err := io.ReadAll(h.response.Body)
 	if err == nil && strings.TrimSpace(string(rest)) != "finished" {
 		err = fmt.Errorf("the answer ends with %q", rest)

@@ -241,12 +241,12 @@ func TestAddressTakenWhileNoAgentRan(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
 	s.live("1.0.0", 1)
-	pids := s.pids(bluegreen.Green)
+	before := s.runs(bluegreen.Green)
 	agenttest.Kill(t, s.dir)
 	free := agenttest.Occupy(t, strings.TrimPrefix(s.endpoint(), "http://"))
 	s.wake()
-	if got := s.pids(bluegreen.Green); !slices.Equal(got, pids) {
-		t.Errorf("the replica was %v and is %v", pids, got)
+	if got := s.runs(bluegreen.Green); !slices.Equal(got, before) {
+		t.Errorf("the replica was %v and is %v", before, got)
 	}
 	free()
 	s.must(s.platform.AwaitTraffic(t.Context(), bluegreen.Green))
