@@ -25,16 +25,35 @@ func (r *deploymentResource) ValidateConfig(ctx context.Context, req resource.Va
 		return
 	}
 	judged, diags := config.health(ctx)
-	resp.Diagnostics.Append(diags...)
 	if diags.HasError() {
+		// The attributes have said so themselves.
 		return
 	}
+	resp.Diagnostics.Append(config.checkKinds(ctx)...)
 	resp.Diagnostics.Append(checkHealth(judged.checks)...)
 	resp.Diagnostics.Append(config.checkTimes(ctx, judged)...)
 }
 
+// checkKinds refuses a health check that names no check. Terraform drops what it
+// does not know from an object, so that this is how a misspelt kind shows: it
+// must not turn into the default without a word.
+func (m deploymentModel) checkKinds(ctx context.Context) diag.Diagnostics {
+	if !given(m.HealthCheck) {
+		return nil
+	}
+	for _, kind := range []string{"http", "tcp", "grpc", "exec"} {
+		if check, ok := m.HealthCheck.Attributes()[kind]; ok && !check.IsNull() {
+			return nil
+		}
+	}
+	return diag.Diagnostics{attributeError(path.Root("health_check"), "Invalid health check",
+		"must name at least one check that there is: http, tcp, grpc or exec; http = {} is the default")}
+}
+
 // checkHealth lets the checks themselves say what they cannot work with.
 func checkHealth(config health.Config) diag.Diagnostics {
+	// The schema judges these, zero included.
+	config.Interval, config.ProbeTimeout, config.HealthyThreshold = 0, 0, 0
 	_, err := health.New(config)
 	if err == nil {
 		return nil
@@ -47,7 +66,7 @@ func checkHealth(config health.Config) diag.Diagnostics {
 			attribute = attribute.AtName(step)
 		}
 	}
-	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(attribute, "Invalid health check", sentence(errors.New(problem)))}
+	return diag.Diagnostics{attributeError(attribute, "Invalid health check", problem)}
 }
 
 // checkTimes refuses what cannot end within the time that its operation has.
@@ -62,29 +81,34 @@ func (m deploymentModel) checkTimes(ctx context.Context, judged healthSettings) 
 	diags.Append(more...)
 	remove, more := m.Timeouts.Delete(ctx, defaultDeleteTimeout)
 	diags.Append(more...)
-	bake := durationOr(m.BakeTime, defaultBakeTime)
-	for _, operation := range []struct {
-		name    string
-		timeout time.Duration
-		deploys bool
-	}{{"create", create, true}, {"update", update, true}, {"delete", remove, false}} {
-		if operation.timeout <= 0 {
-			diags.AddAttributeError(path.Root("timeouts").AtName(operation.name), "Invalid duration", "The duration must be longer than zero.")
-			continue
+	if diags.HasError() {
+		// The attributes have said so themselves.
+		return nil
+	}
+	for name, timeout := range map[string]time.Duration{"create": create, "update": update, "delete": remove} {
+		if timeout <= 0 {
+			diags.Append(attributeError(path.Root("timeouts").AtName(name), "Invalid duration", "must be longer than zero"))
 		}
-		if !operation.deploys {
-			continue
-		}
-		if bake > operation.timeout {
-			diags.AddAttributeError(path.Root("bake_time"), "The watch cannot end in time",
-				fmt.Sprintf("bake_time is %s, but timeouts.%s ends the whole operation after %s.", bake, operation.name, operation.timeout))
-		}
-		attempts := judged.retries + 1
-		// Divided, because the product of two big numbers overflows.
-		if judged.timeout > operation.timeout/time.Duration(attempts) {
-			diags.AddAttributeError(path.Root("health_check").AtName("timeout"), "The health check cannot end in time",
-				fmt.Sprintf("It may take %d attempts of %s, but timeouts.%s ends the whole operation after %s.", attempts, judged.timeout, operation.name, operation.timeout))
-		}
+	}
+	if !diags.HasError() {
+		diags.Append(m.checkDeadlines("create", create, judged)...)
+		diags.Append(m.checkDeadlines("update", update, judged)...)
+	}
+	return diags
+}
+
+// checkDeadlines compares what an operation waits for with the time that it has.
+func (m deploymentModel) checkDeadlines(operation string, timeout time.Duration, judged healthSettings) diag.Diagnostics {
+	var diags diag.Diagnostics
+	if bake := durationOr(m.BakeTime, defaultBakeTime); bake > timeout {
+		diags.Append(attributeError(path.Root("bake_time"), "The watch cannot end in time",
+			fmt.Sprintf("is %s, but timeouts.%s ends the whole operation after %s", bake, operation, timeout)))
+	}
+	attempts := max(judged.retries, 0) + 1
+	// Divided, because the product of two big numbers overflows.
+	if judged.timeout > timeout/time.Duration(attempts) {
+		diags.Append(attributeError(path.Root("health_check").AtName("timeout"), "The health check cannot end in time",
+			fmt.Sprintf("and retries allow %d attempts of %s, but timeouts.%s ends the whole operation after %s", attempts, judged.timeout, operation, timeout)))
 	}
 	return diags
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -180,6 +181,12 @@ func (o operation) warnings(troubles []error) diag.Diagnostics {
 func (o operation) unreadable(err error) diag.Diagnostic {
 	return diag.NewErrorDiagnostic("The deployment could not be read",
 		paragraphs(sentence(err), "Whether it exists is not known, so the state stays as it is."))
+}
+
+// attributeError is an error on an attribute, which it names: Terraform shows the
+// line of an attribute only where it is not nested in another.
+func attributeError(attribute path.Path, summary, problem string) diag.Diagnostic {
+	return diag.NewAttributeErrorDiagnostic(attribute, summary, fmt.Sprintf("Attribute %s %s.", attribute, strings.TrimSuffix(problem, ".")))
 }
 
 // openError tells that a platform cannot be used as it is configured.

@@ -24,9 +24,8 @@ func TestSickFirstRelease(t *testing.T) {
 	w := newWorld(t)
 	w.play(
 		resource.TestStep{
-			Config: w.config(version("1.0.0"), impatient, conduct(sick)),
-			ExpectError: regexp.MustCompile(`(?s)The release is not healthy.*health check of green failed.*replica green-1.*503.*` +
-				`The last lines of green-1:.*starting 1\.0\.0 \*\*\*.*Nothing was left behind`),
+			Config:      w.config(version("1.0.0"), impatient, conduct(sick)),
+			ExpectError: regexp.MustCompile(`(?s)The release is not healthy.*health check of green failed.*replica green-1:\s+http: GET /healthz.*Nothing was left behind`),
 		},
 		resource.TestStep{
 			PreConfig: func() {
@@ -56,12 +55,12 @@ func TestSickRelease(t *testing.T) {
 		resource.TestStep{
 			Config:           w.config(version("2.0.0"), impatient, conduct(sick)),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: same},
-			ExpectError:      regexp.MustCompile(`(?s)health check of blue failed.*503.*Live was not touched: 1\.0\.0 still serves from green`),
+			ExpectError:      regexp.MustCompile(`(?s)health check of blue failed.*replica blue-1:\s+http: GET /healthz.*Live was not touched: 1\.0\.0 still serves from green`),
 		},
 		resource.TestStep{
 			Config:           w.config(version("2.0.0"), impatient, conduct(dies)),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: same},
-			ExpectError:      regexp.MustCompile(`(?s)replica blue-1.*exit status 3.*no database.*still serves from green`),
+			ExpectError:      regexp.MustCompile(`(?s)replica blue-1.*exit status 3.*The last lines of blue-1:.*no database.*still serves from green`),
 		},
 		resource.TestStep{
 			Config:            w.config(version("1.0.0")),

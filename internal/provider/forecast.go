@@ -33,9 +33,11 @@ func predict(id string, before bluegreen.Status, desired bluegreen.Desired) (for
 	if len(steps) == 0 {
 		return f, nil
 	}
-	record, serving := before.Ledger.LiveRecord()
-	if after, serves := f.after.Ledger.LiveRecord(); serves && (!serving || after.ID != record.ID) {
-		f.seen.DeploymentID = types.StringUnknown()
+	if record, serving := f.after.Ledger.LiveRecord(); serving {
+		// The ID of a record that is yet to be made is for the apply to give.
+		if _, made := before.Ledger.Record(record.ID); !made {
+			f.seen.DeploymentID = types.StringUnknown()
+		}
 	}
 	for _, env := range bluegreen.Environments() {
 		f.seen.environments[env] = f.environment(env)

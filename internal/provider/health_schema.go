@@ -21,7 +21,8 @@ func healthCheckAttribute() schema.SingleNestedAttribute {
 	judged := bluegreen.DefaultConfig()
 	return schema.SingleNestedAttribute{
 		Optional: true,
-		MarkdownDescription: "What proves a replica healthy. Every check that is given must pass; without any, an HTTP `GET /` must be answered with 200 to 299. " +
+		MarkdownDescription: "What proves a replica healthy: at least one of `http`, `tcp`, `grpc` and `exec`. Every check that is given must pass. Without this attribute an " +
+			"HTTP `GET /` must be answered with 200 to 299. " +
 			"Changing it changes nothing that runs: it takes effect with the next deploy.",
 		Attributes: map[string]schema.Attribute{
 			"http": httpAttribute(),
@@ -73,7 +74,7 @@ func httpAttribute() schema.SingleNestedAttribute {
 				Optional: true, Computed: true,
 				Default:             stringdefault.StaticString(health.DefaultHTTPScheme),
 				MarkdownDescription: "`\"http\"` or `\"https\"`; the certificate is not verified. Default `\"http\"`.",
-				Validators:          []validator.String{stringvalidator.OneOf("http", "https")},
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"port": portAttribute(),
 			"host": schema.StringAttribute{
@@ -138,6 +139,6 @@ func portAttribute() schema.Int64Attribute {
 	return schema.Int64Attribute{
 		Optional:            true,
 		MarkdownDescription: "The port that is probed. Default: the one that the replica serves.",
-		Validators:          []validator.Int64{int64validator.Between(1, 65535)},
+		Validators:          []validator.Int64{int64validator.AtLeast(1)},
 	}
 }

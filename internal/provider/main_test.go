@@ -14,6 +14,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 )
 
+// scratch is what all tests share. It goes when they are done.
+var scratch string
+
 // TestMain is three programs: the tests, the agent that the provider under test
 // starts from its own executable, and the service that the tests deploy.
 func TestMain(m *testing.M) {
@@ -25,11 +28,11 @@ func TestMain(m *testing.M) {
 			os.Exit(runReplica())
 		}
 	}
-	scratch, err := os.MkdirTemp("", "bgt")
-	if err != nil {
+	var err error
+	if scratch, err = os.MkdirTemp("", "bgt"); err != nil {
 		log.Fatal(err)
 	}
-	if err := prepareTerraform(scratch); err != nil {
+	if err := prepareTerraform(); err != nil {
 		log.Fatal(err)
 	}
 	goleak.VerifyTestMain(m,
@@ -44,7 +47,7 @@ func TestMain(m *testing.M) {
 
 // prepareTerraform keeps every run away from the network and from the
 // configuration of whoever runs the tests.
-func prepareTerraform(scratch string) error {
+func prepareTerraform() error {
 	cliConfig := filepath.Join(scratch, "terraform.rc")
 	if err := os.WriteFile(cliConfig, nil, 0o600); err != nil {
 		return err

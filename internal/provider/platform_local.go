@@ -150,12 +150,12 @@ func (p localPlatform) check(name string, release plannedRelease, prior platform
 			continue
 		}
 		if err := local.CheckListen(p.stateDir.ValueString(), name, address[0].ValueString()); err != nil {
-			diags.AddAttributeError(path.Root(kindLocal).AtName(attribute), "The address cannot be listened on", sentence(err))
+			diags.Append(attributeError(path.Root(kindLocal).AtName(attribute), "The address cannot be listened on", "is refused: "+err.Error()))
 		}
 	}
 	if given(p.Listen) && p.Listen.Equal(p.PreviewListen) {
-		diags.AddAttributeError(path.Root(kindLocal).AtName("preview_listen"), "The address cannot be listened on",
-			fmt.Sprintf("listen has %s already.", p.Listen.ValueString()))
+		diags.Append(attributeError(path.Root(kindLocal).AtName("preview_listen"), "The address cannot be listened on",
+			fmt.Sprintf("is refused: listen has %s already", p.Listen.ValueString())))
 	}
 	return diags
 }

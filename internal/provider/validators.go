@@ -54,8 +54,8 @@ func (v durationAtLeast) ValidateString(_ context.Context, req validator.StringR
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
-	if d, err := time.ParseDuration(req.ConfigValue.ValueString()); err == nil && d < v.shortest {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid duration",
-			fmt.Sprintf("The duration %s, got %s.", v.means, req.ConfigValue.ValueString()))
+	text := req.ConfigValue.ValueString()
+	if d, err := time.ParseDuration(text); err == nil && d < v.shortest {
+		resp.Diagnostics.Append(attributeError(req.Path, "Invalid duration", fmt.Sprintf("%s, got: %s", v.means, text)))
 	}
 }

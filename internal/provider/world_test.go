@@ -62,8 +62,13 @@ func newWorld(t *testing.T) *world {
 // attributes are the settings of a resource, as HCL expressions.
 type attributes map[string]string
 
-// config is a configuration with the deployment, whose defaults are quick.
+// config is a configuration with the deployment.
 func (w *world) config(overriding ...attributes) string {
+	return w.providerConfig() + w.resource("web", overriding...)
+}
+
+// resource is a deployment whose settings are quick unless overriding says otherwise.
+func (w *world) resource(label string, overriding ...attributes) string {
 	settings := attributes{
 		"name":          `"web"`,
 		"version":       `"1.0.0"`,
@@ -76,8 +81,7 @@ func (w *world) config(overriding ...attributes) string {
 		maps.Copy(settings, more)
 	}
 	var b strings.Builder
-	b.WriteString(w.providerConfig())
-	b.WriteString("resource \"bluegreen_deployment\" \"web\" {\n")
+	fmt.Fprintf(&b, "resource \"bluegreen_deployment\" %q {\n", label)
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&b, "  %s = %s\n", name, settings[name])
 	}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// badInput is a setting that is refused, with an error on its attribute.
+type badInput struct {
+	name string
+	// attribute is the one that the error points at.
+	attribute string
+	set       attributes
+	says      string
+}
+
+// refusedByValidate needs nothing but the configuration.
+func refusedByValidate() []badInput {
+	return []badInput{
+		{"name_empty", "name", attributes{"name": `""`}, "DNS label"},
+		{"name_path", "name", attributes{"name": `"../web"`}, "DNS label"},
+		{"name_upper", "name", attributes{"name": `"Web"`}, "DNS label"},
+		{"name_hyphen", "name", attributes{"name": `"web-"`}, "DNS label"},
+		{"name_long", "name", attributes{"name": fmt.Sprintf("%q", strings.Repeat("a", 64))}, "DNS label"},
+		{"version_empty", "version", attributes{"version": `""`}, "at least 1"},
+		{"image_empty", "image", attributes{"image": `""`}, "at least 1"},
+		{"replicas_none", "replicas", attributes{"replicas": "0"}, "at least 1"},
+		{"replicas_negative", "replicas", attributes{"replicas": "-1"}, "at least 1"},
+		{"command_empty", "command", attributes{"command": "[]"}, "at least 1 element"},
+		{"env_port", "env", attributes{"env": `{ PORT = "1" }`}, "none of"},
+		{"env_environment", "env", attributes{"env": `{ BLUEGREEN_ENVIRONMENT = "red" }`}, "none of"},
+		{"env_equals", "env", attributes{"env": `{ "A=B" = "1" }`}, "name of a variable"},
+		{"env_nameless", "env", attributes{"env": `{ "" = "1" }`}, "name of a variable"},
+		{"standby_unknown", "standby", attributes{"standby": `"stop"`}, "keep"},
+		{"bake_negative", "bake_time", attributes{"bake_time": `"-1s"`}, "negative"},
+		{"bake_unparsable", "bake_time", attributes{"bake_time": `"soon"`}, "(?i)duration"},
+		{"bake_too_long", "bake_time", attributes{"bake_time": `"1h"`}, `timeouts\.(create|update)`},
+		{"switch_zero", "switch_timeout", attributes{"switch_timeout": `"0s"`}, "longer than zero"},
+		{"drain_negative", "drain_timeout", attributes{"drain_timeout": `"-5m"`}, "negative"},
+		{"history_short", "history_limit", attributes{"history_limit": "1"}, "at least 2"},
+		{"timeout_negative", "timeouts.create", attributes{"timeouts": `{ create = "-1m" }`}, "longer than zero"},
+		{"timeout_unparsable", "", attributes{"timeouts": `{ update = "a while" }`}, "a while"},
+		{"health_deadline", "health_check.timeout", attributes{"health_check": `{ http = {}, timeout = "10m" }`}, "4 attempts of 10m0s"},
+		{"health_deadline_huge", "health_check.timeout", attributes{"health_check": `{ http = {}, timeout = "2000000h", retries = 1000000 }`}, "1000001 attempts"},
+		{"health_deadline_update", "health_check.timeout", attributes{"health_check": `{ http = {} }`, "timeouts": `{ update = "1m" }`}, `timeouts\.update`},
+		{"health_percent_zero", "health_check.min_healthy_percent", attributes{"health_check": `{ http = {}, min_healthy_percent = 0 }`}, "between 1 and 100"},
+		{"health_percent_above", "health_check.min_healthy_percent", attributes{"health_check": `{ http = {}, min_healthy_percent = 101 }`}, "between 1 and 100"},
+		{"health_retries", "health_check.retries", attributes{"health_check": `{ http = {}, retries = -1 }`}, "between 0"},
+		{"health_kind", "health_check", attributes{"health_check": `{ smtp = {}, timeout = "5s" }`}, "http, tcp, grpc or exec"},
+		{"health_interval", "health_check.interval", attributes{"health_check": `{ http = {}, interval = "0s" }`}, "longer than zero"},
+		{"health_probe_timeout", "health_check.probe_timeout", attributes{"health_check": `{ http = {}, probe_timeout = "-1s" }`}, "longer than zero"},
+		{"health_threshold", "health_check.healthy_threshold", attributes{"health_check": `{ http = {}, healthy_threshold = 0 }`}, "between 1"},
+		{"health_path", "health_check.http.path", attributes{"health_check": `{ http = { path = "healthz" } }`}, "must begin with"},
+		{"health_scheme", "health_check.http.scheme", attributes{"health_check": `{ http = { scheme = "gopher" } }`}, "gopher"},
+		{"health_codes", "health_check.http.status_codes", attributes{"health_check": `{ http = { status_codes = "fine" } }`}, "fine"},
+		{"health_headers", "health_check.http.headers", attributes{"health_check": `{ http = { headers = { "a b" = "c" } } }`}, "header name"},
+		{"health_no_port", "health_check.tcp.port", attributes{"health_check": `{ tcp = { port = 0 } }`}, "at least 1"},
+		{"health_none", "health_check", attributes{"health_check": `{}`}, "http, tcp, grpc or exec"},
+		{"health_unparsable", "", attributes{"health_check": `{ tcp = {}, interval = "soon" }`}, "soon"},
+		{"health_port", "health_check.tcp.port", attributes{"health_check": `{ tcp = { port = 65536 } }`}, "1 to 65535"},
+		{"health_command", "health_check.exec.command", attributes{"health_check": `{ exec = { command = [] } }`}, "at least 1 element"},
+		{"local_protocol", "local.protocol", attributes{"local": `{ protocol = "udp" }`}, "udp"},
+	}
+}
+
+// refusedByPlan needs a look at this machine.
+func refusedByPlan(t *testing.T) []badInput {
+	t.Helper()
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"plain": 0o600, "app.tar.gz": 0o600} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	image := func(name string) attributes { return attributes{"image": fmt.Sprintf("%q", filepath.Join(dir, name))} }
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	local := func(settings string) attributes { return attributes{"local": "{ " + settings + " }"} }
+	return []badInput{
+		{"image_missing", "image", image("missing"), "does not exist"},
+		{"image_plain", "image", image("plain"), "not executable"},
+		{"image_directory", "image", image("."), "command"},
+		{"image_archive", "image", image("app.tar.gz"), "command"},
+		{"listen_unparsable", "local.listen", local(`listen = "here"`), "(?i)address"},
+		{"listen_port", "local.listen", local(`listen = "127.0.0.1:99999"`), "(?i)port"},
+		{"listen_taken", "local.listen", local(fmt.Sprintf("listen = %q", listener.Addr())), "in use"},
+		{"preview_taken", "local.preview_listen", local(fmt.Sprintf("preview_listen = %q", listener.Addr())), "in use"},
+		{"listen_twice", "local.preview_listen", local(`listen = "127.0.0.1:18999", preview_listen = "127.0.0.1:18999"`), "already"},
+		{"rollback_at_once", "rollback", attributes{"rollback": "true"}, "No release of this deployment serves yet"},
+	}
+}
+
+// Every bad value is refused before anything is touched.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	for command, bad := range map[string][]badInput{"validate": refusedByValidate(), "plan": refusedByPlan(t)} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			tf := w.terraform()
+			var config strings.Builder
+			config.WriteString(w.providerConfig())
+			for _, input := range bad {
+				settings := attributes{"name": fmt.Sprintf("%q", strings.ReplaceAll(input.name, "_", "-"))}
+				config.WriteString(w.resource(input.name, append([]attributes{settings}, input.set)...))
+			}
+			tf.write(config.String())
+			found := tf.diagnostics(command)
+			for _, input := range bad {
+				if !input.in(found) {
+					t.Errorf("%s: no error on %s that says %q, but %v", input.name, input.attribute, input.says, found[input.name])
+				}
+			}
+			if _, err := os.Stat(w.stateDir); err == nil {
+				t.Error("the state directory was made")
+			}
+			tf.write("")
+		})
+	}
+}
+
+func TestBadStateDirectory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tf := w.terraform()
+	// Terraform looks at a provider's configuration when something needs it.
+	tf.write(fmt.Sprintf("provider \"bluegreen\" {\n  local = { state_dir = %q }\n}\n", "/tmp/"+strings.Repeat("long", 30)) + w.resource("web"))
+	if output := tf.mustFail("validate"); !regexp.MustCompile(`state_dir is too long`).MatchString(output) {
+		t.Error(output)
+	}
+	tf.write("")
+}
+
+// diagnostic is an error as Terraform shows it to a program.
+type diagnostic struct {
+	Summary, Detail string
+	Snippet         struct{ Context, Code string }
+}
+
+func (d diagnostic) String() string { return d.Snippet.Code + ": " + d.Summary + ": " + d.Detail }
+
+// diagnostics returns the errors of a command, by resource.
+func (c *cli) diagnostics(command string) map[string][]diagnostic {
+	c.w.t.Helper()
+	run := c.start(c.w.t.Context(), command, "-json")
+	if output, err := run.wait(); err == nil {
+		c.w.t.Fatalf("%s succeeded:\n%s", command, output)
+	}
+	found := map[string][]diagnostic{}
+	for decoder := json.NewDecoder(&run.stdout); decoder.More(); {
+		// validate says it all at once, plan a line for each.
+		var said struct {
+			Diagnostics []diagnostic
+			Diagnostic  diagnostic
+		}
+		if err := decoder.Decode(&said); err != nil {
+			c.w.t.Fatal(err)
+		}
+		for _, d := range append(said.Diagnostics, said.Diagnostic) {
+			resource := strings.TrimPrefix(d.Snippet.Context, `resource "bluegreen_deployment" `)
+			resource = strings.Trim(resource, `"`)
+			found[resource] = append(found[resource], d)
+		}
+	}
+	return found
+}
+
+func (b badInput) in(found map[string][]diagnostic) bool {
+	says := regexp.MustCompile(b.says)
+	for _, d := range found[b.name] {
+		// Terraform shows the line of an attribute, or for a nested one that of the
+		// resource, where the text has to name it.
+		points := strings.HasPrefix(strings.TrimSpace(d.Snippet.Code), b.attribute) || strings.Contains(d.Detail, "Attribute "+b.attribute+" ")
+		if points && says.MatchString(d.Summary+" "+d.Detail) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// patient gives a release that will never be healthy all the time.
+var patient = attributes{"health_check": `{ http = { path = "/healthz" }, timeout = "10m", retries = 0 }`}
+
+// Ctrl-C during a slow health check cleans up, and says where it stopped.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tf := w.terraform()
+
+	tf.write(w.config(version("1.0.0"), patient, conduct(sick)))
+	says(t, interrupted(t, tf, "checking the health of 1.0.0"),
+		"The operation was interrupted", "It stopped at the health check of green", "Nothing was left behind")
+	if err := w.gone(); err != nil {
+		t.Error(err)
+	}
+
+	tf.apply(w.config(version("1.0.0")))
+	tf.write(w.config(version("2.0.0"), patient, conduct(sick)))
+	says(t, interrupted(t, tf, "checking the health of 2.0.0"),
+		"The operation was interrupted", "It stopped at the health check of blue", "1.0.0 still serves from green")
+	w.answers("1.0.0")
+	if n := w.status().Running["blue"]; n != 0 {
+		t.Errorf("%d replicas of the interrupted release are left", n)
+	}
+
+	tf.apply(w.config(version("2.0.0")))
+	w.answers("2.0.0")
+}
+
+// interrupted applies, and presses Ctrl-C in this phase.
+func interrupted(t *testing.T, tf *cli, phase string) string {
+	t.Helper()
+	run := tf.start(t.Context(), "apply", "-auto-approve")
+	if err := run.reach(phase); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	output, err := run.wait()
+	if err == nil {
+		t.Fatalf("an interrupted apply succeeded:\n%s", output)
+	}
+	return output
+}
+
+// The provider is killed in every phase of an update. Clients are served all the
+// time, and the next apply brings about what is configured.
+func TestKilledInEveryPhase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tf := w.terraform()
+	watched := attributes{"bake_time": `"500ms"`}
+	tf.apply(w.config(version("1.0.0")))
+	for _, phase := range []struct {
+		reached, from, to string
+		config            []attributes
+	}{
+		{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0")}},
+		{"checking the health of 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0")}},
+		{"switching traffic to 1.3.0", "1.2.0", "1.3.0", []attributes{version("1.3.0")}},
+		{"watching", "1.4.0", "1.4.0", []attributes{version("1.4.0"), watched}},
+		{"rolling back to 1.3.0", "1.4.0", "1.3.0", []attributes{version("1.4.0"), rollback(true)}},
+		{"scaling", "1.3.0", "1.3.0", []attributes{version("1.4.0"), rollback(true), {"replicas": "2"}}},
+		{"draining and removing", "1.5.0", "1.5.0", []attributes{version("1.5.0"), {"standby": `"remove"`}}},
+	} {
+		config := w.config(phase.config...)
+		tf.write(config)
+		tf.killed(phase.reached)
+		w.answers(phase.from, phase.to)
+		tf.apply(config)
+		w.answers(phase.to)
+		// This fails unless the plan is empty.
+		tf.must("plan", "-detailed-exitcode")
+	}
+	tf.killed("destroying", "destroy", "-auto-approve")
+}
+
+// The provider is killed in every phase of the first deploy: the next apply
+// finishes it, or begins afresh.
+func TestKilledWhileCreating(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tf := w.terraform()
+	config := w.config(version("1.0.0"), attributes{"bake_time": `"500ms"`})
+	for _, phase := range []string{"deploying", "checking the health", "switching traffic", "watching"} {
+		tf.write(config)
+		tf.killed(phase)
+		tf.apply(config)
+		w.answers("1.0.0")
+		tf.must("destroy", "-auto-approve")
+	}
+
+	// Once it serves, another release is not deployed over what no state knows.
+	tf.write(config)
+	tf.killed("watching")
+	tf.write(w.config(version("2.0.0")))
+	says(t, tf.mustFail("apply", "-auto-approve"), "A deployment of this name exists already", "terraform import ADDRESS web")
+	w.answers("1.0.0")
+	tf.must("import", address, "web")
+	tf.apply(w.config(version("2.0.0")))
+	w.answers("2.0.0")
+}
+
+// killed runs a command, apply unless given, and kills the provider with kill -9
+// in this phase.
+func (c *cli) killed(phase string, command ...string) {
+	c.w.t.Helper()
+	if len(command) == 0 {
+		command = []string{"apply", "-auto-approve"}
+	}
+	run := c.start(c.w.t.Context(), command...)
+	if err := run.reach(phase); err != nil {
+		c.w.t.Fatal(err)
+	}
+	for _, pid := range childrenOf(c.w.t, run.Process.Pid) {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			c.w.t.Logf("killing %d: %v", pid, err)
+		}
+	}
+	// Whether the command noticed depends on how far the provider was.
+	_, _ = run.wait()
+}
+
+// childrenOf returns the process IDs of what a process has started.
+func childrenOf(t *testing.T, parent int) []int {
+	t.Helper()
+	lists, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(parent), "task", "*", "children"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var children []int
+	for _, list := range lists {
+		content, err := os.ReadFile(list)
+		if err != nil {
+			continue
+		}
+		for pid := range strings.FieldsSeq(string(content)) {
+			if number, err := strconv.Atoi(pid); err == nil {
+				children = append(children, number)
+			}
+		}
+	}
+	return children
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// The black-box tests run the real provider, built and installed in a filesystem
+// mirror, under a real Terraform.
+
+// mirrored builds the provider into a mirror below the scratch directory, and
+// returns the CLI configuration that names it.
+var mirrored = sync.OnceValues(func() (string, error) {
+	const version = "9.9.9"
+	mirror := filepath.Join(scratch, "mirror")
+	for _, registry := range []string{"registry.terraform.io", "registry.opentofu.org"} {
+		binary := filepath.Join(mirror, registry, "bluegreen", "bluegreen", version, runtime.GOOS+"_"+runtime.GOARCH, "terraform-provider-bluegreen_v"+version)
+		build := exec.Command("go", "build", "-ldflags", "-X main.version="+version, "-o", binary, "../..")
+		if output, err := build.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("building the provider: %w: %s", err, output)
+		}
+	}
+	config := filepath.Join(scratch, "mirror.rc")
+	return config, os.WriteFile(config, fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror), 0o600)
+})
+
+// cli is Terraform in a directory of its own.
+type cli struct {
+	w   *world
+	dir string
+	env []string
+}
+
+// terraform returns a Terraform with the provider installed. When the test ends
+// it destroys what is left.
+func (w *world) terraform() *cli {
+	w.t.Helper()
+	config, err := mirrored()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c := &cli{w: w, dir: w.t.TempDir(), env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+config, "TF_LOG_PROVIDER=INFO")}
+	c.write(w.providerConfig())
+	c.must("init")
+	w.t.Cleanup(func() {
+		if output, err := c.start(context.Background(), "destroy", "-auto-approve").wait(); err != nil {
+			w.t.Errorf("destroy: %v\n%s", err, output)
+		}
+	})
+	return c
+}
+
+// write makes config the configuration.
+func (c *cli) write(config string) {
+	c.w.t.Helper()
+	const required = "terraform {\n  required_providers {\n    bluegreen = {\n      source = \"bluegreen/bluegreen\"\n    }\n  }\n}\n"
+	if err := os.WriteFile(filepath.Join(c.dir, "main.tf"), []byte(required+config), 0o600); err != nil {
+		c.w.t.Fatal(err)
+	}
+}
+
+// must runs a command that succeeds, and returns what it said.
+func (c *cli) must(args ...string) string {
+	c.w.t.Helper()
+	output, err := c.start(c.w.t.Context(), args...).wait()
+	if err != nil {
+		c.w.t.Fatalf("terraform %s: %v\n%s", args[0], err, output)
+	}
+	return output
+}
+
+// mustFail runs a command that fails, and returns what it said.
+func (c *cli) mustFail(args ...string) string {
+	c.w.t.Helper()
+	output, err := c.start(c.w.t.Context(), args...).wait()
+	if err == nil {
+		c.w.t.Fatalf("terraform %s succeeded:\n%s", args[0], output)
+	}
+	return output
+}
+
+// apply writes config and applies it.
+func (c *cli) apply(config string) string {
+	c.w.t.Helper()
+	c.write(config)
+	return c.must("apply", "-auto-approve")
+}
+
+// process is a command that runs.
+type process struct {
+	*exec.Cmd
+	stdout bytes.Buffer
+	// lines are those of stderr, where the progress is.
+	lines  chan string
+	stderr strings.Builder
+}
+
+func (c *cli) start(ctx context.Context, args ...string) *process {
+	c.w.t.Helper()
+	arguments := append([]string{args[0], "-no-color"}, args[1:]...)
+	p := &process{Cmd: exec.CommandContext(ctx, os.Getenv("TF_ACC_TERRAFORM_PATH"), arguments...), lines: make(chan string, 1)}
+	p.Dir, p.Env, p.Stdout = c.dir, c.env, &p.stdout
+	stderr, err := p.StderrPipe()
+	if err == nil {
+		err = p.Start()
+	}
+	if err != nil {
+		c.w.t.Fatal(err)
+	}
+	go func() {
+		defer close(p.lines)
+		scanner := bufio.NewScanner(stderr)
+		for scanner.Scan() {
+			p.lines <- scanner.Text()
+		}
+	}()
+	return p
+}
+
+// reach returns once the provider says that it is in this phase.
+func (p *process) reach(phase string) error {
+	for line := range p.lines {
+		p.stderr.WriteString(line + "\n")
+		if strings.Contains(line, phase) {
+			return nil
+		}
+	}
+	return errors.Join(fmt.Errorf("it never came to %q", phase), p.Wait())
+}
+
+// wait returns what the command said, on either stream, without the frame and the
+// line breaks that Terraform puts around errors.
+func (p *process) wait() (string, error) {
+	for line := range p.lines {
+		p.stderr.WriteString(line + "\n")
+	}
+	err := p.Wait()
+	return frame.ReplaceAllString(p.stdout.String()+p.stderr.String(), " "), err
+}
+
+var frame = regexp.MustCompile(`[\s│]+`)
+
+// says fails the test unless output has every one of these.
+func says(t *testing.T, output string, all ...string) {
+	t.Helper()
+	for _, part := range all {
+		if !strings.Contains(output, part) {
+			t.Errorf("it does not say %q:\n%s", part, output)
+		}
+	}
+}
+
+// answers fails the test unless a client is answered by one of these versions.
+func (w *world) answers(versions ...string) {
+	w.t.Helper()
+	got, err := get(w.t.Context(), w.status().Endpoint)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, version := range versions {
+		if got == version {
+			return
+		}
+	}
+	w.t.Errorf("a client is answered by %s, not by %v", got, versions)
+}
