@@ -167,7 +167,7 @@ func TestUnknownVersion(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:            computed("2.0.0"),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{leavesOpen("live_version")}},
+			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{leavesOpen("live_version"), plans(knownvalue.NotNull(), "endpoint")}},
 			ConfigStateChecks: []statecheck.StateCheck{live("2.0.0")},
 		},
 	)

@@ -63,10 +63,7 @@ func (b *planBase) read(ctx context.Context, private privateReader, name string)
 	ledger, diags := readLedger(ctx, private)
 	running, more := b.prior.readyReplicas(ctx)
 	diags.Append(more...)
-	b.status = bluegreen.Status{
-		Ledger: ledger, Running: running,
-		Endpoint: b.prior.Endpoint.ValueString(), Preview: b.prior.PreviewEndpoint.ValueString(),
-	}
+	b.status = bluegreen.Status{Ledger: ledger, Running: running}
 	return diags
 }
 
@@ -79,6 +76,7 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 	}
 	if !plan.settingsKnown(ctx) {
 		plan.observedModel = unforeseen(id)
+		plan.endpoints(base, platform, r.provider)
 		return r.check(ctx, plan, base, forecast{})
 	}
 	desired, diags := plan.desired(ctx)
@@ -91,12 +89,19 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 		return diags
 	}
 	plan.observedModel, diags = foreseen.seen.model(ctx)
-	if base.prior == nil || !platform.sameEndpoints(base.prior.platform(r.provider)) {
-		plan.Endpoint, plan.PreviewEndpoint = types.StringUnknown(), types.StringUnknown()
-	}
+	plan.endpoints(base, platform, r.provider)
 	diags.Append(unaskedRollback(base, *plan, foreseen)...)
 	diags.Append(r.check(ctx, plan, base, foreseen)...)
 	return diags
+}
+
+// endpoints plans where clients find the deployment: where they found it before,
+// unless it moves.
+func (m *deploymentModel) endpoints(base planBase, platform platformConfig, provider providerModel) {
+	m.Endpoint, m.PreviewEndpoint = types.StringUnknown(), types.StringUnknown()
+	if base.prior != nil && platform.sameEndpoints(base.prior.platform(provider)) {
+		m.Endpoint, m.PreviewEndpoint = base.prior.Endpoint, base.prior.PreviewEndpoint
+	}
 }
 
 // check looks at what can be seen from here without touching anything.

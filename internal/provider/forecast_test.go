@@ -67,11 +67,11 @@ func wanted(version string, changes ...func(*bluegreen.Desired)) bluegreen.Desir
 	return desired
 }
 
-func rolledBack(d *bluegreen.Desired)  { d.Rollback = true }
-func held(d *bluegreen.Desired)        { d.Promote = false }
-func removing(d *bluegreen.Desired)    { d.KeepStandby = false }
-func ofThree(d *bluegreen.Desired)     { d.Release.Replicas = 3 }
-func running(blue, green int) counts { return counts{bluegreen.Blue: blue, bluegreen.Green: green} }
+func rolledBack(d *bluegreen.Desired) { d.Rollback = true }
+func held(d *bluegreen.Desired)       { d.Promote = false }
+func removing(d *bluegreen.Desired)   { d.KeepStandby = false }
+func ofThree(d *bluegreen.Desired)    { d.Release.Replicas = 3 }
+func running(blue, green int) counts  { return counts{bluegreen.Blue: blue, bluegreen.Green: green} }
 
 type counts = map[bluegreen.Environment]int
 

@@ -40,6 +40,30 @@ func TestInterrupt(t *testing.T) {
 	w.answers("2.0.0")
 }
 
+// Ctrl-C while the first release is watched: it serves, so it is recorded, and
+// the next apply takes the watch up again.
+func TestInterruptedWatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tf := w.terraform()
+	tf.write(w.config(version("1.0.0"), attributes{"bake_time": `"20m"`}))
+	run := tf.start(t.Context(), "apply", "-auto-approve")
+	if err := run.reach("watching green"); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	// Whether an interrupted apply without an error is a success is Terraform's.
+	output, _ := run.wait()
+	says(t, output, "The deployment serves, but was not watched to the end")
+	w.answers("1.0.0")
+	says(t, tf.must("show"), address)
+
+	says(t, tf.apply(w.config(version("1.0.0"), attributes{"bake_time": `"100ms"`})), "watching green", "1 changed")
+	tf.must("plan", "-detailed-exitcode")
+}
+
 // interrupted applies, and presses Ctrl-C in this phase.
 func interrupted(t *testing.T, tf *cli, phase string) string {
 	t.Helper()

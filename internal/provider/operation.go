@@ -61,7 +61,8 @@ func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (
 // planned for a deployment that does not exist.
 func (o operation) create(ctx context.Context) ([]error, error) {
 	status, err := o.Status(ctx)
-	if err == nil && status.Ledger.Serving() && !o.fulfilled(status) {
+	asPlanned := o.desired.Promote && status.Ledger.Live == bluegreen.NewLedger(o.name).Staging() && o.fulfilled(status)
+	if err == nil && status.Ledger.Serving() && !asPlanned {
 		return nil, fmt.Errorf("%w: %s serves from %s", bluegreen.ErrExists, status.Ledger.Slot(status.Ledger.Live).Release.Version, status.Ledger.Live)
 	}
 	return o.Create(ctx, o.desired)
