@@ -106,9 +106,19 @@ func (d *deployment) listen() error {
 	if err != nil {
 		return err
 	}
-	d.front.take(offer)
-	d.route()
+	d.enter(offer)
 	return nil
+}
+
+// enter lets clients in by what offer has bound and points traffic where the
+// ledger says; it reports whether that is elsewhere than before.
+func (d *deployment) enter(offer offer) (switched bool) {
+	opening := d.front.take(offer)
+	switched = d.route()
+	for _, door := range opening {
+		go d.front.serve(door)
+	}
+	return switched
 }
 
 // exists reports whether anything is stored or runs.
@@ -158,8 +168,7 @@ func (d *deployment) commit(next bluegreen.Ledger, closed []bluegreen.Record, fr
 		return err
 	}
 	// Also after an error: what counts is what the file says.
-	d.front.take(offer)
-	if d.route() {
+	if d.enter(offer) {
 		d.metrics.ObserveSwitch(time.Since(begin))
 		d.log.Info("switched", "live", d.traffic.live, "generation", next.Generation)
 	}

@@ -206,22 +206,22 @@ func (f *frontend) drop(o offer) {
 	}
 }
 
-// take makes the change: new doors open with the target of the former ones, and
-// those close once what is in flight in them has finished, after the drain
-// timeout at the latest.
-func (f *frontend) take(o offer) {
+// take makes the change and returns the new doors, which are to be opened once
+// they lead somewhere; their clients wait until then. The former ones close, when
+// what is in flight in them has finished, after the drain timeout at the latest.
+func (f *frontend) take(o offer) (opening []*door) {
 	for _, change := range []struct{ have, next **door }{{&f.live, &o.live}, {&f.preview, &o.preview}} {
 		former, next := *change.have, *change.next
 		if former == next {
 			continue
 		}
+		*change.have = next
+		opening = append(opening, next)
 		if former != nil {
-			next.router.Switch(former.router.Target())
 			go former.close(context.Background(), o.DrainTimeout)
 		}
-		*change.have = next
-		go f.serve(next)
 	}
+	return opening
 }
 
 func (f *frontend) serve(d *door) {

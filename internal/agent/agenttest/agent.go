@@ -38,8 +38,12 @@ func StateDir(t testing.TB) string {
 		for _, process := range processesIn(dir) {
 			t.Errorf("a process is left: %s", process)
 		}
-		if log := Log(t, dir); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic:") {
-			t.Errorf("the agent's log:\n%s", log)
+		log := Log(t, dir)
+		if strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic:") {
+			t.Error("the agent has a data race, or panicked")
+		}
+		if t.Failed() {
+			t.Logf("the agent's log:\n%s", log)
 		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
