@@ -29,7 +29,7 @@ func (r *deploymentResource) ValidateConfig(ctx context.Context, req resource.Va
 		// The attributes have said so themselves.
 		return
 	}
-	resp.Diagnostics.Append(config.checkKinds(ctx)...)
+	resp.Diagnostics.Append(config.checkKinds()...)
 	resp.Diagnostics.Append(checkHealth(judged.checks)...)
 	resp.Diagnostics.Append(config.checkTimes(ctx, judged)...)
 }
@@ -37,7 +37,7 @@ func (r *deploymentResource) ValidateConfig(ctx context.Context, req resource.Va
 // checkKinds refuses a health check that names no check. Terraform drops what it
 // does not know from an object, so that this is how a misspelt kind shows: it
 // must not turn into the default without a word.
-func (m deploymentModel) checkKinds(ctx context.Context) diag.Diagnostics {
+func (m deploymentModel) checkKinds() diag.Diagnostics {
 	if !given(m.HealthCheck) {
 		return nil
 	}

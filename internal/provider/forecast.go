@@ -47,8 +47,8 @@ func predict(id string, before bluegreen.Status, desired bluegreen.Desired) (for
 }
 
 // does reports whether any of these steps is to be done.
-func (f forecast) does(any ...bluegreen.Step) bool {
-	return slices.ContainsFunc(f.steps, func(step bluegreen.Step) bool { return slices.Contains(any, step) })
+func (f forecast) does(these ...bluegreen.Step) bool {
+	return slices.ContainsFunc(f.steps, func(step bluegreen.Step) bool { return slices.Contains(these, step) })
 }
 
 // deploys reports whether a release is going to be started.
