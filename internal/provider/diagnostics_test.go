@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+)
+
+// Every failure says what happened, what serves, and what to do next.
+func TestFailuresAreTold(t *testing.T) {
+	t.Parallel()
+	failure := func(kind bluegreen.Kind, operation string, cause error) error {
+		return &bluegreen.Error{Kind: kind, Operation: operation, Environment: bluegreen.Blue, Cause: cause}
+	}
+	sickly := &bluegreen.UnhealthyError{Unhealthy: 1, Size: 3, Instances: []bluegreen.UnhealthyInstance{{
+		Instance: bluegreen.Instance{ID: "blue-2"},
+		Causes:   bluegreen.Verdict{"http": errors.New("GET /healthz: 503")},
+		Logs:     []string{"connecting as " + secret, "refused"},
+	}}}
+	holder := &bluegreen.HolderError{Holder: bluegreen.Holder{Name: "ada@example pid 7", Since: time.Now().Add(-90 * time.Second)}}
+	const serving = "Live was not touched: 1.0.0 still serves from green."
+
+	for name, tt := range map[string]struct {
+		err     error
+		summary string
+		says    []string
+	}{
+		"unhealthy": {
+			failure(bluegreen.HealthCheckFailed, "health check", sickly), "The release is not healthy",
+			[]string{"The health check of blue failed: 1 of 3 replicas unhealthy: replica blue-2: http: GET /healthz: 503.", "connecting as ***\n    refused", serving, "apply again"},
+		},
+		"unhealthy, and the cleaning up failed": {
+			errors.Join(failure(bluegreen.HealthCheckFailed, "health check", sickly), errors.New("cleaning blue up: disk full; the next run does it")), "The release is not healthy",
+			[]string{"GET /healthz: 503.\ncleaning blue up: disk full; the next run does it", serving},
+		},
+		"interrupted": {
+			failure(bluegreen.Interrupted, "health check", context.Canceled), "The operation was interrupted",
+			[]string{"It stopped at the health check of blue: context canceled.", serving, "Apply again to go on"},
+		},
+		"out of time": {
+			failure(bluegreen.Timeout, "switch", context.DeadlineExceeded), "The operation took too long",
+			[]string{"It stopped at the switch of blue", serving, "switch_timeout"},
+		},
+		"busy": {
+			failure(bluegreen.EnvironmentBusy, "apply", holder), "The deployment is busy",
+			[]string{"ada@example pid 7 works on it since", "for 1m30s.", "Nothing was touched.", "Apply again when that is done"},
+		},
+		"stale": {
+			fmt.Errorf("%w: it was made at generation 3, and the deployment is at 5", bluegreen.ErrPlanStale), "The plan is stale",
+			[]string{"The plan is stale: it was made at generation 3, and the deployment is at 5.", "Nothing was touched.", "Plan again"},
+		},
+		"there already": {
+			fmt.Errorf("%w, and is at generation 3", bluegreen.ErrExists), "A deployment of this name exists already",
+			[]string{"Nothing was touched.", "`terraform import ADDRESS web`"},
+		},
+		"a dead standby": {
+			failure(bluegreen.RollbackFailed, "rollback", errors.New("0 of 2 replicas of the standby run")), "The rollback failed",
+			[]string{"The rollback of blue failed: 0 of 2 replicas of the standby run.", serving, "rollback = false"},
+		},
+		"traffic that does not follow": {
+			failure(bluegreen.SwitchFailed, "switch", errors.New("the traffic did not follow")), "Traffic could not be switched",
+			[]string{"The switch of blue failed: the traffic did not follow.", serving},
+		},
+		"something else": {errors.New("disk full"), "The deployment was not updated", []string{"Disk full.", serving}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			told := told().failed("updated", tt.err, serving)
+			if told.Summary() != tt.summary {
+				t.Errorf("it is called %q, not %q", told.Summary(), tt.summary)
+			}
+			for _, part := range tt.says {
+				if !strings.Contains(told.Detail(), part) {
+					t.Errorf("it does not say %q:\n%s", part, told.Detail())
+				}
+			}
+			if strings.Contains(told.Detail(), secret) {
+				t.Errorf("it tells the secret:\n%s", told.Detail())
+			}
+		})
+	}
+}
+
+// told is an operation that never ran.
+func told() operation {
+	release := bluegreen.Release{Env: map[string]string{"SECRET": secret, "DEBUG": "1"}}
+	return operation{name: "web", id: "web", platform: localPlatform{}, desired: bluegreen.Desired{Release: release}}
+}
+
+// What the platform finds wrong with a setting is an error on its attribute.
+func TestFailuresPointAtAttributes(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		err  error
+		want path.Path
+	}{
+		"listen":  {&local.AddressError{Address: "127.0.0.1:80", Err: errors.New("permission denied")}, path.Root("local").AtName("listen")},
+		"preview": {&local.AddressError{Preview: true, Address: "127.0.0.1:80", Err: errors.New("permission denied")}, path.Root("local").AtName("preview_listen")},
+		"image":   {&local.ImageError{Path: "app.tar.gz", Err: errors.New("it leaves its directory")}, path.Root("image")},
+	} {
+		d := told().failed("created", &bluegreen.Error{Kind: bluegreen.DeployFailed, Operation: "deploy", Environment: bluegreen.Green, Cause: tt.err}, "")
+		pointing, ok := d.(diag.DiagnosticWithPath)
+		if !ok || !pointing.Path().Equal(tt.want) {
+			t.Errorf("%s: %v does not point at %s", name, d, tt.want)
+		}
+	}
+}
+
+func TestWhatServesAfterAnUpdate(t *testing.T) {
+	t.Parallel()
+	before := history(t)
+	for name, tt := range map[string]struct {
+		after bluegreen.Status
+		err   error
+		want  string
+	}{
+		"the same":      {before, nil, "Live was not touched: 1.0.0 still serves from green."},
+		"another":       {history(t, second), nil, "2.0.0 serves from blue now; the Terraform state says so too."},
+		"nothing":       {bluegreen.Status{Ledger: bluegreen.NewLedger("web")}, nil, "Nothing serves."},
+		"not there":     {bluegreen.Status{}, bluegreen.ErrNotFound, "The deployment does not exist any more."},
+		"not to be had": {bluegreen.Status{}, errors.New("no answer"), "What serves now could not be looked at: no answer."},
+	} {
+		if got := told().afterUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
+			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
+		}
+	}
+}
