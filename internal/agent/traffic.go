@@ -67,7 +67,9 @@ func (t *traffic) follow(l bluegreen.Ledger, running map[bluegreen.Environment][
 	former := t.live
 	t.live = live
 	for _, env := range bluegreen.Environments() {
-		t.fill(env, l, running)
+		if env != live {
+			t.fill(env, l, running)
+		}
 		t.preview[env].Set(running[env])
 	}
 	if switched = former != live; switched {

@@ -125,11 +125,16 @@ func TestNewReplicasGetTrafficOnceTheyHavePassed(t *testing.T) {
 	s.must(s.Scale(t.Context(), 3))
 	answering := map[string]bool{}
 	for range 6 {
-		_, id := get(t, s.endpoint()+"/env?BLUEGREEN_INCARNATION")
+		status, id := get(t, s.endpoint()+"/env?BLUEGREEN_INCARNATION")
+		if status != http.StatusOK {
+			t.Errorf("a client is answered %d %s", status, id)
+		}
 		answering[id] = true
 	}
-	if len(answering) != 3 {
-		t.Errorf("%d replicas answer, want 3", len(answering))
+	for _, instance := range s.instances(bluegreen.Green) {
+		if !answering[instance.Incarnation] {
+			t.Errorf("%s gets no traffic; answers came from %v", instance.ID, answering)
+		}
 	}
 }
 
