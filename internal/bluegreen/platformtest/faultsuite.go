@@ -3,9 +3,9 @@
 package platformtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,8 +18,8 @@ type faultStory struct {
 	name string
 	// before makes the deployment that the operation starts from.
 	before func(w *world)
-	// operate is the operation.
-	operate func(w *world) error
+	// operate is the operation, on the deployment as planned.
+	operate func(ctx context.Context, w *world, planned bluegreen.Ledger) error
 	// from and to are what a client is answered with before and after it.
 	from, to string
 	// done reports whether the operation needs no repetition.
@@ -40,24 +40,24 @@ func faultStories() []faultStory {
 		{
 			name: "deploy and switch", from: "1.0.0", to: "2.0.0",
 			before: func(w *world) { w.create("1.0.0") },
-			operate: func(w *world) error {
-				return second(w.Apply(w.Context(), w.ledger(), desired(w.harness.Release("2.0.0", Healthy))))
+			operate: func(ctx context.Context, w *world, planned bluegreen.Ledger) error {
+				return second(w.Apply(ctx, planned, desired(w.harness.Release("2.0.0", Healthy))))
 			},
 			done: serves("2.0.0"),
 		},
 		{
 			name: "rollback", from: "2.0.0", to: "1.0.0",
 			before:  func(w *world) { w.create("1.0.0"); w.release("2.0.0") },
-			operate: func(w *world) error { return w.Rollback(w.Context(), "asked for") },
+			operate: func(ctx context.Context, w *world, _ bluegreen.Ledger) error { return w.Rollback(ctx, "asked for") },
 			done:    serves("1.0.0"),
 		},
 		{
 			name: "scale", from: "1.0.0", to: "1.0.0",
 			before: func(w *world) { w.create("0.9.0"); w.release("1.0.0") },
-			operate: func(w *world) error {
+			operate: func(ctx context.Context, w *world, planned bluegreen.Ledger) error {
 				release := w.harness.Release("1.0.0", Healthy)
 				release.Replicas = 3
-				return second(w.Apply(w.Context(), w.ledger(), desired(release)))
+				return second(w.Apply(ctx, planned, desired(release)))
 			},
 			done: func(w *world) bool {
 				status, err := w.Status(w.Context())
@@ -71,7 +71,7 @@ func faultStories() []faultStory {
 		{
 			name: "destroy", from: "2.0.0", to: "",
 			before:  func(w *world) { w.create("1.0.0"); w.release("2.0.0") },
-			operate: func(w *world) error { return w.Destroy(w.Context()) },
+			operate: func(ctx context.Context, w *world, _ bluegreen.Ledger) error { return w.Destroy(ctx) },
 			done: func(w *world) bool {
 				_, err := w.process.Load(w.Context())
 				return errors.Is(err, bluegreen.ErrNotFound)
@@ -80,8 +80,8 @@ func faultStories() []faultStory {
 		{
 			name: "create", from: "", to: "1.0.0",
 			before: func(*world) {},
-			operate: func(w *world) error {
-				return second(w.Create(w.Context(), desired(w.harness.Release("1.0.0", Healthy))))
+			operate: func(ctx context.Context, w *world, _ bluegreen.Ledger) error {
+				return second(w.Create(ctx, desired(w.harness.Release("1.0.0", Healthy))))
 			},
 			done: serves("1.0.0"),
 		},
@@ -133,12 +133,11 @@ func deploymentName(t testing.TB) string {
 func countCalls(t *testing.T, h Harness, story faultStory) []string {
 	w := begin(t, h, "undisturbed-"+slug(story.name))
 	story.before(w)
+	w.Config.HealthCheckTimeout = farAway
 	faulty := NewFaulty(w.process, nil, nil)
-	w.process.Platform, w.Platform = faulty, faulty
-	w.must(story.operate(w))
-	// What story.operate itself loads comes before the lock and is no part of the operation.
+	w.Platform = faulty
+	w.must(story.operate(t.Context(), w, w.planned()))
 	calls := faulty.Calls()
-	calls = calls[slices.Index(calls, "Lock"):]
 	if len(calls) < 3 {
 		t.Fatalf("%s makes only the calls %v", story.name, calls)
 	}
@@ -150,37 +149,36 @@ func countCalls(t *testing.T, h Harness, story faultStory) []string {
 func surviveFault(t *testing.T, h Harness, story faultStory, k int, fault Fault) {
 	w := begin(t, h, deploymentName(t))
 	story.before(w)
+	planned := w.planned()
 
 	victim := w.another("victim@host (pid 2)")
-	mortal := victim.process
-	var locked int
-	faulty := NewFaulty(mortal, func(n int, method string) Fault {
-		if method == "Lock" && locked == 0 {
-			locked = n
+	ctx, die := context.WithCancel(t.Context())
+	defer die()
+	befallen := false
+	mortal := Process{Platform: victim.process, Kill: func() { victim.process.Kill(); die() }}
+	faulty := NewFaulty(mortal, func(n int, _ string) Fault {
+		if n != k {
+			return ""
 		}
-		if locked > 0 && n == locked+k-1 {
-			return fault
-		}
-		return ""
+		befallen = true
+		return fault
 	}, func(l bluegreen.Ledger) {
 		if err := l.Validate(); err != nil {
 			t.Errorf("after a commit: %v", err)
 		}
 	})
 	victim.Platform = faulty
-	err := story.operate(victim)
-	if err == nil && (fault == DiesBefore || fault == DiesAfter) && !faulty.Dead() {
+	// One attempt at the health check, so that the calls are always the same.
+	victim.Config.HealthCheckTimeout = farAway
+	_ = story.operate(ctx, victim, planned) // What it came to is seen below.
+	if !befallen {
 		t.Fatalf("call %d never came", k)
 	}
-	if faulty.Dead() {
-		mortal.Kill()
-	}
-
 	clientSeesTheLedger(t, h, w, story)
 
 	next := w.another("next@host (pid 3)")
 	if !story.done(next) {
-		if err := story.operate(next); err != nil {
+		if err := story.operate(t.Context(), next, next.planned()); err != nil {
 			t.Fatalf("the next run does not converge: %v", err)
 		}
 	}
@@ -188,9 +186,18 @@ func surviveFault(t *testing.T, h Harness, story faultStory, k int, fault Fault)
 		t.Fatal("the next run says it is done, but it is not")
 	}
 	next.serves(story.to)
-	if story.to != "" {
-		next.ledger()
+}
+
+// planned is the ledger that a plan is made from: empty where there is none.
+func (w *world) planned() bluegreen.Ledger {
+	w.Helper()
+	l, err := w.process.Load(w.Context())
+	if errors.Is(err, bluegreen.ErrNotFound) {
+		return bluegreen.NewLedger(w.name)
 	}
+	w.must(err)
+	w.must(l.Validate())
+	return l
 }
 
 // clientSeesTheLedger makes sure that what a client is answered with is what the

@@ -155,13 +155,20 @@ func (f *Faulty) Scale(ctx context.Context, env bluegreen.Environment, replicas 
 	return f.call("Scale", func() error { return f.platform.Scale(ctx, env, replicas) })
 }
 
+// Instances is not counted when a check asks: how often it does depends on the
+// machine. Neither is Dial. A dead process learns nothing from either.
 func (f *Faulty) Instances(ctx context.Context, env bluegreen.Environment) (instances []bluegreen.Instance, err error) {
+	if ctx.Value(checking{}) != nil {
+		if f.Dead() {
+			return nil, ErrInjected
+		}
+		return f.platform.Instances(ctx, env)
+	}
 	err = f.call("Instances", func() (err error) { instances, err = f.platform.Instances(ctx, env); return err })
 	return instances, err
 }
 
-// Dial is not counted: how often a check dials depends on the machine. A dead
-// process dials nobody.
+// Dial connects, and is not counted; see Instances.
 func (f *Faulty) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
 	if f.Dead() {
 		return nil, ErrInjected
