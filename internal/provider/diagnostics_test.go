@@ -54,7 +54,7 @@ func TestFailuresAreTold(t *testing.T) {
 		},
 		"busy": {
 			failure(bluegreen.EnvironmentBusy, "apply", holder), "The deployment is busy",
-			[]string{"ada@example pid 7 works on it since", "for 1m30s.", "Nothing was touched.", "Apply again when that is done"},
+			[]string{"ada@example pid 7 works on it since", "Nothing was touched.", "Apply again when that is done"},
 		},
 		"stale": {
 			fmt.Errorf("%w: it was made at generation 3, and the deployment is at 5", bluegreen.ErrPlanStale), "The plan is stale",
