@@ -65,6 +65,7 @@ func refusedByValidate() []badInput {
 		{"health_no_port", "health_check.tcp.port", attributes{"health_check": `{ tcp = { port = 0 } }`}, "at least 1"},
 		{"health_none", "health_check", attributes{"health_check": `{}`}, "http, tcp, grpc or exec"},
 		{"health_unparsable", "", attributes{"health_check": `{ tcp = {}, interval = "soon" }`}, "soon"},
+		{"health_local_port", "health_check.http.port", attributes{"health_check": `{ http = { port = 9090 } }`}, "left out"},
 		{"health_port", "health_check.tcp.port", attributes{"health_check": `{ tcp = { port = 65536 } }`}, "1 to 65535"},
 		{"health_command", "health_check.exec.command", attributes{"health_check": `{ exec = { command = [] } }`}, "at least 1 element"},
 		{"local_protocol", "local.protocol", attributes{"local": `{ protocol = "udp" }`}, "udp"},

@@ -31,6 +31,9 @@ func (r *deploymentResource) ValidateConfig(ctx context.Context, req resource.Va
 	}
 	resp.Diagnostics.Append(config.checkKinds()...)
 	resp.Diagnostics.Append(checkHealth(judged.checks)...)
+	if !config.platform(r.provider).reachesPorts() {
+		resp.Diagnostics.Append(checkPorts(judged.checks)...)
+	}
 	resp.Diagnostics.Append(config.checkTimes(ctx, judged)...)
 }
 
@@ -67,6 +70,29 @@ func checkHealth(config health.Config) diag.Diagnostics {
 		}
 	}
 	return diag.Diagnostics{attributeError(attribute, "Invalid health check", problem)}
+}
+
+// checkPorts refuses a check on a port of its own where replicas share their
+// address: nobody could tell whose port it is.
+func checkPorts(config health.Config) diag.Diagnostics {
+	ports := map[string]int{}
+	if config.HTTP != nil {
+		ports["http"] = config.HTTP.Port
+	}
+	if config.TCP != nil {
+		ports["tcp"] = config.TCP.Port
+	}
+	if config.GRPC != nil {
+		ports["grpc"] = config.GRPC.Port
+	}
+	var diags diag.Diagnostics
+	for kind, port := range ports {
+		if port != 0 {
+			diags.Append(attributeError(path.Root("health_check").AtName(kind).AtName("port"), "Invalid health check",
+				"must be left out on this platform: all replicas have the address of this machine, so that another port than the one in PORT belongs to none of them"))
+		}
+	}
+	return diags
 }
 
 // checkTimes refuses what cannot end within the time that its operation has.

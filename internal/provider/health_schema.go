@@ -138,7 +138,7 @@ func execAttribute() schema.SingleNestedAttribute {
 func portAttribute() schema.Int64Attribute {
 	return schema.Int64Attribute{
 		Optional:            true,
-		MarkdownDescription: "The port that is probed. Default: the one that the replica serves.",
+		MarkdownDescription: "The port that is probed. Default: the one that the replica serves. On `local` it must be left out: there all replicas have one address.",
 		Validators:          []validator.Int64{int64validator.AtLeast(1)},
 	}
 }

@@ -26,6 +26,9 @@ type platformConfig interface {
 	// sameEndpoints reports whether clients find the deployment where they found
 	// it with prior.
 	sameEndpoints(prior platformConfig) bool
+	// reachesPorts reports whether a replica can be probed on another port than
+	// the one it serves.
+	reachesPorts() bool
 	// open returns the platform of the deployment called name.
 	open(ctx context.Context, name string, drainTimeout time.Duration) (bluegreen.Platform, error)
 	// explain returns the attribute that err is about, where it is about one.

@@ -127,6 +127,8 @@ func (p localPlatform) kind() string { return kindLocal }
 
 func (p localPlatform) id(name string) string { return name }
 
+func (p localPlatform) reachesPorts() bool { return false }
+
 func (p localPlatform) check(name string, release plannedRelease, prior platformConfig) diag.Diagnostics {
 	var diags diag.Diagnostics
 	if release.deploys {
