@@ -9,6 +9,7 @@ import (
 	"flag"
 	"log"
 	"os"
+	rtdebug "runtime/debug"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 
@@ -22,10 +23,19 @@ const address = "registry.terraform.io/bluegreen/bluegreen"
 // version is set with -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
+// memoryLimit is the size in bytes up to which the provider does without
+// collecting garbage.
+const memoryLimit = 256 << 20
+
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		os.Exit(agent.Main(os.Args[2:]))
 	}
+	// A provider process lives for the seconds of a command, and Terraform starts
+	// four of them for one apply: collecting garbage is most of what they would do.
+	rtdebug.SetGCPercent(-1)
+	rtdebug.SetMemoryLimit(memoryLimit)
+
 	debug := flag.Bool("debug", false, "run under a debugger: wait for Terraform to attach")
 	flag.Parse()
 	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{Address: address, Debug: *debug})

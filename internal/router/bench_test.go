@@ -5,6 +5,7 @@ package router_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -52,9 +53,9 @@ func benchmarkProxy(b *testing.B, addr string) {
 			b.Error(err)
 			return
 		}
-		defer c.Close() //nolint:errcheck // the end of the benchmark
+		defer c.Close()
 		for pb.Next() {
-			if _, err := c.get(); err != nil {
+			if err := c.get(); err != nil {
 				b.Error(err)
 				return
 			}
@@ -85,7 +86,9 @@ func serveProxy(b *testing.B, buffers httputil.BufferPool) string {
 	go func() { served <- server.Serve(l) }()
 	b.Cleanup(func() {
 		_ = server.Close()
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			b.Error(err)
+		}
 		transport.CloseIdleConnections()
 	})
 	return l.Addr().String()
@@ -164,14 +167,14 @@ func keepAsking(addr string, stop <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // the end of the benchmark
+	defer c.Close()
 	for {
 		select {
 		case <-stop:
 			return nil
 		default:
 		}
-		if _, err := c.get(); err != nil {
+		if err := c.get(); err != nil {
 			return err
 		}
 	}
@@ -193,7 +196,7 @@ func rawReplica(b *testing.B, body string, arrived func()) string {
 				return
 			}
 			go func() {
-				defer conn.Close() //nolint:errcheck // the end of the benchmark
+				defer conn.Close()
 				requests := bufio.NewReader(conn)
 				for skipHeader(requests) == nil {
 					arrived()
@@ -226,7 +229,7 @@ type keepAlive struct {
 }
 
 func dialKeepAlive(addr string) (*keepAlive, error) {
-	conn, err := net.Dial("tcp", addr) //nolint:noctx // lives as long as the benchmark
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -238,22 +241,23 @@ var (
 	okLine  = []byte("HTTP/1.1 200 OK\r\n")
 )
 
-// get returns the number of bytes in the answer's body, which is always "hello".
-func (c *keepAlive) get() (int, error) {
+// get asks and reads the answer, whose body is always "hello".
+func (c *keepAlive) get() error {
 	if _, err := c.Write(request); err != nil {
-		return 0, err
+		return err
 	}
 	line, err := c.answers.ReadSlice('\n')
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if !bytes.Equal(line, okLine) {
-		return 0, fmt.Errorf("answer %q", line)
+		return fmt.Errorf("answer %q", line)
 	}
 	if err := skipHeader(c.answers); err != nil {
-		return 0, err
+		return err
 	}
-	return c.answers.Discard(len("hello"))
+	_, err = c.answers.Discard(len("hello"))
+	return err
 }
 
 // buffers is a buffer pool such as a tuned ReverseProxy would get.

@@ -43,7 +43,7 @@ func TestGRPCFollowsTheSwitch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the end of the test
+	defer conn.Close()
 	client := healthpb.NewHealthClient(conn)
 
 	check := func(want healthpb.HealthCheckResponse_ServingStatus) {

@@ -29,7 +29,7 @@ func newTCPFront(r *Router, logger *slog.Logger) *tcpFront {
 }
 
 func (f *tcpFront) serve(l net.Listener) error {
-	defer l.Close() //nolint:errcheck // a shutdown has closed it already
+	defer l.Close()
 	if !f.listeners.add(l) {
 		return nil
 	}
@@ -83,13 +83,13 @@ func (f *tcpFront) admit(client net.Conn) {
 
 // proxy connects the client with a replica until both sides are done.
 func (f *tcpFront) proxy(client net.Conn) {
-	defer client.Close() //nolint:errcheck // there is nobody to tell
+	defer client.Close()
 	l, replica, err := f.connect()
 	if err != nil {
 		return
 	}
 	defer l.release()
-	defer replica.Close() //nolint:errcheck // there is nobody to tell
+	defer func() { _ = replica.Close() }() // There is nobody to tell.
 	conns := &l.member.conns
 	defer conns.remove(client)
 	defer conns.remove(replica)

@@ -25,7 +25,7 @@ func tcpReplica(t *testing.T, id string) router.Backend {
 				return
 			}
 			go func() {
-				defer conn.Close() //nolint:errcheck // the client has seen all
+				defer conn.Close()
 				_, _ = io.WriteString(conn, id)
 				if heard, err := io.ReadAll(conn); err == nil {
 					_, _ = io.WriteString(conn, " heard "+string(heard))
@@ -47,7 +47,11 @@ func connect(t *testing.T, e *edge) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return conn.(*net.TCPConn)
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		t.Fatalf("a TCP connection is a %T", conn)
+	}
+	return tcp
 }
 
 func greeting(t *testing.T, conn net.Conn) string {

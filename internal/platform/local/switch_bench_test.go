@@ -208,3 +208,23 @@ func percentile(measured []time.Duration, p int) time.Duration {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// BenchmarkRollback measures the engine's part of a rollback: lock, look, write.
+func BenchmarkRollback(b *testing.B) {
+	s := newService(b, local.Frontend{})
+	s.live("1.0.0", 1)
+	release := s.live("2.0.0", 1)
+	var rollback, status []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		s.must(s.Rollback(b.Context(), "measured"))
+		rollback = append(rollback, time.Since(began))
+		began = time.Now()
+		_, err := s.Status(b.Context())
+		s.must(err)
+		status = append(status, time.Since(began))
+		s.must(s.DeployAndSwitch(b.Context(), release))
+	}
+	b.ReportMetric(milliseconds(percentile(rollback, 50)), "rollback-p50-ms")
+	b.ReportMetric(milliseconds(percentile(status, 50)), "status-p50-ms")
+}
