@@ -63,10 +63,19 @@ func (w *world) terraform() *cli {
 	return c
 }
 
+// required is how a configuration names the provider.
+const required = `terraform {
+  required_providers {
+    bluegreen = {
+      source = "bluegreen/bluegreen"
+    }
+  }
+}
+`
+
 // write makes config the configuration.
 func (c *cli) write(config string) {
 	c.w.t.Helper()
-	const required = "terraform {\n  required_providers {\n    bluegreen = {\n      source = \"bluegreen/bluegreen\"\n    }\n  }\n}\n"
 	if err := os.WriteFile(filepath.Join(c.dir, "main.tf"), []byte(required+config), 0o600); err != nil {
 		c.w.t.Fatal(err)
 	}
