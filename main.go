@@ -23,18 +23,16 @@ const address = "registry.terraform.io/bluegreen/bluegreen"
 // version is set with -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
-// memoryLimit is the size in bytes up to which the provider does without
-// collecting garbage.
-const memoryLimit = 256 << 20
+// gcPercent lets the heap grow to 32 MB before the first collection.
+const gcPercent = 800
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		os.Exit(agent.Main(os.Args[2:]))
 	}
-	// A provider process lives for the seconds of a command, and Terraform starts
-	// four of them for one apply: collecting garbage is most of what they would do.
-	rtdebug.SetGCPercent(-1)
-	rtdebug.SetMemoryLimit(memoryLimit)
+	// Terraform starts the provider four times for an apply, mostly for less than
+	// a tenth of a second: garbage is not worth collecting before there is a lot.
+	rtdebug.SetGCPercent(gcPercent)
 
 	debug := flag.Bool("debug", false, "run under a debugger: wait for Terraform to attach")
 	flag.Parse()
