@@ -381,3 +381,103 @@ func TestErrorsSayWhatWhereAndWhy(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestNoVerdictIsNotHealthy(t *testing.T) {
+	failed := errors.New("503")
+	for name, c := range map[string]struct {
+		verdict bluegreen.Verdict
+		want    bool
+	}{
+		"none":   {nil, false},
+		"empty":  {bluegreen.Verdict{}, false},
+		"passed": {bluegreen.Verdict{"http": nil}, true},
+		"mixed":  {bluegreen.Verdict{"http": nil, "tcp": failed}, false},
+	} {
+		if got := c.verdict.Healthy(); got != c.want {
+			t.Errorf("%s is healthy: %t", name, got)
+		}
+	}
+}
+
+// What a failed release leaves is gone when the operation returns, wherever it failed.
+func TestFailedReleaseIsGoneAtOnce(t *testing.T) {
+	for _, fails := range []string{"Provision", "AwaitTraffic"} {
+		b := newBench(t)
+		b.fails = fails
+		if err := b.DeployAndSwitch(t.Context(), b.release("3.0.0")); !errors.Is(err, platformtest.ErrInjected) {
+			t.Fatal(err)
+		}
+		l := b.ledger()
+		if record, _ := l.Record(l.Green.Record); l.Green.State != bluegreen.Failed || record.Status != bluegreen.StatusFailed {
+			t.Errorf("%s fails: green is %s, its record %s", fails, l.Green.State, record.Status)
+		}
+		if left, err := b.faulty.Instances(t.Context(), bluegreen.Green); err != nil || len(left) != 0 {
+			t.Errorf("%s fails: left over: %v, %v", fails, left, err)
+		}
+		b.serves("2.0.0")
+	}
+}
+
+func TestBusyNamesTheEnvironment(t *testing.T) {
+	b := newBench(t)
+	unlock, err := b.memory.Open(t, deployment).Lock(t.Context(), "bob@host (pid 2)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	var busy *bluegreen.Error
+	if err := b.DeployAndSwitch(t.Context(), b.release("3.0.0")); !errors.As(err, &busy) || busy.Environment != bluegreen.Green || busy.Kind != bluegreen.EnvironmentBusy {
+		t.Errorf("got %v, want green to be busy", err)
+	}
+}
+
+func TestScaleAdmitsBothSides(t *testing.T) {
+	b := newBench(t)
+	if err := b.Scale(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	if l := b.ledger(); len(l.Blue.Passed) != 3 || len(l.Green.Passed) != 3 {
+		t.Errorf("traffic may go to %v and %v", l.Blue.Passed, l.Green.Passed)
+	}
+}
+
+func TestNothingIsRemovedWhereNothingIs(t *testing.T) {
+	b := newBench(t)
+	if err := b.CleanupStaging(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := len(b.faulty.Calls())
+	if err := b.Scale(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(b.faulty.Calls()[before:], "Remove") {
+		t.Error("an empty environment was removed")
+	}
+}
+
+// Between the check and the switch replicas may die, as long as enough are left.
+func TestSwitchCountsThoseThatPassedAndLive(t *testing.T) {
+	for left, switches := range map[int]bool{4: true, 2: true, 1: false} {
+		b := newBench(t)
+		b.Config.MinHealthyPercent = 50
+		if _, err := b.Deploy(t.Context(), four(b.memory, "3.0.0")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.HealthCheck(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		shell := b.memory.Open(t, deployment)
+		unlock, err := shell.Lock(t.Context(), "somebody with a shell")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := shell.Scale(t.Context(), bluegreen.Green, left); err != nil {
+			t.Fatal(err)
+		}
+		unlock()
+		err = b.Switch(t.Context())
+		if (err == nil) != switches || (err != nil && !errors.Is(err, bluegreen.SwitchFailed)) {
+			t.Errorf("%d of 4 are left: %v", left, err)
+		}
+	}
+}
