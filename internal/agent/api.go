@@ -29,9 +29,11 @@ type (
 		PID int `json:"pid"`
 	}
 	deploymentReply struct {
-		Ledger   bluegreen.Ledger `json:"ledger"`
-		Endpoint string           `json:"endpoint"`
-		Preview  string           `json:"preview"`
+		Ledger bluegreen.Ledger `json:"ledger"`
+		// Running counts the replicas that run.
+		Running  map[bluegreen.Environment]int `json:"running"`
+		Endpoint string                        `json:"endpoint"`
+		Preview  string                        `json:"preview"`
 	}
 	commitRequest struct {
 		Ledger   bluegreen.Ledger   `json:"ledger"`

@@ -65,13 +65,6 @@ func NewClient(stateDir string) (*Client, error) {
 	return c, nil
 }
 
-// Deployment is what the agent knows of a deployment.
-type Deployment struct {
-	Ledger bluegreen.Ledger
-	// Endpoint and Preview are where clients reach live and staging.
-	Endpoint, Preview string
-}
-
 // Instance is a replica and where it listens.
 type Instance struct {
 	bluegreen.Instance
@@ -80,10 +73,10 @@ type Instance struct {
 }
 
 // Deployment returns a deployment, or bluegreen.ErrNotFound.
-func (c *Client) Deployment(ctx context.Context, name string) (Deployment, error) {
+func (c *Client) Deployment(ctx context.Context, name string) (bluegreen.Status, error) {
 	var reply deploymentReply
 	err := c.call(ctx, http.MethodGet, deploymentPath(name), "", nil, &reply)
-	return Deployment(reply), err
+	return bluegreen.Status(reply), err
 }
 
 // History returns the archived records, oldest first.

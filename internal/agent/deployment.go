@@ -143,6 +143,19 @@ func (d *deployment) load() (document, error) {
 	return d.store.current, nil
 }
 
+// running counts the replicas that run.
+func (d *deployment) running() map[bluegreen.Environment]int {
+	counts := map[bluegreen.Environment]int{}
+	for name, env := range d.environments {
+		for _, replica := range env.instances() {
+			if replica.Running {
+				counts[name]++
+			}
+		}
+	}
+	return counts
+}
+
 func (d *deployment) history() ([]bluegreen.Record, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -126,11 +126,11 @@ func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replyOf(doc), nil
+	return replyOf(doc, d.running()), nil
 }
 
-func replyOf(doc document) deploymentReply {
-	return deploymentReply{doc.Ledger, doc.Frontend.endpoint(doc.Frontend.Address), doc.Frontend.endpoint(doc.Frontend.PreviewAddress)}
+func replyOf(doc document, running map[bluegreen.Environment]int) deploymentReply {
+	return deploymentReply{doc.Ledger, running, doc.Frontend.endpoint(doc.Frontend.Address), doc.Frontend.endpoint(doc.Frontend.PreviewAddress)}
 }
 
 func (a *agent) getHistory(_ context.Context, r *http.Request) (any, error) {

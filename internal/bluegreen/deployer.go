@@ -135,39 +135,4 @@ func (d *Deployer) Destroy(ctx context.Context) error {
 }
 
 // Status returns the ledger and what really runs. It takes no lock and changes nothing.
-func (d *Deployer) Status(ctx context.Context) (Status, error) {
-	ledger, err := d.Platform.Load(ctx)
-	if err != nil {
-		return Status{}, err
-	}
-	status := Status{Ledger: ledger, Running: map[Environment]int{}}
-	for _, env := range Environments() {
-		instances, err := d.Platform.Instances(ctx, env)
-		if err != nil {
-			return Status{}, err
-		}
-		status.Running[env] = len(runningOf(instances))
-	}
-	status.Endpoint, status.Preview, err = d.Platform.Endpoints(ctx)
-	return status, err
-}
-
-// Status is a deployment as it is.
-type Status struct {
-	Ledger Ledger
-	// Running counts the instances that run in each environment.
-	Running map[Environment]int
-	// Endpoint and Preview are where clients reach live and staging.
-	Endpoint, Preview string
-}
-
-// RollbackAvailable reports whether a rollback would find what it needs: the
-// release before the live one, with enough of its instances alive.
-func (s Status) RollbackAvailable(minHealthyPercent int) bool {
-	target, ok := s.Ledger.RollbackTarget()
-	if !ok {
-		return false
-	}
-	size := s.Ledger.Slot(target.Environment).Release.Replicas
-	return s.Running[target.Environment] >= required(size, minHealthyPercent)
-}
+func (d *Deployer) Status(ctx context.Context) (Status, error) { return d.Platform.Observe(ctx) }

@@ -149,7 +149,7 @@ func TestUnreachablePlatformIsSaidAndLiveStays(t *testing.T) {
 		"status":   func(b *bench) error { _, err := b.Status(b.Context()); return err },
 	}
 	for name, operate := range operations {
-		for _, fails := range []string{"Lock", "Load", "Instances", "Commit", "Provision", "Scale", "Drain", "Remove", "AwaitTraffic", "Endpoints"} {
+		for _, fails := range []string{"Lock", "Load", "Instances", "Commit", "Provision", "Scale", "Drain", "Remove", "AwaitTraffic", "Observe"} {
 			t.Run(name+"/"+fails, func(t *testing.T) {
 				b := newBench(t)
 				before := len(b.faulty.Calls())

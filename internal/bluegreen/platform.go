@@ -26,6 +26,10 @@ type Platform interface {
 	Store
 	Workloads
 	Traffic
+
+	// Observe tells at one look what there is, or ErrNotFound as Load does. It
+	// needs no lock and starts nothing.
+	Observe(ctx context.Context) (Status, error)
 }
 
 // Store keeps the ledger and the archive of closed records.
@@ -108,10 +112,6 @@ type Traffic interface {
 	// an environment that traffic never reached it is over. Drain returns at once
 	// for the live environment, which has nothing to drain.
 	Drain(ctx context.Context, env Environment) error
-
-	// Endpoints tells where clients reach the live environment and the preview;
-	// "" where there is none. It needs no lock.
-	Endpoints(ctx context.Context) (live, preview string, err error)
 }
 
 // Instance is one replica in an environment.

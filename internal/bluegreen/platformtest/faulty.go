@@ -197,7 +197,7 @@ func (f *Faulty) Remove(ctx context.Context, env bluegreen.Environment) error {
 	return f.call("Remove", func() error { return f.platform.Remove(ctx, env) })
 }
 
-func (f *Faulty) Endpoints(ctx context.Context) (live, preview string, err error) {
-	err = f.call("Endpoints", func() (err error) { live, preview, err = f.platform.Endpoints(ctx); return err })
-	return live, preview, err
+func (f *Faulty) Observe(ctx context.Context) (status bluegreen.Status, err error) {
+	err = f.call("Observe", func() (err error) { status, err = f.platform.Observe(ctx); return err })
+	return status, err
 }

@@ -307,8 +307,19 @@ func (p *memoryPlatform) AwaitTraffic(ctx context.Context, env bluegreen.Environ
 
 func (p *memoryPlatform) Drain(ctx context.Context, _ bluegreen.Environment) error { return ctx.Err() }
 
-func (p *memoryPlatform) Endpoints(ctx context.Context) (live, preview string, err error) {
-	return "memory://" + p.name, "memory://" + p.name + "-preview", ctx.Err()
+func (p *memoryPlatform) Observe(ctx context.Context) (status bluegreen.Status, err error) {
+	err = p.with(ctx, func(d *memoryDeployment) error {
+		if d.ledger == nil {
+			return bluegreen.ErrNotFound
+		}
+		status.Endpoint, status.Preview = "memory://"+p.name, "memory://"+p.name+"-preview"
+		status.Running = map[bluegreen.Environment]int{}
+		for env, e := range d.envs {
+			status.Running[env] = len(running(e.instances))
+		}
+		return json.Unmarshal(d.ledger, &status.Ledger)
+	})
+	return status, err
 }
 
 func environmentOf(instance bluegreen.Instance) bluegreen.Environment {

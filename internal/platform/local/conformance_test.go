@@ -75,15 +75,15 @@ func (m *machine) Checker() bluegreen.Checker { return m.checker }
 
 func (m *machine) Serves(t testing.TB, deployment string) string {
 	t.Helper()
-	endpoint, _, err := m.open(t, deployment).Endpoints(context.WithoutCancel(t.Context()))
+	status, err := m.open(t, deployment).Observe(context.WithoutCancel(t.Context()))
 	if errors.Is(err, bluegreen.ErrNotFound) {
 		return ""
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, body := get(t, endpoint)
-	if status != http.StatusOK {
+	code, body := get(t, status.Endpoint)
+	if code != http.StatusOK {
 		return ""
 	}
 	return body

@@ -135,22 +135,17 @@ func CheckListen(stateDir, name, listen string) error {
 
 // Load implements bluegreen.Store.
 func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
-	d, err := p.deployment(ctx)
-	return d.Ledger, err
+	status, err := p.Observe(ctx)
+	return status.Ledger, err
 }
 
-// Endpoints implements bluegreen.Traffic.
-func (p *Platform) Endpoints(ctx context.Context) (live, preview string, err error) {
-	d, err := p.deployment(ctx)
-	return d.Endpoint, d.Preview, err
-}
-
-func (p *Platform) deployment(ctx context.Context) (agent.Deployment, error) {
-	d, err := p.client.Deployment(ctx, p.name)
+// Observe implements bluegreen.Platform.
+func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
+	status, err := p.client.Deployment(ctx, p.name)
 	if errors.Is(err, agent.ErrNotRunning) {
 		return p.offline.Deployment(p.name)
 	}
-	return d, err
+	return status, err
 }
 
 // History implements bluegreen.Store.

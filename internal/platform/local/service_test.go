@@ -91,16 +91,16 @@ func (s *service) must(err error) {
 
 func (s *service) endpoint() string {
 	s.Helper()
-	live, _, err := s.platform.Endpoints(s.Context())
+	status, err := s.platform.Observe(s.Context())
 	s.must(err)
-	return live
+	return status.Endpoint
 }
 
 func (s *service) preview() string {
 	s.Helper()
-	_, preview, err := s.platform.Endpoints(s.Context())
+	status, err := s.platform.Observe(s.Context())
 	s.must(err)
-	return preview
+	return status.Preview
 }
 
 // serves fails the test unless a client is answered with version.
