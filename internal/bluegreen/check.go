@@ -90,7 +90,7 @@ func (s *session) attempt(ctx context.Context, env Environment, size int) (findi
 	for _, instance := range instances {
 		go func() {
 			t := &target{platform: s.Platform, env: env, instance: instance}
-			o := outcome{instance: instance, verdict: s.Checker.Await(ctx, t)}
+			o := outcome{instance: instance, verdict: s.awaitHealthy(ctx, t)}
 			if exit := t.exit.Load(); exit != nil && !o.verdict.Healthy() {
 				o.exit = *exit
 			}

@@ -154,7 +154,7 @@ func (s *session) probeLive(ctx context.Context) (finding, error) {
 	for i, instance := range instances {
 		go func() {
 			t := &target{platform: s.Platform, env: env, instance: instance}
-			f.outcomes[i] = outcome{instance: instance, verdict: s.Checker.Probe(ctx, t)}
+			f.outcomes[i] = outcome{instance: instance, verdict: s.probe(ctx, t)}
 			done <- struct{}{}
 		}()
 	}

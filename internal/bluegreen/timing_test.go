@@ -51,7 +51,7 @@ func clinic(t *testing.T, healthy func(id string, since time.Duration) bool) (*b
 	memory := platformtest.NewMemory()
 	process := memory.Open(t, deployment)
 	p := &patient{healthy: healthy, start: time.Now()}
-	return bluegreen.NewDeployer(deployment, process, p, "ann@host"), memory, p
+	return bluegreen.NewDeployer(deployment, process.Platform, p, "ann@host"), memory, p
 }
 
 func four(memory *platformtest.Memory, version string) bluegreen.Release {

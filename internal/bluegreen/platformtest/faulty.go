@@ -47,7 +47,10 @@ type Faulty struct {
 	dead  bool
 }
 
-var _ bluegreen.Platform = (*Faulty)(nil)
+var (
+	_ bluegreen.Platform  = (*Faulty)(nil)
+	_ bluegreen.Readiness = (*Faulty)(nil)
+)
 
 // NewFaulty wraps the platform of process. befall and committed may be nil.
 func NewFaulty(process Process, befall func(n int, method string) Fault, committed func(bluegreen.Ledger)) *Faulty {
@@ -174,6 +177,22 @@ func (f *Faulty) Dial(ctx context.Context, instance bluegreen.Instance) (net.Con
 		return nil, ErrInjected
 	}
 	return f.platform.Dial(ctx, instance)
+}
+
+// AwaitReady is not counted, and a dead process learns nothing; see Instances.
+func (f *Faulty) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
+	if platform, ok := f.platform.(bluegreen.Readiness); ok && !f.Dead() {
+		return platform.AwaitReady(ctx, instance)
+	}
+	return nil
+}
+
+// Ready is not counted; see AwaitReady.
+func (f *Faulty) Ready(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
+	if platform, ok := f.platform.(bluegreen.Readiness); ok && !f.Dead() {
+		return platform.Ready(ctx, instance)
+	}
+	return nil
 }
 
 func (f *Faulty) Exec(ctx context.Context, instance bluegreen.Instance, command []string) error {

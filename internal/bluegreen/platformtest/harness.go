@@ -110,11 +110,11 @@ func begin(t testing.TB, h Harness, name string) *world {
 		process.Kill()
 		last := h.Open(t, name)
 		defer last.Kill()
-		if err := operator(h, name, last, "cleanup").Destroy(context.WithoutCancel(t.Context())); err != nil {
+		if err := operator(h, name, last.Platform, "cleanup").Destroy(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("destroying %s after the test: %v", name, err)
 		}
 	})
-	return &world{TB: t, harness: h, name: name, process: process, Deployer: operator(h, name, process, "tester@host (pid 1)")}
+	return &world{TB: t, harness: h, name: name, process: process, Deployer: operator(h, name, process.Platform, "tester@host (pid 1)")}
 }
 
 // create brings the first release live.
@@ -136,7 +136,7 @@ func (w *world) another(actor string) *world {
 	w.Helper()
 	process := w.harness.Open(w, w.name)
 	w.Cleanup(process.Kill)
-	return &world{TB: w.TB, harness: w.harness, name: w.name, process: process, Deployer: operator(w.harness, w.name, process, actor)}
+	return &world{TB: w.TB, harness: w.harness, name: w.name, process: process, Deployer: operator(w.harness, w.name, process.Platform, actor)}
 }
 
 func (w *world) must(err error) {

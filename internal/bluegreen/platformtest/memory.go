@@ -36,6 +36,7 @@ type memoryDeployment struct {
 	holder     *memoryPlatform
 	holderName string
 	envs       map[bluegreen.Environment]*memoryEnvironment
+	judgement  memoryJudgement
 }
 
 type memoryEnvironment struct {
@@ -117,7 +118,7 @@ func (p *memoryPlatform) with(ctx context.Context, f func(*memoryDeployment) err
 	defer p.machine.mu.Unlock()
 	d := p.machine.deployments[p.name]
 	if d == nil {
-		d = &memoryDeployment{envs: map[bluegreen.Environment]*memoryEnvironment{}}
+		d = &memoryDeployment{envs: map[bluegreen.Environment]*memoryEnvironment{}, judgement: newMemoryJudgement()}
 		p.machine.deployments[p.name] = d
 	}
 	return f(d)
