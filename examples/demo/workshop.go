@@ -87,7 +87,11 @@ func findTerraform(ctx context.Context) (program, registry string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("missing: %s is not in PATH (https://developer.hashicorp.com/terraform/install or https://opentofu.org/docs/intro/install/)", strings.Join(candidates, " or "))
 	}
-	said, err := exec.CommandContext(ctx, program, "version").Output()
+	version := exec.CommandContext(ctx, program, "version")
+	// The user's own configuration, which may be missing, has no say in the demo;
+	// a complaint about it would come before the name that is looked for here.
+	version.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+os.DevNull)
+	said, err := version.Output()
 	if err != nil {
 		return "", "", fmt.Errorf("missing: %s version: %w", program, err)
 	}
