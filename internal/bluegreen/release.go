@@ -21,12 +21,15 @@ type Release struct {
 	// Env may hold secrets: it goes to the platform with the workload and never
 	// into the ledger. Fingerprint still tells when it changed.
 	Env map[string]string `json:"-"`
+	// Settings are the platform's own settings of the workload in the words of the
+	// platform, such as limits. They are kept from the ledger as Env is.
+	Settings string `json:"-"`
 	// Fingerprint identifies the release in the ledger; see Sealed.
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // Sealed returns the release as the ledger keeps it: fingerprinted and without
-// its environment variables.
+// its environment variables and settings.
 //
 // Two releases with the same fingerprint are the same release: version, image
 // and workload settings agree. The size does not take part, because a release
@@ -36,7 +39,8 @@ func (r Release) Sealed() Release {
 		Version, Image string
 		Command, Args  []string
 		Env            map[string]string
-	}{r.Version, r.Image, orEmpty(r.Command), orEmpty(r.Args), r.Env}
+		Settings       string
+	}{r.Version, r.Image, orEmpty(r.Command), orEmpty(r.Args), r.Env, r.Settings}
 	if identity.Env == nil {
 		identity.Env = map[string]string{}
 	}
@@ -44,7 +48,7 @@ func (r Release) Sealed() Release {
 	encoded, _ := json.Marshal(identity)
 	sum := sha256.Sum256(encoded)
 	r.Fingerprint = hex.EncodeToString(sum[:])
-	r.Env = nil
+	r.Env, r.Settings = nil, ""
 	return r
 }
 

@@ -123,6 +123,7 @@ func TestFingerprintTellsReleasesApart(t *testing.T) {
 		"args":     func(r *Release) { r.Args = []string{"b"} },
 		"env":      func(r *Release) { r.Env = map[string]string{"K": "w"} },
 		"env name": func(r *Release) { r.Env = map[string]string{"L": "v"} },
+		"settings": func(r *Release) { r.Settings = "memory 512m" },
 	}
 	want := base.Sealed()
 	if len(want.Fingerprint) != 64 || want.Env != nil || base.Env == nil {
