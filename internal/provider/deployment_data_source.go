@@ -73,6 +73,7 @@ func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequ
 		resp.Diagnostics.Append(openError(configured, err))
 		return
 	}
+	defer platform.Close()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	status, archive, err := lookUp(ctx, name, platform)

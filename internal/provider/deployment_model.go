@@ -46,7 +46,7 @@ func (m deploymentModel) settingsKnown(ctx context.Context) bool {
 			return false
 		}
 	}
-	return true
+	return m.platform(providerModel{}).settingsKnown(ctx)
 }
 
 // desired is what the engine is asked for. Every setting must be known.
@@ -72,6 +72,9 @@ func (m deploymentModel) release(ctx context.Context) (bluegreen.Release, diag.D
 	diags := m.Command.ElementsAs(ctx, &release.Command, false)
 	diags.Append(m.Args.ElementsAs(ctx, &release.Args, false)...)
 	diags.Append(m.Env.ElementsAs(ctx, &release.Env, false)...)
+	var more diag.Diagnostics
+	release.Settings, more = m.platform(providerModel{}).settings(ctx)
+	diags.Append(more...)
 	return release, diags
 }
 

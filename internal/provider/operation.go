@@ -23,13 +23,15 @@ type operation struct {
 	id       string
 	platform platformConfig
 	desired  bluegreen.Desired
+	// close hangs up.
+	close func()
 }
 
 // operation prepares an operation on the deployment that m configures. Nothing
 // is touched yet.
 func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (operation, diag.Diagnostics) {
 	name, where := m.Name.ValueString(), m.platform(r.provider)
-	o := operation{name: name, id: where.id(name), platform: where}
+	o := operation{name: name, id: where.id(name), platform: where, close: func() {}}
 	desired, diags := m.desired(ctx)
 	config, more := m.config(ctx)
 	diags.Append(more...)
@@ -49,6 +51,7 @@ func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (
 		diags.Append(openError(where, err))
 		return o, diags
 	}
+	o.close = platform.Close
 	o.Deployer = bluegreen.NewDeployer(name, platform, checker, actor())
 	o.Config = config
 	o.Progress = progress(ctx, name, desired.Release.Env)

@@ -29,10 +29,21 @@ type platformConfig interface {
 	// reachesPorts reports whether a replica can be probed on another port than
 	// the one it serves.
 	reachesPorts() bool
-	// open returns the platform of the deployment called name.
-	open(ctx context.Context, name string, drainTimeout time.Duration) (bluegreen.Platform, error)
+	// settings are what a release consists of on this platform beside what it
+	// consists of everywhere: see bluegreen.Release. They must be known.
+	settings(ctx context.Context) (string, diag.Diagnostics)
+	// settingsKnown reports whether they are.
+	settingsKnown(ctx context.Context) bool
+	// open returns the platform of the deployment called name. It connects to nothing.
+	open(ctx context.Context, name string, drainTimeout time.Duration) (openPlatform, error)
 	// explain returns the attribute that err is about, where it is about one.
 	explain(err error) (path.Path, bool)
+}
+
+// openPlatform is a platform that is hung up when the operation is over.
+type openPlatform interface {
+	bluegreen.Platform
+	Close()
 }
 
 // plannedRelease is a release that a plan is going to deploy.

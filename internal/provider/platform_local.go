@@ -18,7 +18,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -139,10 +138,12 @@ func (p localPlatform) check(name string, release plannedRelease, prior platform
 	if p.stateDir.IsUnknown() {
 		return diags
 	}
-	if _, err := p.open(context.Background(), name, 0); err != nil {
+	opened, err := p.open(context.Background(), name, 0)
+	if err != nil {
 		diags.Append(openError(p, err))
 		return diags
 	}
+	opened.Close()
 	former, _ := prior.(localPlatform)
 	for attribute, address := range map[string][2]types.String{
 		"listen":         {p.Listen, former.Listen},
@@ -174,7 +175,11 @@ func (p localPlatform) protocol() router.Protocol {
 	return router.HTTP
 }
 
-func (p localPlatform) open(_ context.Context, name string, drainTimeout time.Duration) (bluegreen.Platform, error) {
+func (p localPlatform) settings(context.Context) (string, diag.Diagnostics) { return "", nil }
+
+func (p localPlatform) settingsKnown(context.Context) bool { return true }
+
+func (p localPlatform) open(_ context.Context, name string, drainTimeout time.Duration) (openPlatform, error) {
 	if p.stateDir.IsUnknown() {
 		return nil, errors.New("the provider's local.state_dir is not known yet: it depends on something that has not been applied")
 	}
