@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+)
+
+// component is one of the programs that make the cluster, as it ought to run.
+type component struct {
+	name  string
+	args  []string          // the program is the first
+	files map[string]string // its configuration: path → content
+	// probe says what keeps it from doing its work; nil when nothing does.
+	probe func(context.Context) error
+}
+
+// stages are all components; those of a stage need those of the stages before.
+func (c *cluster) stages() ([][]component, error) {
+	containerd, err := c.containerd()
+	if err != nil {
+		return nil, err
+	}
+	kubelet, err := c.kubelet()
+	if err != nil {
+		return nil, err
+	}
+	return [][]component{
+		{c.etcd(), containerd},
+		{c.apiserver()},
+		{c.controllerManager(), c.scheduler(), kubelet, c.proxy()},
+	}, nil
+}
+
+func (c *cluster) etcd() component {
+	client, peer := "https://"+c.Local(c.Ports.Etcd), "http://"+c.Local(c.Ports.EtcdPeer)
+	return component{
+		name: "etcd",
+		args: []string{"etcd",
+			"--name=testbed",
+			"--data-dir=" + c.Path("etcd", "data"),
+			// What a power failure loses here, nobody misses.
+			"--unsafe-no-fsync",
+			"--log-level=warn",
+			"--listen-client-urls=" + client,
+			"--advertise-client-urls=" + client,
+			"--listen-peer-urls=" + peer,
+			"--initial-advertise-peer-urls=" + peer,
+			"--initial-cluster=testbed=" + peer,
+			"--client-cert-auth",
+			"--trusted-ca-file=" + c.Certificate,
+			"--cert-file=" + c.Certificate,
+			"--key-file=" + c.Key,
+		},
+		probe: c.get(client + "/health"),
+	}
+}
+
+func (c *cluster) containerd() (component, error) {
+	config, err := render("containerd.toml", c)
+	if err != nil {
+		return component{}, err
+	}
+	cni, err := render("cni.conflist", c)
+	if err != nil {
+		return component{}, err
+	}
+	file := c.Path("containerd", "config.toml")
+	return component{
+		name:  "containerd",
+		args:  []string{"containerd", "--config=" + file},
+		files: map[string]string{file: config, c.Path("containerd", "cni", "testbed.conflist"): cni},
+		probe: func(ctx context.Context) error {
+			_, err := c.ctr(ctx, nil, "version")
+			return err
+		},
+	}, nil
+}
+
+func (c *cluster) apiserver() component {
+	return component{
+		name: "kube-apiserver",
+		args: []string{filepath.Join(c.Binaries, "kube-apiserver"),
+			"--bind-address=127.0.0.1",
+			fmt.Sprintf("--secure-port=%d", c.Ports.APIServer),
+			"--advertise-address=" + c.NodeAddress,
+			"--tls-cert-file=" + c.Certificate,
+			"--tls-private-key-file=" + c.Key,
+			"--etcd-servers=https://" + c.Local(c.Ports.Etcd),
+			"--etcd-cafile=" + c.Certificate,
+			"--etcd-certfile=" + c.Certificate,
+			"--etcd-keyfile=" + c.Key,
+			"--token-auth-file=" + c.Tokens,
+			"--authorization-mode=RBAC",
+			// Pods need no token here, and start without waiting for one.
+			"--disable-admission-plugins=ServiceAccount",
+			"--service-account-issuer=https://kubernetes.default.svc",
+			"--service-account-key-file=" + c.Certificate,
+			"--service-account-signing-key-file=" + c.Key,
+			"--service-cluster-ip-range=" + c.ServiceNetwork,
+			"--kubelet-preferred-address-types=InternalIP",
+			"--kubelet-certificate-authority=" + c.Certificate,
+			"--kubelet-client-certificate=" + c.Certificate,
+			"--kubelet-client-key=" + c.Key,
+		},
+		probe: c.get(c.api("/readyz")),
+	}
+}
+
+func (c *cluster) controllerManager() component {
+	return component{
+		name: "kube-controller-manager",
+		args: []string{filepath.Join(c.Binaries, "kube-controller-manager"),
+			"--kubeconfig=" + c.Kubeconfig,
+			"--leader-elect=false",
+			"--bind-address=127.0.0.1",
+			fmt.Sprintf("--secure-port=%d", c.Ports.ControllerManager),
+			"--tls-cert-file=" + c.Certificate,
+			"--tls-private-key-file=" + c.Key,
+			"--service-account-private-key-file=" + c.Key,
+			"--root-ca-file=" + c.Certificate,
+			"--flex-volume-plugin-dir=" + c.Path("kubelet", "volume-plugins"),
+			// Twenty pods at once shall not wait for a rate limit.
+			"--kube-api-qps=200",
+			"--kube-api-burst=400",
+		},
+		probe: c.get("https://" + c.Local(c.Ports.ControllerManager) + "/healthz"),
+	}
+}
+
+func (c *cluster) scheduler() component {
+	return component{
+		name: "kube-scheduler",
+		args: []string{filepath.Join(c.Binaries, "kube-scheduler"),
+			"--kubeconfig=" + c.Kubeconfig,
+			"--leader-elect=false",
+			"--bind-address=127.0.0.1",
+			fmt.Sprintf("--secure-port=%d", c.Ports.Scheduler),
+			"--tls-cert-file=" + c.Certificate,
+			"--tls-private-key-file=" + c.Key,
+		},
+		probe: c.get("https://" + c.Local(c.Ports.Scheduler) + "/healthz"),
+	}
+}
+
+func (c *cluster) kubelet() (component, error) {
+	config, err := render("kubelet.yaml", c)
+	if err != nil {
+		return component{}, err
+	}
+	file := c.Path("kubelet", "config.yaml")
+	return component{
+		name: "kubelet",
+		args: []string{filepath.Join(c.Binaries, "kubelet"),
+			"--config=" + file,
+			"--kubeconfig=" + c.Kubeconfig,
+			"--hostname-override=" + c.Node,
+			"--node-ip=" + c.NodeAddress,
+			"--root-dir=" + c.Path("kubelet", "root"),
+		},
+		files: map[string]string{file: config},
+		probe: c.get("http://" + c.Local(c.Ports.KubeletHealth) + "/healthz"),
+	}, nil
+}
+
+func (c *cluster) proxy() component {
+	return component{
+		name: "kube-proxy",
+		args: []string{filepath.Join(c.Binaries, "kube-proxy"),
+			"--kubeconfig=" + c.Kubeconfig,
+			"--hostname-override=" + c.Node,
+			"--proxy-mode=iptables",
+			"--nodeport-addresses=127.0.0.0/8",
+			// The limits of connection tracking are the machine's.
+			"--conntrack-max-per-core=0",
+			"--conntrack-tcp-timeout-established=0s",
+			"--conntrack-tcp-timeout-close-wait=0s",
+			"--healthz-bind-address=" + c.Local(c.Ports.ProxyHealth),
+			"--metrics-bind-address=" + c.Local(c.Ports.ProxyMetrics),
+		},
+		probe: c.get("http://" + c.Local(c.Ports.ProxyHealth) + "/healthz"),
+	}
+}

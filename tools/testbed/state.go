@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// stateDir is $BLUEGREEN_TESTBED, or bluegreen-testbed where XDG keeps state.
+func stateDir() (string, error) {
+	dir := os.Getenv("BLUEGREEN_TESTBED")
+	if dir == "" {
+		state := os.Getenv("XDG_STATE_HOME")
+		if state == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return "", fmt.Errorf("testbed: no state directory: %w", err)
+			}
+			state = filepath.Join(home, ".local", "state")
+		}
+		dir = filepath.Join(state, "bluegreen-testbed")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	// Sockets are up to 45 characters below it, and the kernel takes 107.
+	if len(dir) > 60 {
+		return "", fmt.Errorf("testbed: the path of the state directory is longer than 60 characters: %s", dir)
+	}
+	return dir, nil
+}
+
+// claim makes the state directory ours. One that holds anything else is
+// refused, because taking the cluster down removes it whole.
+func (c *cluster) claim() error {
+	if c.claimed() {
+		return nil
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(c.Dir)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("testbed: %s is not empty, and holds no cluster of ours", c.Dir)
+	}
+	return os.WriteFile(c.marker(), nil, 0o600)
+}
+
+func (c *cluster) claimed() bool {
+	_, err := os.Stat(c.marker())
+	return err == nil
+}
+
+func (c *cluster) marker() string { return c.Path(".testbed") }
+
+// lock waits until no other testbed command runs on this machine. It is a
+// socket without a file: it ends with its holder and leaves nothing behind.
+func lock(ctx context.Context) (release func(), err error) {
+	for told := false; ; told = true {
+		listener, err := net.Listen("unix", "@bluegreen-testbed")
+		if err == nil {
+			return func() { listener.Close() }, nil
+		}
+		if !told {
+			fmt.Fprintln(os.Stderr, "testbed: waiting for another testbed command to end")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// installSelf puts this program into the state directory, so that tests can
+// stop and start components without building it.
+func (c *cluster) installSelf() error {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	path := c.Path("testbed")
+	if same(path, string(self)) {
+		return nil
+	}
+	// One that runs cannot be written, but it can be replaced.
+	if err := os.WriteFile(path+".new", self, 0o700); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// write writes a file that only root may read, and its directory, unless the
+// file holds text already.
+func write(path, text string) error {
+	if same(path, text) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o600)
+}
+
+func same(path, text string) bool {
+	found, err := os.ReadFile(path)
+	return err == nil && string(found) == text
+}
