@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// places numbers pods, whose names tell nobody anything: "green-2" is one pod for
+// as long as it lives, as far as one operation and the ledger go.
+type places struct {
+	numbers map[types.UID]int
+	// names are the pods' own.
+	names map[types.UID]string
+}
+
+func newPlaces() places {
+	return places{map[types.UID]int{}, map[types.UID]string{}}
+}
+
+// assign gives every pod of env a number and returns the pods in that order.
+// Those that the ledger remembers keep their number, and so do those seen
+// before; the others get what is free, the oldest first.
+func (l places) assign(env bluegreen.Environment, pods []*corev1.Pod, remembered []bluegreen.InstanceRef) []*corev1.Pod {
+	taken := map[int]bool{}
+	var fresh []*corev1.Pod
+	for _, pod := range pods {
+		l.names[pod.UID] = pod.Name
+		number := l.numbers[pod.UID]
+		if number == 0 {
+			number = numberOf(env, pod.UID, remembered)
+		}
+		if number == 0 || taken[number] {
+			fresh = append(fresh, pod)
+			continue
+		}
+		taken[number], l.numbers[pod.UID] = true, number
+	}
+	slices.SortFunc(fresh, func(a, b *corev1.Pod) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
+	number := 1
+	for _, pod := range fresh {
+		for taken[number] {
+			number++
+		}
+		taken[number], l.numbers[pod.UID] = true, number
+	}
+	ordered := slices.Clone(pods)
+	slices.SortFunc(ordered, func(a, b *corev1.Pod) int { return l.numbers[a.UID] - l.numbers[b.UID] })
+	return ordered
+}
+
+// numberOf is the number that the ledger remembers for a pod, 0 for none.
+func numberOf(env bluegreen.Environment, pod types.UID, remembered []bluegreen.InstanceRef) int {
+	for _, ref := range remembered {
+		uid, _ := runOf(ref.Incarnation)
+		digits, ours := strings.CutPrefix(ref.ID, env.String()+"-")
+		if number, err := strconv.Atoi(digits); err == nil && ours && uid == pod {
+			return max(number, 0)
+		}
+	}
+	return 0
+}
+
+// incarnation tells this run of a container from every other: a pod that is
+// replaced is another one, and so is a container that was restarted in its pod.
+func incarnation(pod types.UID, restarts int32) string {
+	return fmt.Sprintf("%s/%d", pod, restarts)
+}
+
+// runOf is the pod and the number of restarts that an incarnation was made of.
+func runOf(incarnation string) (pod types.UID, restarts int32) {
+	uid, digits, _ := strings.Cut(incarnation, "/")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if err != nil {
+		return types.UID(uid), 0
+	}
+	return types.UID(uid), int32(n)
+}
+
+// Instances implements bluegreen.Workloads. While the environment is watched,
+// asking costs nothing; else it is one LIST.
+func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
+	k, err := p.recall(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := p.place(k.document, env)
+	pods, err := p.pods(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return p.number(w, pods, k.ledger.Slot(env).Passed), nil
+}
+
+// number makes instances of the pods that are to stay.
+func (p *Platform) number(w workload, pods []*corev1.Pod, remembered []bluegreen.InstanceRef) []bluegreen.Instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var instances []bluegreen.Instance
+	for _, pod := range p.places.assign(w.environment, staying(pods), remembered) {
+		status := statusOf(pod, w.container)
+		instances = append(instances, bluegreen.Instance{
+			ID:          fmt.Sprintf("%s-%d", w.environment, p.places.numbers[pod.UID]),
+			Incarnation: incarnation(pod.UID, status.RestartCount),
+			Running:     status.State.Running != nil,
+			Exit:        exitOf(status),
+		})
+	}
+	return instances
+}
+
+// pods returns the pods of w, from a watch that is current or from the cluster.
+func (p *Platform) pods(ctx context.Context, w workload) ([]*corev1.Pod, error) {
+	if s := p.current(); s != nil {
+		if seen := s.watched(w); seen != nil {
+			if pods, err := seen.pods.current(); err == nil {
+				return pods, nil
+			}
+		}
+	}
+	api, err := p.client.open()
+	if err != nil {
+		return nil, err
+	}
+	found, err := api.core.Pods(p.opts.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(w.selector).String()})
+	if err != nil {
+		return nil, fmt.Errorf("listing the pods of %s: %w", objectName("Deployment", p.opts.Namespace, w.deployment), err)
+	}
+	return pointers(found.Items), nil
+}
+
+// staying drops the pods that are about to end, and those that have ended and
+// were replaced already, as an eviction leaves them.
+func staying(pods []*corev1.Pod) []*corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
+		return pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
+	})
+}
+
+// statusOf is the status of the container that runs the release. It is empty
+// until the kubelet has told.
+func statusOf(pod *corev1.Pod, container string) corev1.ContainerStatus {
+	i := slices.IndexFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == container })
+	if i < 0 {
+		return corev1.ContainerStatus{}
+	}
+	return pod.Status.ContainerStatuses[i]
+}
+
+// exitOf says how the last run of a container ended, "" where none has.
+func exitOf(status corev1.ContainerStatus) string {
+	end := cmp.Or(status.State.Terminated, status.LastTerminationState.Terminated)
+	if end == nil {
+		return ""
+	}
+	return ending(end)
+}
+
+func ending(end *corev1.ContainerStateTerminated) string {
+	text := fmt.Sprintf("exit status %d", end.ExitCode)
+	if end.Reason != "" && end.Reason != "Error" && end.Reason != "Completed" {
+		text += " (" + end.Reason + ")"
+	}
+	if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" {
+		// The container never ran; what the runtime says is all there is.
+		text += ": " + firstLine(end.Message)
+	}
+	return text
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}
+
+// ready counts the pods of w that are ready, of those that there should be. While
+// its Deployment rolls there may be more.
+func ready(w workload, deployments []appsv1.Deployment) int {
+	i := slices.IndexFunc(deployments, func(d appsv1.Deployment) bool { return d.Name == w.deployment })
+	if i < 0 || deployments[i].DeletionTimestamp != nil {
+		return 0
+	}
+	return int(min(deployments[i].Status.ReadyReplicas, *cmp.Or(deployments[i].Spec.Replicas, new(int32))))
+}
+
+// podOf is the name of the pod that an instance is.
+func (p *Platform) podOf(ctx context.Context, instance bluegreen.Instance) (string, workload, error) {
+	name, _, _ := strings.Cut(instance.ID, "-")
+	env, err := bluegreen.ParseEnvironment(name)
+	if err != nil {
+		return "", workload{}, fmt.Errorf("instance %q: %w", instance.ID, err)
+	}
+	k, err := p.recall(ctx)
+	if err != nil {
+		return "", workload{}, err
+	}
+	w := p.place(k.document, env)
+	uid, _ := runOf(instance.Incarnation)
+	if pod, known := p.podName(uid); known {
+		return pod, w, nil
+	}
+	pods, err := p.pods(ctx, w)
+	if err != nil {
+		return "", w, err
+	}
+	for _, pod := range pods {
+		if pod.UID == uid {
+			return pod.Name, w, nil
+		}
+	}
+	return "", w, fmt.Errorf("%s does not run any more as it did", instance.ID)
+}
+
+func (p *Platform) podName(uid types.UID) (name string, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	name, known = p.places.names[uid]
+	return name, known
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package kubernetes runs deployments on a cluster, with nothing installed there:
+// a Deployment for each environment, a Service for live and one for staging, and
+// a Lease as the lock.
+//
+// The ledger is an annotation on the live Service, and the Service's selector is
+// derived from it: one write moves traffic and history together. Everything that
+// takes time is waited for by watches, which last as long as the lock is held.
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// Options says which deployment, and how it is to run there.
+type Options struct {
+	// Namespace and Name are those of the Service that clients use.
+	Namespace, Name string
+	// Port is where the pods listen. They are told in PORT.
+	Port    int
+	Service ServiceOptions
+	// PodTemplate is JSON that is merged over the generated pod template; "" is nothing.
+	PodTemplate string
+	// DrainTimeout is how long what is in flight in the old environment may take.
+	// It is the pods' grace period as well.
+	DrainTimeout time.Duration
+	// RecycleStandby replaces the standby's pods, one by one, once the watch over
+	// the new environment has ended: a client that keeps its connection alive
+	// would stay on the old ones for as long as they live.
+	RecycleStandby bool
+	// Adopt takes over the Service of this name, which somebody else made, and
+	// the Deployment that it selects.
+	Adopt bool
+	// SchedulingGrace is how long a pod may find no node before that is a failure;
+	// 0 is DefaultSchedulingGrace.
+	SchedulingGrace time.Duration
+}
+
+// DefaultSchedulingGrace is enough for a node to become free, and not for one to
+// be bought.
+const DefaultSchedulingGrace = 30 * time.Second
+
+// Validate returns a *TemplateError, an *OptionError, or another error, unless
+// the options can be applied to a release with this image.
+func (o Options) Validate(image string) error {
+	if err := ValidateName(o.Name); err != nil {
+		return err
+	}
+	if err := ValidateNamespace(o.Namespace); err != nil {
+		return &OptionError{"namespace", err}
+	}
+	if o.Port < 1 || o.Port > 65535 {
+		return &OptionError{"port", fmt.Errorf("%d is no port: it is 1 to 65535", o.Port)}
+	}
+	if err := o.Service.validate(); err != nil {
+		return err
+	}
+	for _, env := range bluegreen.Environments() {
+		if _, err := o.podTemplate(env, bluegreen.Release{Image: image}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Platform is one deployment on one cluster.
+type Platform struct {
+	opts   Options
+	client *Client
+
+	mu sync.Mutex
+	// session is the one of the lock that is held, nil without.
+	session *session
+	// known is the Service as it was read or written last.
+	known known
+	// places numbers the pods.
+	places places
+	// previewed is where the preview was pointed last, "" where that is not known.
+	previewed bluegreen.Environment
+}
+
+var (
+	_ bluegreen.Platform   = (*Platform)(nil)
+	_ bluegreen.Readiness  = (*Platform)(nil)
+	_ bluegreen.PortDialer = (*Platform)(nil)
+)
+
+// New returns the platform of one deployment. It touches nothing.
+func New(client *Client, opts Options) (*Platform, error) {
+	if err := opts.Validate("image"); err != nil {
+		return nil, err
+	}
+	if opts.SchedulingGrace == 0 {
+		opts.SchedulingGrace = DefaultSchedulingGrace
+	}
+	return &Platform{opts: opts, client: client, places: newPlaces()}, nil
+}
+
+// Close ends what the platform does in the background, as the end of the process
+// would: a lock that is still held runs out by itself.
+func (p *Platform) Close() {
+	if s := p.leave(); s != nil {
+		s.end()
+	}
+}
+
+// Lock implements bluegreen.Store.
+func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err error) {
+	api, err := p.client.open()
+	if err != nil {
+		return nil, err
+	}
+	held, err := takeLease(ctx, api, p.opts.Namespace, p.opts.Name, holder)
+	if err != nil {
+		return nil, err
+	}
+	s := p.newSession(ctx, api)
+	s.lease = held
+	s.running.Go(func() { held.keep(s.ctx) })
+	p.mu.Lock()
+	p.session = s
+	p.mu.Unlock()
+	return func() { p.unlock(s) }, nil
+}
+
+// unlockTime bounds what remains to be said to the cluster at the end.
+const unlockTime = 5 * time.Second
+
+func (p *Platform) unlock(s *session) {
+	p.mu.Lock()
+	if p.session == s {
+		p.session = nil
+	}
+	p.mu.Unlock()
+	s.end()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), unlockTime)
+	defer cancel()
+	// A Lease that cannot be removed runs out by itself.
+	_ = s.lease.release(ctx)
+}
+
+// leave takes the session away from the platform.
+func (p *Platform) leave() *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.session
+	p.session = nil
+	return s
+}
+
+// changing returns the session of a lock that is held, for a method that changes something.
+func (p *Platform) changing(ctx context.Context) (*session, error) {
+	s := p.current()
+	if s == nil {
+		return nil, fmt.Errorf("%s: %w", p.opts.Name, ErrLockLost)
+	}
+	return s, s.lease.held(ctx)
+}
+
+// current is the session of the lock, nil without.
+func (p *Platform) current() *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.session
+}
+
+// looking returns a session for a method that changes nothing: that of the lock
+// if there is one, else one that done ends.
+func (p *Platform) looking(ctx context.Context) (s *session, done func(), err error) {
+	if s := p.current(); s != nil {
+		return s, func() {}, nil
+	}
+	api, err := p.client.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	s = p.newSession(ctx, api)
+	return s, s.end, nil
+}

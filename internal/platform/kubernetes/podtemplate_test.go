@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+var (
+	webOptions = Options{Namespace: "default", Name: "web", Port: 8080, DrainTimeout: 30 * time.Second}
+	webRelease = bluegreen.Release{
+		Version: "1.2.0+7", Image: "web:1.2.0", Replicas: 2, Args: []string{"-v"}, Env: map[string]string{"LEVEL": "info"},
+	}
+)
+
+func rendered(t *testing.T, user string) (corev1.PodTemplateSpec, corev1.Container) {
+	t.Helper()
+	options := webOptions
+	options.PodTemplate = user
+	encoded, err := options.podTemplate(bluegreen.Green, webRelease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template corev1.PodTemplateSpec
+	if err := json.Unmarshal(encoded, &template); err != nil {
+		t.Fatal(err)
+	}
+	container := containerOf(&template, "web")
+	if container == nil {
+		t.Fatalf("there is no container web: %s", encoded)
+	}
+	return template, *container
+}
+
+func TestGeneratedPodServesTheRelease(t *testing.T) {
+	t.Parallel()
+	template, container := rendered(t, "")
+	if container.Image != "web:1.2.0" || !slices.Equal(container.Args, []string{"-v"}) {
+		t.Errorf("the container runs %s %v", container.Image, container.Args)
+	}
+	want := []corev1.EnvVar{
+		{Name: "BLUEGREEN_ENVIRONMENT", Value: "green"}, {Name: "BLUEGREEN_VERSION", Value: "1.2.0+7"},
+		{Name: "HOST", Value: "0.0.0.0"}, {Name: "LEVEL", Value: "info"}, {Name: "PORT", Value: "8080"},
+	}
+	if !slices.Equal(container.Env, want) {
+		t.Errorf("its environment is %v", container.Env)
+	}
+	if template.Labels[labelVersion] != "1.2.0_7" {
+		t.Errorf("its version label is %q", template.Labels[labelVersion])
+	}
+	if grace := template.Spec.TerminationGracePeriodSeconds; grace == nil || *grace != 30 {
+		t.Error("its grace period is not the drain timeout")
+	}
+	if container.ReadinessProbe == nil || container.ReadinessProbe.TCPSocket == nil {
+		t.Error("it gets traffic before it listens")
+	}
+	if container.Lifecycle == nil || container.Lifecycle.PreStop.Sleep.Seconds != 5 {
+		t.Error("it stops listening before every node has heard that it ends")
+	}
+}
+
+func TestPodTemplateOfTheUserIsMergedOver(t *testing.T) {
+	t.Parallel()
+	template, container := rendered(t, `{
+		"metadata": {"labels": {"team": "shop"}},
+		"spec": {
+			"serviceAccountName": "web",
+			"containers": [
+				{"name": "web", "resources": {"requests": {"cpu": "100m"}},
+				 "env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "web", "key": "password"}}}],
+				 "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}},
+				 "lifecycle": {"preStop": {"exec": {"command": ["/drain"]}}}},
+				{"name": "proxy", "image": "proxy:1"}
+			],
+			"terminationGracePeriodSeconds": 60
+		}
+	}`)
+	if template.Labels["team"] != "shop" || template.Labels[labelEnvironment] != "green" {
+		t.Errorf("the labels are %v", template.Labels)
+	}
+	if template.Spec.ServiceAccountName != "web" || len(template.Spec.Containers) != 2 || *template.Spec.TerminationGracePeriodSeconds != 60 {
+		t.Errorf("the pod is %+v", template.Spec)
+	}
+	if container.Image != "web:1.2.0" || container.Resources.Requests.Cpu().String() != "100m" || len(container.Env) != 6 {
+		t.Errorf("the container is %+v", container)
+	}
+	if container.ReadinessProbe.HTTPGet == nil || container.ReadinessProbe.TCPSocket != nil {
+		t.Errorf("the readiness probe is %+v", container.ReadinessProbe)
+	}
+	if container.Lifecycle.PreStop.Exec == nil || container.Lifecycle.PreStop.Sleep != nil {
+		t.Errorf("the hook is %+v", container.Lifecycle.PreStop)
+	}
+}
+
+func TestSameSettingsAreTheSameTemplate(t *testing.T) {
+	t.Parallel()
+	digest := func(user string, release bluegreen.Release) string {
+		options := webOptions
+		options.PodTemplate = user
+		encoded, err := options.podTemplate(bluegreen.Green, release)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return templateOf(encoded)
+	}
+	cpu := func(quantity string) string {
+		return `{"spec":{"containers":[{"name":"web","resources":{"requests":{"cpu":"` + quantity + `"}}}]}}`
+	}
+	first := digest(cpu("1"), webRelease)
+	if first == "" || digest(cpu("1000m"), webRelease) != first {
+		t.Error("one cpu and 1000m are two templates")
+	}
+	if digest(cpu("2"), webRelease) == first {
+		t.Error("two cpus make the same template as one")
+	}
+	other := webRelease
+	other.Env = map[string]string{"LEVEL": "debug"}
+	if digest(cpu("1"), other) == first {
+		t.Error("another variable makes the same template")
+	}
+	larger := webRelease
+	larger.Replicas = 7
+	if digest(cpu("1"), larger) != first {
+		t.Error("the size is in the template")
+	}
+}
+
+func TestPodTemplateThatBreaksTheDeploymentIsRefused(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct{ template, want string }{
+		"no JSON":               {`{`, "is no JSON"},
+		"a list":                {`[]`, "is no pod template"},
+		"an unknown field":      {`{"spec":{"contaners":[]}}`, `unknown field "spec.contaners"`},
+		"a wrong type":          {`{"spec":{"containers":[{"name":1}]}}`, "is no pod template"},
+		"another environment":   {`{"metadata":{"labels":{"terraform-provider-bluegreen/environment":"red"}}}`, "selects the pods"},
+		"another deployment":    {`{"metadata":{"labels":{"terraform-provider-bluegreen/deployment":"api"}}}`, "selects the pods"},
+		"another image":         {`{"spec":{"containers":[{"name":"web","image":"nginx"}]}}`, "is that of the release"},
+		"the container removed": {`{"spec":{"containers":[{"$patch":"delete","name":"web"}]}}`, "cannot be removed or renamed"},
+		"all replaced":          {`{"spec":{"containers":[{"$patch":"replace"},{"name":"app","image":"web:1.2.0"}]}}`, "cannot be removed or renamed"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			options := webOptions
+			options.PodTemplate = c.template
+			err := options.Validate(webRelease.Image)
+			var refused *TemplateError
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want a TemplateError with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestDeploymentSaysNothingOfWhatOthersDecide(t *testing.T) {
+	t.Parallel()
+	want, err := webOptions.deployment(bluegreen.Blue, webRelease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{"status", "creationTimestamp", "paused", "resourceVersion"} {
+		if bytes.Contains(encoded, []byte(`"`+field+`"`)) {
+			t.Errorf("the apply mentions %s: %s", field, encoded)
+		}
+	}
+	if want.Metadata.Labels[labelTemplate] != templateOf(want.Spec.Template) || templateOf(want.Spec.Template) == "" {
+		t.Errorf("the Deployment does not tell its template: %v", want.Metadata.Labels)
+	}
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// checkReady is the name of the pod's readiness among the checks.
+const checkReady = "ready"
+
+// AwaitReady implements bluegreen.Readiness.
+func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
+	s, done, err := p.looking(ctx)
+	if err != nil {
+		return bluegreen.Verdict{checkReady: err}
+	}
+	defer done()
+	_, w, err := p.podOf(ctx, instance)
+	if err != nil {
+		return bluegreen.Verdict{checkReady: err}
+	}
+	seen := s.watch(w)
+	var cause error
+	// How the wait ends is in what it saw last.
+	_ = s.bell.await(ctx, func() (bool, time.Duration, error) {
+		pods, err := seen.pods.current()
+		if err != nil {
+			cause = err
+			return false, 0, err
+		}
+		var over bool
+		over, cause = unready(pods, w.container, instance)
+		return cause == nil || over, 0, nil
+	})
+	return bluegreen.Verdict{checkReady: cause}
+}
+
+// Ready implements bluegreen.Readiness.
+func (p *Platform) Ready(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
+	_, w, err := p.podOf(ctx, instance)
+	if err != nil {
+		return bluegreen.Verdict{checkReady: err}
+	}
+	pods, err := p.pods(ctx, w)
+	if err == nil {
+		_, err = unready(pods, w.container, instance)
+	}
+	return bluegreen.Verdict{checkReady: err}
+}
+
+// unready returns why this run of the instance is not ready, nil when it is, and
+// whether it is over and never will be.
+func unready(pods []*corev1.Pod, container string, instance bluegreen.Instance) (over bool, cause error) {
+	uid, restarts := runOf(instance.Incarnation)
+	i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return pod.UID == uid })
+	if i < 0 || pods[i].DeletionTimestamp != nil {
+		return true, errors.New("its pod is gone")
+	}
+	status := statusOf(pods[i], container)
+	if status.RestartCount != restarts || status.State.Running == nil {
+		return true, errors.New(cmp.Or(exitOf(status), "its container does not run"))
+	}
+	return false, notReady(pods[i])
+}
+
+// notReady returns why a pod gets no traffic, nil when it does.
+func notReady(pod *corev1.Pod) error {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type != corev1.PodReady {
+			continue
+		}
+		if condition.Status == corev1.ConditionTrue {
+			return nil
+		}
+		return fmt.Errorf("pod %s is not ready: %s", pod.Name, cmp.Or(condition.Message, condition.Reason, "its readiness probe has not passed"))
+	}
+	return fmt.Errorf("pod %s is not ready yet", pod.Name)
+}

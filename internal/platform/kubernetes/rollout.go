@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// rollout is what is waited for after a Deployment was written.
+type rollout struct {
+	session *session
+	sight   *sight
+	// generation is that of the Deployment as it was written.
+	generation int64
+	replicas   int
+	// template is the digest of the template that the pods are to be made from,
+	// "" for any.
+	template string
+	// last is what was seen last.
+	last string
+	// digest is what the image of the pods is pinned to, "" where the nodes do not tell.
+	digest string
+}
+
+// await returns when the environment has exactly the pods that it should have,
+// each with a container that was started, or when that cannot be.
+func (r *rollout) await(ctx context.Context) error {
+	err := r.session.bell.await(ctx, r.look)
+	if err != nil && ctx.Err() != nil && r.last != "" {
+		return fmt.Errorf("%w while %s", err, r.last)
+	}
+	return err
+}
+
+func (r *rollout) look() (done bool, again time.Duration, err error) {
+	deployment, pods, err := r.sight.now()
+	if err != nil || deployment == nil || deployment.Generation < r.generation {
+		return false, 0, err
+	}
+	if err := refused(deployment); err != nil {
+		return false, 0, err
+	}
+	started, former := 0, 0
+	for _, pod := range pods {
+		if r.template != "" && pod.Labels[labelTemplate] != r.template {
+			former++
+			continue
+		}
+		wait, err := r.trouble(pod)
+		if err != nil {
+			return false, 0, err
+		}
+		again = max(again, wait)
+		if status := statusOf(pod, r.sight.workload.container); hasStarted(status) {
+			started++
+			r.digest = digestOf(status)
+		}
+	}
+	r.last = fmt.Sprintf("%d of %d pods have started%s", started, r.replicas, r.pending(pods))
+	return started == r.replicas && len(pods) == r.replicas && former == 0, again, nil
+}
+
+// trouble returns why the pod will never start, or how long to wait until that is known.
+func (r *rollout) trouble(pod *corev1.Pod) (wait time.Duration, err error) {
+	if failure := stuck(pod, r.sight.workload.container); failure != nil {
+		return 0, failure
+	}
+	reason := unschedulable(pod)
+	if reason == "" {
+		return 0, nil
+	}
+	if wait = pod.CreationTimestamp.Add(r.session.opts.SchedulingGrace).Sub(r.session.api.clock.now()); wait > 0 {
+		return wait, nil
+	}
+	return 0, &StartError{Pod: pod.Name, Reason: corev1.PodReasonUnschedulable, Message: reason}
+}
+
+// pending says what the first of the pods that have not started waits for.
+func (r *rollout) pending(pods []*corev1.Pod) string {
+	for _, pod := range pods {
+		status := statusOf(pod, r.sight.workload.container)
+		if hasStarted(status) {
+			continue
+		}
+		if waiting := status.State.Waiting; waiting != nil {
+			return fmt.Sprintf(", pod %s: %s", pod.Name, strings.TrimSuffix(waiting.Reason+": "+waiting.Message, ": "))
+		}
+		return fmt.Sprintf(", pod %s: %s", pod.Name, pod.Status.Phase)
+	}
+	return ""
+}
+
+func hasStarted(status corev1.ContainerStatus) bool {
+	return status.State.Running != nil || status.State.Terminated != nil || status.LastTerminationState.Terminated != nil
+}
+
+// refused returns why the cluster makes no pods for the Deployment: a quota, a
+// policy, a service account that is missing.
+func refused(deployment *appsv1.Deployment) error {
+	if deployment.Status.ObservedGeneration < deployment.Generation {
+		return nil
+	}
+	i := slices.IndexFunc(deployment.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
+		return c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue
+	})
+	if i < 0 {
+		return nil
+	}
+	condition := deployment.Status.Conditions[i]
+	return &StartError{Deployment: deployment.Name, Reason: condition.Reason, Message: condition.Message}
+}
+
+// digestOf is what the image of a container is pinned to.
+func digestOf(status corev1.ContainerStatus) string {
+	i := strings.LastIndex(status.ImageID, "sha256:")
+	if i < 0 {
+		return ""
+	}
+	return status.ImageID[i:]
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// ErrNotProvisioned: nothing was provisioned in an environment, or somebody
+// removed it.
+var ErrNotProvisioned = errors.New("nothing was provisioned there")
+
+// Scale implements bluegreen.Workloads. The pods with the highest numbers go,
+// those first that traffic was never let to.
+func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
+	s, err := p.changing(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := p.recall(ctx)
+	if err != nil {
+		return err
+	}
+	seen := s.watch(p.place(k.document, env))
+	found, err := p.ours(ctx, s, seen)
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return fmt.Errorf("%s: %w", env, ErrNotProvisioned)
+	}
+	if err := p.chooseWhoGoes(ctx, s, seen, k.ledger.Slot(env), replicas); err != nil {
+		return err
+	}
+	patch, err := json.Marshal(resized(seen.workload, k.ledger.Slot(env), replicas))
+	if err != nil {
+		return err
+	}
+	written, err := s.api.apps.Deployments(p.opts.Namespace).Patch(ctx, found.Name, types.StrategicMergePatchType, patch,
+		metav1.PatchOptions{FieldManager: fieldManager})
+	if err != nil {
+		return fmt.Errorf("scaling %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
+	}
+	waiting := &rollout{session: s, sight: seen, generation: written.Generation, replicas: replicas}
+	return p.withLogs(ctx, s, waiting.await(ctx))
+}
+
+// resized is a patch that gives a Deployment its size, and the image of the
+// release that the ledger says is there: somebody may have set another.
+func resized(w workload, slot bluegreen.Slot, replicas int) map[string]any {
+	spec := map[string]any{"replicas": replicas}
+	if slot.Release != nil {
+		spec["template"] = map[string]any{"spec": map[string]any{
+			"containers": []any{map[string]any{"name": w.container, "image": slot.Release.Image}},
+		}}
+	}
+	return map[string]any{"spec": spec}
+}
+
+// chooseWhoGoes marks the pods that are to go when the environment gets smaller.
+func (p *Platform) chooseWhoGoes(ctx context.Context, s *session, seen *sight, slot bluegreen.Slot, replicas int) error {
+	var pods []*corev1.Pod
+	if err := s.bell.await(ctx, func() (done bool, again time.Duration, err error) {
+		pods, err = seen.pods.current()
+		return err == nil, 0, err
+	}); err != nil {
+		return err
+	}
+	instances := p.number(seen.workload, pods, slot.Passed)
+	if len(instances) <= replicas {
+		return nil
+	}
+	slices.SortStableFunc(instances, func(a, b bluegreen.Instance) int {
+		return admitted(slot, b) - admitted(slot, a)
+	})
+	// The ReplicaSet's controller takes those of the lowest cost first.
+	const last = `{"metadata":{"annotations":{"` + corev1.PodDeletionCost + `":"-1"}}}`
+	for _, instance := range instances[replicas:] {
+		uid, _ := runOf(instance.Incarnation)
+		name, _ := p.podName(uid)
+		if _, err := s.api.core.Pods(p.opts.Namespace).Patch(ctx, name, types.MergePatchType, []byte(last), metav1.PatchOptions{FieldManager: fieldManager}); err != nil {
+			return fmt.Errorf("marking pod %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// admitted is 1 for an instance that traffic was let to.
+func admitted(slot bluegreen.Slot, instance bluegreen.Instance) int {
+	if instance.Running && slices.Contains(slot.Passed, instance.Ref()) {
+		return 1
+	}
+	return 0
+}

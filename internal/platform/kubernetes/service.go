@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"net"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// serviceApply is the whole of what we want a Service to be, for a server-side apply.
+type serviceApply struct {
+	metav1.TypeMeta `json:",inline"`
+	Metadata        objectMeta  `json:"metadata"`
+	Spec            serviceSpec `json:"spec"`
+}
+
+// objectMeta is metav1.ObjectMeta without what an apply must not mention.
+type objectMeta struct {
+	Name        string            `json:"name"`
+	Namespace   string            `json:"namespace"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	// ResourceVersion makes an apply fail with a conflict unless it is current.
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+}
+
+type serviceSpec struct {
+	Type     string            `json:"type,omitempty"`
+	Selector map[string]string `json:"selector"`
+	Ports    []servicePort     `json:"ports"`
+}
+
+type servicePort struct {
+	Port       int             `json:"port"`
+	TargetPort int             `json:"targetPort"`
+	Protocol   corev1.Protocol `json:"protocol"`
+	NodePort   int             `json:"nodePort,omitempty"`
+}
+
+func (p *Platform) liveService(selector, annotations map[string]string, resourceVersion string) serviceApply {
+	meta := objectMeta{
+		Name: p.opts.Name, Namespace: p.opts.Namespace, ResourceVersion: resourceVersion,
+		Labels: merged(p.opts.Service.Labels, objectLabels(p.opts.Name)), Annotations: merged(p.opts.Service.Annotations, annotations),
+	}
+	port := p.servicePort()
+	port.NodePort = p.opts.Service.NodePort
+	return serviceApply{serviceKind, meta, serviceSpec{p.opts.Service.Type, selector, []servicePort{port}}}
+}
+
+func (p *Platform) previewService(staging bluegreen.Environment, selector map[string]string) serviceApply {
+	meta := objectMeta{Name: previewName(p.opts.Name), Namespace: p.opts.Namespace, Labels: objectLabels(p.opts.Name)}
+	meta.Labels[labelEnvironment] = staging.String()
+	return serviceApply{serviceKind, meta, serviceSpec{Selector: selector, Ports: []servicePort{p.servicePort()}}}
+}
+
+func (p *Platform) servicePort() servicePort {
+	return servicePort{Port: p.clientPort(), TargetPort: p.opts.Port, Protocol: corev1.ProtocolTCP}
+}
+
+// clientPort is the one at which clients reach the Services.
+func (p *Platform) clientPort() int {
+	if p.opts.Service.Port != 0 {
+		return p.opts.Service.Port
+	}
+	return p.opts.Port
+}
+
+var serviceKind = metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}
+
+func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

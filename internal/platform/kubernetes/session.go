@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"sync"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// session is what runs in the background while the lock is held, or while a
+// method without it waits for something.
+type session struct {
+	api  *api
+	opts Options
+	// lease is nil without the lock.
+	lease *lease
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	bell    *bell
+
+	mu      sync.Mutex
+	sights  map[string]*sight
+	slices  *follower[*discoveryv1.EndpointSlice]
+	tunnels tunnels
+}
+
+// newSession outlives the call that began it.
+func (p *Platform) newSession(ctx context.Context, api *api) *session {
+	s := &session{api: api, opts: p.opts, bell: newBell(), sights: map[string]*sight{}}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return s
+}
+
+// end returns when nothing of the session runs any more.
+func (s *session) end() {
+	s.cancel()
+	s.tunnels.close()
+	s.running.Wait()
+}
+
+// sight is what can be seen of an environment: its Deployment and its pods.
+type sight struct {
+	workload    workload
+	deployments *follower[*appsv1.Deployment]
+	pods        *follower[*corev1.Pod]
+}
+
+// workload is where an environment runs.
+type workload struct {
+	environment bluegreen.Environment
+	// deployment is the Deployment's name.
+	deployment string
+	// selector are the labels of its pods.
+	selector map[string]string
+	// container runs the release.
+	container string
+}
+
+// workload returns where env runs, an adopted Deployment aside.
+func (o Options) workload(env bluegreen.Environment) workload {
+	return workload{env, workloadName(o.Name, env), podLabels(o.Name, env.String()), o.Name}
+}
+
+// watch follows the environment that w is, from now on.
+func (s *session) watch(w workload) *sight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.sights[w.deployment]
+	if seen == nil {
+		seen = &sight{
+			workload:    w,
+			deployments: follow(s.ctx, &s.running, deploymentsOf(s.api, s.opts.Namespace, w), s.bell),
+			pods:        follow(s.ctx, &s.running, podsOf(s.api, s.opts.Namespace, w), s.bell),
+		}
+		s.sights[w.deployment] = seen
+	}
+	return seen
+}
+
+// watched returns the sight of w if there is one.
+func (s *session) watched(w workload) *sight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sights[w.deployment]
+}
+
+// deployment returns the environment's Deployment, nil where there is none.
+func (v *sight) deployment() (*appsv1.Deployment, error) {
+	found, err := v.deployments.current()
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// now returns the environment's Deployment and the pods that are to stay.
+func (v *sight) now() (*appsv1.Deployment, []*corev1.Pod, error) {
+	deployment, err := v.deployment()
+	if err != nil {
+		return nil, nil, err
+	}
+	pods, err := v.pods.current()
+	return deployment, staying(pods), err
+}
+
+func deploymentsOf(a *api, namespace string, w workload) source[*appsv1.Deployment] {
+	client := a.apps.Deployments(namespace)
+	return source[*appsv1.Deployment]{
+		options: metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, w.deployment).String()},
+		list: func(ctx context.Context, options metav1.ListOptions) ([]*appsv1.Deployment, string, error) {
+			found, err := client.List(ctx, options)
+			if err != nil {
+				return nil, "", err
+			}
+			return pointers(found.Items), found.ResourceVersion, nil
+		},
+		watch: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return client.Watch(ctx, options)
+		},
+	}
+}
+
+func podsOf(a *api, namespace string, w workload) source[*corev1.Pod] {
+	client := a.core.Pods(namespace)
+	return source[*corev1.Pod]{
+		options: metav1.ListOptions{LabelSelector: labels.SelectorFromSet(w.selector).String()},
+		list: func(ctx context.Context, options metav1.ListOptions) ([]*corev1.Pod, string, error) {
+			found, err := client.List(ctx, options)
+			if err != nil {
+				return nil, "", err
+			}
+			return pointers(found.Items), found.ResourceVersion, nil
+		},
+		watch: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return client.Watch(ctx, options)
+		},
+	}
+}

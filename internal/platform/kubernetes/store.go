@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// known is what the Service was when it was last read or written.
+type known struct {
+	// service is nil where there is none of ours.
+	service *corev1.Service
+	document
+	// loaded is false until the cluster was asked.
+	loaded bool
+}
+
+// read asks the cluster for the Service. One that is not there is no error; one
+// that somebody else made is, unless it is to be adopted.
+func (p *Platform) read(ctx context.Context) (known, error) {
+	api, err := p.client.open()
+	if err != nil {
+		return known{}, err
+	}
+	service, err := api.core.Services(p.opts.Namespace).Get(ctx, p.opts.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return p.learn(known{loaded: true}), nil
+	}
+	if err != nil {
+		return known{}, fmt.Errorf("reading %s: %w", p.object("Service"), err)
+	}
+	return p.understand(service)
+}
+
+// understand learns what a Service that exists says.
+func (p *Platform) understand(service *corev1.Service) (known, error) {
+	doc, err := readDocument(service)
+	if err != nil {
+		return known{}, err
+	}
+	return p.learn(known{service, doc, true}), nil
+}
+
+func (p *Platform) learn(k known) known {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known = k
+	return k
+}
+
+// recall returns what is known of the Service, and asks where nothing is.
+func (p *Platform) recall(ctx context.Context) (known, error) {
+	if k := p.remembered(); k.loaded {
+		return k, nil
+	}
+	return p.read(ctx)
+}
+
+// remembered is what is known of the Service without asking.
+func (p *Platform) remembered() known {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known
+}
+
+func (p *Platform) object(kind string) string {
+	return objectName(kind, p.opts.Namespace, p.opts.Name)
+}
+
+// Load implements bluegreen.Store.
+func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
+	k, err := p.read(ctx)
+	if err == nil && k.service == nil {
+		err = bluegreen.ErrNotFound
+	}
+	return k.ledger, err
+}
+
+// History implements bluegreen.Store.
+func (p *Platform) History(ctx context.Context) ([]bluegreen.Record, error) {
+	k, err := p.read(ctx)
+	return k.history, err
+}
+
+// Commit implements bluegreen.Store. The ledger, the archive and the selector are
+// one write, which the cluster refuses if anybody wrote the Service meanwhile:
+// then it is read again, and whether next still follows is decided again.
+func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) error {
+	s, err := p.changing(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := p.recall(ctx)
+	for fresh := false; ; fresh = true {
+		if fresh {
+			before, err = p.read(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if next.Generation != before.ledger.Generation+1 {
+			if fresh {
+				return bluegreen.ErrStale
+			}
+			continue
+		}
+		err := p.advance(ctx, s, before, next, closed)
+		if !apierrors.IsConflict(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// advance makes next follow before, with what goes before and after it.
+func (p *Platform) advance(ctx context.Context, s *session, before known, next bluegreen.Ledger, closed []bluegreen.Record) error {
+	if watchEnds(before.ledger, next) {
+		// Before the ledger says that all is done, so that it is not forgotten.
+		if err := p.recycle(ctx, s, before.document); err != nil {
+			return err
+		}
+	}
+	written, err := p.replace(ctx, s, before, next, closed)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", p.object("Service"), err)
+	}
+	p.tell(s, before.ledger, next)
+	if turnsBack(before.ledger, next) {
+		err = p.recycle(ctx, s, written.document)
+	}
+	return errors.Join(err, p.pointPreview(ctx, s, next.Staging()))
+}
+
+// replace writes the Service as it is to be after before.
+func (p *Platform) replace(ctx context.Context, s *session, before known, next bluegreen.Ledger, closed []bluegreen.Record) (known, error) {
+	doc := before.followedBy(next, closed, s.api.clock.now())
+	annotations, err := doc.annotations()
+	if err != nil {
+		return known{}, err
+	}
+	var others map[string]string
+	version := ""
+	if before.service != nil {
+		others, version = before.service.Annotations, before.service.ResourceVersion
+	}
+	if err := checkSize(annotations, others, next); err != nil {
+		return known{}, err
+	}
+	selector := podLabels(p.opts.Name, nowhere)
+	if next.Serving() {
+		selector = p.place(doc, next.Live).selector
+	}
+	// A Service that is not known to exist is not taken from whom made it meanwhile.
+	written, err := p.applyService(ctx, s, p.liveService(selector, annotations, version), before.service != nil)
+	if err != nil {
+		return known{}, err
+	}
+	return p.learn(known{written, doc, true}), nil
+}
+
+func (p *Platform) applyService(ctx context.Context, s *session, want serviceApply, force bool) (*corev1.Service, error) {
+	encoded, err := json.Marshal(want)
+	if err != nil {
+		return nil, err
+	}
+	return s.api.core.Services(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
+		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
+}
+
+// pointPreview makes the preview lead to staging.
+func (p *Platform) pointPreview(ctx context.Context, s *session, staging bluegreen.Environment) error {
+	if p.previewed == staging {
+		return nil
+	}
+	if _, err := p.applyService(ctx, s, p.previewService(staging, podLabels(p.opts.Name, staging.String())), true); err != nil {
+		return fmt.Errorf("writing Service %s: %w", previewName(p.opts.Name), err)
+	}
+	p.previewed = staging
+	return nil
+}
+
+// Erase implements bluegreen.Store. The ledger goes last.
+func (p *Platform) Erase(ctx context.Context) error {
+	s, err := p.changing(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := p.read(ctx)
+	if err != nil || k.service == nil {
+		return err
+	}
+	p.previewed = ""
+	services := s.api.core.Services(p.opts.Namespace)
+	for _, name := range []string{previewName(p.opts.Name), p.opts.Name} {
+		if err := services.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("removing Service %s: %w", name, err)
+		}
+	}
+	p.learn(known{loaded: true})
+	return nil
+}
+
+// Observe implements bluegreen.Platform. It reads the Service and, at the same
+// time, one list of Deployments.
+func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
+	api, err := p.client.open()
+	if err != nil {
+		return bluegreen.Status{}, err
+	}
+	type reading struct {
+		known
+		err error
+	}
+	service := make(chan reading, 1)
+	go func() {
+		k, err := p.read(ctx)
+		service <- reading{k, err}
+	}()
+	deployments, err := api.apps.Deployments(p.opts.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: labelDeployment + "=" + p.opts.Name,
+	})
+	read := <-service
+	switch {
+	case read.err != nil:
+		return bluegreen.Status{}, read.err
+	case read.service == nil:
+		return bluegreen.Status{}, bluegreen.ErrNotFound
+	case err != nil:
+		return bluegreen.Status{}, fmt.Errorf("listing the Deployments of %s: %w", p.object("Service"), err)
+	}
+	status := bluegreen.Status{Ledger: read.ledger, Running: map[bluegreen.Environment]int{}}
+	for _, env := range bluegreen.Environments() {
+		status.Running[env] = ready(p.place(read.document, env), deployments.Items)
+	}
+	if !p.leads(read.known) {
+		// Nothing of live counts while its traffic goes elsewhere.
+		status.Running[read.ledger.Live] = 0
+	}
+	status.Endpoint, status.Preview = p.endpoint(read.service), p.address(previewName(p.opts.Name))
+	return status, nil
+}
+
+// leads reports whether the Service selects what its ledger says.
+func (p *Platform) leads(k known) bool {
+	if !k.ledger.Serving() {
+		return true
+	}
+	want := p.place(k.document, k.ledger.Live).selector
+	have := k.service.Spec.Selector
+	for key, value := range want {
+		if have[key] != value {
+			return false
+		}
+	}
+	return len(have) == len(want)
+}
+
+// endpoint is where clients reach the live environment: the load balancer where
+// there is one, else the name that the Service has in the cluster.
+func (p *Platform) endpoint(service *corev1.Service) string {
+	balancers := service.Status.LoadBalancer.Ingress
+	i := slices.IndexFunc(balancers, func(b corev1.LoadBalancerIngress) bool { return b.IP != "" || b.Hostname != "" })
+	if i < 0 {
+		return p.address(p.opts.Name)
+	}
+	host := balancers[i].Hostname
+	if host == "" {
+		host = balancers[i].IP
+	}
+	return hostPort(host, p.clientPort())
+}
+
+func (p *Platform) address(service string) string {
+	return hostPort(service+"."+p.opts.Namespace+".svc", p.clientPort())
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"fmt"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+func TestPodThatNeverStartsIsToldFromOneThatMay(t *testing.T) {
+	t.Parallel()
+	initialising := func(state, last corev1.ContainerState) func(*corev1.Pod) {
+		return func(pod *corev1.Pod) {
+			pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "migrate", State: state, LastTerminationState: last}}
+			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", State: waiting("PodInitializing", "")}}
+		}
+	}
+	cases := map[string]struct {
+		pod  *corev1.Pod
+		want string
+	}{
+		"running":           {aPod("a"), "<nil>"},
+		"being made":        {aPod("a", container(corev1.ContainerStatus{State: waiting("ContainerCreating", "")})), "<nil>"},
+		"a first try":       {aPod("a", container(corev1.ContainerStatus{State: waiting("ErrImagePull", "timeout")})), "<nil>"},
+		"no such image":     {aPod("a", container(corev1.ContainerStatus{State: waiting("ImagePullBackOff", `Back-off pulling image "nope:1"`)})), `pod a, container "web": ImagePullBackOff: Back-off pulling image "nope:1"`},
+		"image not here":    {aPod("a", container(corev1.ContainerStatus{State: waiting("ErrImageNeverPull", "not present")})), `pod a, container "web": ErrImageNeverPull: not present`},
+		"a Secret missing":  {aPod("a", container(corev1.ContainerStatus{State: waiting("CreateContainerConfigError", `secret "web" not found`)})), `pod a, container "web": CreateContainerConfigError: secret "web" not found`},
+		"crashed once":      {aPod("a", container(corev1.ContainerStatus{State: waiting("CrashLoopBackOff", ""), LastTerminationState: ended(1, "Error")})), "<nil>"},
+		"a failing init":    {aPod("a", initialising(waiting("CrashLoopBackOff", "back-off 10s"), ended(2, "Error"))), `pod a, container "migrate": CrashLoopBackOff after exit status 2: back-off 10s`},
+		"init at work":      {aPod("a", initialising(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, corev1.ContainerState{})), "<nil>"},
+		"nothing known yet": {aPod("a", func(pod *corev1.Pod) { pod.Status = corev1.PodStatus{} }), "<nil>"},
+	}
+	for name, c := range cases {
+		var got error
+		if failure := stuck(c.pod, "web"); failure != nil {
+			got = failure
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%s: got %v, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestPodsThatTheClusterRefusesAreAFailure(t *testing.T) {
+	t.Parallel()
+	d := &appsv1.Deployment{}
+	d.Name, d.Generation, d.Status.ObservedGeneration = "web-green", 2, 2
+	if err := refused(d); err != nil {
+		t.Errorf("without a condition: %v", err)
+	}
+	d.Status.Conditions = []appsv1.DeploymentCondition{{
+		Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota: pods",
+	}}
+	if err := refused(d); err == nil || err.Error() != "Deployment web-green: FailedCreate: exceeded quota: pods" {
+		t.Errorf("got %v", err)
+	}
+	d.Generation = 3
+	if err := refused(d); err != nil {
+		t.Errorf("what was said of the Deployment before: %v", err)
+	}
+}
+
+func TestPodWithoutANodeSaysWhy(t *testing.T) {
+	t.Parallel()
+	pod := aPod("a", func(pod *corev1.Pod) {
+		pod.Status.Conditions = []corev1.PodCondition{{
+			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/1 nodes are available",
+		}}
+	})
+	if got := unschedulable(pod); got != "0/1 nodes are available" {
+		t.Errorf("got %q", got)
+	}
+	if got := unschedulable(aPod("b")); got != "" {
+		t.Errorf("a pod with a node: %q", got)
+	}
+}

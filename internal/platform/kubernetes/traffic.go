@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// AwaitTraffic implements bluegreen.Traffic. It returns when the Service's
+// EndpointSlices hold every pod of env that is ready, and nothing else. How soon
+// the nodes follow them, the cluster does not tell.
+func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) error {
+	s, done, err := p.looking(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	k, err := p.recall(ctx)
+	if err != nil {
+		return err
+	}
+	if !k.ledger.Serving() || k.ledger.Live != env {
+		return fmt.Errorf("traffic does not go to %s", env)
+	}
+	seen := s.watch(p.place(k.document, env))
+	slices := s.endpoints(p.opts.Name)
+	missing := ""
+	err = s.bell.await(ctx, func() (bool, time.Duration, error) {
+		pods, err := seen.pods.current()
+		if err != nil {
+			return false, 0, err
+		}
+		found, err := slices.current()
+		if err != nil {
+			return false, 0, err
+		}
+		missing = elsewhere(found, pods)
+		return missing == "", 0, nil
+	})
+	if err != nil && missing != "" {
+		return fmt.Errorf("%w: %s", err, missing)
+	}
+	return err
+}
+
+// elsewhere says why slices are not what they should be when the pods have the
+// traffic: "" where they are.
+func elsewhere(slices []*discoveryv1.EndpointSlice, pods []*corev1.Pod) string {
+	receiving := map[types.UID]bool{}
+	for _, slice := range slices {
+		for _, endpoint := range slice.Endpoints {
+			// "Ready" is true when it is not known.
+			if endpoint.TargetRef != nil && (endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready) {
+				receiving[endpoint.TargetRef.UID] = true
+			}
+		}
+	}
+	known, absent := 0, 0
+	for _, pod := range pods {
+		switch {
+		case receiving[pod.UID]:
+			known++
+		case pod.DeletionTimestamp == nil && notReady(pod) == nil:
+			absent++
+		}
+	}
+	switch {
+	case known < len(receiving):
+		return fmt.Sprintf("%d other endpoints get its traffic", len(receiving)-known)
+	case absent > 0:
+		return fmt.Sprintf("%d of its ready pods get no traffic", absent)
+	case known == 0:
+		return "none of its pods is ready"
+	default:
+		return ""
+	}
+}
+
+// endpoints follows the EndpointSlices of a Service.
+func (s *session) endpoints(service string) *follower[*discoveryv1.EndpointSlice] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.slices != nil {
+		return s.slices
+	}
+	client := s.api.discovery.EndpointSlices(s.opts.Namespace)
+	s.slices = follow(s.ctx, &s.running, source[*discoveryv1.EndpointSlice]{
+		options: metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service},
+		list: func(ctx context.Context, options metav1.ListOptions) ([]*discoveryv1.EndpointSlice, string, error) {
+			found, err := client.List(ctx, options)
+			if err != nil {
+				return nil, "", err
+			}
+			return pointers(found.Items), found.ResourceVersion, nil
+		},
+		watch: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return client.Watch(ctx, options)
+		},
+	}, s.bell)
+	return s.slices
+}
+
+// Drain implements bluegreen.Traffic. Nobody can see who still talks to a pod, so
+// an environment that still runs what had the traffic is given its time. What
+// is left then is closed by the end of the pods.
+func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) error {
+	k, err := p.recall(ctx)
+	if err != nil {
+		return err
+	}
+	api, err := p.client.open()
+	if err != nil {
+		return err
+	}
+	left, served := k.left[env]
+	if !served || (k.ledger.Serving() && k.ledger.Live == env) {
+		return nil
+	}
+	remaining := left.Add(p.opts.DrainTimeout).Sub(api.clock.now())
+	if remaining <= 0 {
+		return nil
+	}
+	for _, w := range p.workloads(k.document, env) {
+		pods, err := p.pods(ctx, w)
+		if err != nil {
+			return err
+		}
+		if len(pods) > 0 {
+			return pause(ctx, remaining)
+		}
+	}
+	return nil
+}
