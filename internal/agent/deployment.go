@@ -116,7 +116,7 @@ func (d *deployment) enter(offer offer) (switched bool) {
 	opening := d.front.take(offer)
 	switched = d.route()
 	for _, door := range opening {
-		go d.front.serve(door)
+		d.front.serve(door)
 	}
 	return switched
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -17,10 +18,11 @@ import (
 
 // Frontend is where and how clients reach a deployment.
 type Frontend struct {
-	// Listen is the address of the live environment, host:port. Empty is a free
-	// port on loopback, chosen at the first commit and kept from then on.
-	Listen string `json:"listen,omitempty"`
-	// PreviewListen is the same for the staging environment.
+	// Listen are the addresses of the live environment, host:port. None, or one
+	// that is empty, is a free port on loopback, chosen at the first commit and
+	// kept from then on.
+	Listen []string `json:"listen,omitempty"`
+	// PreviewListen is the one of the staging environment.
 	PreviewListen string `json:"preview_listen,omitempty"`
 	// Protocol is "http" unless given.
 	Protocol router.Protocol `json:"protocol,omitempty"`
@@ -32,9 +34,12 @@ type Frontend struct {
 // binding is a Frontend with the addresses that it was given.
 type binding struct {
 	Frontend
-	Address        string `json:"address,omitempty"`
-	PreviewAddress string `json:"preview_address,omitempty"`
+	Addresses      []string `json:"addresses,omitempty"`
+	PreviewAddress string   `json:"preview_address,omitempty"`
 }
+
+// address is the one that clients of the live environment are told.
+func (b binding) address() string { return at(b.Addresses, 0) }
 
 // endpoint is what a client is told of an address.
 func (b binding) endpoint(address string) string {
@@ -69,12 +74,13 @@ func (e *AddressError) Error() string {
 
 func (e *AddressError) Unwrap() error { return e.Err }
 
-// door is one listening endpoint: a listener and the router that serves it.
+// door is where clients come in: listeners and the router that serves them all,
+// so that they lead to the same environment at any moment.
 type door struct {
-	name     string
-	listener *net.TCPListener
-	protocol router.Protocol
-	router   *router.Router
+	name      string
+	listeners []*net.TCPListener
+	protocol  router.Protocol
+	router    *router.Router
 }
 
 // frontend is the listening side of a deployment.
@@ -95,33 +101,51 @@ type offer struct {
 // changes for clients until the offer is taken; it is either taken or dropped.
 func (f *frontend) prepare(current binding, next Frontend) (offer, error) {
 	next.Protocol = cmp.Or(next.Protocol, router.HTTP)
-	live, err := f.door(f.live, "live", wanted(next.Listen, current.Address), next.Protocol)
+	listen, previewListen := next.Listen, []string{next.PreviewListen}
+	if len(listen) == 0 {
+		listen = []string{""}
+	}
+	live, err := f.door(f.live, "live", wanted(listen, current.Addresses), next.Protocol)
 	if err != nil {
 		return offer{}, err
 	}
-	preview, err := f.door(f.preview, "preview", wanted(next.PreviewListen, current.PreviewAddress), next.Protocol)
+	preview, err := f.door(f.preview, "preview", wanted(previewListen, []string{current.PreviewAddress}), next.Protocol)
 	if err != nil {
 		f.drop(offer{live: live})
 		return offer{}, err
 	}
-	return offer{binding{next, addressOf(live, next.Listen), addressOf(preview, next.PreviewListen)}, live, preview}, nil
+	return offer{binding{next, live.addresses(listen), preview.addresses(previewListen)[0]}, live, preview}, nil
 }
 
-// wanted is the address to listen on: the one that a free port was chosen for
+// wanted are the addresses to listen on: those that a free port was chosen for
 // before, where the user leaves the port open.
-func wanted(listen, current string) string {
-	if leavesPortOpen(listen) {
-		return cmp.Or(current, listen, "127.0.0.1:0")
+func wanted(listen, current []string) []string {
+	addresses := slices.Clone(listen)
+	for i, address := range listen {
+		if leavesPortOpen(address) {
+			addresses[i] = cmp.Or(at(current, i), address, "127.0.0.1:0")
+		}
 	}
-	return listen
+	return addresses
 }
 
-// addressOf keeps what the user wrote, unless it leaves the port open.
-func addressOf(d *door, listen string) string {
-	if leavesPortOpen(listen) {
-		return d.listener.Addr().String()
+// addresses keep what the user wrote, unless it leaves the port open.
+func (d *door) addresses(listen []string) []string {
+	addresses := slices.Clone(listen)
+	for i, address := range listen {
+		if leavesPortOpen(address) {
+			addresses[i] = d.listeners[i].Addr().String()
+		}
 	}
-	return listen
+	return addresses
+}
+
+// at is the address at i, "" where there is none.
+func at(addresses []string, i int) string {
+	if i < len(addresses) {
+		return addresses[i]
+	}
+	return ""
 }
 
 func leavesPortOpen(listen string) bool {
@@ -130,32 +154,59 @@ func leavesPortOpen(listen string) bool {
 }
 
 // door returns present if it fits, or a new one.
-func (f *frontend) door(present *door, name, address string, protocol router.Protocol) (*door, error) {
-	if present != nil && present.at(address) {
-		if present.protocol == protocol {
-			return present, nil
+func (f *frontend) door(present *door, name string, addresses []string, protocol router.Protocol) (*door, error) {
+	if present.fits(addresses, protocol) {
+		return present, nil
+	}
+	next := &door{name: name, protocol: protocol}
+	for _, address := range addresses {
+		listener, err := present.share(address)
+		if err == nil && listener == nil {
+			listener, err = listen(address)
 		}
-		// The socket stays open for the new router while the old one lets go of it.
-		listener, err := duplicate(present.listener)
 		if err != nil {
-			return nil, &AddressError{Preview: name == "preview", Address: address, Err: err}
+			next.drop()
+			return nil, &AddressError{Preview: name == "preview", Address: address, Err: reason(err)}
 		}
-		return f.newDoor(name, listener, protocol), nil
+		next.listeners = append(next.listeners, listener)
 	}
-	listener, err := listen(address)
-	if err != nil {
-		return nil, &AddressError{Preview: name == "preview", Address: address, Err: reason(err)}
-	}
-	return f.newDoor(name, listener, protocol), nil
+	next.router = router.New(name, protocol, router.Options{Metrics: f.metrics, Logger: f.log})
+	return next, nil
 }
 
-// at reports whether the door listens on address already.
-func (d *door) at(address string) bool {
+// fits reports whether the door, which may be nil, is at just these addresses.
+func (d *door) fits(addresses []string, protocol router.Protocol) bool {
+	return d != nil && d.protocol == protocol && slices.EqualFunc(d.listeners, addresses, listensOn)
+}
+
+// share returns another listener on the socket that the door, which may be nil,
+// has at address; nil where it has none. The socket stays open for a new router
+// while the old one lets go of it.
+func (d *door) share(address string) (*net.TCPListener, error) {
+	if d == nil {
+		return nil, nil
+	}
+	for _, present := range d.listeners {
+		if listensOn(present, address) {
+			return duplicate(present)
+		}
+	}
+	return nil, nil
+}
+
+// drop closes the listeners of a door that nobody went through.
+func (d *door) drop() {
+	for _, listener := range d.listeners {
+		listener.Close()
+	}
+}
+
+func listensOn(listener *net.TCPListener, address string) bool {
 	wanted, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return false
 	}
-	have, ok := d.listener.Addr().(*net.TCPAddr)
+	have, ok := listener.Addr().(*net.TCPAddr)
 	return ok && have.Port == wanted.Port && (have.IP.Equal(wanted.IP) || (have.IP.IsUnspecified() && len(wanted.IP) == 0))
 }
 
@@ -193,15 +244,11 @@ func reason(err error) error {
 	return err
 }
 
-func (f *frontend) newDoor(name string, listener *net.TCPListener, protocol router.Protocol) *door {
-	return &door{name, listener, protocol, router.New(name, protocol, router.Options{Metrics: f.metrics, Logger: f.log})}
-}
-
 // drop closes what an offer has bound.
 func (f *frontend) drop(o offer) {
 	for _, d := range []*door{o.live, o.preview} {
 		if d != nil && d != f.live && d != f.preview {
-			d.listener.Close()
+			d.drop()
 		}
 	}
 }
@@ -224,9 +271,14 @@ func (f *frontend) take(o offer) (opening []*door) {
 	return opening
 }
 
+// serve lets clients in by every listener of the door, until it is closed.
 func (f *frontend) serve(d *door) {
-	if err := d.router.Serve(d.listener); err != nil {
-		f.log.Error("a router ended", "router", d.name, "address", d.listener.Addr().String(), "error", err)
+	for _, listener := range d.listeners {
+		go func() {
+			if err := d.router.Serve(listener); err != nil {
+				f.log.Error("a router ended", "router", d.name, "address", listener.Addr().String(), "error", err)
+			}
+		}()
 	}
 }
 

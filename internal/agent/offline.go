@@ -103,8 +103,10 @@ func deploymentAt(dir stateDir, address string) string {
 		if err != nil {
 			continue
 		}
-		if collide(doc.Frontend.Address, address) || collide(doc.Frontend.PreviewAddress, address) {
-			return entry.Name()
+		for _, taken := range append(doc.Frontend.Addresses, doc.Frontend.PreviewAddress) {
+			if collide(taken, address) {
+				return entry.Name()
+			}
 		}
 	}
 	return ""

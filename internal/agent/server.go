@@ -130,7 +130,7 @@ func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
 }
 
 func replyOf(doc document, running map[bluegreen.Environment]int) deploymentReply {
-	return deploymentReply{doc.Ledger, running, doc.Frontend.endpoint(doc.Frontend.Address), doc.Frontend.endpoint(doc.Frontend.PreviewAddress)}
+	return deploymentReply{doc.Ledger, running, doc.Frontend.endpoint(doc.Frontend.address()), doc.Frontend.endpoint(doc.Frontend.PreviewAddress)}
 }
 
 func (a *agent) getHistory(_ context.Context, r *http.Request) (any, error) {

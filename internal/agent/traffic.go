@@ -128,7 +128,7 @@ func (d *deployment) awaitTraffic(ctx context.Context, env bluegreen.Environment
 		d.mu.Lock()
 		live, members, open := d.traffic.live, d.traffic.members[env], d.front.open()
 		changed := d.traffic.changed
-		address := d.store.current.Frontend.Address
+		address := d.store.current.Frontend.address()
 		d.mu.Unlock()
 		if live != env {
 			return fmt.Errorf("traffic does not go to %s: live is %q", env, live)

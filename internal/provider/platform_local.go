@@ -191,7 +191,7 @@ func (p localPlatform) open(_ context.Context, name string, drainTimeout time.Du
 		StateDir: p.stateDir.ValueString(),
 		Name:     name,
 		Frontend: local.Frontend{
-			Listen:        p.Listen.ValueString(),
+			Listen:        []string{p.Listen.ValueString()},
 			PreviewListen: p.PreviewListen.ValueString(),
 			Protocol:      p.protocol(),
 			DrainTimeout:  drainTimeout,

@@ -165,7 +165,7 @@ func TestAddressOfAnotherDeploymentIsNamed(t *testing.T) {
 	s := newService(t, local.Frontend{})
 	s.live("1.0.0", 1)
 	address := strings.TrimPrefix(s.endpoint(), "http://")
-	other := newServiceIn(t, s.dir, "other", local.Frontend{Listen: address})
+	other := newServiceIn(t, s.dir, "other", local.Frontend{Listen: []string{address}})
 	_, err := other.Create(t.Context(), bluegreen.Desired{Release: agenttest.Release(t, "1.0.0", agenttest.Healthy), Promote: true})
 	var taken *local.AddressError
 	if !errors.As(err, &taken) || taken.Address != address || taken.Deployment != "web" || taken.Preview {
@@ -196,7 +196,7 @@ func TestEndpointMovesToAnotherAddress(t *testing.T) {
 	inFlight := s.hang()
 
 	address := agenttest.FreeAddress(t)
-	s.platform = s.reconfigured(local.Frontend{Listen: address, DrainTimeout: farAway})
+	s.platform = s.reconfigured(local.Frontend{Listen: []string{address}, DrainTimeout: farAway})
 	s.Platform = s.platform
 	s.live("2.0.0", 1)
 	if got := s.endpoint(); got != "http://"+address {
