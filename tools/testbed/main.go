@@ -50,42 +50,40 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	command, rest := args[0], args[1:]
+	switch {
+	case len(rest) > 0 && !cluster.claimed():
+		return errors.New("testbed: the cluster is not up; `make testbed` starts it")
+	case command == "load" && len(rest) > 0:
+		return cluster.load(ctx, rest)
+	case command == "load-binary" && len(rest) > 1:
+		return cluster.loadBinary(ctx, rest[0], rest[1:])
+	default:
+		return change(ctx, cluster, command, rest)
+	}
+}
+
+// change carries out the commands that only one may run at a time.
+func change(ctx context.Context, cluster *cluster, command string, names []string) error {
 	release, err := lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-
-	switch command, rest := args[0], args[1:]; {
-	case command == "up" && len(rest) == 0:
-		return cluster.up(ctx)
-	case command == "down" && len(rest) == 0:
-		return cluster.down(ctx)
-	case len(rest) == 0:
-		return errUsage
-	case !cluster.claimed():
-		return errors.New("testbed: the cluster is not up; `make testbed` starts it")
-	default:
-		return use(ctx, cluster, command, rest)
-	}
-}
-
-// use carries out the commands of a cluster that is up.
-func use(ctx context.Context, cluster *cluster, command string, args []string) error {
-	switch {
-	case command == "load":
-		return cluster.load(ctx, args)
-	case command == "load-binary" && len(args) > 1:
-		return cluster.loadBinary(ctx, args[0], args[1:])
-	case command != "stop" && command != "start":
-		return errUsage
-	}
-	components, err := cluster.named(args)
+	components, err := cluster.named(names)
 	if err != nil {
 		return err
 	}
-	if command == "stop" {
+	switch {
+	case command == "up" && len(names) == 0:
+		return cluster.up(ctx)
+	case command == "down" && len(names) == 0:
+		return cluster.down(ctx)
+	case command == "stop" && len(names) > 0:
 		return cluster.stop(ctx, components...)
+	case command == "start" && len(names) > 0:
+		return cluster.ensure(ctx, components...)
+	default:
+		return errUsage
 	}
-	return cluster.ensure(ctx, components...)
 }

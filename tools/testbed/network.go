@@ -54,7 +54,7 @@ func noOtherCluster(ctx context.Context) error {
 		return err
 	}
 	if strings.Contains(rules, ":KUBE-SERVICES ") {
-		return errors.New("testbed: this machine is a node of another Kubernetes cluster already: iptables has its rules")
+		return errors.New("testbed: this machine is a node of another cluster already, perhaps of a test bed in another directory: iptables has its rules")
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (c *cluster) claimed() bool {
 
 func (c *cluster) marker() string { return c.Path(".testbed") }
 
-// lock waits until no other testbed command runs on this machine. It is a
+// lock waits until nobody else changes the cluster of this machine. It is a
 // socket without a file: it ends with its holder and leaves nothing behind.
 func lock(ctx context.Context) (release func(), err error) {
 	for told := false; ; told = true {
