@@ -217,6 +217,36 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
+// Clients go by themselves, so that no request is lost.
+func TestRetiredRouterAsksItsClientsToGo(t *testing.T) {
+	t.Parallel()
+	protocols := map[string]*http.Protocols{"HTTP/1.1": new(http.Protocols), "HTTP/2": new(http.Protocols)}
+	protocols["HTTP/1.1"].SetHTTP1(true)
+	protocols["HTTP/2"].SetUnencryptedHTTP2(true)
+	for name, spoken := range protocols {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, c := open(t, router.HTTP, nil), &http.Client{Transport: &http.Transport{Protocols: spoken}}
+			e.blue.Set([]router.Backend{replica(t, "blue-1", says("1.0.0"))})
+			get(t, c, e.url)
+			over := errors.New("no time left")
+			if err := e.Retire(ended(t, over)); !errors.Is(err, over) {
+				t.Fatalf("a client is connected: %v", err)
+			}
+			// The connection is the one from before: nobody listens any more.
+			if a := get(t, c, e.url); a.text != "1.0.0" {
+				t.Errorf("the last answer is %q", a.text)
+			}
+			if err := e.Retire(t.Context()); err != nil {
+				t.Errorf("the client has not gone: %v", err)
+			}
+			if _, err := send(t, c, http.MethodGet, e.url, ""); err == nil {
+				t.Error("a new client was let in")
+			}
+		})
+	}
+}
+
 func TestShutdownClosesWebSocketsWhenItsTimeIsOver(t *testing.T) {
 	t.Parallel()
 	e := open(t, router.HTTP, nil)

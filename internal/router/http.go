@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,11 @@ const (
 type httpFront struct {
 	router *Router
 	server *http.Server
+	// listeners are what retire closes; the server has no way to close them alone.
+	listeners closers
+	// leaving asks clients to go; connected counts the ones that are there.
+	leaving   atomic.Bool
+	connected tally
 	// upgraded are the clients' connections that the server has given away and
 	// neither waits for nor closes.
 	upgraded     closers
@@ -43,16 +49,42 @@ func newHTTPFront(r *Router, logger *slog.Logger) *httpFront {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       clientIdleTimeout,
 		ConnContext:       withClient,
+		ConnState:         f.count,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	return f
 }
 
 func (f *httpFront) serve(l net.Listener) error {
-	if err := f.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if !f.listeners.add(l) {
+		return l.Close()
+	}
+	defer f.listeners.remove(l)
+	err := f.server.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) || f.listeners.closed() {
+		return nil
+	}
+	return err
+}
+
+// count is the server's ConnState. A connection that it has given away is no
+// longer the server's.
+func (f *httpFront) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		f.connected.enter()
+	case http.StateClosed, http.StateHijacked:
+		f.connected.leave()
+	}
+}
+
+func (f *httpFront) retire(ctx context.Context) error {
+	f.leaving.Store(true)
+	f.listeners.closeAll()
+	if err := f.connected.wait(ctx); err != nil {
 		return err
 	}
-	return nil
+	return f.upgradedLoad.wait(ctx)
 }
 
 func (f *httpFront) shutdown(ctx context.Context) error {
@@ -68,6 +100,10 @@ func (f *httpFront) shutdown(ctx context.Context) error {
 
 // ServeHTTP passes the request to one replica after the other until one accepts it.
 func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.leaving.Load() && r.Header.Get("Upgrade") == "" {
+		// The server makes GOAWAY of it where the client speaks HTTP/2.
+		w.Header().Set("Connection", "close")
+	}
 	x := newExchange(f, w)
 	defer x.free()
 	var t turn

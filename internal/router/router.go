@@ -40,6 +40,7 @@ type Router struct {
 // front is the side of a router that faces its clients.
 type front interface {
 	serve(l net.Listener) error
+	retire(ctx context.Context) error
 	shutdown(ctx context.Context) error
 }
 
@@ -61,6 +62,12 @@ func New(name string, protocol Protocol, opts Options) *Router {
 
 // Serve accepts clients on l until Shutdown, and then returns nil. It closes l.
 func (r *Router) Serve(l net.Listener) error { return r.front.serve(l) }
+
+// Retire closes the listeners and asks clients to go, with the answer to their
+// next request: no request is lost then, as it can be when a connection is closed
+// on which one is just coming. It returns when no client is connected any more,
+// or the cause of ctx's end. Shutdown ends what is left.
+func (r *Router) Retire(ctx context.Context) error { return r.front.retire(ctx) }
 
 // Shutdown closes the listeners and returns when what is in flight has finished,
 // streams, WebSockets and TCP connections included. When ctx ends first, it

@@ -60,6 +60,11 @@ func temporary(err error) bool {
 	return errors.As(err, &ne) && ne.Temporary() //nolint:staticcheck // nothing replaces it here
 }
 
+func (f *tcpFront) retire(ctx context.Context) error {
+	f.listeners.closeAll()
+	return f.load.wait(ctx)
+}
+
 func (f *tcpFront) shutdown(ctx context.Context) error {
 	f.listeners.closeAll()
 	err := f.load.wait(ctx)
