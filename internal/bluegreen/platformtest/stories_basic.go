@@ -41,7 +41,8 @@ func switchAfterDeploy(w *world) {
 	w.must(second(w.Deploy(w.Context(), w.healthy("1.0.0"))))
 	result, err := w.HealthCheck(w.Context())
 	w.must(err)
-	if !result.Healthy || result.ChecksPassed != 2 || result.ChecksFailed != 0 || len(result.Details) != 2 {
+	// Of either replica the checker has one check, and the platform may have one of its own.
+	if !result.Healthy || len(result.Details) < 2 || result.ChecksPassed != len(result.Details) || result.ChecksFailed != 0 {
 		w.Errorf("the evidence is %+v", result)
 	}
 	w.must(w.Switch(w.Context()))

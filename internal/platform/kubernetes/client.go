@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	discoveryv1 "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/klog/v2"
 )
 
 // client-go allows 5 requests a second, in bursts of 10, which holds up a plan of
@@ -69,6 +71,8 @@ func newAPI(settings ClientConfig) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
+	// client-go writes to standard error what it returns as an error as well.
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	config.UserAgent = fieldManager
 	config.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(requestsPerSecond, requestBurst)
 	config.WarningHandlerWithContext = rest.NoWarnings{}

@@ -18,7 +18,11 @@ import (
 // Dial implements bluegreen.Workloads: by port-forward, which works from wherever
 // the API server is reached.
 func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
-	return p.DialPort(ctx, instance, p.opts.Port)
+	pod, w, err := p.podOf(ctx, instance)
+	if err != nil {
+		return nil, err
+	}
+	return p.dial(ctx, pod.Name, portOf(pod, w))
 }
 
 // DialPort implements bluegreen.PortDialer.
@@ -27,6 +31,10 @@ func (p *Platform) DialPort(ctx context.Context, instance bluegreen.Instance, po
 	if err != nil {
 		return nil, err
 	}
+	return p.dial(ctx, pod.Name, port)
+}
+
+func (p *Platform) dial(ctx context.Context, pod string, port int) (net.Conn, error) {
 	s, done, err := p.looking(ctx)
 	if err != nil {
 		return nil, err

@@ -31,11 +31,11 @@ func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, comman
 	if err != nil {
 		return err
 	}
-	executor, err := api.executor(p.opts.Namespace, pod, &corev1.PodExecOptions{
+	executor, err := api.executor(p.opts.Namespace, pod.Name, &corev1.PodExecOptions{
 		Container: w.container, Command: command, Stdout: true, Stderr: true,
 	})
 	if err != nil {
-		return fmt.Errorf("exec in pod %s: %w", pod, err)
+		return fmt.Errorf("exec in pod %s: %w", pod.Name, err)
 	}
 	var output tail
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &output, Stderr: &output})
@@ -46,7 +46,7 @@ func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, comman
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case !errors.As(err, &exit):
-		return fmt.Errorf("exec in pod %s: %w", pod, err)
+		return fmt.Errorf("exec in pod %s: %w", pod.Name, err)
 	case output.lastLine() == "":
 		return fmt.Errorf("exit status %d", exit.Code)
 	default:

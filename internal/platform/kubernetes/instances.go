@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -23,12 +24,11 @@ import (
 // as long as it lives, as far as one operation and the ledger go.
 type places struct {
 	numbers map[types.UID]int
-	// names are the pods' own.
-	names map[types.UID]string
+	seen    map[types.UID]*corev1.Pod
 }
 
 func newPlaces() places {
-	return places{map[types.UID]int{}, map[types.UID]string{}}
+	return places{map[types.UID]int{}, map[types.UID]*corev1.Pod{}}
 }
 
 // assign gives every pod of env a number and returns the pods in that order.
@@ -38,7 +38,7 @@ func (l places) assign(env bluegreen.Environment, pods []*corev1.Pod, remembered
 	taken := map[int]bool{}
 	var fresh []*corev1.Pod
 	for _, pod := range pods {
-		l.names[pod.UID] = pod.Name
+		l.seen[pod.UID] = pod
 		number := l.numbers[pod.UID]
 		if number == 0 {
 			number = numberOf(env, pod.UID, remembered)
@@ -198,37 +198,53 @@ func ready(w workload, deployments []appsv1.Deployment) int {
 	return int(min(deployments[i].Status.ReadyReplicas, *cmp.Or(deployments[i].Spec.Replicas, new(int32))))
 }
 
-// podOf is the name of the pod that an instance is.
-func (p *Platform) podOf(ctx context.Context, instance bluegreen.Instance) (string, workload, error) {
+// podOf returns the pod that an instance is, maybe as it was a while ago, and the
+// workload that it belongs to.
+func (p *Platform) podOf(ctx context.Context, instance bluegreen.Instance) (*corev1.Pod, workload, error) {
 	name, _, _ := strings.Cut(instance.ID, "-")
 	env, err := bluegreen.ParseEnvironment(name)
 	if err != nil {
-		return "", workload{}, fmt.Errorf("instance %q: %w", instance.ID, err)
+		return nil, workload{}, fmt.Errorf("instance %q: %w", instance.ID, err)
 	}
 	k, err := p.recall(ctx)
 	if err != nil {
-		return "", workload{}, err
+		return nil, workload{}, err
 	}
 	w := p.place(k.document, env)
 	uid, _ := runOf(instance.Incarnation)
-	if pod, known := p.podName(uid); known {
+	if pod := p.seen(uid); pod != nil {
 		return pod, w, nil
 	}
 	pods, err := p.pods(ctx, w)
 	if err != nil {
-		return "", w, err
+		return nil, w, err
 	}
 	for _, pod := range pods {
 		if pod.UID == uid {
-			return pod.Name, w, nil
+			return pod, w, nil
 		}
 	}
-	return "", w, fmt.Errorf("%s does not run any more as it did", instance.ID)
+	return nil, w, fmt.Errorf("%s does not run any more as it did", instance.ID)
 }
 
-func (p *Platform) podName(uid types.UID) (name string, known bool) {
+// seen returns the pod with this UID if it was numbered, else nil.
+func (p *Platform) seen(uid types.UID) *corev1.Pod {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	name, known = p.places.names[uid]
-	return name, known
+	return p.places.seen[uid]
+}
+
+// portOf is the port of the pod at which w serves, 0 where it has none.
+func portOf(pod *corev1.Pod, w workload) int {
+	if w.port.Type == intstr.Int {
+		return w.port.IntValue()
+	}
+	for _, container := range pod.Spec.Containers {
+		for _, port := range container.Ports {
+			if port.Name == w.port.StrVal {
+				return int(port.ContainerPort)
+			}
+		}
+	}
+	return 0
 }

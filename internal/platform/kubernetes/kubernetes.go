@@ -37,9 +37,17 @@ type Options struct {
 	// Adopt takes over the Service of this name, which somebody else made, and
 	// the Deployment that it selects.
 	Adopt bool
+	// avoid are labels that no pod of ours may have: those of an adopted workload.
+	avoid map[string]string
 	// SchedulingGrace is how long a pod may find no node before that is a failure;
 	// 0 is DefaultSchedulingGrace.
 	SchedulingGrace time.Duration
+}
+
+// Settings are what a release consists of here beside what it consists of on
+// every platform: bluegreen.Release has them so that a change is another release.
+func (o Options) Settings() string {
+	return fmt.Sprintf("port %d, pod template %s", o.Port, o.PodTemplate)
 }
 
 // DefaultSchedulingGrace is enough for a node to become free, and not for one to
@@ -106,6 +114,7 @@ func New(client *Client, opts Options) (*Platform, error) {
 // would: a lock that is still held runs out by itself.
 func (p *Platform) Close() {
 	if s := p.leave(); s != nil {
+		_ = s.lease.lose("the platform was closed")
 		s.end()
 	}
 }

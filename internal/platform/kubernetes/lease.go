@@ -173,17 +173,24 @@ func (l *lease) renew(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaseTime)
 	defer cancel()
-	err := l.write(ctx)
-	if apierrors.IsConflict(err) {
-		// An answer of ours may have been lost: look whose lease it is.
-		if err = l.reread(ctx); err == nil {
-			err = l.write(ctx)
-		}
-	}
+	err := l.insist(ctx, l.write)
 	if apierrors.IsNotFound(err) {
 		return l.lose("its Lease was removed")
 	}
 	return err
+}
+
+// insist does act again if the lease has changed and is ours all the same: the
+// answer to an earlier write may have been lost.
+func (l *lease) insist(ctx context.Context, act func(context.Context) error) error {
+	err := act(ctx)
+	if !apierrors.IsConflict(err) {
+		return err
+	}
+	if err := l.reread(ctx); err != nil {
+		return err
+	}
+	return act(ctx)
 }
 
 func (l *lease) write(ctx context.Context) error {
@@ -220,8 +227,10 @@ func (l *lease) release(ctx context.Context) error {
 		return nil
 	}
 	_ = l.lose("it was given up") // Nobody asked for it.
-	meta := l.object.ObjectMeta
-	return l.client.Delete(ctx, meta.Name, metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &meta.UID, ResourceVersion: &meta.ResourceVersion},
+	return l.insist(ctx, func(ctx context.Context) error {
+		meta := l.object.ObjectMeta
+		return l.client.Delete(ctx, meta.Name, metav1.DeleteOptions{
+			Preconditions: &metav1.Preconditions{UID: &meta.UID, ResourceVersion: &meta.ResourceVersion},
+		})
 	})
 }

@@ -19,7 +19,7 @@ const maxLogBytes = 64 << 10
 // Logs implements bluegreen.Workloads. Of a container that was restarted since it
 // returns what the run before wrote, which is all that the cluster keeps.
 func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int) ([]string, error) {
-	name, w, err := p.podOf(ctx, instance)
+	known, w, err := p.podOf(ctx, instance)
 	if err != nil {
 		return nil, err
 	}
@@ -27,14 +27,14 @@ func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int)
 	if err != nil {
 		return nil, err
 	}
-	pod, err := api.core.Pods(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
+	pod, err := api.core.Pods(p.opts.Namespace).Get(ctx, known.Name, metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("reading pod %s: %w", name, err)
+		return nil, fmt.Errorf("reading pod %s: %w", known.Name, err)
 	}
 	_, restarts := runOf(instance.Incarnation)
 	status := statusOf(pod, w.container)
 	former := status.RestartCount > restarts && status.State.Running != nil
-	return readLogs(ctx, api, p.opts.Namespace, name, &corev1.PodLogOptions{Container: w.container, Previous: former}, n)
+	return readLogs(ctx, api, p.opts.Namespace, known.Name, &corev1.PodLogOptions{Container: w.container, Previous: former}, n)
 }
 
 func readLogs(ctx context.Context, a *api, namespace, pod string, options *corev1.PodLogOptions, n int) ([]string, error) {

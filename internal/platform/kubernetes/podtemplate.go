@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	strictjson "sigs.k8s.io/json"
@@ -34,6 +35,10 @@ func (e *TemplateError) Unwrap() error { return e.Err }
 // as if nothing had happened, so that every node has heard of it before its
 // connections are refused.
 const longestSettling = 5 * time.Second
+
+// portName is the name of the port that clients are served at. The Services go by
+// it, so that a release may listen elsewhere than the one before.
+const portName = "traffic"
 
 // podTemplate is what the pods of an environment are made from. user is a pod
 // template in JSON that is merged over the generated one as kubectl merges a
@@ -136,26 +141,29 @@ func (o Options) generatedTemplate(env bluegreen.Environment, release bluegreen.
 	container := corev1.Container{
 		Name: o.Name, Image: release.Image, Command: release.Command, Args: release.Args,
 		Env:            o.variables(env, release),
-		Ports:          []corev1.ContainerPort{{ContainerPort: int32(o.Port), Protocol: corev1.ProtocolTCP}},
+		Ports:          []corev1.ContainerPort{{Name: portName, ContainerPort: int32(o.Port), Protocol: corev1.ProtocolTCP}},
 		ReadinessProbe: accepting(o.Port),
 		Lifecycle:      settling(o.DrainTimeout),
 	}
-	if own := containerOf(user, o.Name); own != nil {
-		if own.ReadinessProbe != nil {
+	if given := containerOf(user, o.Name); given != nil {
+		if given.ReadinessProbe != nil {
 			container.ReadinessProbe = nil
 		}
-		if own.Lifecycle != nil {
+		if given.Lifecycle != nil {
 			container.Lifecycle = nil
 		}
 	}
-	labels := merged(podLabels(o.Name, env.String()), map[string]string{
-		labelName: o.Name, labelInstance: o.Name, labelManagedBy: fieldManager, labelVersion: versionLabel(release.Version),
+	own := merged(podLabels(o.Name, env.String()), map[string]string{
+		labelManagedBy: fieldManager, labelVersion: versionLabel(release.Version),
 	})
+	if o.avoid == nil {
+		own[labelName], own[labelInstance] = o.Name, o.Name
+	}
 	grace := max(int64(o.DrainTimeout.Seconds()), 1)
 	serviceLinks := false
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
-			Labels:      labels,
+			Labels:      own,
 			Annotations: map[string]string{"kubectl.kubernetes.io/default-container": o.Name},
 		},
 		Spec: corev1.PodSpec{
@@ -207,12 +215,18 @@ func (o Options) checkMerged(env bluegreen.Environment, image string, template *
 			return fmt.Errorf("the label %s selects the pods and cannot be changed", key)
 		}
 	}
+	if o.avoid != nil && labels.SelectorFromSet(o.avoid).Matches(labels.Set(template.Labels)) {
+		return fmt.Errorf("its labels are those that select the pods of the adopted Deployment, %s", labels.FormatLabels(o.avoid))
+	}
 	container := containerOf(template, o.Name)
 	if container == nil {
 		return fmt.Errorf("the container %q runs the release and cannot be removed or renamed", o.Name)
 	}
 	if container.Image != image {
 		return fmt.Errorf("the image of the container %q is that of the release, %s", o.Name, image)
+	}
+	if !slices.ContainsFunc(container.Ports, func(p corev1.ContainerPort) bool { return p.Name == portName }) {
+		return fmt.Errorf("the port %d of the container %q is called %q and cannot be renamed", o.Port, o.Name, portName)
 	}
 	return nil
 }

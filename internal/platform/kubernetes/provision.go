@@ -25,7 +25,15 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 	if err != nil {
 		return "", err
 	}
-	want, err := p.opts.deployment(env, release)
+	k, err := p.recall(ctx)
+	if err != nil {
+		return "", err
+	}
+	opts := p.opts
+	if k.adopted != nil {
+		opts.avoid = k.adopted.Selector
+	}
+	want, err := opts.deployment(env, release)
 	if err != nil {
 		return "", err
 	}

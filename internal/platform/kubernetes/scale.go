@@ -88,7 +88,7 @@ func (p *Platform) chooseWhoGoes(ctx context.Context, s *session, seen *sight, s
 	const last = `{"metadata":{"annotations":{"` + corev1.PodDeletionCost + `":"-1"}}}`
 	for _, instance := range instances[replicas:] {
 		uid, _ := runOf(instance.Incarnation)
-		name, _ := p.podName(uid)
+		name := p.seen(uid).Name
 		if _, err := s.api.core.Pods(p.opts.Namespace).Patch(ctx, name, types.MergePatchType, []byte(last), metav1.PatchOptions{FieldManager: fieldManager}); err != nil {
 			return fmt.Errorf("marking pod %s: %w", name, err)
 		}

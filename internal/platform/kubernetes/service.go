@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -36,18 +37,18 @@ type serviceSpec struct {
 }
 
 type servicePort struct {
-	Port       int             `json:"port"`
-	TargetPort int             `json:"targetPort"`
-	Protocol   corev1.Protocol `json:"protocol"`
-	NodePort   int             `json:"nodePort,omitempty"`
+	Port       int                `json:"port"`
+	TargetPort intstr.IntOrString `json:"targetPort"`
+	Protocol   corev1.Protocol    `json:"protocol"`
+	NodePort   int                `json:"nodePort,omitempty"`
 }
 
-func (p *Platform) liveService(selector, annotations map[string]string, resourceVersion string) serviceApply {
+func (p *Platform) liveService(w workload, selector, annotations map[string]string, resourceVersion string) serviceApply {
 	meta := objectMeta{
 		Name: p.opts.Name, Namespace: p.opts.Namespace, ResourceVersion: resourceVersion,
 		Labels: merged(p.opts.Service.Labels, objectLabels(p.opts.Name)), Annotations: merged(p.opts.Service.Annotations, annotations),
 	}
-	port := p.servicePort()
+	port := p.servicePort(w)
 	port.NodePort = p.opts.Service.NodePort
 	return serviceApply{serviceKind, meta, serviceSpec{p.opts.Service.Type, selector, []servicePort{port}}}
 }
@@ -55,11 +56,11 @@ func (p *Platform) liveService(selector, annotations map[string]string, resource
 func (p *Platform) previewService(staging bluegreen.Environment, selector map[string]string) serviceApply {
 	meta := objectMeta{Name: previewName(p.opts.Name), Namespace: p.opts.Namespace, Labels: objectLabels(p.opts.Name)}
 	meta.Labels[labelEnvironment] = staging.String()
-	return serviceApply{serviceKind, meta, serviceSpec{Selector: selector, Ports: []servicePort{p.servicePort()}}}
+	return serviceApply{serviceKind, meta, serviceSpec{Selector: selector, Ports: []servicePort{p.servicePort(p.opts.workload(staging))}}}
 }
 
-func (p *Platform) servicePort() servicePort {
-	return servicePort{Port: p.clientPort(), TargetPort: p.opts.Port, Protocol: corev1.ProtocolTCP}
+func (p *Platform) servicePort(w workload) servicePort {
+	return servicePort{Port: p.clientPort(), TargetPort: w.port, Protocol: corev1.ProtocolTCP}
 }
 
 // clientPort is the one at which clients reach the Services.

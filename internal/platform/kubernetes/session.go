@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -64,13 +65,15 @@ type workload struct {
 	deployment string
 	// selector are the labels of its pods.
 	selector map[string]string
-	// container runs the release.
+	// container runs the release, and port of it is where clients are served. It
+	// is a name where every release may have a port of its own.
 	container string
+	port      intstr.IntOrString
 }
 
 // workload returns where env runs, an adopted Deployment aside.
 func (o Options) workload(env bluegreen.Environment) workload {
-	return workload{env, workloadName(o.Name, env), podLabels(o.Name, env.String()), o.Name}
+	return workload{env, workloadName(o.Name, env), podLabels(o.Name, env.String()), o.Name, intstr.FromString(portName)}
 }
 
 // watch follows the environment that w is, from now on.

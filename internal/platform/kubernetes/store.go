@@ -40,12 +40,11 @@ func (p *Platform) read(ctx context.Context) (known, error) {
 	if err != nil {
 		return known{}, fmt.Errorf("reading %s: %w", p.object("Service"), err)
 	}
-	return p.understand(service)
-}
-
-// understand learns what a Service that exists says.
-func (p *Platform) understand(service *corev1.Service) (known, error) {
 	doc, err := readDocument(service)
+	var foreign *ForeignError
+	if errors.As(err, &foreign) && p.opts.Adopt {
+		return p.adopt(ctx, api, service)
+	}
 	if err != nil {
 		return known{}, err
 	}
@@ -130,6 +129,11 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 			return err
 		}
 	}
+	if before.adopted != nil && before.ledger.Generation == 0 {
+		if err := p.claim(ctx, s, before.adopted); err != nil {
+			return err
+		}
+	}
 	written, err := p.replace(ctx, s, before, next, closed)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", p.object("Service"), err)
@@ -156,12 +160,12 @@ func (p *Platform) replace(ctx context.Context, s *session, before known, next b
 	if err := checkSize(annotations, others, next); err != nil {
 		return known{}, err
 	}
-	selector := podLabels(p.opts.Name, nowhere)
+	live, selector := p.place(doc, next.Live), podLabels(p.opts.Name, nowhere)
 	if next.Serving() {
-		selector = p.place(doc, next.Live).selector
+		selector = live.selector
 	}
 	// A Service that is not known to exist is not taken from whom made it meanwhile.
-	written, err := p.applyService(ctx, s, p.liveService(selector, annotations, version), before.service != nil)
+	written, err := p.applyService(ctx, s, p.liveService(live, selector, annotations, version), before.service != nil)
 	if err != nil {
 		return known{}, err
 	}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Replica is what the tests of the Kubernetes platform deploy, alone in an image:
+//
+//	/         the version, or 503 once it is sick
+//	/sicken   makes it sick
+//	/slow     the version, after the duration in the query
+//
+// BEHAVIOUR is "unhealthy" to be sick from the start, and "crashing" to exit at
+// once with status 3. BOOT is how long it takes to listen. Called "true" or
+// "false" it is that command.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+func main() {
+	switch filepath.Base(os.Args[0]) {
+	case "true":
+		return
+	case "false":
+		fmt.Println("so it is")
+		os.Exit(1)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	fmt.Printf("%s %s starts\n", os.Getenv("BLUEGREEN_ENVIRONMENT"), os.Getenv("BLUEGREEN_VERSION"))
+	if os.Getenv("BEHAVIOUR") == "crashing" {
+		fmt.Fprintln(os.Stderr, "cannot go on")
+		os.Exit(3)
+	}
+	if err := serve(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// serve ends when it is told to and the requests in flight are answered.
+func serve(ctx context.Context) error {
+	boot, err := duration(os.Getenv("BOOT"))
+	if err != nil {
+		return err
+	}
+	select {
+	case <-time.After(boot):
+	case <-ctx.Done():
+		return nil
+	}
+	server := &http.Server{Addr: net.JoinHostPort("", os.Getenv("PORT")), Handler: handler(), ReadHeaderTimeout: time.Minute}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	if err := server.Shutdown(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func handler() http.Handler {
+	var sick atomic.Bool
+	sick.Store(os.Getenv("BEHAVIOUR") == "unhealthy")
+	version := func(w http.ResponseWriter) {
+		if sick.Load() {
+			http.Error(w, "sick", http.StatusServiceUnavailable)
+			return
+		}
+		// The client may be gone; there is nobody else to tell.
+		_, _ = io.WriteString(w, os.Getenv("BLUEGREEN_VERSION"))
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { version(w) })
+	mux.HandleFunc("/sicken", func(http.ResponseWriter, *http.Request) { sick.Store(true) })
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		delay, err := duration(r.URL.RawQuery)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		time.Sleep(delay)
+		version(w)
+	})
+	return mux
+}
+
+func duration(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	return time.ParseDuration(text)
+}
