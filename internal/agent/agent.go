@@ -154,7 +154,8 @@ func (a *agent) collectImages() {
 }
 
 // settle drops a deployment of which nothing came while it was locked, and begins
-// the time after which an agent without work leaves.
+// the time after which an agent without work leaves. One that was retired does so
+// at once.
 func (a *agent) settle(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -164,19 +165,30 @@ func (a *agent) settle(name string) {
 		}
 		delete(a.deployments, name)
 	}
+	if a.locks.areClosed() {
+		a.leave()
+		return
+	}
 	a.idle.Reset(a.linger)
 }
 
 func (a *agent) leaveIfIdle() {
-	nothingToDo := func() bool {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return len(a.deployments) == 0 && len(a.broken) == 0
-	}
-	if a.locks.closeIf(nothingToDo) {
+	if a.locks.closeIf(0, a.unused) {
 		a.log.Info("leaving: there is no deployment")
 		a.leave()
 	}
+}
+
+// unused reports whether there is no deployment.
+func (a *agent) unused() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, d := range a.deployments {
+		if d.exists() {
+			return false
+		}
+	}
+	return len(a.broken) == 0
 }
 
 // shutdown stops listening, and waits for what is in flight. The replicas stay.

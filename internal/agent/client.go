@@ -12,9 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
-	"syscall"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -39,30 +37,30 @@ func (e *VersionError) Error() string {
 		e.Agent, e.Provider, e.PID)
 }
 
-// Client talks to the agent of one state directory. It holds no connection
-// between calls.
+// Client talks to the agent of one state directory.
 type Client struct {
-	dir  stateDir
-	api  int
-	http *http.Client
-	dial func(ctx context.Context) (net.Conn, error)
+	// dir is the agent's where it is on this machine.
+	dir stateDir
+	// where is what errors call the place.
+	where string
+	api   int
+	http  *http.Client
 }
 
-// NewClient returns a client of the agent of stateDir, which need not run.
+// NewClient returns a client of the agent of stateDir, which need not run. It
+// holds no connection between calls.
 func NewClient(stateDir string) (*Client, error) {
 	dir, err := openStateDir(stateDir)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{dir: dir, api: apiVersion}
-	c.dial = func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", dir.socket())
-	}
-	c.http = &http.Client{Transport: &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
-		DisableKeepAlives: true,
-	}}
-	return c, nil
+	return &Client{
+		dir: dir, where: string(dir), api: apiVersion,
+		http: &http.Client{Transport: &http.Transport{
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dir.dial(ctx) },
+			DisableKeepAlives: true,
+		}},
+	}, nil
 }
 
 // Instance is a replica and where it listens.
@@ -162,6 +160,11 @@ func (c *Client) send(ctx context.Context, method, path, token string, body any)
 		}
 		content = bytes.NewReader(encoded)
 	}
+	return c.exchange(ctx, method, path, token, content)
+}
+
+// exchange sends content and returns the response of a success.
+func (c *Client) exchange(ctx context.Context, method, path, token string, content io.Reader) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, content)
 	if err != nil {
 		return nil, err
@@ -202,8 +205,8 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w in %s", ErrNotRunning, c.dir)
+	if errors.Is(err, ErrNotRunning) {
+		return err
 	}
-	return fmt.Errorf("%w (%s): %w", errNoAnswer, c.dir, err)
+	return fmt.Errorf("%w (%s): %w", errNoAnswer, c.where, err)
 }

@@ -126,7 +126,7 @@ func (d *deployment) exists() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, env := range d.environments {
-		if len(env.instances()) > 0 {
+		if !env.empty() {
 			return true
 		}
 	}

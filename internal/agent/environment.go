@@ -28,6 +28,8 @@ type environment struct {
 	mu       sync.Mutex
 	workload *workload
 	replicas []*replica // in the order of their numbers
+	// foreign are the replicas that something else runs.
+	foreign foreign
 	// leaving are being stopped. They are waited for before their places are
 	// used again.
 	leaving []*replica
@@ -40,6 +42,7 @@ type quiesce func(ctx context.Context, id string) error
 type found struct {
 	workload  *workload
 	processes map[string]processState // by the ID of the replica
+	foreign   foreign
 }
 
 // readEnvironment reads the files of the environment at dir and changes nothing.
@@ -48,7 +51,11 @@ func readEnvironment(dir string) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	f := found{w, map[string]processState{}}
+	others, err := readForeign(dir)
+	if err != nil {
+		return found{}, err
+	}
+	f := found{w, map[string]processState{}, others}
 	entries, err := os.ReadDir(replicaDir(dir, ""))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return found{}, err
@@ -68,7 +75,7 @@ func readEnvironment(dir string) (found, error) {
 // newEnvironment makes true what the files in dir say: replicas that still run
 // are adopted, others are started, and what should not run is stopped.
 func newEnvironment(h host, name bluegreen.Environment, dir string, files found, changed func()) *environment {
-	e := &environment{host: h, name: name, dir: dir, changed: changed, workload: files.workload}
+	e := &environment{host: h, name: name, dir: dir, changed: changed, workload: files.workload, foreign: files.foreign}
 	processes := map[string]*process{}
 	for id, state := range files.processes {
 		replica := replicaDir(dir, id)
@@ -171,6 +178,9 @@ func (e *environment) remove(ctx context.Context) error {
 	if err := syncDir(e.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("removing the workload: %w", err)
 	}
+	e.mu.Lock()
+	e.foreign = foreign{}
+	e.mu.Unlock()
 	if err := e.stop(ctx, e.swap(nil, nil)); err != nil {
 		return err
 	}
@@ -179,6 +189,31 @@ func (e *environment) remove(ctx context.Context) error {
 	}
 	return nil
 }
+
+// changeForeign edits what something else runs here. Targets that go get no new
+// traffic, and are quiesced.
+func (e *environment) changeForeign(ctx context.Context, edit func(*foreign), quiesce quiesce) error {
+	former := e.foreigners()
+	next := former
+	edit(&next)
+	if err := next.write(e.dir); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.foreign = next
+	e.mu.Unlock()
+	e.changed()
+	return each(next.gone(former), func(id string) error { return quiesce(ctx, id) })
+}
+
+func (e *environment) foreigners() foreign {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.foreign
+}
+
+// empty reports whether nothing runs or should run here.
+func (e *environment) empty() bool { return len(e.instances()) == 0 && e.foreigners().empty() }
 
 // swap makes w and replicas the ones that others see, and returns the former replicas.
 func (e *environment) swap(w *workload, replicas []*replica) (former []*replica) {
@@ -240,7 +275,7 @@ func (e *environment) backends() []router.Backend {
 			list = append(list, router.Backend{ID: r.ID, Addr: loopback(r.port)})
 		}
 	}
-	return list
+	return append(list, e.foreigners().backends()...)
 }
 
 // find returns the replica called id and what it runs.
@@ -271,12 +306,12 @@ func numberOf(id string) int {
 	return n
 }
 
-// each calls do for all replicas at once and returns what went wrong.
-func each(replicas []*replica, do func(*replica) error) error {
-	failures := make([]error, len(replicas))
+// each calls do for all of them at once and returns what went wrong.
+func each[T any](all []T, do func(T) error) error {
+	failures := make([]error, len(all))
 	var group sync.WaitGroup
-	for i, r := range replicas {
-		group.Go(func() { failures[i] = do(r) })
+	for i, one := range all {
+		group.Go(func() { failures[i] = do(one) })
 	}
 	group.Wait()
 	return errors.Join(failures...)

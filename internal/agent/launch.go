@@ -44,7 +44,7 @@ func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, hold
 // repeats it while none does.
 func (c *Client) launching(ctx context.Context, command []string, attempt func() error) error {
 	err := attempt()
-	if !startable(err) {
+	if !Startable(err) {
 		return err
 	}
 	if err := c.dir.prepare(); err != nil {
@@ -60,7 +60,7 @@ func (c *Client) launching(ctx context.Context, command []string, attempt func()
 			return struct{}{}, backoff.Permanent(fmt.Errorf("starting the agent (its log is %s): %w", c.dir.log(), err))
 		}
 		err := attempt()
-		if err != nil && !startable(err) {
+		if err != nil && !Startable(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
@@ -81,8 +81,8 @@ func (c *Client) PID(ctx context.Context) (int, error) {
 	return reply.PID, err
 }
 
-// startable reports whether err is gone once another agent is started.
-func startable(err error) bool {
+// Startable reports whether err is gone once another agent is started.
+func Startable(err error) bool {
 	return errors.Is(err, ErrNotRunning) || errors.Is(err, errLeaving) || errors.Is(err, errNoAnswer)
 }
 

@@ -102,13 +102,21 @@ func (l *locks) under(ctx context.Context, name, token string) (_ context.Contex
 	}, nil
 }
 
-// closeIf ends the giving of locks if none is held and condition, asked then,
-// is true. Without a lock nothing changes, so the condition stays as it is.
-func (l *locks) closeIf(condition func() bool) bool {
+// closeIf ends the giving of locks if no more than these many are held, by the
+// caller, and condition, asked then, is true. Without a lock nothing changes, so
+// the condition stays as it is.
+func (l *locks) closeIf(held int, condition func() bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.held) == 0 && condition() {
+	if len(l.held) <= held && condition() {
 		l.closed = true
 	}
+	return l.closed
+}
+
+// areClosed reports whether no lock is given any more.
+func (l *locks) areClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.closed
 }

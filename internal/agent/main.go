@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -39,6 +40,9 @@ type settings struct {
 // returns its exit status: 0 also if another agent serves the directory already,
 // 1 for a failure, 2 for arguments that it does not understand.
 func Main(args []string) int {
+	if len(args) > 0 && args[0] == "connect" {
+		return told(connect(args[1:], os.Stdin, os.Stdout))
+	}
 	s, err := parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -46,18 +50,37 @@ func Main(args []string) int {
 	case err != nil:
 		return 2
 	}
-	if err := s.run(); err != nil {
-		fmt.Fprintln(os.Stderr, "agent:", err)
-		return 1
+	return told(s.run())
+}
+
+// told tells what went wrong, and returns the exit status.
+func told(err error) int {
+	if err == nil {
+		return 0
 	}
-	return 0
+	fmt.Fprintln(os.Stderr, "agent:", err)
+	return 1
+}
+
+// LingerForever is the value of -linger for an agent that somebody else ends.
+const LingerForever = "forever"
+
+// setLinger reads the value of -linger.
+func (s *settings) setLinger(value string) (err error) {
+	if value == LingerForever {
+		s.linger = math.MaxInt64
+		return nil
+	}
+	s.linger, err = time.ParseDuration(value)
+	return err
 }
 
 // parse prints what it does not understand.
 func parse(args []string) (s settings, err error) {
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	flags.StringVar(&s.stateDir, "state-dir", "", "directory of the state; default $XDG_STATE_HOME/bluegreen, else ~/.local/state/bluegreen")
-	flags.DurationVar(&s.linger, "linger", time.Minute, "how long to stay once there is no deployment")
+	s.linger = time.Minute
+	flags.Func("linger", `how long to stay once there is no deployment, or "`+LingerForever+`"; default 1m`, s.setLinger)
 	flags.StringVar(&s.metricsListen, "metrics-listen", "", "address to serve Prometheus metrics on, such as 127.0.0.1:9464; default none")
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -73,13 +96,7 @@ func (s settings) run() error {
 	if err := Supported(); err != nil {
 		return err
 	}
-	if s.stateDir == "" {
-		var err error
-		if s.stateDir, err = DefaultStateDir(); err != nil {
-			return err
-		}
-	}
-	dir, err := openStateDir(s.stateDir)
+	dir, err := locateStateDir(s.stateDir)
 	if err != nil {
 		return err
 	}
@@ -161,7 +178,12 @@ func (s settings) serveMetrics(ctx context.Context, a *agent, failed chan<- erro
 
 // newServer returns a server whose requests end when ctx does.
 func newServer(ctx context.Context, handler http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	// A client on another host has a single connection for everything.
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
+		Protocols:         protocols,
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },

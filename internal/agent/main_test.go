@@ -3,12 +3,16 @@
 package agent
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "connect" {
+		os.Exit(Main(os.Args[1:]))
+	}
 	// After a request that is too large net/http waits half a second before it closes.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }

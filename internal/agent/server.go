@@ -36,9 +36,14 @@ func (a *agent) handler() http.Handler {
 	mux.HandleFunc("GET "+env+"/instances", a.plain(a.getInstances))
 	mux.HandleFunc("POST "+env+"/await", a.plain(a.postAwait))
 	mux.HandleFunc("POST "+env+"/drain", a.plain(a.postDrain))
+	mux.HandleFunc("PUT "+env+"/targets", a.locked(a.putTargets))
+	mux.HandleFunc("PUT "+env+"/blueprint", a.locked(a.putBlueprint))
+	mux.HandleFunc("GET "+env+"/blueprint", a.locked(a.getBlueprint))
+	mux.HandleFunc("POST "+one+"/retire", a.locked(a.postRetire))
 
 	mux.HandleFunc("GET "+instance+"/logs", a.plain(a.getLogs))
 	mux.HandleFunc("POST "+instance+"/exec", a.plain(a.postExec))
+	mux.HandleFunc("POST "+instance+"/dial", a.postDial)
 	return mux
 }
 
@@ -79,8 +84,8 @@ func (a *agent) locked(do call) http.HandlerFunc {
 
 func (a *agent) checked(w http.ResponseWriter, r *http.Request, do call) (any, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if wanted, err := strconv.Atoi(r.Header.Get(apiHeader)); err != nil || wanted != apiVersion {
-		return nil, &VersionError{Agent: apiVersion, Provider: wanted, PID: os.Getpid()}
+	if err := checkVersion(r); err != nil {
+		return nil, err
 	}
 	if name := r.PathValue("name"); name != "" {
 		if err := ValidateName(name); err != nil {
@@ -88,6 +93,13 @@ func (a *agent) checked(w http.ResponseWriter, r *http.Request, do call) (any, e
 		}
 	}
 	return do(r.Context(), r)
+}
+
+func checkVersion(r *http.Request) error {
+	if wanted, err := strconv.Atoi(r.Header.Get(apiHeader)); err != nil || wanted != apiVersion {
+		return &VersionError{Agent: apiVersion, Provider: wanted, PID: os.Getpid()}
+	}
+	return nil
 }
 
 func answer(w http.ResponseWriter, reply any, err error) {

@@ -3,12 +3,15 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"syscall"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -79,6 +82,26 @@ func openStateDir(path string) (stateDir, error) {
 		return "", fmt.Errorf("state_dir is too long: the path of the agent's socket, %s, has %d bytes and a Unix socket's path at most %d", dir.socket(), n, maxSocketPath)
 	}
 	return dir, nil
+}
+
+// locateStateDir is openStateDir, where "" is the user's default.
+func locateStateDir(path string) (stateDir, error) {
+	if path == "" {
+		var err error
+		if path, err = DefaultStateDir(); err != nil {
+			return "", err
+		}
+	}
+	return openStateDir(path)
+}
+
+// dial connects to the agent, or returns ErrNotRunning.
+func (d stateDir) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", d.socket())
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("%w in %s", ErrNotRunning, d)
+	}
+	return conn, err
 }
 
 // prepare makes the directory, or checks that nobody else can get at it.

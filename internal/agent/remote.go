@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// NewRemoteClient returns a client of an agent on another host. dial connects to
+// that agent's socket, by way of `agent connect` for example, and returns
+// ErrNotRunning where none runs.
+//
+// Everything that the client does, locks and dialled replicas included, shares
+// one connection, which is opened by the first call and opened again by the next
+// one after it broke.
+func NewRemoteClient(dial func(context.Context) (net.Conn, error)) *Client {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	return &Client{
+		where: "the remote host", api: apiVersion,
+		http: &http.Client{Transport: &http.Transport{
+			Protocols:   protocols,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		}},
+	}
+}
+
+// Close closes the connection once nothing uses it.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Target is a replica that something else than the agent runs.
+type Target struct {
+	ID string `json:"id"`
+	// Incarnation stays the same when whoever runs the replica starts it again.
+	Incarnation string `json:"incarnation"`
+	// Address is host:port, where the agent reaches it.
+	Address string `json:"address"`
+}
+
+// Route makes targets what env consists of: the agent carries traffic to them,
+// and supervises nothing. Those that go get nothing new and finish what they have
+// in flight, for the drain timeout at most, before Route returns.
+func (l *Lock) Route(ctx context.Context, env bluegreen.Environment, targets []Target) error {
+	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "targets"), targets, nil)
+}
+
+// Keep stores what env's replicas are made from, for whoever runs them; nil
+// forgets it. The agent does not look into it.
+func (l *Lock) Keep(ctx context.Context, env bluegreen.Environment, blueprint []byte) error {
+	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "blueprint"), blueprint, nil)
+}
+
+// Kept returns what Keep has stored, nil for nothing.
+func (l *Lock) Kept(ctx context.Context, env bluegreen.Environment) (blueprint []byte, err error) {
+	err = l.change(ctx, http.MethodGet, environmentPath(l.name, env, "blueprint"), nil, &blueprint)
+	return blueprint, err
+}
+
+// Retire ends an agent that has no deployment, where no other lock is held. From
+// then on it gives no lock, and it ends with this one. It returns false, and
+// nothing has changed, for an agent that is still needed.
+func (l *Lock) Retire(ctx context.Context) (retired bool, err error) {
+	err = l.change(ctx, http.MethodPost, deploymentPath(l.name, "retire"), nil, &retired)
+	return retired, err
+}
+
+// DialReplica connects to a target of env by way of the agent. It reaches this
+// very incarnation or none.
+func (c *Client) DialReplica(ctx context.Context, name string, env bluegreen.Environment, ref bluegreen.InstanceRef) (net.Conn, error) {
+	near, far := net.Pipe()
+	lasting, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, hangUp)
+	path := environmentPath(name, env, "instances", ref.ID, "dial") + "?incarnation=" + url.QueryEscape(ref.Incarnation)
+	response, err := c.exchange(lasting, http.MethodPost, path, "", far) //nolint:bodyclose // it is the connection, and closed with it
+	if !stop() && err == nil {
+		response.Body.Close()
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		hangUp()
+		near.Close()
+		far.Close()
+		return nil, err
+	}
+	go func() {
+		defer hangUp()
+		defer far.Close()
+		defer response.Body.Close()
+		// An error says that one of the ends hung up.
+		_, _ = io.Copy(far, response.Body)
+	}()
+	return near, nil
+}

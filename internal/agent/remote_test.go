@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package agent
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// tunnel is a client of an agent by way of `agent connect`, as one on another
+// host has it.
+type tunnel struct {
+	*Client
+	// opened counts the connections.
+	opened atomic.Int32
+	// child carries the last of them.
+	child *exec.Cmd
+}
+
+func newTunnel(t *testing.T, dir stateDir) *tunnel {
+	t.Helper()
+	tun := &tunnel{}
+	tun.Client = NewRemoteClient(func(context.Context) (net.Conn, error) {
+		tun.opened.Add(1)
+		child := exec.Command(os.Args[0], "connect", "-state-dir", string(dir))
+		in, err := child.StdinPipe()
+		if err != nil {
+			return nil, err
+		}
+		out, err := child.StdoutPipe()
+		if err != nil {
+			return nil, err
+		}
+		tun.child = child
+		// It ends with its stdin; how is of no interest.
+		ended := sync.OnceFunc(func() { _ = child.Wait() })
+		return &pipes{out, in, ended}, child.Start()
+	})
+	t.Cleanup(tun.Close)
+	return tun
+}
+
+// pipes are the stdin and stdout of a command as a connection.
+type pipes struct {
+	io.ReadCloser
+	in io.WriteCloser
+	// ended waits until the command has.
+	ended func()
+}
+
+func (p *pipes) Write(b []byte) (int, error) { return p.in.Write(b) }
+
+func (p *pipes) Close() error {
+	err := p.in.Close()
+	p.ended()
+	return err
+}
+
+func (p *pipes) LocalAddr() net.Addr              { return &net.UnixAddr{} }
+func (p *pipes) RemoteAddr() net.Addr             { return &net.UnixAddr{} }
+func (p *pipes) SetDeadline(time.Time) error      { return nil }
+func (p *pipes) SetReadDeadline(time.Time) error  { return nil }
+func (p *pipes) SetWriteDeadline(time.Time) error { return nil }
+
+// greeter is a replica that somebody else runs: it says hello and repeats what it hears.
+func greeter(t *testing.T, id string) Target {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.Copy(conn, io.MultiReader(strings.NewReader("hello from "+id+"\n"), conn))
+			}()
+		}
+	}()
+	return Target{ID: id, Incarnation: "first", Address: listener.Addr().String()}
+}
+
+func TestRemoteClientReachesReplicasOverItsOneConnection(t *testing.T) {
+	t.Parallel()
+	c := newTunnel(t, newTestAgent(t).dir)
+	held, err := c.Lock(t.Context(), "web", "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Unlock()
+	if err := held.Route(t.Context(), bluegreen.Green, []Target{greeter(t, "green-1"), greeter(t, "green-2")}); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, id := range []string{"green-1", "green-2"} {
+		conn, err := c.DialReplica(t.Context(), "web", bluegreen.Green, bluegreen.InstanceRef{ID: id, Incarnation: "first"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		replica := bufio.NewReader(conn)
+		if greeting, err := replica.ReadString('\n'); err != nil || greeting != "hello from "+id+"\n" {
+			t.Errorf("%s: %q, %v", id, greeting, err)
+		}
+		if _, err := io.WriteString(conn, "and to you\n"); err != nil {
+			t.Error(err)
+		}
+		if echo, err := replica.ReadString('\n'); err != nil || echo != "and to you\n" {
+			t.Errorf("%s: %q, %v", id, echo, err)
+		}
+		conn.Close()
+	}
+	if n := c.opened.Load(); n != 1 {
+		t.Errorf("it took %d connections", n)
+	}
+}
+
+func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
+	t.Parallel()
+	c := newTunnel(t, newTestAgent(t).dir)
+	held, err := c.Lock(t.Context(), "web", "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Unlock()
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	if err := held.Route(t.Context(), bluegreen.Green, []Target{{"green-1", "first", nobody.Addr().String()}}); err != nil {
+		t.Fatal(err)
+	}
+
+	for name, refused := range map[string]struct {
+		ref  bluegreen.InstanceRef
+		says string
+	}{
+		"another run":    {bluegreen.InstanceRef{ID: "green-1", Incarnation: "second"}, "no instance"},
+		"another place":  {bluegreen.InstanceRef{ID: "green-2", Incarnation: "first"}, "no instance"},
+		"nobody listens": {bluegreen.InstanceRef{ID: "green-1", Incarnation: "first"}, "connection refused"},
+	} {
+		if _, err := c.DialReplica(t.Context(), "web", bluegreen.Green, refused.ref); err == nil || !strings.Contains(err.Error(), refused.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := c.DialReplica(t.Context(), "other", bluegreen.Green, bluegreen.InstanceRef{ID: "green-1"}); !errors.Is(err, bluegreen.ErrNotFound) {
+		t.Errorf("another deployment: %v", err)
+	}
+	for name, targets := range map[string][]Target{
+		"twice": {{"a", "", "127.0.0.1:1"}, {"a", "", "127.0.0.1:2"}}, "without an ID": {{"", "", "127.0.0.1:1"}}, "without an address": {{"a", "", "127.0.0.1"}},
+	} {
+		if err := held.Route(t.Context(), bluegreen.Green, targets); err == nil {
+			t.Errorf("%s: it is taken", name)
+		}
+	}
+}
+
+// The lock dies with the process that holds it, however far away that is.
+func TestRemoteLockEndsWithItsConnection(t *testing.T) {
+	t.Parallel()
+	near := newTestAgent(t)
+	c := newTunnel(t, near.dir)
+	held, err := c.Lock(t.Context(), "web", "somebody far away")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var busy *bluegreen.HolderError
+	if _, err := near.Lock(t.Context(), "web", "somebody here"); !errors.As(err, &busy) || busy.Holder.Name != "somebody far away" {
+		t.Fatalf("the lock is not held: %v", err)
+	}
+
+	if err := c.child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		next, err := near.Lock(t.Context(), "web", "somebody here")
+		if err == nil {
+			next.Unlock()
+			break
+		}
+		if !errors.As(err, &busy) {
+			t.Fatal(err)
+		}
+	}
+	// The first one finds the connection broken, and the next one the lock gone.
+	first, second := held.Route(t.Context(), bluegreen.Green, nil), held.Route(t.Context(), bluegreen.Green, nil)
+	if first == nil || !errors.Is(second, ErrLockLost) {
+		t.Errorf("changes after the lock was lost: %v, then %v", first, second)
+	}
+	if _, err := c.Deployment(t.Context(), "web"); !errors.Is(err, bluegreen.ErrNotFound) {
+		t.Errorf("the client does not connect again: %v", err)
+	}
+}
+
+func TestConnectSaysThatNoAgentRuns(t *testing.T) {
+	t.Parallel()
+	err := connect([]string{"-state-dir", t.TempDir()}, strings.NewReader(""), io.Discard)
+	if !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTargetsOutliveTheAgent(t *testing.T) {
+	t.Parallel()
+	c := newTestAgent(t)
+	held, err := c.Lock(t.Context(), "web", "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Unlock()
+	want := Target{"green-1", "first", "127.0.0.1:1"}
+	err = errors.Join(
+		held.Keep(t.Context(), bluegreen.Green, []byte(`{"env":{"TOKEN":"secret"}}`)),
+		held.Route(t.Context(), bluegreen.Green, []Target{want}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := held.Kept(t.Context(), bluegreen.Green); err != nil || !strings.Contains(string(kept), "secret") {
+		t.Errorf("kept %q, %v", kept, err)
+	}
+
+	dir := environmentDir(c.dir.deployment("web"), bluegreen.Green)
+	info, err := os.Stat(filepath.Join(dir, targetsFile))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("the file: %v, %v", info, err)
+	}
+	read, err := readEnvironment(dir)
+	if err != nil || len(read.foreign.Targets) != 1 || read.foreign.Targets[0] != want {
+		t.Errorf("the next agent reads %+v, %v", read.foreign, err)
+	}
+
+	if err := held.Remove(t.Context(), bluegreen.Green); err != nil {
+		t.Fatal(err)
+	}
+	if read, err = readEnvironment(dir); err != nil || !read.foreign.empty() {
+		t.Errorf("after the removal: %+v, %v", read.foreign, err)
+	}
+}
+
+func TestTornTargetsAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{
+		"torn": `{"schema": 1, "targ`, "newer": `{"schema": 2}`, "no address": `{"schema": 1, "targets": [{"id": "green-1", "address": "nowhere"}]}`,
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, targetsFile), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var unreadable *UnreadableError
+		if _, err := readEnvironment(dir); !errors.As(err, &unreadable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
+	t.Parallel()
+	c := newTestAgent(t)
+	web, err := c.Lock(t.Context(), "web", "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer web.Unlock()
+	retires := func(want bool, why string) {
+		t.Helper()
+		if got, err := web.Retire(t.Context()); err != nil || got != want {
+			t.Errorf("%s: retired %t, %v", why, got, err)
+		}
+	}
+
+	other, err := c.Lock(t.Context(), "other", "somebody else")
+	if err != nil {
+		t.Fatal(err)
+	}
+	retires(false, "another deployment is worked on")
+	other.Unlock()
+	if err := web.Keep(t.Context(), bluegreen.Blue, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	retires(false, "something runs")
+	if err := web.Remove(t.Context(), bluegreen.Blue); err != nil {
+		t.Fatal(err)
+	}
+	retires(true, "nothing is left")
+	if _, err := c.Lock(t.Context(), "other", "late"); !Startable(err) {
+		t.Errorf("a lock after that: %v", err)
+	}
+}

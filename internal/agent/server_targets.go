@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+func (a *agent) putTargets(ctx context.Context, r *http.Request) (any, error) {
+	targets, err := decode[[]Target](r)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTargets(targets); err != nil {
+		return nil, err
+	}
+	return nil, a.changeForeign(ctx, r, func(f *foreign) { f.Targets = targets })
+}
+
+func (a *agent) putBlueprint(ctx context.Context, r *http.Request) (any, error) {
+	blueprint, err := decode[[]byte](r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.changeForeign(ctx, r, func(f *foreign) { f.Blueprint = blueprint })
+}
+
+func (a *agent) changeForeign(ctx context.Context, r *http.Request, edit func(*foreign)) error {
+	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errInvalid, err)
+	}
+	d, err := a.create(r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	return d.alone(ctx, func() error { return d.environments[env].changeForeign(ctx, edit, d.quiesce(env)) })
+}
+
+func (a *agent) getBlueprint(_ context.Context, r *http.Request) (any, error) {
+	d, env, err := a.environmentOf(r)
+	if err != nil || d == nil {
+		return []byte(nil), err
+	}
+	return d.environments[env].foreigners().Blueprint, nil
+}
+
+// postRetire answers whether the agent ends with the lock of the request.
+func (a *agent) postRetire(_ context.Context, _ *http.Request) (any, error) {
+	return a.locks.closeIf(1, a.unused), nil
+}
+
+// postDial joins the request and its response to a target, as a connection. It
+// ends when either side does.
+func (a *agent) postDial(w http.ResponseWriter, r *http.Request) {
+	conn, err := a.dialTarget(r)
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	// There is nobody to tell that closing failed, here and below.
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(r.Context(), func() { _ = conn.Close() })
+	defer stop()
+	flusher := http.NewResponseController(w)
+	w.WriteHeader(http.StatusOK)
+	if err := flusher.Flush(); err != nil {
+		return
+	}
+	go func() {
+		// What goes wrong ends the other direction too.
+		if _, err := io.Copy(conn, r.Body); err != nil || conn.CloseWrite() != nil {
+			_ = conn.Close()
+		}
+	}()
+	_, _ = io.Copy(flushing{w, flusher}, conn)
+}
+
+func (a *agent) dialTarget(r *http.Request) (*net.TCPConn, error) {
+	if err := checkVersion(r); err != nil {
+		return nil, err
+	}
+	d, env, err := a.environmentOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if d == nil {
+		return nil, bluegreen.ErrNotFound
+	}
+	target, err := d.environments[env].foreigners().find(bluegreen.InstanceRef{ID: r.PathValue("id"), Incarnation: r.URL.Query().Get("incarnation")})
+	if err != nil {
+		return nil, err
+	}
+	conn, err := new(net.Dialer).DialContext(r.Context(), "tcp", target.Address)
+	if err != nil {
+		return nil, err
+	}
+	replica, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("a TCP connection is a %T", conn), conn.Close())
+	}
+	return replica, nil
+}
+
+// flushing sends what is written at once.
+type flushing struct {
+	io.Writer
+	flusher *http.ResponseController
+}
+
+func (f flushing) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p)
+	if err == nil {
+		err = f.flusher.Flush()
+	}
+	return n, err
+}

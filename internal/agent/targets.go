@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// targetsFile holds the replicas of an environment that something else than the
+// agent runs. Its blueprint may hold the values of environment variables.
+const targetsFile = "targets.json"
+
+// foreign is what is known of such replicas.
+type foreign struct {
+	Schema  int      `json:"schema"`
+	Targets []Target `json:"targets,omitempty"`
+	// Blueprint is what they are made from, in the words of whoever runs them.
+	Blueprint []byte `json:"blueprint,omitempty"`
+}
+
+// readForeign returns what is kept in dir, nothing where there is no file.
+func readForeign(dir string) (foreign, error) {
+	path := filepath.Join(dir, targetsFile)
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return foreign{}, nil
+	}
+	if err != nil {
+		return foreign{}, &UnreadableError{path, err}
+	}
+	var f foreign
+	if err := json.Unmarshal(content, &f); err != nil {
+		return f, &UnreadableError{path, fmt.Errorf("it is torn, or no list of targets: %w", err)}
+	}
+	if f.Schema != documentSchema {
+		return f, &UnreadableError{path, fmt.Errorf("it is no list of targets that this program can have written (schema version %d)", f.Schema)}
+	}
+	if err := checkTargets(f.Targets); err != nil {
+		return f, &UnreadableError{path, err}
+	}
+	return f, nil
+}
+
+func checkTargets(targets []Target) error {
+	seen := map[string]bool{}
+	for _, t := range targets {
+		if t.ID == "" || seen[t.ID] {
+			return fmt.Errorf("%w: there are two targets with the ID %q, or it is empty", errInvalid, t.ID)
+		}
+		seen[t.ID] = true
+		if _, _, err := net.SplitHostPort(t.Address); err != nil {
+			return fmt.Errorf("%w: the address of target %s: %w", errInvalid, t.ID, err)
+		}
+	}
+	return nil
+}
+
+func (f foreign) empty() bool { return len(f.Targets) == 0 && len(f.Blueprint) == 0 }
+
+func (f foreign) write(dir string) error {
+	f.Schema = documentSchema
+	content, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the targets: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the environment's directory: %w", err)
+	}
+	return writeFile(filepath.Join(dir, targetsFile), content)
+}
+
+// backends are where the targets get traffic.
+func (f foreign) backends() []router.Backend {
+	list := make([]router.Backend, 0, len(f.Targets))
+	for _, t := range f.Targets {
+		list = append(list, router.Backend{ID: t.ID, Addr: t.Address})
+	}
+	return list
+}
+
+// find returns the target that ref is about.
+func (f foreign) find(ref bluegreen.InstanceRef) (Target, error) {
+	at := slices.IndexFunc(f.Targets, func(t Target) bool { return t.ID == ref.ID && t.Incarnation == ref.Incarnation })
+	if at < 0 {
+		return Target{}, fmt.Errorf("there is no instance %q like that any more", ref.ID)
+	}
+	return f.Targets[at], nil
+}
+
+// gone are the IDs of the targets that are not what they were in former.
+func (f foreign) gone(former foreign) []string {
+	var ids []string
+	for _, t := range former.Targets {
+		if !slices.Contains(f.Targets, t) {
+			ids = append(ids, t.ID)
+		}
+	}
+	return ids
+}
