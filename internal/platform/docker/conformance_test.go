@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package docker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
+)
+
+// conforming is a lab as the conformance suite sees it.
+type conforming struct{ *lab }
+
+var _ platformtest.Harness = conforming{}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	platformtest.Run(t, conforming{newLab(t)})
+}
+
+func (c conforming) Open(t testing.TB, deployment string) platformtest.Process {
+	p := c.open(t, deployment)
+	return platformtest.Process{Platform: p, Kill: p.Close}
+}
+
+func (c conforming) Release(version string, behaviour platformtest.Behaviour) bluegreen.Release {
+	return c.release(version, agenttest.Mode(behaviour))
+}
+
+func (c conforming) Checker() bluegreen.Checker { return checker(c.TB) }
+
+func (c conforming) Serves(t testing.TB, deployment string) string {
+	t.Helper()
+	status, err := c.open(t, deployment).Observe(context.WithoutCancel(t.Context()))
+	if errors.Is(err, bluegreen.ErrNotFound) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, body := get(t, status.Endpoint)
+	if code != http.StatusOK {
+		return ""
+	}
+	return body
+}
+
+func (c conforming) Sicken(t testing.TB, deployment string, env bluegreen.Environment) {
+	t.Helper()
+	p := c.open(t, deployment)
+	instances, err := p.Instances(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, instance := range instances {
+		client := &http.Client{Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return p.Dial(ctx, instance) },
+		}}
+		response, err := client.Get("http://replica/sicken")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+}
+
+// visitor opens a connection for every request.
+var visitor = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// get returns what a client is answered with.
+func get(t testing.TB, url string) (status int, body string) {
+	t.Helper()
+	response, err := visitor.Get(url)
+	if err != nil {
+		t.Fatalf("a client got no answer: %v", err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("a client got half an answer: %v", err)
+	}
+	return response.StatusCode, string(content)
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/docker/cli/cli/config"
+	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// images finds out what a release's image is, and brings it to the host.
+type images struct {
+	engine     *engine
+	policy     PullPolicy
+	registries []Registry
+}
+
+// pin returns the ID of the image that release means. One that was pinned before
+// is that image and no other, whatever its tag means by now.
+func (i images) pin(ctx context.Context, release bluegreen.Release) (string, error) {
+	wanted := release.Image
+	if release.ImageDigest != "" {
+		wanted = release.ImageDigest
+	}
+	if i.policy != PullAlways || release.ImageDigest != "" {
+		id, err := i.find(ctx, wanted)
+		if errdefs.IsInvalidArgument(err) {
+			return "", &ImageError{release.Image, err}
+		}
+		if err == nil || !errdefs.IsNotFound(err) {
+			return id, err
+		}
+		if i.policy == PullNever {
+			return "", &ImageError{release.Image, errors.New("the host does not have it, and it is never pulled")}
+		}
+	}
+	if err := i.pull(ctx, release.Image); err != nil {
+		return "", &ImageError{release.Image, err}
+	}
+	id, err := i.find(ctx, wanted)
+	if errdefs.IsNotFound(err) {
+		err = &ImageError{release.Image, fmt.Errorf("it was deployed as %s, which the host does not have any more, and means something else now", wanted)}
+	}
+	return id, err
+}
+
+func (i images) find(ctx context.Context, wanted string) (id string, err error) {
+	found, err := i.engine.ImageInspect(ctx, wanted)
+	return found.ID, err
+}
+
+func (i images) pull(ctx context.Context, image string) error {
+	parsed, err := reference.ParseAnyReference(image)
+	if err != nil {
+		return err
+	}
+	named, ok := parsed.(reference.Named)
+	if !ok {
+		return errors.New("the host does not have it, and a digest alone cannot be pulled")
+	}
+	auth, err := i.auth(reference.Domain(named))
+	if err != nil {
+		return err
+	}
+	response, err := i.engine.ImagePull(ctx, reference.TagNameOnly(named).String(), client.ImagePullOptions{RegistryAuth: auth})
+	if err == nil {
+		defer response.Close()
+		err = response.Wait(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("pulling: %w", err)
+	}
+	return nil
+}
+
+// dockerHub is how `docker login` calls the registry of images without a domain.
+const (
+	dockerHub       = "https://index.docker.io/v1/"
+	dockerHubDomain = "docker.io"
+)
+
+// auth is the login for a registry, encoded for the engine; "" is none.
+func (i images) auth(domain string) (string, error) {
+	for _, r := range i.registries {
+		if domainOf(r.Address) == domain {
+			return authconfig.Encode(registry.AuthConfig{Username: r.Username, Password: r.Password, ServerAddress: r.Address})
+		}
+	}
+	key := domain
+	if domain == dockerHubDomain {
+		key = dockerHub
+	}
+	stored, err := config.LoadDefaultConfigFile(io.Discard).GetAuthConfig(key)
+	if err != nil {
+		return "", fmt.Errorf("asking for the stored login at %s: %w", domain, err)
+	}
+	if stored.Username == "" && stored.IdentityToken == "" && stored.RegistryToken == "" {
+		return "", nil
+	}
+	return authconfig.Encode(registry.AuthConfig{
+		Username: stored.Username, Password: stored.Password, ServerAddress: stored.ServerAddress,
+		IdentityToken: stored.IdentityToken, RegistryToken: stored.RegistryToken,
+	})
+}
+
+// domainOf is the domain of a registry's address, however it was written.
+func domainOf(address string) string {
+	_, host, schemed := strings.Cut(address, "://")
+	if !schemed {
+		host = address
+	}
+	host, _, _ = strings.Cut(host, "/")
+	if host == "index.docker.io" || host == "registry-1.docker.io" {
+		return dockerHubDomain
+	}
+	return host
+}

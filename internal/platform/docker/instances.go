@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package docker
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// Instances implements bluegreen.Workloads. The incarnation of an instance is
+// the ID of its container: a restart keeps it, a new container has another.
+func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) (list []bluegreen.Instance, err error) {
+	defer p.engine.explain(&err)
+	present, err := p.containers(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range present {
+		instance, err := p.instance(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, instance)
+	}
+	slices.SortFunc(list, func(a, b bluegreen.Instance) int { return strings.Compare(a.ID, b.ID) })
+	return list, nil
+}
+
+// inspectPatience is how long the engine may take to tell more of a container
+// than its list does: while it starts one again it tells nothing.
+const inspectPatience = 500 * time.Millisecond
+
+// instance asks how a container ended that does not run.
+func (p *Platform) instance(ctx context.Context, f found) (bluegreen.Instance, error) {
+	instance := bluegreen.Instance{ID: f.instance, Incarnation: f.id, Running: f.running()}
+	if instance.Running {
+		return instance, nil
+	}
+	patient, cancel := context.WithTimeout(ctx, inspectPatience)
+	defer cancel()
+	inspected, err := p.engine.ContainerInspect(patient, f.id, client.ContainerInspectOptions{})
+	switch {
+	case errdefs.IsNotFound(err):
+		instance.Exit = "its container was removed"
+	case err != nil && patient.Err() != nil && ctx.Err() == nil:
+		instance.Exit = f.exit()
+	case err != nil:
+		return instance, err
+	default:
+		// The engine may have started it again meanwhile.
+		if instance.Running = inspected.Container.State.Status == container.StateRunning; !instance.Running {
+			instance.Exit = exitOf(inspected.Container)
+		}
+	}
+	return instance, nil
+}
+
+// exitStatus is what the engine's list has of a container's end: "Exited (3) 2
+// seconds ago".
+var exitStatus = regexp.MustCompile(`\((\d+)\)`)
+
+// exit is how the container ended, as far as the list says.
+func (f found) exit() string {
+	if code := exitStatus.FindStringSubmatch(f.status); code != nil {
+		return "exit status " + code[1]
+	}
+	return strings.ToLower(f.status)
+}
+
+// exitOf says how the last run of a container ended.
+func exitOf(c container.InspectResponse) string {
+	exit := fmt.Sprintf("exit status %d", c.State.ExitCode)
+	switch {
+	case c.State.OOMKilled && c.HostConfig.Memory > 0:
+		exit = fmt.Sprintf("out of memory: it may use %d MiB (%s)", c.HostConfig.Memory>>20, exit)
+	case c.State.OOMKilled:
+		exit = fmt.Sprintf("the host is out of memory (%s)", exit)
+	case c.State.Error != "":
+		exit = c.State.Error
+	case c.State.Paused:
+		exit = "it is paused"
+	case c.State.Status == container.StateCreated:
+		exit = "it was never started"
+	}
+	return exit
+}
+
+// running counts the containers that run in each environment.
+func (p *Platform) running(ctx context.Context) (map[bluegreen.Environment]int, error) {
+	list, err := p.engine.ContainerList(ctx, client.ContainerListOptions{
+		Filters: p.ofDeployment().Add("status", string(container.StateRunning)),
+	})
+	counts := map[bluegreen.Environment]int{}
+	for _, item := range list.Items {
+		counts[bluegreen.Environment(item.Labels[labelEnvironment])]++
+	}
+	return counts, err
+}
+
+// Dial implements bluegreen.Workloads. The agent connects: it is the one that
+// must reach the instance, and the one that is on its network.
+func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (conn net.Conn, err error) {
+	defer p.engine.explain(&err)
+	env, err := environmentOf(instance)
+	if err != nil {
+		return nil, err
+	}
+	return p.client.DialReplica(ctx, p.name, env, instance.Ref())
+}
+
+// Exec implements bluegreen.Workloads: the command runs in the container. When
+// ctx ends nobody waits for it any more, but the engine has no way to stop it.
+func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, command []string) (err error) {
+	defer p.engine.explain(&err)
+	exec, err := p.engine.ExecCreate(ctx, instance.Incarnation, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	if err != nil {
+		return err
+	}
+	attached, err := p.engine.ExecAttach(ctx, exec.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return err
+	}
+	defer attached.Close()
+	stop := context.AfterFunc(ctx, attached.Close)
+	defer stop()
+	var output tail
+	if _, err := stdcopy.StdCopy(&output, &output, attached.Reader); err != nil {
+		return errors.Join(ctx.Err(), err)
+	}
+	ended, err := p.engine.ExecInspect(ctx, exec.ID, client.ExecInspectOptions{})
+	if err != nil || ended.ExitCode == 0 {
+		return err
+	}
+	if line := output.lastLine(); line != "" {
+		return fmt.Errorf("exit status %d: %s", ended.ExitCode, line)
+	}
+	return fmt.Errorf("exit status %d", ended.ExitCode)
+}
+
+// tail keeps the end of what is written to it.
+type tail []byte
+
+const tailSize = 4096
+
+func (t *tail) Write(p []byte) (int, error) {
+	*t = append(*t, p...)
+	*t = (*t)[max(len(*t)-tailSize, 0):]
+	return len(p), nil
+}
+
+func (t tail) lastLine() string {
+	lines := bytes.Split(bytes.TrimSpace(t), []byte("\n"))
+	return string(lines[len(lines)-1])
+}
+
+// Logs implements bluegreen.Workloads.
+func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int) (lines []string, err error) {
+	defer p.engine.explain(&err)
+	stream, err := p.engine.ContainerLogs(ctx, instance.Incarnation, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(n)})
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	reader, writer := io.Pipe()
+	go func() {
+		_, err := stdcopy.StdCopy(writer, writer, stream)
+		writer.CloseWithError(err)
+	}()
+	defer reader.Close()
+	scanner := bufio.NewScanner(reader)
+	for scanner.Scan() {
+		lines = append(lines, scanner.Text())
+	}
+	return lines[max(len(lines)-n, 0):], scanner.Err()
+}
+
+// environmentOf is the environment that an instance's ID, "green-1", begins with.
+func environmentOf(instance bluegreen.Instance) (bluegreen.Environment, error) {
+	name, _, _ := strings.Cut(instance.ID, "-")
+	env, err := bluegreen.ParseEnvironment(name)
+	if err != nil {
+		return "", fmt.Errorf("instance %q: %w", instance.ID, err)
+	}
+	return env, nil
+}

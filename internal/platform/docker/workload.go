@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package docker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Workload are the settings of a container that other platforms do not know. They
+// travel in a release's Settings, so that changing them makes another release.
+type Workload struct {
+	// Port is the one that the container serves.
+	Port int `json:"port"`
+	// Network is one more network that the containers join, "" for none. It must exist.
+	Network string   `json:"network,omitempty"`
+	Volumes []Volume `json:"volumes,omitempty"`
+	// Memory is the limit in bytes, 0 for none.
+	Memory int64 `json:"memory,omitempty"`
+	// CPUs is how many a container may use, 0 for all.
+	CPUs float64 `json:"cpus,omitempty"`
+	// User is "name", "uid" or "uid:gid"; "" is the image's.
+	User     string            `json:"user,omitempty"`
+	ReadOnly bool              `json:"read_only,omitempty"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	// ExtraHosts are lines for /etc/hosts, "name:address".
+	ExtraHosts []string `json:"extra_hosts,omitempty"`
+	// LogDriver is the engine's default where it is "".
+	LogDriver  string            `json:"log_driver,omitempty"`
+	LogOptions map[string]string `json:"log_options,omitempty"`
+}
+
+// Volume is a directory in the containers that outlives them.
+type Volume struct {
+	// Name is a volume's, HostPath a directory's on the host; one of them is set.
+	Name     string `json:"name,omitempty"`
+	HostPath string `json:"host_path,omitempty"`
+	// ContainerPath is absolute.
+	ContainerPath string `json:"container_path"`
+	ReadOnly      bool   `json:"read_only,omitempty"`
+}
+
+// Settings is the workload as a release carries it.
+func (w Workload) Settings() string {
+	// Strings, numbers, and slices and maps of strings always encode; map keys are sorted.
+	encoded, _ := json.Marshal(w)
+	return string(encoded)
+}
+
+// workloadOf reads the settings of a release.
+func workloadOf(settings string) (w Workload, err error) {
+	if err := json.Unmarshal([]byte(settings), &w); err != nil {
+		return w, fmt.Errorf("the release has no settings of Docker: %w", err)
+	}
+	return w, w.Validate()
+}
+
+// Validate finds what no engine could do anything with.
+func (w Workload) Validate() error {
+	var problems []error
+	if w.Port < 1 || w.Port > 65535 {
+		problems = append(problems, fmt.Errorf("port %d is not between 1 and 65535", w.Port))
+	}
+	if w.Memory < 0 || w.CPUs < 0 {
+		problems = append(problems, errors.New("memory and cpus cannot be negative"))
+	}
+	for _, volume := range w.Volumes {
+		if (volume.Name == "") == (volume.HostPath == "") || !strings.HasPrefix(volume.ContainerPath, "/") {
+			problems = append(problems, fmt.Errorf("a volume needs an absolute container_path, here %q, and either a name or a host_path", volume.ContainerPath))
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(w.Labels)) {
+		if strings.HasPrefix(label, labelPrefix) {
+			problems = append(problems, fmt.Errorf("label %q: labels that begin with %q are the provider's own", label, labelPrefix))
+		}
+	}
+	return errors.Join(problems...)
+}
