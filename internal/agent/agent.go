@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,8 +27,14 @@ type agent struct {
 	registry *prometheus.Registry
 	// linger is how long the agent stays when it has nothing to do.
 	linger time.Duration
-	// leave ends the agent.
+	// leave ends the agent; ended is closed when nothing of it is left.
 	leave context.CancelFunc
+	ended chan struct{}
+	// lock and metrics go to the agent that takes over; metrics may be nil.
+	lock    *os.File
+	metrics *net.TCPListener
+	// succeeded is true once another agent has taken over.
+	succeeded atomic.Bool
 
 	mu          sync.Mutex
 	deployments map[string]*deployment
@@ -37,22 +45,24 @@ type agent struct {
 
 // openAgent takes over everything in dir. leave is called once the agent has had
 // no deployment and no lock for the time of linger.
-func openAgent(dir stateDir, log *slog.Logger, linger time.Duration, leave context.CancelFunc) (*agent, error) {
+func openAgent(dir stateDir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, inherited *inheritance) (*agent, error) {
 	copies, err := openImages(dir.images())
 	if err != nil {
 		return nil, err
 	}
 	a := &agent{
-		host:        host{newPorts(), newOutputs(), log},
+		host:        host{newPorts(), newOutputs(), log, inherited},
 		dir:         dir,
 		images:      copies,
 		registry:    prometheus.NewRegistry(),
 		linger:      linger,
 		leave:       leave,
+		ended:       make(chan struct{}),
 		deployments: map[string]*deployment{},
 		broken:      map[string]error{},
 	}
 	a.locks = newLocks(a.settle)
+	a.locks.paused = inherited != nil
 	// Whoever started it is about to come.
 	a.idle = time.AfterFunc(max(linger, launchTimeout), a.leaveIfIdle)
 	entries, err := os.ReadDir(dir.deployments())
@@ -193,6 +203,13 @@ func (a *agent) unused() bool {
 
 // shutdown stops listening, and waits for what is in flight. The replicas stay.
 func (a *agent) shutdown(ctx context.Context) {
+	defer close(a.ended)
+	if a.succeeded.Load() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, farewellTimeout)
+		defer cancel()
+		a.retire(ctx)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.idle.Stop()

@@ -61,7 +61,7 @@ func serveHandler(t *testing.T, handler func(dir stateDir) http.Handler) *Client
 func newTestAgent(t *testing.T) *Client {
 	t.Helper()
 	return serveHandler(t, func(dir stateDir) http.Handler {
-		a, err := openAgent(dir, slog.New(slog.DiscardHandler), patience, func() {})
+		a, err := openAgent(dir, slog.New(slog.DiscardHandler), patience, func() {}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func openDeployment(h host, dir, name string, registry prometheus.Registerer) (*
 		environments: map[bluegreen.Environment]*environment{},
 		turn:         make(chan struct{}, 1),
 		store:        stored,
-		front:        &frontend{log: h.log, metrics: metrics},
+		front:        &frontend{log: h.log, metrics: metrics, inherited: h.inherited},
 	}
 	d.traffic = newTraffic(metrics, h.log, &d.mu)
 	d.closing, d.close = context.WithCancel(context.Background())

@@ -89,6 +89,8 @@ type frontend struct {
 	metrics *router.Metrics
 	live    *door
 	preview *door
+	// inherited are sockets to use before new ones.
+	inherited *inheritance
 }
 
 // offer is a frontend's change that has been prepared and not been made.
@@ -162,7 +164,7 @@ func (f *frontend) door(present *door, name string, addresses []string, protocol
 	for _, address := range addresses {
 		listener, err := present.share(address)
 		if err == nil && listener == nil {
-			listener, err = listen(address)
+			listener, err = f.inherited.listen(address)
 		}
 		if err != nil {
 			next.drop()

@@ -29,6 +29,8 @@ type locks struct {
 	mu     sync.Mutex
 	held   map[string]*lock
 	closed bool
+	// paused is true while everything goes over from one agent to another.
+	paused bool
 }
 
 type lock struct {
@@ -49,7 +51,7 @@ func newLocks(freed func(name string)) *locks { return &locks{freed: freed, held
 func (l *locks) acquire(name, holder string) (*lock, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if l.closed || l.paused {
 		return nil, errLeaving
 	}
 	if present := l.held[name]; present != nil {

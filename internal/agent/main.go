@@ -17,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
 	"gopkg.in/natefinch/lumberjack.v2"
 )
 
@@ -34,6 +33,7 @@ const requestGrace = 5 * time.Second
 type settings struct {
 	stateDir, metricsListen string
 	linger                  time.Duration
+	takeOver                bool
 }
 
 // Main runs the agent until it is told to end or has nothing left to do, and
@@ -81,6 +81,7 @@ func parse(args []string) (s settings, err error) {
 	flags.StringVar(&s.stateDir, "state-dir", "", "directory of the state; default $XDG_STATE_HOME/bluegreen, else ~/.local/state/bluegreen")
 	s.linger = time.Minute
 	flags.Func("linger", `how long to stay once there is no deployment, or "`+LingerForever+`"; default 1m`, s.setLinger)
+	flags.BoolVar(&s.takeOver, "take-over", false, "take over from the agent that serves the directory, which then ends; whatever started that one must not start it again")
 	flags.StringVar(&s.metricsListen, "metrics-listen", "", "address to serve Prometheus metrics on, such as 127.0.0.1:9464; default none")
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -103,51 +104,71 @@ func (s settings) run() error {
 	if err := dir.prepare(); err != nil {
 		return err
 	}
-	only := flock.New(dir.lock())
-	locked, err := only.TryLock()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	only, err := lockFile(dir.lock())
 	if err != nil {
 		return fmt.Errorf("locking the state directory: %w", err)
 	}
-	if !locked {
+	if only == nil && !s.takeOver {
 		return nil
+	}
+	var inherited *inheritance
+	if only == nil {
+		if inherited, err = takeOver(ctx, dir); err != nil {
+			return err
+		}
+		only = inherited.lock
 	}
 	// It is held until the process ends, so that there are never two.
 	defer runtime.KeepAlive(only)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
 	log := slog.New(slog.NewTextHandler(&lumberjack.Logger{Filename: dir.log(), MaxSize: logMegabytes, MaxBackups: logBackups}, nil))
-	if err := s.serve(ctx, dir, log); err != nil {
+	if err := s.serve(ctx, dir, only, inherited, log); err != nil {
 		log.Error("the agent failed", "error", err)
 		return err
 	}
 	return nil
 }
 
-// serve opens what is in dir and serves it until ctx ends.
-func (s settings) serve(ctx context.Context, dir stateDir, log *slog.Logger) error {
-	// From here on clients wait rather than start another agent.
-	listener, err := listenSocket(dir.socket())
-	if err != nil {
-		return err
+// serve opens what is in dir, which only locks, and serves it until ctx ends.
+func (s settings) serve(ctx context.Context, dir stateDir, only *os.File, inherited *inheritance, log *slog.Logger) error {
+	var listener net.Listener
+	var err error
+	if inherited == nil {
+		// From here on clients wait rather than start another agent.
+		if listener, err = listenSocket(dir.socket()); err != nil {
+			return err
+		}
+		defer listener.Close()
 	}
-	defer listener.Close()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	log.Info("agent started", "pid", os.Getpid(), "state_dir", string(dir))
-	a, err := openAgent(dir, log, s.linger, leave)
+	a, err := openAgent(dir, log, s.linger, leave, inherited)
 	if err != nil {
 		return err
 	}
+	a.lock = only
 	failed := make(chan error, 2)
-	api := newServer(ctx, a.handler())
-	go func() { failed <- api.Serve(listener) }()
-	defer api.Close()
 	if s.metricsListen != "" {
 		metrics, err := s.serveMetrics(ctx, a, failed)
 		if err != nil {
 			return err
 		}
 		defer metrics.Close()
+	}
+	if inherited != nil {
+		// Until now the agent before would have gone on, had anything failed.
+		if listener, err = listenSocket(dir.socket()); err != nil {
+			return err
+		}
+		defer listener.Close()
+	}
+	api := newServer(ctx, a.handler())
+	go func() { failed <- api.Serve(listener) }()
+	defer api.Close()
+	if err := a.succeed(); err != nil {
+		return err
 	}
 	select {
 	case err := <-failed:
@@ -165,10 +186,11 @@ func (s settings) serve(ctx context.Context, dir stateDir, log *slog.Logger) err
 }
 
 func (s settings) serveMetrics(ctx context.Context, a *agent, failed chan<- error) (*http.Server, error) {
-	listener, err := net.Listen("tcp", s.metricsListen)
+	listener, err := a.inherited.listen(s.metricsListen)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
+	a.metrics = listener
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.metricsHandler())
 	server := newServer(ctx, mux)
@@ -190,16 +212,18 @@ func newServer(ctx context.Context, handler http.Handler) *http.Server {
 	}
 }
 
-// listenSocket listens on the socket at path, in the place of the one that an
-// agent which was killed left: the caller holds the lock of the directory.
+// listenSocket listens on the socket at path, in the place of the one that
+// the agent before left: the caller holds the lock of the directory.
 func listenSocket(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("removing the former socket: %w", err)
 	}
-	listener, err := net.Listen("unix", path)
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
+	// By the time this one closes, the path may be that of another agent's.
+	listener.SetUnlinkOnClose(false)
 	if err := os.Chmod(path, 0o600); err != nil {
 		listener.Close()
 		return nil, fmt.Errorf("listening: %w", err)

@@ -13,6 +13,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "connect" {
 		os.Exit(Main(os.Args[1:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		os.Exit(Main(os.Args[2:]))
+	}
 	// After a request that is too large net/http waits half a second before it closes.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }

@@ -33,6 +33,8 @@ type host struct {
 	ports   *ports
 	outputs *outputs
 	log     *slog.Logger
+	// inherited are the sockets of the agent before this one, nil for none.
+	inherited *inheritance
 }
 
 // replica keeps one process of a workload running until it is stopped.

@@ -22,6 +22,7 @@ func (a *agent) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.metricsHandler())
 	mux.HandleFunc("GET /v1/version", a.plain(a.getVersion))
+	mux.HandleFunc("POST /v1/handover", a.postHandover)
 
 	mux.HandleFunc("GET "+one, a.plain(a.getDeployment))
 	mux.HandleFunc("GET "+one+"/history", a.plain(a.getHistory))

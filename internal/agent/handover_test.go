@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// startAgent starts an agent of dir in a process of its own. ended returns what
+// it wrote once it has ended.
+func startAgent(t *testing.T, dir stateDir, flags ...string) (ended func() (string, error)) {
+	t.Helper()
+	child := exec.Command(os.Args[0], append([]string{"agent", "-state-dir", string(dir), "-linger", LingerForever}, flags...)...)
+	// A container has nothing else.
+	child.Env = []string{"GORACE=atexit_sleep_ms=0"}
+	var output strings.Builder
+	child.Stdout, child.Stderr = &output, &output
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	wait := sync.OnceValue(child.Wait)
+	t.Cleanup(func() {
+		// An error says that it has ended already.
+		_ = child.Process.Signal(syscall.SIGTERM)
+		_ = wait()
+		if strings.Contains(output.String(), "DATA RACE") {
+			t.Error(output.String())
+		}
+	})
+	return func() (string, error) { err := wait(); return output.String(), err }
+}
+
+// newStateDir returns a directory with a path that is short enough for a socket.
+func newStateDir(t *testing.T) stateDir {
+	t.Helper()
+	path, err := os.MkdirTemp("", "bg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(path); err != nil {
+			t.Error(err)
+		}
+	})
+	return stateDir(path)
+}
+
+// lockOf locks the deployment as soon as an agent lets it.
+func lockOf(t *testing.T, c *Client) *Lock {
+	t.Helper()
+	held, err := backoff.Retry(t.Context(), func() (*Lock, error) {
+		held, err := c.Lock(t.Context(), "web", "somebody")
+		if err != nil && !Startable(err) {
+			err = backoff.Permanent(err)
+		}
+		return held, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(5*time.Millisecond)), backoff.WithMaxElapsedTime(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
+
+// liveOn is the ledger of a deployment that serves from one target in env.
+func liveOn(target Target, env bluegreen.Environment, generation uint64) bluegreen.Ledger {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	release := bluegreen.Release{Version: "1.0.0", Image: "web", Replicas: 1}.Sealed()
+	l := bluegreen.NewLedger("web")
+	l.Generation, l.HistoryLimit, l.Sequence, l.Live = generation, 10, 1, env
+	l.Records = []bluegreen.Record{{
+		ID: "deploy-1", Operation: bluegreen.OpDeploy, Environment: env, Version: release.Version, Image: release.Image,
+		Replicas: 1, Fingerprint: release.Fingerprint, DeployedAt: at, SwitchedAt: &at, Status: bluegreen.StatusLive,
+	}}
+	slot := bluegreen.Slot{
+		State: bluegreen.Live, Release: &release, Record: "deploy-1", Checked: true, DeployedAt: &at,
+		Passed: []bluegreen.InstanceRef{{ID: target.ID, Incarnation: target.Incarnation}},
+	}
+	if env == bluegreen.Blue {
+		l.Blue = slot
+	} else {
+		l.Green = slot
+	}
+	return l
+}
+
+// webServer is a target that answers with its ID.
+func webServer(t *testing.T, id string) Target {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, id) }))
+	t.Cleanup(server.Close)
+	return Target{ID: id, Incarnation: "first", Address: server.Listener.Addr().String()}
+}
+
+// visit makes requests without a pause until stop is called, which returns how
+// many were answered and what went wrong first.
+func visit(t *testing.T, url string, transport *http.Transport, answered *atomic.Int64) (stop func() error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	client := &http.Client{Transport: transport}
+	one := func() error {
+		// A request with a body of unknown length is never sent twice.
+		request, err := http.NewRequest(http.MethodPost, url, io.MultiReader(strings.NewReader("x")))
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if body, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK || string(body) != "green-1" {
+			return fmt.Errorf("%s: %q, %w", response.Status, body, err)
+		}
+		answered.Add(1)
+		return nil
+	}
+	go func() {
+		defer transport.CloseIdleConnections()
+		for ctx.Err() == nil {
+			if err := one(); err != nil {
+				failed <- err
+				return
+			}
+		}
+		failed <- nil
+	}()
+	return func() error { cancel(); return <-failed }
+}
+
+// A newer agent takes over under load: no request is dropped, nothing can be
+// changed while there are two, and afterwards there is one.
+func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
+	t.Parallel()
+	dir := newStateDir(t)
+	c, err := NewClient(string(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	formerEnded := startAgent(t, dir)
+	held := lockOf(t, c)
+	target := webServer(t, "green-1")
+	err = errors.Join(
+		held.Route(t.Context(), bluegreen.Green, []Target{target}),
+		held.Commit(t.Context(), liveOn(target, bluegreen.Green, 1), nil, Frontend{DrainTimeout: patience}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Unlock()
+	status, err := c.Deployment(t.Context(), "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var answered atomic.Int64
+	var stops []func() error
+	for range 4 {
+		stops = append(stops,
+			visit(t, status.Endpoint, &http.Transport{}, &answered),
+			visit(t, status.Endpoint, &http.Transport{DisableKeepAlives: true}, &answered))
+	}
+	startAgent(t, dir, "-take-over")
+	if output, err := formerEnded(); err != nil {
+		t.Errorf("the former agent ends with %v: %s", err, output)
+	}
+	before := answered.Load()
+	held = lockOf(t, c)
+	defer held.Unlock()
+	if err := held.Commit(t.Context(), liveOn(target, bluegreen.Green, 2), nil, Frontend{DrainTimeout: patience}); err != nil {
+		t.Errorf("the new agent: %v", err)
+	}
+	for _, stop := range stops {
+		if err := stop(); err != nil {
+			t.Errorf("a client: %v", err)
+		}
+	}
+	if after := answered.Load(); before == 0 || after == before {
+		t.Errorf("%d requests were answered before the former agent ended, and %d in all", before, after)
+	}
+	if now, err := c.Deployment(t.Context(), "web"); err != nil || now.Endpoint != status.Endpoint {
+		t.Errorf("the endpoint was %s and is %s, %v", status.Endpoint, now.Endpoint, err)
+	}
+}
+
+func TestAgentThatIsAtWorkDoesNotHandOver(t *testing.T) {
+	t.Parallel()
+	dir := newStateDir(t)
+	c, err := NewClient(string(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	startAgent(t, dir)
+	held := lockOf(t, c)
+	ended := startAgent(t, dir, "-take-over")
+	if output, err := ended(); err == nil || !strings.Contains(output, "somebody") {
+		t.Errorf("while somebody holds a lock: %v, %s", err, output)
+	}
+	if _, err := held.Provision(t.Context(), bluegreen.Green, bluegreen.Release{Version: "1", Image: "/bin/sleep", Args: []string{"600"}, Replicas: 1}); err != nil {
+		t.Fatal(err)
+	}
+	held.Unlock()
+	ended = startAgent(t, dir, "-take-over")
+	if output, err := ended(); err == nil || !strings.Contains(output, errProcesses.Error()) {
+		t.Errorf("with processes: %v, %s", err, output)
+	}
+	// It goes on as before.
+	held = lockOf(t, c)
+	defer held.Unlock()
+	if err := held.Remove(t.Context(), bluegreen.Green); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAgentWithoutAFormerStartsAsUsual(t *testing.T) {
+	t.Parallel()
+	dir := newStateDir(t)
+	c, err := NewClient(string(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	startAgent(t, dir, "-take-over")
+	lockOf(t, c).Unlock()
+}
