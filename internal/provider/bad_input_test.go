@@ -69,6 +69,23 @@ func refusedByValidate() []badInput {
 		{"health_port", "health_check.tcp.port", attributes{"health_check": `{ tcp = { port = 65536 } }`}, "1 to 65535"},
 		{"health_command", "health_check.exec.command", attributes{"health_check": `{ exec = { command = [] } }`}, "at least 1 element"},
 		{"local_protocol", "local.protocol", attributes{"local": `{ protocol = "udp" }`}, "udp"},
+		{"two_platforms", "docker", attributes{"local": "{}", "docker": "{ port = 80 }"}, "cannot be specified when"},
+		{"docker_port", "docker.port", attributes{"docker": "{ port = 0 }"}, "between 1 and 65535"},
+		{"docker_publish", "docker.publish[0]", attributes{"docker": `{ port = 80, publish = ["80"] }`}, "host:port"},
+		{"docker_publish_none", "docker.publish", attributes{"docker": `{ port = 80, publish = [] }`}, "at least 1"},
+		{"docker_pull", "docker.pull", attributes{"docker": `{ port = 80, pull = "sometimes" }`}, "sometimes"},
+		{"docker_memory", "docker.memory", attributes{"docker": `{ port = 80, memory = "lots" }`}, "512m"},
+		{"docker_memory_little", "docker.memory", attributes{"docker": `{ port = 80, memory = "1k" }`}, "6 MiB"},
+		{"docker_cpus", "docker.cpus", attributes{"docker": `{ port = 80, cpus = 0 }`}, "at least 0.01"},
+		{"docker_hosts", "docker.extra_hosts[0]", attributes{"docker": `{ port = 80, extra_hosts = ["db"] }`}, "name:address"},
+		{"docker_label", `docker.labels["io.github.bluegreen.agent"]`, attributes{"docker": `{ port = 80, labels = { "io.github.bluegreen.agent" = "me" } }`}, "must not begin with"},
+		{"docker_volume_twice", "", attributes{"docker": `{ port = 80, volumes = [{ container_path = "/data", volume_name = "data", host_path = "/data" }] }`}, `docker\.volumes\[0\]`},
+		{"docker_volume_relative", "docker.volumes[0].container_path", attributes{"docker": `{ port = 80, volumes = [{ container_path = "data", volume_name = "data" }] }`}, "absolute path"},
+		{"docker_health_port", "health_check.http.port", attributes{"docker": `{ port = 80 }`, "health_check": `{ http = { port = 9090 } }`}, "left out"},
+		{"kubernetes_namespace", "kubernetes.namespace", attributes{"kubernetes": `{ port = 80, namespace = "My Shop" }`}, "DNS label"},
+		{"kubernetes_port", "kubernetes.port", attributes{"kubernetes": `{ port = 65536 }`}, "between 1 and 65535"},
+		{"kubernetes_service", "kubernetes.service.type", attributes{"kubernetes": `{ port = 80, service = { type = "Gateway" } }`}, "NodePort"},
+		{"kubernetes_template_json", "", attributes{"kubernetes": `{ port = 80, pod_template = "{" }`}, "(?i)json"},
 	}
 }
 
@@ -87,6 +104,7 @@ func refusedByPlan(t *testing.T) []badInput {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
+	kubernetes := func(settings string) attributes { return attributes{"kubernetes": "{ " + settings + " }"} }
 	local := func(settings string) attributes { return attributes{"local": "{ " + settings + " }"} }
 	return []badInput{
 		{"image_missing", "image", image("missing"), "does not exist"},
@@ -98,6 +116,9 @@ func refusedByPlan(t *testing.T) []badInput {
 		{"listen_taken", "local.listen", local(fmt.Sprintf("listen = %q", listener.Addr())), "in use"},
 		{"preview_taken", "local.preview_listen", local(fmt.Sprintf("preview_listen = %q", listener.Addr())), "in use"},
 		{"listen_twice", "local.preview_listen", local(`listen = "127.0.0.1:18999", preview_listen = "127.0.0.1:18999"`), "already"},
+		{"kubernetes_node_port", "kubernetes.service.node_port", kubernetes("port = 80, service = { node_port = 30080 }"), "NodePort"},
+		{"kubernetes_template", "kubernetes.pod_template", kubernetes(`port = 80, pod_template = jsonencode({ spec = { contaners = [] } })`), "contaners"},
+		{"kubernetes_template_labels", "kubernetes.pod_template", kubernetes(`port = 80, pod_template = jsonencode({ metadata = { labels = { "terraform-provider-bluegreen/environment" = "red" } } })`), "label"},
 		{"rollback_at_once", "rollback", attributes{"rollback": "true"}, "No release of this deployment serves yet"},
 	}
 }

@@ -25,10 +25,29 @@ type deploymentDataSource struct {
 }
 
 type deploymentDataModel struct {
-	Name    types.String  `tfsdk:"name"`
-	Local   *struct{}     `tfsdk:"local"`
-	History []recordModel `tfsdk:"history"`
+	Name       types.String          `tfsdk:"name"`
+	Local      *struct{}             `tfsdk:"local"`
+	Docker     *struct{}             `tfsdk:"docker"`
+	Kubernetes *kubernetesPlaceModel `tfsdk:"kubernetes"`
+	History    []recordModel         `tfsdk:"history"`
 	observedModel
+}
+
+// kubernetesPlaceModel is where on a cluster a deployment is.
+type kubernetesPlaceModel struct {
+	Namespace types.String `tfsdk:"namespace"`
+}
+
+// platforms are the blocks of the platforms, as a resource has them.
+func (m deploymentDataModel) platforms() platformsModel {
+	switch {
+	case m.Docker != nil:
+		return platformsModel{Docker: &dockerModel{}}
+	case m.Kubernetes != nil:
+		return platformsModel{Kubernetes: &kubernetesModel{Namespace: m.Kubernetes.Namespace}}
+	default:
+		return platformsModel{}
+	}
 }
 
 func newDeploymentDataSource() datasource.DataSource { return &deploymentDataSource{} }
@@ -46,8 +65,23 @@ func (d *deploymentDataSource) Schema(_ context.Context, _ datasource.SchemaRequ
 	}
 	attributes["local"] = schema.SingleNestedAttribute{
 		Optional:            true,
+		Validators:          []validator.Object{onlyPlatform(kindLocal)},
 		MarkdownDescription: "Looks for the deployment among those of the `local` platform, `{}`. It is what happens without a platform too.",
 		Attributes:          map[string]schema.Attribute{},
+	}
+	attributes["docker"] = schema.SingleNestedAttribute{
+		Optional:            true,
+		Validators:          []validator.Object{onlyPlatform(kindDocker)},
+		MarkdownDescription: "Looks for the deployment on the Docker host of the provider, `{}`.",
+		Attributes:          map[string]schema.Attribute{},
+	}
+	attributes["kubernetes"] = schema.SingleNestedAttribute{
+		Optional:            true,
+		Validators:          []validator.Object{onlyPlatform(kindKubernetes)},
+		MarkdownDescription: "Looks for the deployment on the cluster of the provider.",
+		Attributes: map[string]schema.Attribute{
+			"namespace": schema.StringAttribute{Optional: true, MarkdownDescription: "The namespace. Default `\"default\"`."},
+		},
 	}
 	attributes["history"] = historyAttribute()
 	resp.Schema = schema.Schema{
@@ -67,7 +101,7 @@ func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequ
 		return
 	}
 	name := data.Name.ValueString()
-	configured := platformsModel{}.platform(d.provider)
+	configured := data.platforms().platform(d.provider)
 	platform, err := configured.open(ctx, name, 0)
 	if err != nil {
 		resp.Diagnostics.Append(openError(configured, err))

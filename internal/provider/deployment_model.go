@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -40,13 +39,8 @@ type deploymentModel struct {
 
 // settingsKnown reports whether all that decides what an apply will do is known.
 func (m deploymentModel) settingsKnown(ctx context.Context) bool {
-	for _, value := range []attr.Value{m.Name, m.Version, m.Image, m.Replicas, m.Command, m.Args, m.Env, m.HealthCheck, m.Promote, m.Rollback, m.Standby} {
-		// An unknown element counts too, and only the Terraform value tells.
-		if raw, err := value.ToTerraformValue(ctx); err != nil || !raw.IsFullyKnown() {
-			return false
-		}
-	}
-	return m.platform(providerModel{}).settingsKnown(ctx)
+	return fullyKnown(ctx, m.Name, m.Version, m.Image, m.Replicas, m.Command, m.Args, m.Env, m.HealthCheck, m.Promote, m.Rollback, m.Standby) &&
+		m.platform(providerModel{}).settingsKnown(ctx)
 }
 
 // desired is what the engine is asked for. Every setting must be known.

@@ -29,6 +29,8 @@ func deploymentSchema(ctx context.Context) schema.Schema {
 	attributes := map[string]schema.Attribute{
 		"health_check": healthCheckAttribute(),
 		"local":        localAttribute(),
+		"docker":       dockerAttribute(),
+		"kubernetes":   kubernetesAttribute(),
 		"timeouts":     timeoutsAttribute(ctx),
 	}
 	for _, group := range []map[string]schema.Attribute{releaseAttributes(), conductAttributes(), observedAttributes()} {

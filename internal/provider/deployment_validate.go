@@ -89,7 +89,7 @@ func checkPorts(config health.Config) diag.Diagnostics {
 	for kind, port := range ports {
 		if port != 0 {
 			diags.Append(attributeError(path.Root("health_check").AtName(kind).AtName("port"), "Invalid health check",
-				"must be left out on this platform: all replicas have the address of this machine, so that another port than the one in PORT belongs to none of them"))
+				"must be left out on this platform, where a replica is reached at the port in PORT and at no other"))
 		}
 	}
 	return diags

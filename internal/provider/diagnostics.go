@@ -142,7 +142,7 @@ func (o operation) recordedNothing() string {
 }
 
 func (o operation) importCommand() string {
-	return fmt.Sprintf("To manage it from here, run `terraform import ADDRESS %s`, where ADDRESS is that of this resource, such as bluegreen_deployment.%s.", o.id, o.id)
+	return fmt.Sprintf("To manage it from here, run `terraform import ADDRESS %s`, where ADDRESS is that of this resource, such as bluegreen_deployment.%s.", o.id, o.name)
 }
 
 // afterUpdate compares what serves with what did when the plan was made.

@@ -131,25 +131,3 @@ func (m httpModel) check(ctx context.Context) (*health.HTTP, diag.Diagnostics) {
 	}
 	return check, diags
 }
-
-// texts returns the list with "" in the place of what is not known yet.
-func texts(ctx context.Context, list types.List) ([]string, diag.Diagnostics) {
-	if !given(list) {
-		return nil, nil
-	}
-	var values []types.String
-	diags := list.ElementsAs(ctx, &values, false)
-	all := make([]string, 0, len(values))
-	for _, value := range values {
-		all = append(all, value.ValueString())
-	}
-	return all, diags
-}
-
-// given reports whether there is a value.
-func given(value interface {
-	IsNull() bool
-	IsUnknown() bool
-}) bool {
-	return !value.IsNull() && !value.IsUnknown()
-}

@@ -68,12 +68,15 @@ func TestImportBlock(t *testing.T) {
 func TestImportByIdentity(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		platform any
-		fails    bool
+		platform, namespace any
+		fails               bool
 	}{
-		"with the platform":    {"local", false},
-		"without the platform": {nil, false},
-		"another platform":     {"moon", true},
+		"with the platform":        {"local", nil, false},
+		"without the platform":     {nil, nil, false},
+		"docker":                   {"docker", nil, false},
+		"kubernetes":               {"kubernetes", "shop", false},
+		"another platform":         {"moon", nil, true},
+		"an impossible name there": {"kubernetes", "../shop", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,8 +86,9 @@ func TestImportByIdentity(t *testing.T) {
 			r.IdentitySchema(ctx, fwresource.IdentitySchemaRequest{}, &schema)
 			kind := schema.IdentitySchema.Type().TerraformType(ctx)
 			identity := tfsdk.ResourceIdentity{Schema: schema.IdentitySchema, Raw: tftypes.NewValue(kind, map[string]tftypes.Value{
-				"name":     tftypes.NewValue(tftypes.String, "web"),
-				"platform": tftypes.NewValue(tftypes.String, tt.platform),
+				"name":      tftypes.NewValue(tftypes.String, "web"),
+				"platform":  tftypes.NewValue(tftypes.String, tt.platform),
+				"namespace": tftypes.NewValue(tftypes.String, tt.namespace),
 			})}
 			resources := deploymentSchema(ctx)
 			resp := fwresource.ImportStateResponse{

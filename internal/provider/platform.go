@@ -6,8 +6,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/objectvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -56,10 +58,33 @@ type plannedRelease struct {
 
 // platformsModel holds the blocks of the platforms, at most one of which is set.
 type platformsModel struct {
-	Local *localModel `tfsdk:"local"`
+	Local      *localModel      `tfsdk:"local"`
+	Docker     *dockerModel     `tfsdk:"docker"`
+	Kubernetes *kubernetesModel `tfsdk:"kubernetes"`
 }
 
 // platform returns the platform that is configured: local where none is.
 func (m platformsModel) platform(provider providerModel) platformConfig {
-	return newLocalPlatform(m.Local, provider.Local)
+	switch {
+	case m.Docker != nil:
+		return newDockerPlatform(*m.Docker, provider.Docker)
+	case m.Kubernetes != nil:
+		return kubernetesPlatform{*m.Kubernetes, provider.cluster}
+	default:
+		return newLocalPlatform(m.Local, provider.Local)
+	}
+}
+
+// kinds are the platforms, and the attributes that choose them.
+var kinds = []string{kindLocal, kindDocker, kindKubernetes}
+
+// onlyPlatform refuses a second platform.
+func onlyPlatform(kind string) validator.Object {
+	var others []path.Expression
+	for _, other := range kinds {
+		if other != kind {
+			others = append(others, path.MatchRoot(other))
+		}
+	}
+	return objectvalidator.ConflictsWith(others...)
 }

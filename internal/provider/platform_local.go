@@ -43,7 +43,8 @@ type localProviderModel struct {
 
 func localAttribute() resource.SingleNestedAttribute {
 	return resource.SingleNestedAttribute{
-		Optional: true,
+		Optional:   true,
+		Validators: []validator.Object{onlyPlatform(kindLocal)},
 		MarkdownDescription: "Runs the deployment as processes on this machine, behind a proxy of its own. It is what a deployment without a platform does, on a free " +
 			"port. Changing it moves the proxy in place and restarts nothing.",
 		Attributes: map[string]resource.Attribute{

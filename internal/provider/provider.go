@@ -6,9 +6,12 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 )
 
 var _ provider.Provider = (*bluegreenProvider)(nil)
@@ -20,7 +23,11 @@ type bluegreenProvider struct {
 
 // providerModel is the configuration of the provider: a block for each platform.
 type providerModel struct {
-	Local *localProviderModel `tfsdk:"local"`
+	Local      *localProviderModel      `tfsdk:"local"`
+	Docker     *dockerProviderModel     `tfsdk:"docker"`
+	Kubernetes *kubernetesProviderModel `tfsdk:"kubernetes"`
+	// cluster is what Kubernetes says, nil while that is not known.
+	cluster *kubernetes.Client
 }
 
 // New returns the constructor of the provider at this version.
@@ -38,7 +45,9 @@ func (p *bluegreenProvider) Schema(_ context.Context, _ provider.SchemaRequest, 
 		MarkdownDescription: "Blue/green deployments: a release goes to the environment without traffic, is proven healthy there, " +
 			"and then traffic is switched to it. The environment before it stays up, so that a rollback needs nothing to boot.",
 		Attributes: map[string]schema.Attribute{
-			"local": localProviderAttribute(),
+			"local":      localProviderAttribute(),
+			"docker":     dockerProviderAttribute(),
+			"kubernetes": kubernetesProviderAttribute(),
 		},
 	}
 }
@@ -47,6 +56,12 @@ func (p *bluegreenProvider) Schema(_ context.Context, _ provider.SchemaRequest, 
 func (p *bluegreenProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
 	var config providerModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	var diags diag.Diagnostics
+	config.cluster, diags = config.Kubernetes.newClient(ctx)
+	resp.Diagnostics.Append(diags...)
 	resp.ResourceData = &config
 	resp.DataSourceData = &config
 }

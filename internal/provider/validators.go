@@ -5,11 +5,18 @@ package provider
 import (
 	"context"
 	"fmt"
+	"net"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
 )
 
 var (
@@ -58,4 +65,79 @@ func (v durationAtLeast) ValidateString(_ context.Context, req validator.StringR
 	if d, err := time.ParseDuration(text); err == nil && d < v.shortest {
 		resp.Diagnostics.Append(attributeError(req.Path, "Invalid duration", fmt.Sprintf("%s, got: %s", v.means, text)))
 	}
+}
+
+func absolutePath() validator.String {
+	return stringvalidator.RegexMatches(regexp.MustCompile(`^/[^\x00]*$`), "must be an absolute path")
+}
+
+var _ validator.String = listenAddress{}
+
+// listenAddress refuses what is no host:port. Whether it is free is seen where it
+// is listened on.
+type listenAddress struct{}
+
+func (listenAddress) Description(context.Context) string {
+	return "must be host:port, with an IP address or a host name and a port from 1 to 65535"
+}
+
+func (v listenAddress) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v listenAddress) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if !given(req.ConfigValue) {
+		return
+	}
+	_, port, err := net.SplitHostPort(req.ConfigValue.ValueString())
+	if number, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || number == 0 {
+		resp.Diagnostics.Append(attributeError(req.Path, "Invalid address", fmt.Sprintf("%s, got: %s", v.Description(ctx), req.ConfigValue.ValueString())))
+	}
+}
+
+var _ validator.String = memorySize{}
+
+// memorySize refuses what docker run --memory does.
+type memorySize struct{}
+
+// leastMemory is what the engine wants at least.
+const leastMemory = 6 * units.MiB
+
+func (memorySize) Description(context.Context) string {
+	return `must be a size of at least 6 MiB such as "512m" or "2g"`
+}
+
+func (v memorySize) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v memorySize) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if !given(req.ConfigValue) {
+		return
+	}
+	if bytes, err := units.RAMInBytes(req.ConfigValue.ValueString()); err != nil || bytes < leastMemory {
+		resp.Diagnostics.Append(attributeError(req.Path, "Invalid size", fmt.Sprintf("%s, got: %s", v.Description(ctx), req.ConfigValue.ValueString())))
+	}
+}
+
+var _ validator.String = foreignLabel{}
+
+// foreignLabel refuses a label that is the provider's own.
+type foreignLabel struct{}
+
+func (foreignLabel) Description(context.Context) string {
+	return "must not begin with " + docker.LabelPrefix
+}
+
+func (v foreignLabel) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v foreignLabel) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if strings.HasPrefix(req.ConfigValue.ValueString(), docker.LabelPrefix) {
+		resp.Diagnostics.Append(attributeError(req.Path, "Invalid label", v.Description(ctx)))
+	}
+}
+
+// siblings are attributes beside the one that a validator is on.
+func siblings(names ...string) []path.Expression {
+	var all []path.Expression
+	for _, name := range names {
+		all = append(all, path.MatchRelative().AtParent().AtName(name))
+	}
+	return all
 }

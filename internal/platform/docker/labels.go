@@ -12,19 +12,20 @@ import (
 
 // The labels of what is ours. Their values are names and digests, never settings.
 const (
-	labelPrefix = "io.github.bluegreen."
+	// LabelPrefix begins them all.
+	LabelPrefix = "io.github.bluegreen."
 	// labelAgent is the name of the agent that the object belongs to.
-	labelAgent       = labelPrefix + "agent"
-	labelDeployment  = labelPrefix + "deployment"
-	labelEnvironment = labelPrefix + "environment"
+	labelAgent       = LabelPrefix + "agent"
+	labelDeployment  = LabelPrefix + "deployment"
+	labelEnvironment = LabelPrefix + "environment"
 	// labelReplica is the instance's ID, "green-1".
-	labelReplica = labelPrefix + "replica"
+	labelReplica = LabelPrefix + "replica"
 	// labelVersion is the release's, for people.
-	labelVersion = labelPrefix + "version"
+	labelVersion = LabelPrefix + "version"
 	// labelFingerprint tells containers that are made from the same blueprint.
-	labelFingerprint = labelPrefix + "fingerprint"
+	labelFingerprint = LabelPrefix + "fingerprint"
 	// labelProgram is the digest of the program in an agent's image.
-	labelProgram = labelPrefix + "program"
+	labelProgram = LabelPrefix + "program"
 )
 
 // ForeignError is an object with a name that is needed and that belongs to

@@ -74,8 +74,8 @@ func (w Workload) Validate() error {
 		}
 	}
 	for _, label := range slices.Sorted(maps.Keys(w.Labels)) {
-		if strings.HasPrefix(label, labelPrefix) {
-			problems = append(problems, fmt.Errorf("label %q: labels that begin with %q are the provider's own", label, labelPrefix))
+		if strings.HasPrefix(label, LabelPrefix) {
+			problems = append(problems, fmt.Errorf("label %q: labels that begin with %q are the provider's own", label, LabelPrefix))
 		}
 	}
 	return errors.Join(problems...)
