@@ -198,9 +198,9 @@ func (d *deployment) reroute() {
 // route points traffic where the ledger says and reports whether that is
 // elsewhere than before.
 func (d *deployment) route() (switched bool) {
-	running := map[bluegreen.Environment][]router.Backend{}
+	running := map[bluegreen.Environment][]candidate{}
 	for name, env := range d.environments {
-		running[name] = env.backends()
+		running[name] = env.candidates()
 	}
 	current := d.store.current
 	return d.traffic.follow(current.Ledger, running, d.front, current.Frontend.DrainTimeout)

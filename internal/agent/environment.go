@@ -28,8 +28,12 @@ type environment struct {
 	mu       sync.Mutex
 	workload *workload
 	replicas []*replica // in the order of their numbers
-	// foreign are the replicas that something else runs.
+	// foreign are the replicas that something else runs; either there are these or
+	// there is a workload.
 	foreign foreign
+	// departing are the backends of targets that are gone and may still have
+	// something in flight. Whoever changes the targets waits for them.
+	departing []string
 	// leaving are being stopped. They are waited for before their places are
 	// used again.
 	leaving []*replica
@@ -122,6 +126,9 @@ func (e *environment) provision(ctx context.Context, next *workload, quiesce qui
 	e.mu.Lock()
 	current := e.workload
 	e.mu.Unlock()
+	if !e.foreigners().empty() {
+		return fmt.Errorf("%w: something else than the agent runs the replicas of %s", errInvalid, e.name)
+	}
 	if current.same(next) {
 		return e.scale(ctx, next.Replicas, quiesce)
 	}
@@ -181,6 +188,7 @@ func (e *environment) remove(ctx context.Context) error {
 	e.mu.Lock()
 	e.foreign = foreign{}
 	e.mu.Unlock()
+	e.departing = nil
 	if err := e.stop(ctx, e.swap(nil, nil)); err != nil {
 		return err
 	}
@@ -188,28 +196,6 @@ func (e *environment) remove(ctx context.Context) error {
 		return fmt.Errorf("removing the environment: %w", err)
 	}
 	return nil
-}
-
-// changeForeign edits what something else runs here. Targets that go get no new
-// traffic, and are quiesced.
-func (e *environment) changeForeign(ctx context.Context, edit func(*foreign), quiesce quiesce) error {
-	former := e.foreigners()
-	next := former
-	edit(&next)
-	if err := next.write(e.dir); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	e.foreign = next
-	e.mu.Unlock()
-	e.changed()
-	return each(next.gone(former), func(id string) error { return quiesce(ctx, id) })
-}
-
-func (e *environment) foreigners() foreign {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.foreign
 }
 
 // empty reports whether nothing runs or should run here.
@@ -267,15 +253,16 @@ func (e *environment) instances() []replicaStatus {
 	return list
 }
 
-// backends are the replicas that may get traffic.
-func (e *environment) backends() []router.Backend {
-	var list []router.Backend
+// candidates are the replicas that may get traffic. A process that was started
+// again since it passed comes back by itself: it is the same release.
+func (e *environment) candidates() []candidate {
+	list := e.foreigners().candidates()
 	for _, r := range e.instances() {
 		if r.Running && !r.retired {
-			list = append(list, router.Backend{ID: r.ID, Addr: loopback(r.port)})
+			list = append(list, candidate{router.Backend{ID: r.ID, Addr: loopback(r.port)}, bluegreen.InstanceRef{ID: r.ID}})
 		}
 	}
-	return append(list, e.foreigners().backends()...)
+	return list
 }
 
 // find returns the replica called id and what it runs.

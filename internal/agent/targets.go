@@ -3,6 +3,8 @@
 package agent
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,14 +81,23 @@ func (f foreign) write(dir string) error {
 	return writeFile(filepath.Join(dir, targetsFile), content)
 }
 
-// backends are where the targets get traffic.
-func (f foreign) backends() []router.Backend {
-	list := make([]router.Backend, 0, len(f.Targets))
+func (f foreign) equal(other foreign) bool {
+	return slices.Equal(f.Targets, other.Targets) && bytes.Equal(f.Blueprint, other.Blueprint)
+}
+
+// candidates are the targets as the traffic sees them. Whether they run is not
+// asked: those that refuse connections are passed over. One that was made anew,
+// maybe from something else, is another incarnation and has to pass first.
+func (f foreign) candidates() []candidate {
+	list := make([]candidate, 0, len(f.Targets))
 	for _, t := range f.Targets {
-		list = append(list, router.Backend{ID: t.ID, Addr: t.Address})
+		list = append(list, candidate{router.Backend{ID: t.backend(), Addr: t.Address}, bluegreen.InstanceRef{ID: t.ID, Incarnation: t.Incarnation}})
 	}
 	return list
 }
+
+// backend is what the target is called where one with the same ID may follow it.
+func (t Target) backend() string { return t.ID + "@" + t.Incarnation }
 
 // find returns the target that ref is about.
 func (f foreign) find(ref bluegreen.InstanceRef) (Target, error) {
@@ -97,13 +108,52 @@ func (f foreign) find(ref bluegreen.InstanceRef) (Target, error) {
 	return f.Targets[at], nil
 }
 
-// gone are the IDs of the targets that are not what they were in former.
+// has reports whether there is a target with this backend.
+func (f foreign) has(backend string) bool {
+	return slices.ContainsFunc(f.Targets, func(t Target) bool { return t.backend() == backend })
+}
+
+// gone are the backends of the targets in former that are not there as they were.
 func (f foreign) gone(former foreign) []string {
 	var ids []string
 	for _, t := range former.Targets {
 		if !slices.Contains(f.Targets, t) {
-			ids = append(ids, t.ID)
+			ids = append(ids, t.backend())
 		}
 	}
 	return ids
+}
+
+// changeForeign edits what something else runs here. Targets that go get no new
+// traffic, and are quiesced.
+func (e *environment) changeForeign(ctx context.Context, edit func(*foreign), quiesce quiesce) error {
+	e.mu.Lock()
+	former, processes := e.foreign, e.workload != nil
+	e.mu.Unlock()
+	if processes {
+		return fmt.Errorf("%w: the agent itself runs the replicas of %s", errInvalid, e.name)
+	}
+	next := former
+	edit(&next)
+	if !next.equal(former) {
+		if err := next.write(e.dir); err != nil {
+			return err
+		}
+		e.mu.Lock()
+		e.foreign = next
+		e.mu.Unlock()
+		e.changed()
+	}
+	e.departing = slices.DeleteFunc(append(e.departing, next.gone(former)...), next.has)
+	if err := each(e.departing, func(id string) error { return quiesce(ctx, id) }); err != nil {
+		return err
+	}
+	e.departing = nil
+	return nil
+}
+
+func (e *environment) foreigners() foreign {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.foreign
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,20 @@ type traffic struct {
 	changed chan struct{}
 }
 
+// candidate is a replica that may get traffic.
+type candidate struct {
+	router.Backend
+	// ref must have passed. Without an incarnation any run of the place will do.
+	ref bluegreen.InstanceRef
+}
+
+// among reports whether the candidate is one of those that passed.
+func (c candidate) among(passed []bluegreen.InstanceRef) bool {
+	return slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool {
+		return ref.ID == c.ref.ID && (c.ref.Incarnation == "" || c.ref.Incarnation == ref.Incarnation)
+	})
+}
+
 func newTraffic(metrics *router.Metrics, log *slog.Logger, guard sync.Locker) *traffic {
 	t := &traffic{
 		log:     log,
@@ -52,7 +67,7 @@ func newTraffic(metrics *router.Metrics, log *slog.Logger, guard sync.Locker) *t
 
 // follow points the doors where the ledger says, and reports whether the live
 // one leads elsewhere than before.
-func (t *traffic) follow(l bluegreen.Ledger, running map[bluegreen.Environment][]router.Backend, front *frontend, drainTimeout time.Duration) (switched bool) {
+func (t *traffic) follow(l bluegreen.Ledger, running map[bluegreen.Environment][]candidate, front *frontend, drainTimeout time.Duration) (switched bool) {
 	live := bluegreen.Environment("")
 	if l.Serving() {
 		live = l.Live
@@ -70,7 +85,7 @@ func (t *traffic) follow(l bluegreen.Ledger, running map[bluegreen.Environment][
 		if env != live {
 			t.fill(env, l, running)
 		}
-		t.preview[env].Set(running[env])
+		t.preview[env].Set(backendsOf(running[env]))
 	}
 	if switched = former != live; switched {
 		t.stopDrain(live)
@@ -84,20 +99,24 @@ func (t *traffic) follow(l bluegreen.Ledger, running map[bluegreen.Environment][
 }
 
 // fill gives env the replicas that run and that have passed their health check.
-// One that was started again since comes back by itself: it is the same release.
-func (t *traffic) fill(env bluegreen.Environment, l bluegreen.Ledger, running map[bluegreen.Environment][]router.Backend) {
-	passed := map[string]bool{}
-	for _, ref := range l.Slot(env).Passed {
-		passed[ref.ID] = true
-	}
-	var members []router.Backend
-	for _, backend := range running[env] {
-		if passed[backend.ID] {
-			members = append(members, backend)
+func (t *traffic) fill(env bluegreen.Environment, l bluegreen.Ledger, running map[bluegreen.Environment][]candidate) {
+	passed := l.Slot(env).Passed
+	var members []candidate
+	for _, c := range running[env] {
+		if c.among(passed) {
+			members = append(members, c)
 		}
 	}
 	t.members[env] = len(members)
-	t.serving[env].Set(members)
+	t.serving[env].Set(backendsOf(members))
+}
+
+func backendsOf(candidates []candidate) []router.Backend {
+	list := make([]router.Backend, 0, len(candidates))
+	for _, c := range candidates {
+		list = append(list, c.Backend)
+	}
+	return list
 }
 
 // previewOf is the pool of the staging environment, nil while that is empty.

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// routed is a deployment whose replicas something else runs, and its lock.
+type routed struct {
+	*testing.T
+	*Lock
+	generation uint64
+	endpoint   string
+}
+
+func newRouted(t *testing.T) *routed {
+	t.Helper()
+	held, err := newTestAgent(t).Lock(t.Context(), "web", "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(held.Unlock)
+	return &routed{T: t, Lock: held}
+}
+
+// route makes these the targets of the environment that is live.
+func (r *routed) route(targets ...Target) {
+	r.Helper()
+	if err := r.Route(r.Context(), bluegreen.Green, targets); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// admit says that the target has passed and is live.
+func (r *routed) admit(target Target) {
+	r.Helper()
+	r.generation++
+	if err := r.Commit(r.Context(), liveOn(target, bluegreen.Green, r.generation), nil, Frontend{DrainTimeout: patience}); err != nil {
+		r.Fatal(err)
+	}
+	status, err := r.client.Deployment(r.Context(), "web")
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.endpoint = status.Endpoint
+}
+
+// ask returns what a client is answered.
+func (r *routed) ask() (status int, body string) {
+	r.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(r.endpoint)
+	if err != nil {
+		r.Error(err)
+		return 0, ""
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.Error(err)
+	}
+	return response.StatusCode, string(content)
+}
+
+// A container that was made anew has the address of the one before it, and has
+// proven nothing.
+func TestTargetMadeAnewGetsNoTrafficUntilItHasPassed(t *testing.T) {
+	t.Parallel()
+	r, target := newRouted(t), webServer(t, "green-1")
+	r.route(target)
+	r.admit(target)
+	if status, body := r.ask(); status != http.StatusOK || body != "green-1" {
+		t.Fatalf("it answers %d, %q", status, body)
+	}
+	anew := target
+	anew.Incarnation = "second"
+	r.route(anew)
+	if status, _ := r.ask(); status != http.StatusBadGateway {
+		t.Errorf("before it has passed: %d", status)
+	}
+	r.admit(anew)
+	if status, body := r.ask(); status != http.StatusOK || body != "green-1" {
+		t.Errorf("once it has passed: %d, %q", status, body)
+	}
+}
+
+// A target that goes finishes what it has, also for somebody who asks again.
+func TestTargetThatGoesFinishesWhatItHas(t *testing.T) {
+	t.Parallel()
+	arrived, release := make(chan struct{}), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-release
+		fmt.Fprint(w, "finished")
+	}))
+	t.Cleanup(slow.Close)
+	r, target := newRouted(t), Target{ID: "green-1", Incarnation: "first", Address: slow.Listener.Addr().String()}
+	r.route(target)
+	r.admit(target)
+	answer := make(chan string, 1)
+	go func() {
+		_, body := r.ask()
+		answer <- body
+	}()
+	<-arrived
+
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := r.Route(ctx, bluegreen.Green, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("while something is in flight: %v", err)
+		}
+		cancel()
+	}
+	if status, _ := r.ask(); status != http.StatusBadGateway {
+		t.Errorf("it gets new traffic: %d", status)
+	}
+	close(release)
+	r.route()
+	if body := <-answer; body != "finished" {
+		t.Errorf("what was in flight ends with %q", body)
+	}
+}
+
+func TestEnvironmentHasEitherProcessesOrTargets(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t)
+	sleeps := bluegreen.Release{Version: "1", Image: "/bin/sleep", Args: []string{"600"}, Replicas: 1}
+	r.route(webServer(t, "green-1"))
+	if _, err := r.Provision(t.Context(), bluegreen.Green, sleeps); err == nil {
+		t.Error("processes are started beside targets")
+	}
+	if _, err := r.Provision(t.Context(), bluegreen.Blue, sleeps); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Route(t.Context(), bluegreen.Blue, []Target{webServer(t, "blue-1")}); err == nil {
+		t.Error("targets are taken beside processes")
+	}
+	if err := r.Remove(t.Context(), bluegreen.Blue); err != nil {
+		t.Error(err)
+	}
+}
