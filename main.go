@@ -5,13 +5,13 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"log"
 	"os"
 	rtdebug "runtime/debug"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/provider"
@@ -33,27 +33,32 @@ func main() {
 	// Terraform starts the provider four times for an apply, mostly for less than
 	// a tenth of a second: garbage is not worth collecting before there is a lot.
 	rtdebug.SetGCPercent(gcPercent)
-	quietSDK()
+	quietLogs()
 
 	debug := flag.Bool("debug", false, "run under a debugger: wait for Terraform to attach")
 	flag.Parse()
-	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{Address: address, Debug: *debug})
-	if err != nil {
+	var options []tf6server.ServeOpt
+	if *debug {
+		options = append(options, tf6server.WithManagedDebug())
+	}
+	serve := func() tfprotov6.ProviderServer { return provider.NewServer(version) }
+	if err := tf6server.Serve(address, serve, options...); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// quietSDK keeps the SDK from writing its trace where nobody asked for a log.
-// Without a level it writes every line, for Terraform to parse and drop, and that
-// is a quarter of the time that a plan of many deployments takes.
-func quietSDK() {
+// quietLogs keeps the SDK's trace and the provider's own lines from being written
+// where nobody asked for a log. Without a level every line is written, for
+// Terraform to parse and drop, and that is a quarter of the time that a plan of
+// many deployments takes.
+func quietLogs() {
 	if os.Getenv("TF_LOG") != "" || os.Getenv("TF_LOG_PROVIDER") != "" {
 		return
 	}
-	for _, subsystem := range []string{"TF_LOG_SDK", "TF_LOG_SDK_PROTO", "TF_LOG_SDK_FRAMEWORK"} {
-		if os.Getenv(subsystem) == "" {
+	for _, level := range []string{"TF_LOG_SDK", "TF_LOG_SDK_PROTO", "TF_LOG_SDK_FRAMEWORK", "TF_LOG_PROVIDER_BLUEGREEN"} {
+		if os.Getenv(level) == "" {
 			// An environment variable of this process can always be set.
-			_ = os.Setenv(subsystem, "ERROR")
+			_ = os.Setenv(level, "ERROR")
 		}
 	}
 }

@@ -52,8 +52,8 @@ func (m deploymentDataModel) platforms() platformsModel {
 
 func newDeploymentDataSource() datasource.DataSource { return &deploymentDataSource{} }
 
-func (d *deploymentDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
-	resp.TypeName = req.ProviderTypeName + "_deployment"
+func (d *deploymentDataSource) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = deploymentType
 }
 
 func (d *deploymentDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
@@ -120,9 +120,7 @@ func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequ
 		resp.Diagnostics.AddError("The deployment could not be read", sentence(err))
 		return
 	}
-	observed, diags := observe(configured.id(name), status, bluegreen.DefaultConfig().MinHealthyPercent).model(ctx)
-	resp.Diagnostics.Append(diags...)
-	data.observedModel = observed
+	data.observedModel = observe(configured.id(name), status, bluegreen.DefaultConfig().MinHealthyPercent).model()
 	data.History = recordModels(status.Ledger.MergeHistory(archive))
 	resp.Diagnostics.Append(resp.State.Set(ctx, data)...)
 }

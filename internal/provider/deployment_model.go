@@ -44,16 +44,14 @@ func (m deploymentModel) settingsKnown(ctx context.Context) bool {
 }
 
 // desired is what the engine is asked for. Every setting must be known.
-func (m deploymentModel) desired(ctx context.Context) (bluegreen.Desired, diag.Diagnostics) {
+func (m deploymentModel) desired(ctx context.Context, judged healthSettings) (bluegreen.Desired, diag.Diagnostics) {
 	release, diags := m.release(ctx)
-	health, more := m.health(ctx)
-	diags.Append(more...)
 	return bluegreen.Desired{
 		Release:           release,
 		Promote:           m.Promote.ValueBool(),
 		Rollback:          m.Rollback.ValueBool(),
 		KeepStandby:       m.Standby.ValueString() == standbyKeep,
-		MinHealthyPercent: health.minHealthyPercent,
+		MinHealthyPercent: judged.minHealthyPercent,
 	}, diags
 }
 
@@ -73,17 +71,16 @@ func (m deploymentModel) release(ctx context.Context) (bluegreen.Release, diag.D
 }
 
 // config is how the engine judges and how long it waits.
-func (m deploymentModel) config(ctx context.Context) (bluegreen.Config, diag.Diagnostics) {
-	health, diags := m.health(ctx)
+func (m deploymentModel) config(judged healthSettings) bluegreen.Config {
 	config := bluegreen.DefaultConfig()
-	config.HealthCheckTimeout = health.timeout
-	config.HealthCheckRetries = health.retries
-	config.MinHealthyPercent = health.minHealthyPercent
-	config.ProbeInterval = health.checks.Interval
+	config.HealthCheckTimeout = judged.timeout
+	config.HealthCheckRetries = judged.retries
+	config.MinHealthyPercent = judged.minHealthyPercent
+	config.ProbeInterval = judged.checks.Interval
 	config.SwitchTimeout = durationOr(m.SwitchTimeout, config.SwitchTimeout)
 	config.BakeTime = durationOr(m.BakeTime, defaultBakeTime)
 	config.HistoryLimit = int(m.HistoryLimit.ValueInt64())
-	return config, diags
+	return config
 }
 
 // durationOr returns the duration, or otherwise where it is null or unknown.

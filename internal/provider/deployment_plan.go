@@ -61,9 +61,7 @@ func (b *planBase) read(ctx context.Context, private privateReader, name string)
 		return nil
 	}
 	ledger, diags := readLedger(ctx, private)
-	running, more := b.prior.readyReplicas(ctx)
-	diags.Append(more...)
-	b.status = bluegreen.Status{Ledger: ledger, Running: running}
+	b.status = bluegreen.Status{Ledger: ledger, Running: b.prior.readyReplicas()}
 	return diags
 }
 
@@ -79,7 +77,9 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 		plan.endpoints(base, platform, r.provider)
 		return r.check(ctx, plan, base, forecast{})
 	}
-	desired, diags := plan.desired(ctx)
+	judged, diags := plan.health(ctx)
+	desired, more := plan.desired(ctx, judged)
+	diags.Append(more...)
 	if diags.HasError() {
 		return diags
 	}
@@ -88,7 +88,7 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 		diags.Append(rollbackError(base, *plan, err))
 		return diags
 	}
-	plan.observedModel, diags = foreseen.seen.model(ctx)
+	plan.observedModel = foreseen.seen.model()
 	plan.endpoints(base, platform, r.provider)
 	diags.Append(unaskedRollback(base, *plan, foreseen)...)
 	diags.Append(r.check(ctx, plan, base, foreseen)...)

@@ -19,6 +19,9 @@ var (
 	_ resource.ResourceWithValidateConfig = (*deploymentResource)(nil)
 )
 
+// deploymentType is how a configuration names the resource.
+const deploymentType = providerType + "_deployment"
+
 // deploymentResource is bluegreen_deployment.
 type deploymentResource struct {
 	provider providerModel
@@ -26,8 +29,8 @@ type deploymentResource struct {
 
 func newDeploymentResource() resource.Resource { return &deploymentResource{} }
 
-func (r *deploymentResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
-	resp.TypeName = req.ProviderTypeName + "_deployment"
+func (r *deploymentResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = deploymentType
 }
 
 func (r *deploymentResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -76,8 +79,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 		return
 	}
 
-	found, diags := op.observe(ctx, status)
-	resp.Diagnostics.Append(diags...)
+	found := op.observe(status)
 	plan.observedModel, diags = settle(ctx, plan.observedModel, found)
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
@@ -101,22 +103,20 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 	}
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, op.identity())...)
 
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	status, err := op.Status(ctx)
-	if errors.Is(err, bluegreen.ErrNotFound) {
+	seen := op.see(ctx)
+	if errors.Is(seen.err, bluegreen.ErrNotFound) {
 		resp.State.RemoveResource(ctx)
 		return
 	}
-	if err != nil {
-		resp.Diagnostics.Append(op.unreadable(err))
+	if seen.err != nil {
+		resp.Diagnostics.Append(op.unreadable(seen.err))
 		return
 	}
+	status := seen.status
 	if state.Version.IsNull() {
 		resp.Diagnostics.Append(state.adopt(ctx, status.Ledger)...)
 	}
-	state.observedModel, diags = op.observe(ctx, status)
-	resp.Diagnostics.Append(diags...)
+	state.observedModel = op.observe(status)
 	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
@@ -158,8 +158,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 		return
 	}
 	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
-	found, diags := op.observe(ctx, status)
-	resp.Diagnostics.Append(diags...)
+	found := op.observe(status)
 	switch {
 	case err == nil:
 		plan.observedModel, diags = settle(ctx, plan.observedModel, found)

@@ -217,22 +217,14 @@ func TestForecastDiffersWhenSomethingIsToBeDone(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				now, _ := observe("web", before, 100).model(t.Context())
-				then, diags := f.seen.model(t.Context())
-				if diags.HasError() {
-					t.Fatal(diags)
-				}
-				if same := equal(now, then); same != (len(f.steps) == 0) {
+				now := observe("web", before, 100).model()
+				then := f.seen.model()
+				if same := now.equal(then); same != (len(f.steps) == 0) {
 					t.Errorf("%s, %s, %v: steps %v, but the attributes are the same: %t", name, desired.Release.Version, count, f.steps, same)
 				}
 			}
 		}
 	}
-}
-
-func equal(a, b observedModel) bool {
-	return a.LiveEnvironment.Equal(b.LiveEnvironment) && a.DeploymentID.Equal(b.DeploymentID) &&
-		a.RollbackAvailable.Equal(b.RollbackAvailable) && a.Environments.Equal(b.Environments)
 }
 
 func TestForecastOfAnImpossibleRollback(t *testing.T) {
@@ -261,10 +253,10 @@ func TestSettle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	planned, _ := f.seen.model(t.Context())
+	planned := f.seen.model()
 	after := f.after
 	after.Running = running(3, 3)
-	asPlanned, _ := observe("web", after, 100).model(t.Context())
+	asPlanned := observe("web", after, 100).model()
 	settled, diags := settle(t.Context(), planned, asPlanned)
 	if len(diags) > 0 || !settled.Environments.Equal(asPlanned.Environments) {
 		t.Errorf("settled as %v with %v", settled.Environments, diags)
@@ -274,15 +266,15 @@ func TestSettle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	planned, _ = f.seen.model(t.Context())
+	planned = f.seen.model()
 	after = f.after
 	after.Running = running(1, 2)
-	lame, _ := observe("web", after, 100).model(t.Context())
+	lame := observe("web", after, 100).model()
 	settled, diags = settle(t.Context(), planned, lame)
 	if diags.WarningsCount() != 1 || !settled.RollbackAvailable.ValueBool() {
 		t.Errorf("settled as %v with %v", settled, diags)
 	}
-	ready, _ := settled.readyReplicas(t.Context())
+	ready := settled.readyReplicas()
 	if ready[bluegreen.Blue] != 2 || ready[bluegreen.Green] != 2 {
 		t.Errorf("replicas are %v: those of blue were planned, those of green were not", ready)
 	}

@@ -3,10 +3,9 @@
 package provider
 
 import (
-	"context"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -29,14 +28,14 @@ type observedModel struct {
 
 // environmentModel is an element of environments.
 type environmentModel struct {
-	State             types.String `tfsdk:"state"`
-	Version           types.String `tfsdk:"version"`
-	Image             types.String `tfsdk:"image"`
-	ImageDigest       types.String `tfsdk:"image_digest"`
-	Replicas          types.Int64  `tfsdk:"replicas"`
-	ReadyReplicas     types.Int64  `tfsdk:"ready_replicas"`
-	HealthCheckPassed types.Bool   `tfsdk:"health_check_passed"`
-	DeployedAt        types.String `tfsdk:"deployed_at"`
+	State             types.String
+	Version           types.String
+	Image             types.String
+	ImageDigest       types.String
+	Replicas          types.Int64
+	ReadyReplicas     types.Int64
+	HealthCheckPassed types.Bool
+	DeployedAt        types.String
 }
 
 // observation is an observedModel whose environments can still be edited.
@@ -87,24 +86,52 @@ func observeEnvironment(slot bluegreen.Slot, running int) environmentModel {
 }
 
 // model returns the observation with its environments as an attribute.
-func (o observation) model(ctx context.Context) (observedModel, diag.Diagnostics) {
-	environments, diags := types.MapValueFrom(ctx, environmentType, o.environments)
-	o.Environments = environments
-	return o.observedModel, diags
+func (o observation) model() observedModel {
+	environments := map[string]attr.Value{}
+	for env, m := range o.environments {
+		environments[env.String()] = m.object()
+	}
+	o.Environments = types.MapValueMust(environmentType, environments)
+	return o.observedModel
 }
 
+// object is what types.ObjectValueFrom would return. That takes its time, and
+// every refresh and every plan needs two.
+func (m environmentModel) object() types.Object {
+	return types.ObjectValueMust(environmentType.AttrTypes, map[string]attr.Value{
+		"state":               m.State,
+		"version":             m.Version,
+		"image":               m.Image,
+		"image_digest":        m.ImageDigest,
+		"replicas":            m.Replicas,
+		readyReplicas:         m.ReadyReplicas,
+		"health_check_passed": m.HealthCheckPassed,
+		"deployed_at":         m.DeployedAt,
+	})
+}
+
+// equal reports whether o says the same.
+func (m observedModel) equal(o observedModel) bool {
+	return m.ID.Equal(o.ID) && m.LiveEnvironment.Equal(o.LiveEnvironment) && m.StagingEnvironment.Equal(o.StagingEnvironment) &&
+		m.LiveVersion.Equal(o.LiveVersion) && m.LiveImage.Equal(o.LiveImage) && m.DeploymentID.Equal(o.DeploymentID) &&
+		m.RollbackAvailable.Equal(o.RollbackAvailable) && m.Endpoint.Equal(o.Endpoint) && m.PreviewEndpoint.Equal(o.PreviewEndpoint) &&
+		m.Environments.Equal(o.Environments)
+}
+
+// readyReplicas is the attribute of an environment that a plan reads back.
+const readyReplicas = "ready_replicas"
+
 // readyReplicas reads back how many replicas ran in each environment.
-func (m observedModel) readyReplicas(ctx context.Context) (map[bluegreen.Environment]int, diag.Diagnostics) {
+func (m observedModel) readyReplicas() map[bluegreen.Environment]int {
 	running := map[bluegreen.Environment]int{}
-	if m.Environments.IsNull() {
-		return running, nil
+	for env, value := range m.Environments.Elements() {
+		if environment, ok := value.(types.Object); ok {
+			if ready, ok := environment.Attributes()[readyReplicas].(types.Int64); ok {
+				running[bluegreen.Environment(env)] = int(ready.ValueInt64())
+			}
+		}
 	}
-	var environments map[string]environmentModel
-	diags := m.Environments.ElementsAs(ctx, &environments, false)
-	for env, e := range environments {
-		running[bluegreen.Environment(env)] = int(e.ReadyReplicas.ValueInt64())
-	}
-	return running, diags
+	return running
 }
 
 // unforeseen is what a plan knows while it does not know what is asked for.

@@ -37,7 +37,7 @@ var environmentFields = []field{
 	{"image", types.StringType, "The image of its release; null when it is empty."},
 	{"image_digest", types.StringType, "What the image was pinned to when it was deployed."},
 	{"replicas", types.Int64Type, "How many replicas should run; 0 when it is empty."},
-	{"ready_replicas", types.Int64Type, "How many replicas run."},
+	{readyReplicas, types.Int64Type, "How many replicas run."},
 	{"health_check_passed", types.BoolType, "Whether its release has passed the health check there."},
 	{"deployed_at", types.StringType, "When its release was deployed (RFC 3339); null when it is empty."},
 }

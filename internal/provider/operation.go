@@ -32,16 +32,14 @@ type operation struct {
 func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (operation, diag.Diagnostics) {
 	name, where := m.Name.ValueString(), m.platform(r.provider)
 	o := operation{name: name, id: where.id(name), platform: where, close: func() {}}
-	desired, diags := m.desired(ctx)
-	config, more := m.config(ctx)
-	diags.Append(more...)
-	checks, more := m.health(ctx)
+	judged, diags := m.health(ctx)
+	desired, more := m.desired(ctx, judged)
 	diags.Append(more...)
 	if diags.HasError() {
 		return o, diags
 	}
 	o.desired = desired
-	checker, err := health.New(checks.checks)
+	checker, err := health.New(judged.checks)
 	if err != nil {
 		diags.AddAttributeError(path.Root("health_check"), "Invalid health check", err.Error())
 		return o, diags
@@ -53,7 +51,7 @@ func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (
 	}
 	o.close = platform.Close
 	o.Deployer = bluegreen.NewDeployer(name, platform, checker, actor())
-	o.Config = config
+	o.Config = m.config(judged)
 	o.Progress = progress(ctx, name, desired.Release.Env)
 	return o, diags
 }
@@ -79,8 +77,8 @@ func (o operation) look(ctx context.Context) (bluegreen.Status, error) {
 }
 
 // observe translates what was looked at.
-func (o operation) observe(ctx context.Context, status bluegreen.Status) (observedModel, diag.Diagnostics) {
-	return observe(o.id, status, o.desired.MinHealthyPercent).model(ctx)
+func (o operation) observe(status bluegreen.Status) observedModel {
+	return observe(o.id, status, o.desired.MinHealthyPercent).model()
 }
 
 // fulfilled reports whether the deployment is what the configuration asks for:

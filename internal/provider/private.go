@@ -37,6 +37,16 @@ func readLedger(ctx context.Context, private privateReader) (bluegreen.Ledger, d
 	return ledger, diags
 }
 
+// privateKeys is the private state as the framework writes it.
+type privateKeys map[string][]byte
+
+var _ privateReader = privateKeys{}
+
+// GetKey implements privateReader.
+func (k privateKeys) GetKey(_ context.Context, key string) ([]byte, diag.Diagnostics) {
+	return k[key], nil
+}
+
 func writeLedger(ctx context.Context, private privateWriter, ledger bluegreen.Ledger) diag.Diagnostics {
 	content, err := json.Marshal(ledger)
 	if err != nil {

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -16,9 +17,14 @@ import (
 
 var _ provider.Provider = (*bluegreenProvider)(nil)
 
+// providerType is how a configuration names the provider.
+const providerType = "bluegreen"
+
 // bluegreenProvider serves blue/green deployments to Terraform.
 type bluegreenProvider struct {
 	version string
+	// configured is nil until Terraform has configured the provider.
+	configured atomic.Pointer[providerModel]
 }
 
 // providerModel is the configuration of the provider: a block for each platform.
@@ -30,13 +36,8 @@ type providerModel struct {
 	cluster *kubernetes.Client
 }
 
-// New returns the constructor of the provider at this version.
-func New(version string) func() provider.Provider {
-	return func() provider.Provider { return &bluegreenProvider{version: version} }
-}
-
 func (p *bluegreenProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
-	resp.TypeName = "bluegreen"
+	resp.TypeName = providerType
 	resp.Version = p.version
 }
 
@@ -62,6 +63,7 @@ func (p *bluegreenProvider) Configure(ctx context.Context, req provider.Configur
 	var diags diag.Diagnostics
 	config.cluster, diags = config.Kubernetes.newClient(ctx)
 	resp.Diagnostics.Append(diags...)
+	p.configured.Store(&config)
 	resp.ResourceData = &config
 	resp.DataSourceData = &config
 }
