@@ -16,12 +16,13 @@ import (
 	"time"
 )
 
-// workbench is a directory with both providers in a filesystem mirror.
+// workbench is a directory with the providers in filesystem mirrors.
 type workbench struct {
 	*testing.B
 	dir       string
 	terraform string
-	env       []string
+	// env is for every directory but mute.
+	env, mute []string
 }
 
 func newWorkbench(b *testing.B) *workbench {
@@ -48,12 +49,28 @@ func newWorkbench(b *testing.B) *workbench {
 	if configured := os.Getenv("TF_ACC_PROVIDER_HOST"); configured != "" {
 		host = configured
 	}
-	w.build(filepath.Join("mirror", host, "bluegreen/bluegreen/0.0.1", runtime.GOOS+"_"+runtime.GOARCH, "terraform-provider-bluegreen_v0.0.1"), "../..")
-	w.build(filepath.Join("mirror", host, "bluegreen/floor/0.0.1", runtime.GOOS+"_"+runtime.GOARCH, "terraform-provider-floor_v0.0.1"), "./floor")
+	w.install(filepath.Join("mirror", host), "bluegreen", "../..")
+	w.install(filepath.Join("mirror", host), "floor", "./floor")
 	w.build("service", "../../examples/service")
-	w.write("cli.tfrc", fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", filepath.Join(dir, "mirror")))
-	w.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(dir, "cli.tfrc"), "CHECKPOINT_DISABLE=1", "BLUEGREEN_AGENT_IDLE=1s")
+	w.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+w.mirror("mirror"), "CHECKPOINT_DISABLE=1", "BLUEGREEN_AGENT_IDLE=1s")
+	// In the directory called mute the same configuration has another provider.
+	w.install(filepath.Join("mirror-mute", host), "bluegreen", "./mute")
+	w.mute = append(slices.Clone(w.env), "TF_CLI_CONFIG_FILE="+w.mirror("mirror-mute"))
 	return w
+}
+
+// mirror writes a CLI configuration with this mirror, and returns its path.
+func (w *workbench) mirror(name string) string {
+	w.Helper()
+	w.write(name+".tfrc", fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", filepath.Join(w.dir, name)))
+	return filepath.Join(w.dir, name+".tfrc")
+}
+
+// install builds source into the mirror of a registry, as the provider bluegreen/name.
+func (w *workbench) install(registry, name, source string) {
+	w.Helper()
+	const version = "0.0.1"
+	w.build(filepath.Join(registry, "bluegreen", name, version, runtime.GOOS+"_"+runtime.GOARCH, "terraform-provider-"+name+"_v"+version), source)
 }
 
 func (w *workbench) build(target, source string) {
@@ -86,11 +103,27 @@ func (w *workbench) configuration(dir, text string) {
 	w.Cleanup(func() { w.run(dir, "destroy", "-auto-approve", "-input=false") })
 }
 
+// copyMute makes the directory mute a copy of dir: its configuration and its state.
+func (w *workbench) copyMute(dir string) {
+	w.Helper()
+	for _, name := range []string{"main.tf", "terraform.tfvars", "terraform.tfstate"} {
+		content, err := os.ReadFile(filepath.Join(w.dir, dir, name))
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.write(filepath.Join("mute", name), string(content))
+	}
+	w.run("mute", "init", "-input=false")
+}
+
 // run runs Terraform in dir and returns how long it took.
 func (w *workbench) run(dir string, args ...string) time.Duration {
 	w.Helper()
 	cmd := exec.Command(w.terraform, append(args, "-no-color")...)
 	cmd.Dir, cmd.Env = filepath.Join(w.dir, dir), w.env
+	if dir == "mute" {
+		cmd.Env = w.mute
+	}
 	began := time.Now()
 	out, err := cmd.CombinedOutput()
 	took := time.Since(began)

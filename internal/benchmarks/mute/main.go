@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Command mute has the schema of this provider and does nothing: it finds every
+// resource as it was, and plans what is proposed. What a plan takes with it is
+// what Terraform itself takes for resources of this size.
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/provider"
+)
+
+func main() {
+	// It writes no logs, as the real one does not where nobody asks for them.
+	for _, level := range []string{"TF_LOG_SDK", "TF_LOG_SDK_PROTO", "TF_LOG_SDK_FRAMEWORK"} {
+		if err := os.Setenv(level, "ERROR"); err != nil {
+			log.Fatal(err)
+		}
+	}
+	serve := func() tfprotov6.ProviderServer {
+		return mute{provider.NewServer("0.0.1")}
+	}
+	if err := tf6server.Serve("registry.terraform.io/bluegreen/bluegreen", serve); err != nil {
+		log.Fatal(err)
+	}
+}
+
+type mute struct {
+	tfprotov6.ProviderServer
+}
+
+func (mute) UpgradeResourceState(_ context.Context, req *tfprotov6.UpgradeResourceStateRequest) (*tfprotov6.UpgradeResourceStateResponse, error) {
+	return &tfprotov6.UpgradeResourceStateResponse{UpgradedState: &tfprotov6.DynamicValue{JSON: req.RawState.JSON}}, nil
+}
+
+func (mute) ReadResource(_ context.Context, req *tfprotov6.ReadResourceRequest) (*tfprotov6.ReadResourceResponse, error) {
+	return &tfprotov6.ReadResourceResponse{NewState: req.CurrentState, Private: req.Private, NewIdentity: req.CurrentIdentity}, nil
+}
+
+func (mute) ValidateResourceConfig(context.Context, *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
+	return &tfprotov6.ValidateResourceConfigResponse{}, nil
+}
+
+func (mute) PlanResourceChange(_ context.Context, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
+	return &tfprotov6.PlanResourceChangeResponse{PlannedState: req.ProposedNewState, PlannedPrivate: req.PriorPrivate, PlannedIdentity: req.PriorIdentity}, nil
+}
