@@ -71,15 +71,8 @@ var _ platformConfig = dockerPlatform{}
 // dockerPlatform is the Docker platform as a deployment configures it.
 type dockerPlatform struct {
 	dockerModel
-	provider dockerProviderModel
-}
-
-func newDockerPlatform(deployment dockerModel, provider *dockerProviderModel) dockerPlatform {
-	p := dockerPlatform{dockerModel: deployment}
-	if provider != nil {
-		p.provider = *provider
-	}
-	return p
+	// provider is nil where the provider has no such block.
+	provider *dockerProviderModel
 }
 
 func (p dockerPlatform) kind() string { return kindDocker }
@@ -151,7 +144,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 		Name:       name,
 		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullMissing))),
 		Frontend:   agent.Frontend{Listen: listen, Protocol: router.Protocol(stringOr(p.Protocol, string(router.HTTP))), DrainTimeout: drainTimeout},
-		Agent:      docker.Agent{Name: p.provider.AgentName.ValueString(), Image: p.AgentImage.ValueString(), Replace: p.ReplaceAgent.ValueBool()},
+		Agent:      docker.Agent{Name: p.provider.agentName(), Image: p.AgentImage.ValueString(), Replace: p.ReplaceAgent.ValueBool()},
 	})
 	if err != nil {
 		return nil, err
@@ -177,11 +170,22 @@ func (p dockerPlatform) explain(err error) (path.Path, bool) {
 var errProviderUnknown = errors.New("the provider's configuration is not known yet: it depends on something that has not been applied")
 
 // known reports whether everything that says which host it is is known.
-func (m dockerProviderModel) known(ctx context.Context) bool {
-	return fullyKnown(ctx, m.Host, m.Context, m.CertPath, m.CAMaterial, m.CertMaterial, m.KeyMaterial, m.SSHOpts, m.RegistryAuth, m.AgentName)
+func (m *dockerProviderModel) known(ctx context.Context) bool {
+	return m == nil || fullyKnown(ctx, m.Host, m.Context, m.CertPath, m.CAMaterial, m.CertMaterial, m.KeyMaterial, m.SSHOpts, m.RegistryAuth, m.AgentName)
 }
 
-func (m dockerProviderModel) connection(ctx context.Context) (docker.Connection, error) {
+// agentName is "" for the default.
+func (m *dockerProviderModel) agentName() string {
+	if m == nil {
+		return ""
+	}
+	return m.AgentName.ValueString()
+}
+
+func (m *dockerProviderModel) connection(ctx context.Context) (docker.Connection, error) {
+	if m == nil {
+		return docker.Connection{}, nil
+	}
 	if !m.known(ctx) {
 		return docker.Connection{}, errProviderUnknown
 	}

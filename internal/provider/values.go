@@ -35,6 +35,9 @@ func given(value interface {
 // fullyKnown reports whether nothing of these values is unknown.
 func fullyKnown(ctx context.Context, values ...attr.Value) bool {
 	for _, value := range values {
+		if value.IsNull() {
+			continue
+		}
 		// An unknown element counts too, and only the Terraform value tells.
 		if raw, err := value.ToTerraformValue(ctx); err != nil || !raw.IsFullyKnown() {
 			return false
