@@ -165,7 +165,7 @@ func (a *agent) collectImages() {
 
 // settle drops a deployment of which nothing came while it was locked, and begins
 // the time after which an agent without work leaves. One that was retired does so
-// at once.
+// with the last lock: until then whoever retired it may be about to remove it.
 func (a *agent) settle(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -175,7 +175,7 @@ func (a *agent) settle(name string) {
 		}
 		delete(a.deployments, name)
 	}
-	if a.locks.areClosed() {
+	if a.locks.spent(name) {
 		a.leave()
 		return
 	}
@@ -183,7 +183,7 @@ func (a *agent) settle(name string) {
 }
 
 func (a *agent) leaveIfIdle() {
-	if a.locks.closeIf(0, a.unused) {
+	if a.locks.closeIf(a.unused) {
 		a.log.Info("leaving: there is no deployment")
 		a.leave()
 	}

@@ -41,7 +41,9 @@ type lock struct {
 	end  context.CancelCauseFunc
 	// changes are going on under the lock.
 	changes sync.WaitGroup
-	ended   bool
+	// retiring is set once the holder has nothing to change any more.
+	retiring bool
+	ended    bool
 }
 
 func newLocks(freed func(name string)) *locks { return &locks{freed: freed, held: map[string]*lock{}} }
@@ -104,21 +106,35 @@ func (l *locks) under(ctx context.Context, name, token string) (_ context.Contex
 	}, nil
 }
 
-// closeIf ends the giving of locks if no more than these many are held, by the
-// caller, and condition, asked then, is true. Without a lock nothing changes, so
-// the condition stays as it is.
-func (l *locks) closeIf(held int, condition func() bool) bool {
+// retire notes that the holder of the lock of name has nothing to change any more.
+func (l *locks) retire(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.held) <= held && condition() {
+	if present := l.held[name]; present != nil {
+		present.retiring = true
+	}
+}
+
+// closeIf ends the giving of locks if nobody who holds one has anything to change
+// any more, and condition, asked then, is true. It stays true: nothing changes.
+func (l *locks) closeIf(condition func() bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, present := range l.held {
+		if !present.retiring {
+			return false
+		}
+	}
+	if condition() {
 		l.closed = true
 	}
 	return l.closed
 }
 
-// areClosed reports whether no lock is given any more.
-func (l *locks) areClosed() bool {
+// spent reports whether no lock is given any more and that of name is the last.
+func (l *locks) spent(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.closed
+	_, held := l.held[name]
+	return l.closed && held && len(l.held) == 1
 }

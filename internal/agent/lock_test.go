@@ -57,14 +57,14 @@ func TestNoLockIsGivenByAnAgentThatLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.closeIf(0, idle) {
+	if l.closeIf(idle) {
 		t.Error("it leaves while a lock is held")
 	}
 	l.release("web", held.token)
-	if l.closeIf(0, func() bool { return false }) {
+	if l.closeIf(func() bool { return false }) {
 		t.Error("it leaves while there is something to do")
 	}
-	if !l.closeIf(0, idle) {
+	if !l.closeIf(idle) {
 		t.Error("it stays")
 	}
 	if _, err := l.acquire("web", "late"); !errors.Is(err, errLeaving) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -62,9 +63,11 @@ func (l *Lock) Kept(ctx context.Context, env bluegreen.Environment) (blueprint [
 	return blueprint, err
 }
 
-// Retire ends an agent that has no deployment, where no other lock is held. From
-// then on it gives no lock, and it ends with this one. It returns false, and
-// nothing has changed, for an agent that is still needed.
+// Retire says that nothing is going to be changed under this lock any more, and
+// ends an agent that has no deployment, if every other holder of a lock has said
+// the same. From then on it gives no lock, and it ends with the last one. Of
+// several who leave at the same time the last one retires it. Retire returns
+// false for an agent that is still needed.
 func (l *Lock) Retire(ctx context.Context) (retired bool, err error) {
 	err = l.change(ctx, http.MethodPost, deploymentPath(l.name, "retire"), nil, &retired)
 	return retired, err
@@ -77,7 +80,7 @@ func (c *Client) DialReplica(ctx context.Context, name string, env bluegreen.Env
 	lasting, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, hangUp)
 	path := environmentPath(name, env, "instances", ref.ID, "dial") + "?incarnation=" + url.QueryEscape(ref.Incarnation)
-	response, err := c.exchange(lasting, http.MethodPost, path, "", far) //nolint:bodyclose // it is the connection, and closed with it
+	response, err := c.exchange(lasting, http.MethodPost, path, "", outgoing{far}) //nolint:bodyclose // it is the connection, and closed with it
 	if !stop() && err == nil {
 		response.Body.Close()
 		err = context.Cause(ctx)
@@ -97,3 +100,10 @@ func (c *Client) DialReplica(ctx context.Context, name string, env bluegreen.Env
 	}()
 	return near, nil
 }
+
+// outgoing is what goes to a replica, as the body of a request. The transport
+// closes it as soon as the response has ended; what of that is still to be read
+// must not be lost with it.
+type outgoing struct{ net.Conn }
+
+func (o outgoing) Close() error { return o.SetReadDeadline(time.Unix(1, 0)) }

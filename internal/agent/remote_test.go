@@ -274,6 +274,76 @@ func TestTornTargetsAreRefused(t *testing.T) {
 	}
 }
 
+func TestLastOneToLeaveRetiresTheAgent(t *testing.T) {
+	t.Parallel()
+	c := newTestAgent(t)
+	first, err := c.Lock(t.Context(), "web", "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := c.Lock(t.Context(), "other", "somebody else")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if retired, err := first.Retire(t.Context()); err != nil || retired {
+		t.Errorf("the first one to leave: retired %t, %v", retired, err)
+	}
+	// The first lock is still held.
+	if retired, err := second.Retire(t.Context()); err != nil || !retired {
+		t.Errorf("the last one to leave: retired %t, %v", retired, err)
+	}
+	first.Unlock()
+	if _, err := c.PID(t.Context()); err != nil {
+		t.Errorf("it left while the one who retired it holds a lock: %v", err)
+	}
+	second.Unlock()
+}
+
+func TestAllThatAReplicaSaysArrives(t *testing.T) {
+	t.Parallel()
+	c := newTunnel(t, newTestAgent(t).dir)
+	held, err := c.Lock(t.Context(), "web", "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Unlock()
+	curt := hasty(t, "green-1")
+	if err := held.Route(t.Context(), bluegreen.Green, []Target{curt}); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		conn, err := c.DialReplica(t.Context(), "web", bluegreen.Green, bluegreen.InstanceRef{ID: curt.ID, Incarnation: curt.Incarnation})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said, err := io.ReadAll(conn); err != nil || string(said) != "bye" {
+			t.Fatalf("heard %q, %v", said, err)
+		}
+		conn.Close()
+	}
+}
+
+// hasty is a replica that says bye and hangs up.
+func hasty(t *testing.T, id string) Target {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "bye")
+			conn.Close()
+		}
+	}()
+	return Target{ID: id, Incarnation: "first", Address: listener.Addr().String()}
+}
+
 func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)

@@ -53,8 +53,9 @@ func (a *agent) getBlueprint(_ context.Context, r *http.Request) (any, error) {
 }
 
 // postRetire answers whether the agent ends with the lock of the request.
-func (a *agent) postRetire(_ context.Context, _ *http.Request) (any, error) {
-	return a.locks.closeIf(1, a.unused), nil
+func (a *agent) postRetire(_ context.Context, r *http.Request) (any, error) {
+	a.locks.retire(r.PathValue("name"))
+	return a.locks.closeIf(a.unused), nil
 }
 
 // postDial joins the request and its response to a target, as a connection. It
