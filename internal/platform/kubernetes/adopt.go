@@ -70,7 +70,7 @@ func (e *AdoptionError) Unwrap() error { return e.Err }
 // that, and not before is the Service ours.
 func (p *Platform) adopt(ctx context.Context, a *api, service *corev1.Service) (known, error) {
 	refuse := func(format string, args ...any) (known, error) {
-		return known{}, &AdoptionError{p.object("Service"), fmt.Errorf(format, args...)}
+		return known{}, &AdoptionError{p.serviceObject(), fmt.Errorf(format, args...)}
 	}
 	i := slices.IndexFunc(service.Spec.Ports, func(port corev1.ServicePort) bool { return int(port.Port) == p.clientPort() })
 	if i < 0 {
@@ -90,8 +90,8 @@ func (p *Platform) adopt(ctx context.Context, a *api, service *corev1.Service) (
 	}
 	target := service.Spec.Ports[i].TargetPort
 	container := serves(deployment.Spec.Template.Spec.Containers, target)
-	baseline := baselineOf(deployment, container).Sealed()
-	adopted := &adoption{deployment.Name, service.Spec.Selector, container.Name, target, baseline.Fingerprint}
+	baseline := baselineOf(deployment, container)
+	adopted := &adoption{deployment.Name, service.Spec.Selector, container.Name, target, baseline.Sealed().Fingerprint}
 	pods, err := p.pods(ctx, adopted.workload())
 	if err != nil {
 		return known{}, err

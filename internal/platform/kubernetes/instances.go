@@ -188,11 +188,15 @@ func firstLine(text string) string {
 	return line
 }
 
-// ready counts the pods of w that are ready, of those that there should be. While
-// its Deployment rolls there may be more.
-func ready(w workload, deployments []appsv1.Deployment) int {
+// ready counts the pods of w that run what slot says and are ready. While its
+// Deployment rolls there may be more of them than there should be, which is no
+// news; a Deployment that somebody changed runs nothing of the release.
+func ready(w workload, slot bluegreen.Slot, deployments []appsv1.Deployment) int {
 	i := slices.IndexFunc(deployments, func(d appsv1.Deployment) bool { return d.Name == w.deployment })
 	if i < 0 || deployments[i].DeletionTimestamp != nil {
+		return 0
+	}
+	if container := containerOf(&deployments[i].Spec.Template, w.container); slot.Release != nil && (container == nil || container.Image != slot.Release.Image) {
 		return 0
 	}
 	return int(min(deployments[i].Status.ReadyReplicas, *cmp.Or(deployments[i].Spec.Replicas, new(int32))))

@@ -31,10 +31,14 @@ func (e *TemplateError) Error() string { return "pod_template: " + e.Err.Error()
 // Unwrap makes the cause visible to errors.Is and errors.As.
 func (e *TemplateError) Unwrap() error { return e.Err }
 
-// longestSettling is the longest that a pod which is told to end goes on serving
-// as if nothing had happened, so that every node has heard of it before its
-// connections are refused.
-const longestSettling = 5 * time.Second
+// A pod that is told to end goes on serving for a while as if nothing had
+// happened, so that every node has heard of it before its connections are
+// refused: a third of the drain timeout, within these limits. kube-proxy follows
+// within a second, a load balancer may take longer.
+const (
+	shortestSettling = 2 * time.Second
+	longestSettling  = 10 * time.Second
+)
 
 // portName is the name of the port that clients are served at. The Services go by
 // it, so that a release may listen elsewhere than the one before.
@@ -143,7 +147,7 @@ func (o Options) generatedTemplate(env bluegreen.Environment, release bluegreen.
 		Env:            o.variables(env, release),
 		Ports:          []corev1.ContainerPort{{Name: portName, ContainerPort: int32(o.Port), Protocol: corev1.ProtocolTCP}},
 		ReadinessProbe: accepting(o.Port),
-		Lifecycle:      settling(o.DrainTimeout),
+		Lifecycle:      o.lifecycle(),
 	}
 	if given := containerOf(user, o.Name); given != nil {
 		if given.ReadinessProbe != nil {
@@ -159,7 +163,7 @@ func (o Options) generatedTemplate(env bluegreen.Environment, release bluegreen.
 	if o.avoid == nil {
 		own[labelName], own[labelInstance] = o.Name, o.Name
 	}
-	grace := max(int64(o.DrainTimeout.Seconds()), 1)
+	grace := int64(o.grace().Seconds())
 	serviceLinks := false
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
@@ -199,13 +203,19 @@ func accepting(port int) *corev1.Probe {
 	}
 }
 
-// settling takes a part of the time that a pod has to end.
-func settling(drainTimeout time.Duration) *corev1.Lifecycle {
-	seconds := int64(min(longestSettling, drainTimeout/3).Seconds())
-	if seconds < 1 {
-		return nil
-	}
-	return &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: seconds}}}
+// settling is how long a pod that is told to end goes on as it was.
+func (o Options) settling() time.Duration {
+	return max(shortestSettling, min(longestSettling, o.DrainTimeout/3)).Truncate(time.Second)
+}
+
+// grace is the time that a pod has to end, settling included.
+func (o Options) grace() time.Duration {
+	return max(o.DrainTimeout, o.settling()+time.Second)
+}
+
+func (o Options) lifecycle() *corev1.Lifecycle {
+	sleep := &corev1.SleepAction{Seconds: int64(o.settling().Seconds())}
+	return &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: sleep}}
 }
 
 // checkMerged refuses what would take the pods away from the deployment.

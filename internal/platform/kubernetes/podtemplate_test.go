@@ -64,7 +64,7 @@ func TestGeneratedPodServesTheRelease(t *testing.T) {
 	if container.ReadinessProbe == nil || container.ReadinessProbe.TCPSocket == nil {
 		t.Error("it gets traffic before it listens")
 	}
-	if container.Lifecycle == nil || container.Lifecycle.PreStop.Sleep.Seconds != 5 {
+	if container.Lifecycle == nil || container.Lifecycle.PreStop.Sleep.Seconds != 10 {
 		t.Error("it stops listening before every node has heard that it ends")
 	}
 }
@@ -179,5 +179,21 @@ func TestDeploymentSaysNothingOfWhatOthersDecide(t *testing.T) {
 	}
 	if want.Metadata.Labels[labelTemplate] != templateOf(want.Spec.Template) || templateOf(want.Spec.Template) == "" {
 		t.Errorf("the Deployment does not tell its template: %v", want.Metadata.Labels)
+	}
+}
+
+func TestPodAlwaysSettlesBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	for drain, want := range map[time.Duration][2]time.Duration{
+		0:                {2 * time.Second, 3 * time.Second},
+		time.Second:      {2 * time.Second, 3 * time.Second},
+		10 * time.Second: {3 * time.Second, 10 * time.Second},
+		30 * time.Second: {10 * time.Second, 30 * time.Second},
+		time.Hour:        {10 * time.Second, time.Hour},
+	} {
+		o := Options{DrainTimeout: drain}
+		if got := [2]time.Duration{o.settling(), o.grace()}; got != want {
+			t.Errorf("with a drain timeout of %s a pod settles and ends in %s, want %s", drain, got, want)
+		}
 	}
 }

@@ -32,10 +32,15 @@ func turnsBack(before, next bluegreen.Ledger) bool {
 // recycle replaces the pods of the standby one by one, new ones ready first. It
 // is one write: the cluster does the rest, also when this process has ended. The
 // same write twice changes nothing, so that one whose answer got lost is no harm.
+//
+// An adopted Deployment is left as it is: nothing says that its pods go on serving
+// until every node has heard that they end.
 func (p *Platform) recycle(ctx context.Context, s *session, doc document) error {
 	live, _ := doc.ledger.LiveRecord()
 	standby := doc.ledger.Slot(doc.ledger.Staging())
-	if !p.opts.RecycleStandby || standby.State != bluegreen.Idle || standby.Release == nil {
+	w := p.place(doc, doc.ledger.Staging())
+	adopted := w.deployment != workloadName(p.opts.Name, w.environment)
+	if !p.opts.RecycleStandby || adopted || standby.State != bluegreen.Idle || standby.Release == nil {
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{
@@ -45,10 +50,9 @@ func (p *Platform) recycle(ctx context.Context, s *session, doc document) error 
 	if err != nil {
 		return err
 	}
-	name := p.place(doc, doc.ledger.Staging()).deployment
-	_, err = s.api.apps.Deployments(p.opts.Namespace).Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+	_, err = s.api.apps.Deployments(p.opts.Namespace).Patch(ctx, w.deployment, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("recycling the standby in %s: %w", objectName("Deployment", p.opts.Namespace, name), err)
+		return fmt.Errorf("recycling the standby in %s: %w", objectName("Deployment", p.opts.Namespace, w.deployment), err)
 	}
 	return nil
 }

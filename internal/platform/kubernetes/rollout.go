@@ -41,7 +41,7 @@ func (r *rollout) await(ctx context.Context) error {
 
 func (r *rollout) look() (done bool, again time.Duration, err error) {
 	deployment, pods, err := r.sight.now()
-	if err != nil || deployment == nil || deployment.Generation < r.generation {
+	if err != nil || deployment == nil || deployment.Status.ObservedGeneration < r.generation {
 		return false, 0, err
 	}
 	if err := refused(deployment); err != nil {
@@ -64,7 +64,9 @@ func (r *rollout) look() (done bool, again time.Duration, err error) {
 		}
 	}
 	r.last = fmt.Sprintf("%d of %d pods have started%s", started, r.replicas, r.pending(pods))
-	return started == r.replicas && len(pods) == r.replicas && former == 0, again, nil
+	// Until its controller says so, other pods than these may be on their way.
+	rolled := int(deployment.Status.Replicas) == r.replicas && int(deployment.Status.UpdatedReplicas) == r.replicas
+	return rolled && started == r.replicas && len(pods) == r.replicas && former == 0, again, nil
 }
 
 // trouble returns why the pod will never start, or how long to wait until that is known.
@@ -104,9 +106,6 @@ func hasStarted(status corev1.ContainerStatus) bool {
 // refused returns why the cluster makes no pods for the Deployment: a quota, a
 // policy, a service account that is missing.
 func refused(deployment *appsv1.Deployment) error {
-	if deployment.Status.ObservedGeneration < deployment.Generation {
-		return nil
-	}
 	i := slices.IndexFunc(deployment.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
 		return c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue
 	})

@@ -38,7 +38,7 @@ func (p *Platform) read(ctx context.Context) (known, error) {
 		return p.learn(known{loaded: true}), nil
 	}
 	if err != nil {
-		return known{}, fmt.Errorf("reading %s: %w", p.object("Service"), err)
+		return known{}, fmt.Errorf("reading %s: %w", p.serviceObject(), err)
 	}
 	doc, err := readDocument(service)
 	var foreign *ForeignError
@@ -73,8 +73,9 @@ func (p *Platform) remembered() known {
 	return p.known
 }
 
-func (p *Platform) object(kind string) string {
-	return objectName(kind, p.opts.Namespace, p.opts.Name)
+// serviceObject is the live Service, as errors call it.
+func (p *Platform) serviceObject() string {
+	return objectName("Service", p.opts.Namespace, p.opts.Name)
 }
 
 // Load implements bluegreen.Store.
@@ -136,7 +137,7 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 	}
 	written, err := p.replace(ctx, s, before, next, closed)
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", p.object("Service"), err)
+		return fmt.Errorf("writing %s: %w", p.serviceObject(), err)
 	}
 	p.tell(s, before.ledger, next)
 	if turnsBack(before.ledger, next) {
@@ -240,11 +241,11 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	case read.service == nil:
 		return bluegreen.Status{}, bluegreen.ErrNotFound
 	case err != nil:
-		return bluegreen.Status{}, fmt.Errorf("listing the Deployments of %s: %w", p.object("Service"), err)
+		return bluegreen.Status{}, fmt.Errorf("listing the Deployments of %s: %w", p.serviceObject(), err)
 	}
 	status := bluegreen.Status{Ledger: read.ledger, Running: map[bluegreen.Environment]int{}}
 	for _, env := range bluegreen.Environments() {
-		status.Running[env] = ready(p.place(read.document, env), deployments.Items)
+		status.Running[env] = ready(p.place(read.document, env), read.ledger.Slot(env), deployments.Items)
 	}
 	if !p.leads(read.known) {
 		// Nothing of live counts while its traffic goes elsewhere.

@@ -46,7 +46,7 @@ func findTestbed() (*testbed, error) {
 		}
 	}
 	b := &testbed{dir: dir, namespace: "bluegreen-test-" + strings.ToLower(rand.Text()[:6])}
-	b.client = NewClient(ClientConfig{ConfigPaths: []string{filepath.Join(dir, "kubeconfig")}})
+	b.client = NewClient(b.settings())
 	b.image = sync.OnceValues(b.makeImage)
 	var err error
 	if b.api, err = b.client.open(); err != nil {
@@ -58,21 +58,40 @@ func findTestbed() (*testbed, error) {
 	return b, err
 }
 
+func (b *testbed) settings() ClientConfig {
+	return ClientConfig{ConfigPaths: []string{filepath.Join(b.dir, "kubeconfig")}}
+}
+
 // close removes everything that the tests made, and returns 1 when it cannot.
 func (b *testbed) close() int {
 	defer b.client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	if err := b.removeNamespace(ctx); err != nil {
+	if err := b.removeNamespace(ctx, b.namespace); err != nil {
 		fmt.Printf("removing the namespace of the tests, %s: %v\n", b.namespace, err)
 		return 1
 	}
 	return 0
 }
 
-func (b *testbed) removeNamespace(ctx context.Context) error {
+// makeNamespace makes another namespace for a test.
+func makeNamespace(t testing.TB, namespace *corev1.Namespace) (remove func()) {
+	t.Helper()
+	if _, err := theTestbed.api.core.Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		defer cancel()
+		if err := theTestbed.removeNamespace(ctx, namespace.Name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (b *testbed) removeNamespace(ctx context.Context, name string) error {
 	namespaces := b.api.core.Namespaces()
-	if err := namespaces.Delete(ctx, b.namespace, metav1.DeleteOptions{}); err != nil {
+	if err := namespaces.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
 		return err
 	}
 	var running sync.WaitGroup
@@ -80,7 +99,7 @@ func (b *testbed) removeNamespace(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	left := follow(ctx, &running, source[*corev1.Namespace]{
-		options: metav1.ListOptions{FieldSelector: "metadata.name=" + b.namespace},
+		options: metav1.ListOptions{FieldSelector: "metadata.name=" + name},
 		list: func(ctx context.Context, options metav1.ListOptions) ([]*corev1.Namespace, string, error) {
 			found, err := namespaces.List(ctx, options)
 			if err != nil {
@@ -113,7 +132,7 @@ func (b *testbed) makeImage() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	program := filepath.Join(dir, "replica")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "./replica")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

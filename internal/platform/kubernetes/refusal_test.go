@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// What cannot start ends the deploy at once, and says what it is. Were it waited
+// for, each of these would take an hour.
+func TestClusterDeployThatCannotStart(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		template string
+		image    string
+		want     StartError
+		says     string
+	}{
+		"never-pull": {
+			template: `{"spec":{"containers":[{"name":"NAME","imagePullPolicy":"Never"}]}}`, image: "docker.io/library/nowhere:1",
+			want: StartError{Container: "NAME", Reason: "ErrImageNeverPull"}, says: "nowhere:1",
+		},
+		"no-secret": {
+			template: `{"spec":{"containers":[{"name":"NAME","env":[{"name":"P","valueFrom":{"secretKeyRef":{"name":"absent","key":"p"}}}]}]}}`,
+			want:     StartError{Container: "NAME", Reason: "CreateContainerConfigError"}, says: `secret "absent" not found`,
+		},
+		"init": {
+			template: `{"spec":{"initContainers":[{"name":"migrate","image":"IMAGE","env":[{"name":"BEHAVIOUR","value":"crashing"}]}]}}`,
+			want:     StartError{Container: "migrate", Reason: "CrashLoopBackOff", Exit: "exit status 3"}, says: "after exit status 3",
+		},
+		"no-node": {
+			template: `{"spec":{"nodeSelector":{"planet":"mars"}}}`,
+			want:     StartError{Reason: "Unschedulable"}, says: "0/1 nodes are available",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t, func(o *Options) {
+				o.Name = "start-" + name
+				o.PodTemplate = strings.NewReplacer("NAME", o.Name, "IMAGE", theTestbed.replicaImage(t)).Replace(c.template)
+				o.SchedulingGrace = time.Second
+			})
+			want := s.desired("1.0.0", 1)
+			if c.image != "" {
+				want.Release.Image = c.image
+			}
+			_, err := s.Create(t.Context(), want)
+			var got *StartError
+			if !errors.As(err, &got) {
+				t.Fatalf("got %v, want a StartError", err)
+			}
+			c.want.Container = strings.Replace(c.want.Container, "NAME", s.Deployment, 1)
+			if got.Container != c.want.Container || got.Reason != c.want.Reason || got.Exit != c.want.Exit || got.Pod == "" || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %+v: %v", got, err)
+			}
+			if c.want.Exit != "" && !strings.Contains(strings.Join(got.Logs, "\n"), "cannot go on") {
+				t.Errorf("its last words are %q", got.Logs)
+			}
+			if _, err := s.platform.Load(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
+				t.Errorf("something is left of it: %v", err)
+			}
+		})
+	}
+}
+
+func TestClusterQuotaEndsADeploy(t *testing.T) {
+	t.Parallel()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: theTestbed.namespace + "-quota"}}
+	t.Cleanup(makeNamespace(t, namespace))
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Name: "none"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
+	}
+	if _, err := theTestbed.api.core.ResourceQuotas(namespace.Name).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s := newShop(t, func(o *Options) { o.Namespace = namespace.Name })
+	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+	var refused *StartError
+	if !errors.As(err, &refused) || refused.Reason != "FailedCreate" || !strings.Contains(err.Error(), "exceeded quota: none") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What somebody else made is left alone.
+func TestClusterForeignObjects(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	services, deployments := s.api.core.Services(s.namespace), s.api.apps.Deployments(s.namespace)
+
+	service, err := services.Create(t.Context(), foreignService(s.Deployment, 80), metav1.CreateOptions{})
+	s.must(err)
+	var foreign *ForeignError
+	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &foreign) || !strings.Contains(foreign.Object, "Service") {
+		t.Errorf("got %v", err)
+	}
+	after, err := services.Get(t.Context(), s.Deployment, metav1.GetOptions{})
+	s.must(err)
+	if after.ResourceVersion != service.ResourceVersion {
+		t.Error("the Service was changed")
+	}
+	s.must(services.Delete(t.Context(), s.Deployment, metav1.DeleteOptions{}))
+
+	deployment, err := deployments.Create(t.Context(), foreignDeployment(s.Deployment+"-green", s.replicaImage(t), 0), metav1.CreateOptions{})
+	s.must(err)
+	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &foreign) || !strings.Contains(foreign.Object, "Deployment") {
+		t.Errorf("got %v", err)
+	}
+	kept, err := deployments.Get(t.Context(), deployment.Name, metav1.GetOptions{})
+	s.must(err)
+	if kept.UID != deployment.UID || kept.Generation != deployment.Generation {
+		t.Error("the Deployment was changed")
+	}
+	s.must(deployments.Delete(t.Context(), deployment.Name, metav1.DeleteOptions{}))
+}
