@@ -45,6 +45,7 @@ type Client struct {
 	where string
 	api   int
 	http  *http.Client
+	close func()
 }
 
 // NewClient returns a client of the agent of stateDir, which need not run. It
@@ -55,7 +56,7 @@ func NewClient(stateDir string) (*Client, error) {
 		return nil, err
 	}
 	return &Client{
-		dir: dir, where: string(dir), api: apiVersion,
+		dir: dir, where: string(dir), api: apiVersion, close: func() {},
 		http: &http.Client{Transport: &http.Transport{
 			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dir.dial(ctx) },
 			DisableKeepAlives: true,
@@ -204,6 +205,11 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
+	}
+	// What kept a remote host from being reached is told by who knows of it.
+	var unreached *dialError
+	if errors.As(err, &unreached) {
+		return unreached.err
 	}
 	if errors.Is(err, ErrNotRunning) {
 		return err

@@ -21,19 +21,13 @@ import (
 // one connection, which is opened by the first call and opened again by the next
 // one after it broke.
 func NewRemoteClient(dial func(context.Context) (net.Conn, error)) *Client {
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	return &Client{
-		where: "the remote host", api: apiVersion,
-		http: &http.Client{Transport: &http.Transport{
-			Protocols:   protocols,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-		}},
-	}
+	w := newWire(dial)
+	return &Client{where: "the remote host", api: apiVersion, http: &http.Client{Transport: w}, close: w.close}
 }
 
-// Close closes the connection once nothing uses it.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Close hangs up: what goes on over the connection ends with it, locks included.
+// A later call opens another.
+func (c *Client) Close() { c.close() }
 
 // Target is a replica that something else than the agent runs.
 type Target struct {
