@@ -12,8 +12,13 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// outage is how long the control plane is away.
-const outage = 20 * time.Second
+// outage is how long the control plane is away, and recovery how long its
+// controllers may take to find together again when it is back: a minute or two,
+// in which the endpoints do not follow the selectors.
+const (
+	outage   = 20 * time.Second
+	recovery = 4 * time.Minute
+)
 
 // The control plane goes away in the middle of a deploy: whatever becomes of it,
 // what serves goes on serving, and the next apply converges. These tests take the
@@ -44,6 +49,7 @@ func TestClusterOutage(t *testing.T) {
 
 func newOutageShop(t *testing.T, name string) *shop {
 	s := newShop(t, func(o *Options) { o.Name = "outage-" + name })
+	s.Config.SwitchTimeout = recovery
 	s.live("1.0.0", 2)
 	return s
 }
@@ -87,7 +93,8 @@ func (s *shop) surviveWhile(over <-chan struct{}) {
 	<-over
 	s.Progress = nil
 	next := openShop(s, s.testbed.client, s.platform.opts)
-	deadline, cancel := context.WithTimeout(s.Context(), 2*time.Minute)
+	next.Config.SwitchTimeout = recovery
+	deadline, cancel := context.WithTimeout(s.Context(), 2*recovery)
 	defer cancel()
 	ledger, err := next.platform.Load(deadline)
 	s.must(err)

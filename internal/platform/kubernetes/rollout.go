@@ -41,10 +41,10 @@ func (r *rollout) await(ctx context.Context) error {
 
 func (r *rollout) look() (done bool, again time.Duration, err error) {
 	deployment, pods, err := r.sight.now()
-	if err != nil || deployment == nil || deployment.Status.ObservedGeneration < r.generation {
+	if err != nil || deployment == nil {
 		return false, 0, err
 	}
-	if err := refused(deployment); err != nil {
+	if err := r.refused(deployment); err != nil {
 		return false, 0, err
 	}
 	started, former := 0, 0
@@ -64,9 +64,26 @@ func (r *rollout) look() (done bool, again time.Duration, err error) {
 		}
 	}
 	r.last = fmt.Sprintf("%d of %d pods have started%s", started, r.replicas, r.pending(pods))
-	// Until its controller says so, other pods than these may be on their way.
-	rolled := int(deployment.Status.Replicas) == r.replicas && int(deployment.Status.UpdatedReplicas) == r.replicas
-	return rolled && started == r.replicas && len(pods) == r.replicas && former == 0, again, nil
+	complete := started == r.replicas && len(pods) == r.replicas && former == 0
+	return complete && r.settled(deployment), again, nil
+}
+
+// settled reports whether no other pods than these are on their way: those made
+// from the template that is waited for tell so themselves, of others only the
+// Deployment's controller can.
+func (r *rollout) settled(deployment *appsv1.Deployment) bool {
+	status := deployment.Status
+	return r.template != "" ||
+		status.ObservedGeneration >= r.generation && int(status.Replicas) == r.replicas && int(status.UpdatedReplicas) == r.replicas
+}
+
+// refused returns why the cluster makes no pods for the Deployment as it was
+// written: a quota, a policy, a service account that is missing.
+func (r *rollout) refused(deployment *appsv1.Deployment) error {
+	if deployment.Status.ObservedGeneration < r.generation {
+		return nil
+	}
+	return replicaFailure(deployment)
 }
 
 // trouble returns why the pod will never start, or how long to wait until that is known.
@@ -103,9 +120,7 @@ func hasStarted(status corev1.ContainerStatus) bool {
 	return status.State.Running != nil || status.State.Terminated != nil || status.LastTerminationState.Terminated != nil
 }
 
-// refused returns why the cluster makes no pods for the Deployment: a quota, a
-// policy, a service account that is missing.
-func refused(deployment *appsv1.Deployment) error {
+func replicaFailure(deployment *appsv1.Deployment) error {
 	i := slices.IndexFunc(deployment.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
 		return c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue
 	})

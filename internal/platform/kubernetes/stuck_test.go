@@ -48,13 +48,13 @@ func TestPodsThatTheClusterRefusesAreAFailure(t *testing.T) {
 	t.Parallel()
 	d := &appsv1.Deployment{}
 	d.Name = "web-green"
-	if err := refused(d); err != nil {
+	if err := replicaFailure(d); err != nil {
 		t.Errorf("without a condition: %v", err)
 	}
 	d.Status.Conditions = []appsv1.DeploymentCondition{{
 		Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota: pods",
 	}}
-	if err := refused(d); err == nil || err.Error() != "Deployment web-green: FailedCreate: exceeded quota: pods" {
+	if err := replicaFailure(d); err == nil || err.Error() != "Deployment web-green: FailedCreate: exceeded quota: pods" {
 		t.Errorf("got %v", err)
 	}
 }
