@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+func TestCallsAtTheSameTimeShareOneConnection(t *testing.T) {
+	t.Parallel()
+	c := newTunnel(t, newTestAgent(t).dir)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if _, err := c.Deployment(t.Context(), "web"); !errors.Is(err, bluegreen.ErrNotFound) {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if n := c.opened.Load(); n != 1 {
+		t.Errorf("it took %d connections", n)
+	}
+}
+
+// A client that hangs up takes its locks along, and may come back.
+func TestRemoteClientThatHangsUpHoldsNothing(t *testing.T) {
+	t.Parallel()
+	c := newTunnel(t, newTestAgent(t).dir)
+	if _, err := c.Lock(t.Context(), "web", "somebody"); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if c.child.ProcessState == nil {
+		t.Error("its connection is there")
+	}
+	for {
+		held, err := c.Lock(t.Context(), "web", "somebody")
+		if err == nil {
+			held.Unlock()
+			return
+		}
+		var busy *bluegreen.HolderError
+		if !errors.As(err, &busy) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestUnreachableHostIsToldAsItIs(t *testing.T) {
+	t.Parallel()
+	reason := errors.New("no route to host")
+	c := NewRemoteClient(func(context.Context) (net.Conn, error) { return nil, reason })
+	if _, err := c.Deployment(t.Context(), "web"); err != reason || Startable(err) { //nolint:errorlint // nothing is added to it
+		t.Errorf("got %v", err)
+	}
+}
