@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 
@@ -62,15 +61,9 @@ func (c conforming) Sicken(t testing.TB, deployment string, env bluegreen.Enviro
 		t.Fatal(err)
 	}
 	for _, instance := range instances {
-		client := &http.Client{Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return p.Dial(ctx, instance) },
-		}}
-		response, err := client.Get("http://replica/sicken")
-		if err != nil {
+		if err := c.ask(p, instance, "/sicken"); err != nil {
 			t.Fatal(err)
 		}
-		response.Body.Close()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func New(opts Options) (*Platform, error) {
 		return nil, err
 	}
 	pulled := images{engine, opts.Pull, opts.Connection.Registries}
-	h := &host{opts.Agent, engine, pulled}
+	h := &host{opts.Agent, engine, pulled, os.Executable}
 	return &Platform{
 		name: opts.Name, agent: opts.Agent, front: opts.Frontend,
 		engine: engine, images: pulled, host: h, client: agent.NewRemoteClient(h.dial),
@@ -70,10 +71,7 @@ func (p *Platform) Close() {
 // Load implements bluegreen.Store.
 func (p *Platform) Load(ctx context.Context) (l bluegreen.Ledger, err error) {
 	defer p.engine.explain(&err)
-	status, err := p.client.Deployment(ctx, p.name)
-	if errors.Is(err, agent.ErrNotRunning) {
-		status, err = offline(ctx, p.host, p.name, (*agent.Offline).Deployment)
-	}
+	status, _, err := p.deployment(ctx)
 	return status.Ledger, err
 }
 
@@ -81,34 +79,39 @@ func (p *Platform) Load(ctx context.Context) (l bluegreen.Ledger, err error) {
 // and so nothing counts as running.
 func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err error) {
 	defer p.engine.explain(&err)
-	status, err = p.client.Deployment(ctx, p.name)
-	if errors.Is(err, agent.ErrNotRunning) {
-		return offline(ctx, p.host, p.name, (*agent.Offline).Deployment)
-	}
-	if err != nil {
+	status, serves, err := p.deployment(ctx)
+	if err != nil || !serves {
 		return status, err
 	}
 	status.Running, err = p.running(ctx)
 	return status, err
 }
 
+// deployment asks the agent, or reads its volume, and tells whether an agent serves.
+func (p *Platform) deployment(ctx context.Context) (status bluegreen.Status, serves bool, err error) {
+	status, err = p.client.Deployment(ctx, p.name)
+	serves = !errors.Is(err, agent.ErrNotRunning)
+	if !serves || older(err) {
+		status, err = offline(ctx, p.host, p.name, (*agent.Offline).Deployment)
+	}
+	return status, serves, p.host.newer(err)
+}
+
 // History implements bluegreen.Store.
 func (p *Platform) History(ctx context.Context) (records []bluegreen.Record, err error) {
 	defer p.engine.explain(&err)
 	records, err = p.client.History(ctx, p.name)
-	if errors.Is(err, agent.ErrNotRunning) {
-		return offline(ctx, p.host, p.name, (*agent.Offline).History)
+	if errors.Is(err, agent.ErrNotRunning) || older(err) {
+		records, err = offline(ctx, p.host, p.name, (*agent.Offline).History)
 	}
-	return records, err
+	return records, p.host.newer(err)
 }
 
 // Lock implements bluegreen.Store. It starts the agent if none runs.
 func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err error) {
 	defer p.engine.explain(&err)
-	if p.agent.Replace {
-		if err := p.host.replace(ctx); err != nil {
-			return nil, err
-		}
+	if err := p.host.renew(ctx); err != nil {
+		return nil, err
 	}
 	var held *agent.Lock
 	err = p.host.launching(ctx, func() (err error) {

@@ -37,6 +37,8 @@ type host struct {
 	Agent
 	engine *engine
 	images images
+	// program is the path of the program that the agent's image is built from.
+	program func() (string, error)
 }
 
 // dial connects to the agent. Where none runs the error is agent.ErrNotRunning.
@@ -52,11 +54,16 @@ func (h *host) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // launching makes an attempt that the agent must answer, and starts the agent
-// and repeats the attempt while none answers.
+// and repeats the attempt while none answers. An agent that is older than this
+// program is replaced.
 func (h *host) launching(ctx context.Context, attempt func() error) error {
 	err := attempt()
-	if !agent.Startable(err) {
-		return err
+	if older(err) {
+		if err := h.replace(ctx); err != nil {
+			return err
+		}
+	} else if !agent.Startable(err) {
+		return h.newer(err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the agent, container %s, did not answer within %s", h.Name, startTimeout))
 	defer cancel()
@@ -67,12 +74,12 @@ func (h *host) launching(ctx context.Context, attempt func() error) error {
 			return struct{}{}, err
 		}
 		err := attempt()
-		if err != nil && !agent.Startable(err) {
+		if err != nil && !agent.Startable(err) && !older(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
-	return err
+	return h.newer(err)
 }
 
 // ensure starts the agent's container, which it makes if need be. However many
@@ -134,8 +141,9 @@ func (h *host) container(image string) client.ContainerCreateOptions {
 		Config: &container.Config{
 			Image:      image,
 			Entrypoint: []string{AgentProgram},
-			Cmd:        []string{"agent", "-state-dir", statePath, "-linger", agent.LingerForever},
-			Labels:     map[string]string{labelAgent: h.Name},
+			// Where another one serves, it is that one's successor.
+			Cmd:    []string{"agent", "-state-dir", statePath, "-linger", agent.LingerForever, "-take-over"},
+			Labels: map[string]string{labelAgent: h.Name},
 			// The agent's image is no user's; nothing in it needs another.
 			User:        "0:0",
 			StopTimeout: &patience,
@@ -166,41 +174,12 @@ func (h *host) ensureVolume(ctx context.Context) error {
 	return nil
 }
 
-// replace removes an agent from another image than this program's, where that is
-// asked for.
-func (h *host) replace(ctx context.Context) error {
-	present, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
-	if errdefs.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	wanted, err := h.agentImage(ctx)
-	if err != nil {
-		return err
-	}
-	image, err := h.engine.ImageInspect(ctx, wanted)
-	if err != nil || image.ID == present.Container.Image {
-		return err
-	}
-	return h.removeContainer(ctx)
-}
-
-func (h *host) removeContainer(ctx context.Context) error {
-	_, err := h.engine.ContainerStop(ctx, h.Name, client.ContainerStopOptions{})
-	if err == nil {
-		_, err = h.engine.ContainerRemove(ctx, h.Name, client.ContainerRemoveOptions{Force: true})
-	}
-	if errdefs.IsNotFound(err) {
-		return nil
-	}
-	return err
-}
-
 // dismantle removes the agent and everything of it. What another agent needs, or
 // one that was just started in its place, stays.
 func (h *host) dismantle(ctx context.Context) error {
+	if _, err := h.engine.ContainerRemove(ctx, h.formerName(), client.ContainerRemoveOptions{Force: true}); ignoreGone(err) != nil {
+		return err
+	}
 	present, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
 	if err != nil {
 		return ignoreGone(err)
@@ -208,12 +187,17 @@ func (h *host) dismantle(ctx context.Context) error {
 	if _, err := h.engine.ContainerRemove(ctx, present.Container.ID, client.ContainerRemoveOptions{Force: true}); ignoreGone(err) != nil {
 		return err
 	}
-	_, volumeErr := h.engine.VolumeRemove(ctx, h.Name, client.VolumeRemoveOptions{})
-	image, err := h.engine.ImageInspect(ctx, present.Container.Image)
+	_, err = h.engine.VolumeRemove(ctx, h.Name, client.VolumeRemoveOptions{})
+	return errors.Join(ignoreGone(err), h.removeImage(ctx, present.Container.Image))
+}
+
+// removeImage removes the image of an agent if it was built for it.
+func (h *host) removeImage(ctx context.Context, id string) error {
+	image, err := h.engine.ImageInspect(ctx, id)
 	if err == nil && image.Config != nil && image.Config.Labels[labelAgent] == h.Name {
-		_, err = h.engine.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{})
+		_, err = h.engine.ImageRemove(ctx, id, client.ImageRemoveOptions{})
 	}
-	return errors.Join(ignoreGone(volumeErr), ignoreGone(err))
+	return ignoreGone(err)
 }
 
 // ignoreGone is nil for what has gone, or is needed again.

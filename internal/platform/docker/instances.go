@@ -3,12 +3,10 @@
 package docker
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"regexp"
 	"slices"
@@ -79,19 +77,28 @@ var exitStatus = regexp.MustCompile(`\((\d+)\)`)
 // exit is how the container ended, as far as the list says.
 func (f found) exit() string {
 	if code := exitStatus.FindStringSubmatch(f.status); code != nil {
-		return "exit status " + code[1]
+		return exitStatusOf(code[1])
 	}
 	return strings.ToLower(f.status)
 }
 
+// exitStatusOf is how a process ended. The engine may be late to tell that one
+// was killed because it wanted more memory than there was.
+func exitStatusOf(code string) string {
+	if code == "137" {
+		return "exit status 137 (killed, as when memory runs out)"
+	}
+	return "exit status " + code
+}
+
 // exitOf says how the last run of a container ended.
 func exitOf(c container.InspectResponse) string {
-	exit := fmt.Sprintf("exit status %d", c.State.ExitCode)
+	exit := exitStatusOf(strconv.Itoa(c.State.ExitCode))
 	switch {
 	case c.State.OOMKilled && c.HostConfig.Memory > 0:
-		exit = fmt.Sprintf("out of memory: it may use %d MiB (%s)", c.HostConfig.Memory>>20, exit)
+		exit = fmt.Sprintf("exit status %d, out of memory: it may use %d MiB", c.State.ExitCode, c.HostConfig.Memory>>20)
 	case c.State.OOMKilled:
-		exit = fmt.Sprintf("the host is out of memory (%s)", exit)
+		exit = fmt.Sprintf("exit status %d, the host is out of memory", c.State.ExitCode)
 	case c.State.Error != "":
 		exit = c.State.Error
 	case c.State.Paused:
@@ -173,22 +180,7 @@ func (t tail) lastLine() string {
 // Logs implements bluegreen.Workloads.
 func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int) (lines []string, err error) {
 	defer p.engine.explain(&err)
-	stream, err := p.engine.ContainerLogs(ctx, instance.Incarnation, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(n)})
-	if err != nil {
-		return nil, err
-	}
-	defer stream.Close()
-	reader, writer := io.Pipe()
-	go func() {
-		_, err := stdcopy.StdCopy(writer, writer, stream)
-		writer.CloseWithError(err)
-	}()
-	defer reader.Close()
-	scanner := bufio.NewScanner(reader)
-	for scanner.Scan() {
-		lines = append(lines, scanner.Text())
-	}
-	return lines[max(len(lines)-n, 0):], scanner.Err()
+	return p.engine.logs(ctx, instance.Incarnation, n)
 }
 
 // environmentOf is the environment that an instance's ID, "green-1", begins with.

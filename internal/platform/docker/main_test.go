@@ -5,10 +5,14 @@
 package docker
 
 import (
+	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,8 +22,13 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 )
 
+// parallel is how many tests run at the same time unless go test is told: most of
+// the time they wait for the engine.
+const parallel = 6
+
 // TestMain makes this binary what it is run as: in a container it is the agent,
-// a replica, or one of the two commands that a replica's image has beside it.
+// a replica, one that takes all the memory it gets, or one of the two commands
+// that a replica's image has beside it.
 //
 // Without a Docker engine the tests cannot run. That is a failure where
 // BLUEGREEN_REQUIRE_DOCKER is set.
@@ -31,6 +40,9 @@ func TestMain(m *testing.M) {
 		fmt.Println("so it is")
 		os.Exit(1)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "hog" {
+		hog()
+	}
 	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "-test.") {
 		if err := answers(); err != nil {
 			fmt.Println("the Docker platform is NOT TESTED (`make docker-engine` starts an engine):", err)
@@ -39,8 +51,20 @@ func TestMain(m *testing.M) {
 			}
 			os.Exit(0)
 		}
+		if err := flag.Set("test.parallel", strconv.Itoa(parallel)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	agenttest.Main(m)
+}
+
+// hog takes memory until that is its end.
+func hog() {
+	for held := [][]byte{}; ; {
+		held = append(held, bytes.Repeat([]byte{1}, 1<<20))
+		runtime.KeepAlive(held)
+	}
 }
 
 func answers() (err error) {

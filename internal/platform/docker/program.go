@@ -37,7 +37,7 @@ func (h *host) agentImage(ctx context.Context) (string, error) {
 		}
 		return h.Image, nil
 	}
-	path, err := os.Executable()
+	path, err := h.program()
 	if err != nil {
 		return "", fmt.Errorf("finding this program: %w", err)
 	}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+func TestAgentThatIsNotThereIsReadAndMadeAgain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	release := s.live("2.0.0")
+	before, err := s.platform.Observe(t.Context())
+	s.must(err)
+	history, err := s.platform.History(t.Context())
+	s.must(err)
+	for _, c := range []struct {
+		what string
+		do   func() error
+	}{
+		{"stopped", func() error {
+			return second(l.engine.ContainerStop(t.Context(), l.name, client.ContainerStopOptions{}))
+		}},
+		{"removed", func() error {
+			return second(l.engine.ContainerRemove(t.Context(), l.name, client.ContainerRemoveOptions{Force: true}))
+		}},
+	} {
+		s.must(c.do())
+		now, err := l.open(t, l.name).Observe(t.Context())
+		s.must(err)
+		if now.Ledger.Generation != before.Ledger.Generation || now.Endpoint != before.Endpoint || len(now.Running) != 0 {
+			t.Errorf("%s: it is %+v, and was %+v", c.what, now, before)
+		}
+		if got, err := s.platform.History(t.Context()); err != nil || len(got) != len(history) {
+			t.Errorf("%s: the history is %v, %v", c.what, got, err)
+		}
+		if running := l.agentRuns(); running {
+			t.Errorf("%s: reading has started it", c.what)
+		}
+		s.apply(release)
+		s.serves("2.0.0")
+		before, err = s.platform.Observe(t.Context())
+		s.must(err)
+	}
+	s.must(s.Rollback(t.Context(), "it still can"))
+	s.serves("1.0.0")
+}
+
+func (l *lab) agentRuns() bool {
+	l.Helper()
+	found, err := l.engine.ContainerInspect(context.Background(), l.name, client.ContainerInspectOptions{})
+	l.must(err)
+	return found.Container.State.Running
+}
+
+func TestHostWithoutAnAgentHasNoDeployments(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	p := l.open(t, l.name)
+	if _, err := p.Observe(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := p.History(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	l.must(p.Drain(t.Context(), bluegreen.Blue))
+}
+
+func TestSeveralStartOneAgentAndLeaveNone(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	for range 3 {
+		var group sync.WaitGroup
+		for n := range 4 {
+			group.Go(func() {
+				p := l.open(t, fmt.Sprintf("%s-%d", l.name, n))
+				unlock, err := p.Lock(t.Context(), "tester@host (pid 1)")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				unlock()
+			})
+		}
+		group.Wait()
+	}
+}
+
+func TestAgentIsBuiltFromTheProgram(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	content, err := program()
+	l.must(err)
+	path := filepath.Join(t.TempDir(), "program")
+	l.must(os.WriteFile(path, content, 0o700))
+	opts := l.options(l.name)
+	opts.Agent.Image = ""
+	for range 2 {
+		p := l.openWith(t, opts)
+		p.host.program = func() (string, error) { return path, nil }
+		unlock, err := p.Lock(t.Context(), "tester@host (pid 1)")
+		l.must(err)
+		unlock()
+	}
+}
+
+func TestProgramThatCannotBeTheAgent(t *testing.T) {
+	t.Parallel()
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ path, system, cpu, want string }{
+		{script, "linux", "amd64", "it is no Linux program"},
+		{script, "windows", "amd64", "the agent needs Linux containers"},
+	} {
+		if err := runsOn(c.path, c.system, c.cpu); err == nil || !contains(err, c.want) {
+			t.Errorf("%s on %s/%s: %v", filepath.Base(c.path), c.system, c.cpu, err)
+		}
+	}
+}
+
+func TestAgentIsReplacedWithoutADroppedRequest(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	release := s.live("1.0.0")
+	next := l.name + ":next"
+	l.buildImage(next, "FROM "+l.base+"\nLABEL another=one", nil)
+	opts := l.options(l.name)
+	opts.Agent.Image, opts.Agent.Replace = next, true
+	visitors := startCrowd(t, s.endpoint())
+	renewed := &service{l, l.openWith(t, opts), bluegreen.NewDeployer(l.name, nil, checker(t), "tester@host (pid 2)")}
+	renewed.Platform = renewed.platform
+	renewed.apply(release)
+	visitors.stop("the agent was replaced")
+	found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	s.must(err)
+	image, err := l.engine.ImageInspect(t.Context(), next)
+	s.must(err)
+	if found.Container.Image != image.ID {
+		t.Errorf("the agent's image is %s", found.Container.Image)
+	}
+	renewed.bring(s.release("2.0.0", agenttest.Healthy))
+}
+
+func TestAgentThatCannotBeReplacedGoesOn(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	broken := l.name + ":broken"
+	l.must(l.importImage(broken, map[string]file{AgentProgram[1:]: {content: []byte("no program")}}))
+	opts := l.options(l.name)
+	opts.Agent.Image, opts.Agent.Replace = broken, true
+	visitors := startCrowd(t, s.endpoint())
+	if _, err := l.openWith(t, opts).Lock(t.Context(), "tester@host (pid 2)"); err == nil || !contains(err, "replacing the agent") {
+		t.Errorf("got %v", err)
+	}
+	visitors.stop("the agent could not be replaced")
+	s.bring(s.release("2.0.0", agenttest.Healthy))
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+func TestWhatIsDoneByHandIsSeenAndRepaired(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	release := s.live("1.0.0")
+	for _, c := range []struct {
+		what string
+		do   func(name string) error
+	}{
+		{"stopped", func(name string) error {
+			return second(l.engine.ContainerStop(t.Context(), name, client.ContainerStopOptions{}))
+		}},
+		{"removed", func(name string) error {
+			return second(l.engine.ContainerRemove(t.Context(), name, client.ContainerRemoveOptions{Force: true}))
+		}},
+		{"paused", func(name string) error {
+			return second(l.engine.ContainerPause(t.Context(), name, client.ContainerPauseOptions{}))
+		}},
+	} {
+		// All of them: what they are made from is known all the same.
+		for _, id := range []string{"green-1", "green-2"} {
+			s.must(c.do(s.platform.containerName(id)))
+		}
+		if got := s.running(); got != [2]int{0, 0} {
+			t.Errorf("%s: %v run", c.what, got)
+		}
+		s.apply(release)
+		if got := s.running(); got != [2]int{0, 2} {
+			t.Errorf("%s: %v run after the repair", c.what, got)
+		}
+		s.serves("1.0.0")
+	}
+}
+
+func TestContainerMadeAnewGetsNoTrafficUnchecked(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	release := s.live("1.0.0")
+	name := s.platform.containerName("green-1")
+	former, err := l.engine.ContainerInspect(t.Context(), name, client.ContainerInspectOptions{})
+	s.must(err)
+	s.must(second(l.engine.ContainerRemove(t.Context(), name, client.ContainerRemoveOptions{Force: true})))
+	// Somebody makes it again, down to its labels, but for what it answers.
+	config := former.Container.Config
+	config.Image = s.release("impostor", agenttest.Healthy).Image
+	made, err := l.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: name, Config: config, HostConfig: former.Container.HostConfig})
+	s.must(err)
+	s.must(second(l.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})))
+	for range 10 {
+		s.serves("1.0.0")
+	}
+	s.apply(release)
+	s.serves("1.0.0")
+}
+
+func TestForeignContainerIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	name := s.platform.containerName("blue-2")
+	made, err := l.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: name, Config: &container.Config{Image: l.base, Cmd: []string{AgentProgram}}})
+	s.must(err)
+	t.Cleanup(func() {
+		_, err := l.engine.ContainerRemove(context.Background(), made.ID, client.ContainerRemoveOptions{})
+		l.must(err)
+	})
+	err = s.DeployAndSwitch(t.Context(), s.release("2.0.0", agenttest.Healthy))
+	if !isForeign(err, "container") || !strings.Contains(err.Error(), name) {
+		t.Errorf("got %v", err)
+	}
+	s.serves("1.0.0")
+	if _, err := l.engine.ContainerInspect(t.Context(), made.ID, client.ContainerInspectOptions{}); err != nil {
+		t.Errorf("it is gone: %v", err)
+	}
+}
+
+func TestDeploymentsOfOtherAgentsAreForeign(t *testing.T) {
+	t.Parallel()
+	l, other := newLab(t), newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	rival := other.newService(t, l.name)
+	_, err := rival.Create(t.Context(), bluegreen.Desired{Release: other.release("6.6.6", agenttest.Healthy), Promote: true, MinHealthyPercent: 100})
+	if !isForeign(err, "network") {
+		t.Errorf("got %v", err)
+	}
+	s.serves("1.0.0")
+}
+
+func TestReplicaThatDiesComesBackByItself(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	before := s.instances(bluegreen.Green)
+	for _, id := range []string{"green-1", "green-2"} {
+		s.crash(id)
+	}
+	s.soon(func() error {
+		if status, body := s.visit(); body != "1.0.0" {
+			return fmt.Errorf("answered %d %q", status, body)
+		}
+		return nil
+	})
+	if after := s.instances(bluegreen.Green); after[0].Ref() != before[0].Ref() || after[1].Ref() != before[1].Ref() {
+		t.Errorf("the instances were %v and are %v", before, after)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func isForeign(err error, kind string) bool {
+	var foreign *ForeignError
+	return errors.As(err, &foreign) && foreign.Kind == kind
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package docker
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+func TestFailuresSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	for name, c := range map[string]struct {
+		change func(*bluegreen.Release, *Workload)
+		wants  []string
+	}{
+		"exit at start": {
+			func(r *bluegreen.Release, _ *Workload) { *r = l.release("1.0.0", agenttest.Crashing) },
+			[]string{"2 of 2 replicas unhealthy", "exited: exit status 3"},
+		},
+		"no such command": {
+			func(r *bluegreen.Release, _ *Workload) { r.Command = []string{"/nowhere"} },
+			[]string{"starting container", "/nowhere", "no such file"},
+		},
+		"no such image": {
+			func(r *bluegreen.Release, _ *Workload) { r.Image = "127.0.0.1:1/nobody:1" },
+			[]string{"image 127.0.0.1:1/nobody:1", "connection refused"},
+		},
+		"no such directory": {
+			func(_ *bluegreen.Release, w *Workload) {
+				w.Volumes = []Volume{{HostPath: "/nowhere/at/all", ContainerPath: "/data"}}
+			},
+			[]string{"/nowhere/at/all", "does not exist"},
+		},
+		"no such network": {
+			func(_ *bluegreen.Release, w *Workload) { w.Network = "bgtest-nowhere" },
+			[]string{"network bgtest-nowhere", "not found"},
+		},
+		"no such log driver": {
+			func(_ *bluegreen.Release, w *Workload) { w.LogDriver = "quill" },
+			[]string{"quill"},
+		},
+		"too little memory": {
+			func(_ *bluegreen.Release, w *Workload) { w.Memory = 1 << 20 },
+			[]string{"memory limit"},
+		},
+		"out of memory": {
+			func(r *bluegreen.Release, w *Workload) { w.Memory = 8 << 20; r.Args = []string{"hog"} },
+			[]string{"exit status 137", "memory"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			release, workload := l.release("1.0.0", agenttest.Healthy), Workload{Port: servicePort}
+			release.Version = "2.0.0"
+			c.change(&release, &workload)
+			release.Settings = workload.Settings()
+			err := s.DeployAndSwitch(t.Context(), release)
+			if err == nil {
+				t.Fatal("it was deployed")
+			}
+			for _, want := range c.wants {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want %q in it", err, want)
+				}
+			}
+			s.serves("1.0.0")
+		})
+	}
+}
+
+func TestAddressThatIsTakenNamesItsHolder(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	address := agenttest.FreeAddress(t)
+	host, port, err := net.SplitHostPort(address)
+	l.must(err)
+	holder := l.name + "-holder"
+	made, err := l.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Name: holder,
+		Config: &container.Config{
+			Image: l.release("1.0.0", agenttest.Healthy).Image, Env: []string{"BLUEGREEN_TEST_REPLICA=healthy", "PORT=80"},
+			ExposedPorts: network.PortSet{network.MustParsePort("80/tcp"): {}},
+		},
+		HostConfig: &container.HostConfig{PortBindings: network.PortMap{
+			network.MustParsePort("80/tcp"): {{HostIP: netip.MustParseAddr(host), HostPort: port}},
+		}},
+	})
+	l.must(err)
+	remove := func() error {
+		return second(l.engine.ContainerRemove(t.Context(), made.ID, client.ContainerRemoveOptions{Force: true}))
+	}
+	l.must(second(l.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})))
+	opts := l.options(l.name)
+	opts.Frontend.Listen = []string{address}
+	s := l.newServiceWith(t, opts)
+	desired := bluegreen.Desired{Release: l.release("1.0.0", agenttest.Healthy), Promote: true, MinHealthyPercent: 100}
+	_, err = s.Create(t.Context(), desired)
+	var taken *agent.AddressError
+	if !errors.As(err, &taken) || taken.Address != address || !strings.Contains(err.Error(), holder) {
+		t.Errorf("got %v, want the name of %s", err, holder)
+	}
+	l.must(remove())
+	_, err = s.Create(t.Context(), desired)
+	l.must(err)
+	s.serves("1.0.0")
+
+	opts.Name += "-2"
+	rival := l.newServiceWith(t, opts)
+	_, err = rival.Create(t.Context(), desired)
+	if !errors.As(err, &taken) || taken.Deployment != l.name {
+		t.Errorf("got %v, want the name of deployment %s", err, l.name)
+	}
+}
+
+func TestAgentThatCannotBeMadeSaysWhy(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	opts := l.options(l.name)
+	opts.Agent.Image = "127.0.0.1:1/no-such-agent:1"
+	_, err := l.openWith(t, opts).Lock(t.Context(), "tester@host (pid 1)")
+	var missing *ImageError
+	if !errors.As(err, &missing) || missing.Image != opts.Agent.Image || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("got %v", err)
+	}
+}

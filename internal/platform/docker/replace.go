@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+)
+
+// An agent is replaced without a dropped request: the one in the new container
+// takes the sockets over from the one in the old container, which ends by itself
+// when its clients have gone. Until the new one serves the old one goes on.
+
+// AgentNewerError is an agent that only a newer provider can talk to.
+type AgentNewerError struct {
+	// Container is the agent's.
+	Container string
+	Err       error
+}
+
+func (e *AgentNewerError) Error() string {
+	return fmt.Sprintf("the agent, container %s, was made by a newer version of this provider; use that version, or a newer one, here too", e.Container)
+}
+
+func (e *AgentNewerError) Unwrap() error { return e.Err }
+
+// older reports whether err says that the agent is from before this program.
+func older(err error) bool {
+	var version *agent.VersionError
+	return errors.As(err, &version) && version.Agent < version.Provider
+}
+
+// newer turns an error about an agent from after this program into one that
+// says what to do on a Docker host.
+func (h *host) newer(err error) error {
+	var version *agent.VersionError
+	if errors.As(err, &version) && version.Agent > version.Provider {
+		return &AgentNewerError{h.Name, err}
+	}
+	return err
+}
+
+// formerName is what the container of an agent is called that is being replaced.
+func (h *host) formerName() string { return h.Name + "-former" }
+
+// renew replaces the agent, where that is asked for, unless it was made from
+// this program's image, or the one that is to be used, already.
+func (h *host) renew(ctx context.Context) error {
+	if !h.Replace {
+		return nil
+	}
+	present, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	wanted, err := h.agentImage(ctx)
+	if err != nil {
+		return err
+	}
+	image, err := h.engine.ImageInspect(ctx, wanted)
+	if err != nil || image.ID == present.Container.Image {
+		return err
+	}
+	return h.replace(ctx)
+}
+
+// replace starts an agent from this program's image, which takes over from the
+// one that runs, and returns when that has ended. If it fails the former is the
+// host's agent again.
+func (h *host) replace(ctx context.Context) error {
+	err := h.setAside(ctx)
+	if err == nil {
+		err = h.succeed(ctx)
+	}
+	if err != nil {
+		err = fmt.Errorf("replacing the agent, container %s: %w", h.Name, err)
+		return errors.Join(err, h.bringBack(context.WithoutCancel(ctx)))
+	}
+	return h.removeFormer(ctx)
+}
+
+// succeed starts the new agent and waits until the former has ended.
+func (h *host) succeed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the new one has not taken over within %s", startTimeout))
+	defer cancel()
+	if err := h.ensure(ctx); err != nil {
+		return err
+	}
+	former := h.engine.ContainerWait(ctx, h.formerName(), client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	next := h.engine.ContainerWait(ctx, h.Name, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	select {
+	case <-former.Result:
+		return nil
+	case err := <-former.Error:
+		return err
+	case <-next.Result:
+		return fmt.Errorf("the new one ended: %s", h.lastWords(ctx))
+	case err := <-next.Error:
+		return err
+	}
+}
+
+// lastWords are the last lines that the agent wrote.
+func (h *host) lastWords(ctx context.Context) string {
+	lines, err := h.engine.logs(ctx, h.Name, 3)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// setAside gives the agent's container another name, for a new one to have its
+// own. It is not to be started again once it has ended.
+func (h *host) setAside(ctx context.Context) error {
+	// The container of an earlier one, which has ended, is in the way. One that has
+	// not is the agent: a process that replaced it died in the middle.
+	if err := h.removeFormer(ctx); err != nil {
+		return err
+	}
+	if _, err := h.engine.ContainerInspect(ctx, h.formerName(), client.ContainerInspectOptions{}); !errdefs.IsNotFound(err) {
+		return err
+	}
+	if err := h.restart(ctx, h.Name, container.RestartPolicyDisabled); err != nil {
+		return err
+	}
+	_, err := h.engine.ContainerRename(ctx, h.Name, client.ContainerRenameOptions{NewName: h.formerName()})
+	return err
+}
+
+// bringBack makes the former the host's agent again.
+func (h *host) bringBack(ctx context.Context) error {
+	former, err := h.engine.ContainerInspect(ctx, h.formerName(), client.ContainerInspectOptions{})
+	if err != nil {
+		return ignoreGone(err)
+	}
+	_, err = h.engine.ContainerRemove(ctx, h.Name, client.ContainerRemoveOptions{Force: true})
+	if ignoreGone(err) != nil {
+		return err
+	}
+	if _, err := h.engine.ContainerRename(ctx, former.Container.ID, client.ContainerRenameOptions{NewName: h.Name}); err != nil {
+		return err
+	}
+	return h.restart(ctx, h.Name, container.RestartPolicyUnlessStopped)
+}
+
+func (h *host) restart(ctx context.Context, name string, policy container.RestartPolicyMode) error {
+	_, err := h.engine.ContainerUpdate(ctx, name, client.ContainerUpdateOptions{RestartPolicy: &container.RestartPolicy{Name: policy}})
+	return err
+}
+
+// removeFormer removes the container of an agent that was replaced and has ended.
+func (h *host) removeFormer(ctx context.Context) error {
+	former, err := h.engine.ContainerInspect(ctx, h.formerName(), client.ContainerInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if former.Container.Config.Labels[labelAgent] != h.Name {
+		return &ForeignError{"container", h.formerName()}
+	}
+	if former.Container.State.Running {
+		return nil
+	}
+	if _, err := h.engine.ContainerRemove(ctx, former.Container.ID, client.ContainerRemoveOptions{}); err != nil {
+		return ignoreGone(err)
+	}
+	return h.removeImage(ctx, former.Container.Image)
+}

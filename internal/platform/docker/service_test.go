@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package docker
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// service is a deployment under test, and whoever operates it.
+type service struct {
+	*lab
+	platform *Platform
+	*bluegreen.Deployer
+}
+
+// newService returns a deployment in the lab. It is destroyed when the test is over.
+func (l *lab) newService(t testing.TB, name string) *service {
+	t.Helper()
+	return l.newServiceWith(t, l.options(name))
+}
+
+func (l *lab) newServiceWith(t testing.TB, opts Options) *service {
+	t.Helper()
+	p := l.openWith(t, opts)
+	s := &service{l, p, bluegreen.NewDeployer(opts.Name, p, checker(t), "tester@host (pid 1)")}
+	t.Cleanup(func() {
+		last := l.openWith(t, opts)
+		if err := bluegreen.NewDeployer(opts.Name, last, checker(t), "cleanup").Destroy(context.Background()); err != nil {
+			t.Errorf("destroying after the test: %v", err)
+		}
+	})
+	return s
+}
+
+// bring brings a release live.
+func (s *service) bring(release bluegreen.Release) {
+	s.Helper()
+	var err error
+	if _, found := s.platform.Load(s.Context()); found != nil {
+		_, err = s.Create(s.Context(), bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100})
+	} else {
+		err = s.DeployAndSwitch(s.Context(), release)
+	}
+	s.must(err)
+	s.serves(release.Version)
+}
+
+// live brings a healthy release of two replicas live.
+func (s *service) live(version string) bluegreen.Release {
+	s.Helper()
+	release := s.release(version, agenttest.Healthy)
+	s.bring(release)
+	return release
+}
+
+func (s *service) endpoint() string {
+	s.Helper()
+	status, err := s.platform.Observe(s.Context())
+	s.must(err)
+	return status.Endpoint
+}
+
+// serves fails the test unless a client is answered with version.
+func (s *service) serves(version string) {
+	s.Helper()
+	if status, body := get(s, s.endpoint()); status != http.StatusOK || body != version {
+		s.Fatalf("a client is answered %d %q, want %q", status, body, version)
+	}
+}
+
+// visit is get for a client that nobody need answer.
+func (s *service) visit() (status int, body string) {
+	s.Helper()
+	response, err := visitor.Get(s.endpoint())
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(content)
+}
+
+// ask sends a replica a request of its own.
+func (l *lab) ask(p *Platform, instance bluegreen.Instance, path string) error {
+	replica := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return p.Dial(ctx, instance) },
+	}}
+	response, err := replica.Get("http://replica" + path)
+	if err == nil {
+		response.Body.Close()
+	}
+	return err
+}
+
+// crash has a replica exit by itself.
+func (s *service) crash(id string) {
+	s.Helper()
+	env, err := environmentOf(bluegreen.Instance{ID: id})
+	s.must(err)
+	for _, instance := range s.instances(env) {
+		if instance.ID == id {
+			// It has no time to answer.
+			_ = s.ask(s.platform, instance, "/exit")
+		}
+	}
+}
+
+func (s *service) instances(env bluegreen.Environment) []bluegreen.Instance {
+	s.Helper()
+	instances, err := s.platform.Instances(s.Context(), env)
+	s.must(err)
+	return instances
+}
+
+// apply makes the deployment what release asks for, as an apply without a change does.
+func (s *service) apply(release bluegreen.Release) {
+	s.Helper()
+	planned, err := s.platform.Load(s.Context())
+	s.must(err)
+	_, err = s.Apply(s.Context(), planned, bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100})
+	s.must(err)
+}
+
+// running counts what runs in both environments.
+func (s *service) running() [2]int {
+	s.Helper()
+	status, err := s.platform.Observe(s.Context())
+	s.must(err)
+	return [2]int{status.Running[bluegreen.Blue], status.Running[bluegreen.Green]}
+}
+
+// soon waits until condition returns nil. It is for what nothing tells of.
+func (s *service) soon(condition func() error) {
+	s.Helper()
+	agenttest.Eventually(s, condition)
+}
+
+func contains(err error, text string) bool { return strings.Contains(err.Error(), text) }
