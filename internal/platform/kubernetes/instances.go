@@ -188,18 +188,39 @@ func firstLine(text string) string {
 	return line
 }
 
-// ready counts the pods of w that run what slot says and are ready. While its
-// Deployment rolls there may be more of them than there should be, which is no
-// news; a Deployment that somebody changed runs nothing of the release.
-func ready(w workload, slot bluegreen.Slot, deployments []appsv1.Deployment) int {
+// ready counts the pods of w that run what slot says and are ready, as the
+// Deployment's status tells. While it rolls there may be more of them than there
+// should be, which is no news; a Deployment that somebody changed runs nothing of
+// the release. settled is false where the status may lag behind the pods.
+func ready(w workload, slot bluegreen.Slot, deployments []appsv1.Deployment) (count int, settled bool) {
 	i := slices.IndexFunc(deployments, func(d appsv1.Deployment) bool { return d.Name == w.deployment })
 	if i < 0 || deployments[i].DeletionTimestamp != nil {
-		return 0
+		return 0, true
 	}
-	if container := containerOf(&deployments[i].Spec.Template, w.container); slot.Release != nil && (container == nil || container.Image != slot.Release.Image) {
-		return 0
+	container := containerOf(&deployments[i].Spec.Template, w.container)
+	if slot.Release != nil && (container == nil || container.Image != slot.Release.Image) {
+		return 0, true
 	}
-	return int(min(deployments[i].Status.ReadyReplicas, *cmp.Or(deployments[i].Spec.Replicas, new(int32))))
+	size := int(*cmp.Or(deployments[i].Spec.Replicas, new(int32)))
+	count = min(int(deployments[i].Status.ReadyReplicas), size)
+	return count, count == size
+}
+
+// count returns how many instances of env are ready. Only while they become so
+// are the pods asked as well.
+func (p *Platform) count(ctx context.Context, k known, env bluegreen.Environment, deployments []appsv1.Deployment) (int, error) {
+	w := p.place(k.document, env)
+	slot := k.ledger.Slot(env)
+	count, settled := ready(w, slot, deployments)
+	if settled || slot.Release == nil {
+		return count, nil
+	}
+	pods, err := p.pods(ctx, w)
+	if err != nil {
+		return 0, err
+	}
+	up := slices.DeleteFunc(staying(pods), func(pod *corev1.Pod) bool { return notReady(pod) != nil })
+	return max(count, min(len(up), slot.Release.Replicas)), nil
 }
 
 // podOf returns the pod that an instance is, maybe as it was a while ago, and the

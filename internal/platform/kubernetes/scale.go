@@ -53,7 +53,33 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 		return fmt.Errorf("scaling %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
 	}
 	waiting := &rollout{session: s, sight: seen, generation: written.Generation, replicas: replicas}
-	return p.withLogs(ctx, s, waiting.await(ctx))
+	if err := waiting.await(ctx); err != nil {
+		return p.withLogs(ctx, s, err)
+	}
+	if k.ledger.Serving() && k.ledger.Live == env {
+		// They get traffic once the engine has proven them healthy.
+		return nil
+	}
+	return standReady(ctx, s, seen)
+}
+
+// standbyTime is how long a standby may take to be whole again after it was scaled.
+const standbyTime = 30 * time.Second
+
+// standReady gives the pods of a standby, which nobody checks, the time to become
+// ready. If they do not, the status tells.
+func standReady(ctx context.Context, s *session, seen *sight) error {
+	waiting, cancel := context.WithTimeout(ctx, standbyTime)
+	defer cancel()
+	err := s.bell.await(waiting, func() (bool, time.Duration, error) {
+		_, pods, err := seen.now()
+		up := err == nil && !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return notReady(pod) != nil })
+		return up, 0, err
+	})
+	if ctx.Err() == nil && waiting.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // resized is a patch that gives a Deployment its size, and the image of the

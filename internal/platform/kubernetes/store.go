@@ -245,7 +245,9 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	}
 	status := bluegreen.Status{Ledger: read.ledger, Running: map[bluegreen.Environment]int{}}
 	for _, env := range bluegreen.Environments() {
-		status.Running[env] = ready(p.place(read.document, env), read.ledger.Slot(env), deployments.Items)
+		if status.Running[env], err = p.count(ctx, read.known, env, deployments.Items); err != nil {
+			return bluegreen.Status{}, err
+		}
 	}
 	if !p.leads(read.known) {
 		// Nothing of live counts while its traffic goes elsewhere.

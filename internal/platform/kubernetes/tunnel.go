@@ -148,8 +148,45 @@ func (t *tunnel) nextRequest() int {
 // says nothing when the pod accepts it, and soon something when it does not.
 const refusalTime = 20 * time.Millisecond
 
-// connect opens a connection to a port of the pod.
+// errTunnel: the tunnel ended before the pod was reached.
+var errTunnel = errors.New("port-forward: the connection to the node ended")
+
+// connect opens a connection to a port of the pod. A node that cannot reach the
+// port ends the tunnel, and the library goes on waiting for its answer.
 func (t *tunnel) connect(ctx context.Context, stream httpstream.Connection, port int) (net.Conn, error) {
+	type opened struct {
+		conn *tunnelConn
+		err  error
+	}
+	answer := make(chan opened, 1)
+	go func() {
+		conn, err := t.request(stream, port)
+		answer <- opened{conn, err}
+	}()
+	select {
+	case a := <-answer:
+		if a.err != nil {
+			return nil, a.err
+		}
+		return a.conn.accepted(ctx)
+	case <-stream.CloseChan():
+		select {
+		case a := <-answer:
+			if a.err == nil {
+				return a.conn.accepted(ctx)
+			}
+		default:
+		}
+		return nil, errTunnel
+	case <-ctx.Done():
+		// One that does not answer is no use to the next connection either.
+		_ = stream.Close()
+		return nil, ctx.Err()
+	}
+}
+
+// request asks for a connection: a stream for its data and one for its failure.
+func (t *tunnel) request(stream httpstream.Connection, port int) (*tunnelConn, error) {
 	headers := http.Header{}
 	headers.Set(corev1.PortHeader, strconv.Itoa(port))
 	headers.Set(corev1.PortForwardRequestIDHeader, strconv.Itoa(t.nextRequest()))
@@ -168,20 +205,25 @@ func (t *tunnel) connect(ctx context.Context, stream httpstream.Connection, port
 	}
 	conn := &tunnelConn{Stream: data, failures: failures, stream: stream, ended: make(chan struct{})}
 	go conn.listen()
+	return conn, nil
+}
+
+// accepted returns the connection unless it is refused soon.
+func (c *tunnelConn) accepted(ctx context.Context) (net.Conn, error) {
 	timer := time.NewTimer(refusalTime)
 	defer timer.Stop()
 	select {
-	case <-conn.ended:
-		if conn.failure != nil {
-			_ = conn.Close()
-			return nil, conn.failure
+	case <-c.ended:
+		if c.failure != nil {
+			_ = c.Close()
+			return nil, c.failure
 		}
 	case <-timer.C:
 	case <-ctx.Done():
-		_ = conn.Close()
+		_ = c.Close()
 		return nil, ctx.Err()
 	}
-	return conn, nil
+	return c, nil
 }
 
 // tunnelConn is a connection through a tunnel. It knows no deadlines.
