@@ -9,7 +9,8 @@
 //	GET /stream?every=500  one line every half second until either side leaves
 //
 // It listens on $HOST:$PORT (127.0.0.1:8080) and stops on SIGTERM once the
-// requests in flight are answered.
+// requests in flight are answered. "service check" asks one that runs beside it
+// whether it is well, and exits with 0 if it is.
 package main
 
 import (
@@ -25,6 +26,8 @@ import (
 	"time"
 )
 
+const defaultPort = "8080"
+
 // grace is the longest that a request in flight may take after SIGTERM.
 const grace = 10 * time.Second
 
@@ -36,13 +39,17 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	if err := run(ctx); err != nil {
+	job := run
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		job = func(ctx context.Context) error { return check(ctx, ownAddress(setting("PORT", defaultPort))) }
+	}
+	if err := job(ctx); err != nil {
 		log.Fatal(err)
 	}
 }
 
 func run(ctx context.Context) error {
-	address := net.JoinHostPort(setting("HOST", "127.0.0.1"), setting("PORT", "8080"))
+	address := net.JoinHostPort(setting("HOST", "127.0.0.1"), setting("PORT", defaultPort))
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err

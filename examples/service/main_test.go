@@ -88,6 +88,20 @@ func TestHealthIsWhatItIsToldToBe(t *testing.T) {
 	}
 }
 
+func TestChecksItselfAsItsClientsWould(t *testing.T) {
+	t.Parallel()
+	for broken, complaint := range map[bool]string{false: "", true: "503"} {
+		s := start(t, broken)
+		said := ""
+		if err := check(t.Context(), strings.TrimPrefix(s.url, "http://")); err != nil {
+			said = err.Error()
+		}
+		if (said == "") != (complaint == "") || !strings.Contains(said, complaint) {
+			t.Errorf("broken=%v: the check says %q, want %q", broken, said, complaint)
+		}
+	}
+}
+
 func TestRefusesDelaysThatAreNoDelays(t *testing.T) {
 	t.Parallel()
 	s := start(t, false)

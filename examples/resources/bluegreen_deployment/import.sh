@@ -1,2 +1,8 @@
-# The id of a deployment on the local platform is its name.
+# On the local platform the id of a deployment is its name,
 terraform import bluegreen_deployment.web web
+
+# on Docker it is docker://NAME,
+terraform import bluegreen_deployment.shop docker://shop
+
+# and on Kubernetes NAMESPACE/NAME.
+terraform import bluegreen_deployment.basket shop/basket
