@@ -66,13 +66,17 @@ type api struct {
 	discovery    discoveryv1.DiscoveryV1Interface
 }
 
+// silence keeps client-go from writing to standard error what it returns as an
+// error as well. The logger is the process's: it is set once, before anything of
+// client-go runs that may read it.
+var silence = sync.OnceFunc(func() { klog.SetSlogLogger(slog.New(slog.DiscardHandler)) })
+
 func newAPI(settings ClientConfig) (*api, error) {
+	silence()
 	config, err := settings.load()
 	if err != nil {
 		return nil, err
 	}
-	// client-go writes to standard error what it returns as an error as well.
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	config.UserAgent = fieldManager
 	config.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(requestsPerSecond, requestBurst)
 	config.WarningHandlerWithContext = rest.NoWarnings{}

@@ -22,7 +22,8 @@ import (
 type Options struct {
 	// Namespace and Name are those of the Service that clients use.
 	Namespace, Name string
-	// Port is where the pods listen. They are told in PORT.
+	// Port is where the pods listen. They are told in PORT. 0 is not known, which
+	// is enough for a deployment that is there and gets no pods.
 	Port    int
 	Service ServiceOptions
 	// PodTemplate is JSON that is merged over the generated pod template; "" is nothing.
@@ -57,14 +58,22 @@ const DefaultSchedulingGrace = 30 * time.Second
 // Validate returns a *TemplateError, an *OptionError, or another error, unless
 // the options can be applied to a release with this image.
 func (o Options) Validate(image string) error {
+	if o.Port == 0 {
+		return noPort("port", o.Port)
+	}
+	return o.validate(image)
+}
+
+// validate is Validate for a deployment whose port may not be known.
+func (o Options) validate(image string) error {
 	if err := ValidateName(o.Name); err != nil {
 		return err
 	}
 	if err := ValidateNamespace(o.Namespace); err != nil {
 		return &OptionError{"namespace", err}
 	}
-	if o.Port < 1 || o.Port > 65535 {
-		return &OptionError{"port", fmt.Errorf("%d is no port: it is 1 to 65535", o.Port)}
+	if o.Port < 0 || o.Port > 65535 {
+		return noPort("port", o.Port)
 	}
 	if err := o.Service.validate(); err != nil {
 		return err
@@ -101,7 +110,7 @@ var (
 
 // New returns the platform of one deployment. It touches nothing.
 func New(client *Client, opts Options) (*Platform, error) {
-	if err := opts.Validate("image"); err != nil {
+	if err := opts.validate("image"); err != nil {
 		return nil, err
 	}
 	if opts.SchedulingGrace == 0 {

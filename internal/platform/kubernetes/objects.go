@@ -115,6 +115,10 @@ func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
 // Unwrap makes the cause visible to errors.Is and errors.As.
 func (e *OptionError) Unwrap() error { return e.Err }
 
+func noPort(option string, port int) error {
+	return &OptionError{option, fmt.Errorf("%d is no port: it is 1 to 65535", port)}
+}
+
 func (s ServiceOptions) validate() error {
 	switch corev1.ServiceType(s.Type) {
 	case "", corev1.ServiceTypeClusterIP:
@@ -127,7 +131,7 @@ func (s ServiceOptions) validate() error {
 	}
 	for option, port := range map[string]int{"service.port": s.Port, "service.node_port": s.NodePort} {
 		if port < 0 || port > 65535 {
-			return &OptionError{option, fmt.Errorf("%d is no port: it is 1 to 65535", port)}
+			return noPort(option, port)
 		}
 	}
 	for key := range s.Annotations {

@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"net"
 	"strconv"
 
@@ -63,12 +64,14 @@ func (p *Platform) servicePort(w workload) servicePort {
 	return servicePort{Port: p.clientPort(), TargetPort: w.port, Protocol: corev1.ProtocolTCP}
 }
 
-// clientPort is the one at which clients reach the Services.
+// clientPort is the one at which clients reach the Services: where the options do
+// not say, as after an import, the one that the Service has.
 func (p *Platform) clientPort() int {
-	if p.opts.Service.Port != 0 {
-		return p.opts.Service.Port
+	port := cmp.Or(p.opts.Service.Port, p.opts.Port)
+	if service := p.remembered().service; port == 0 && service != nil && len(service.Spec.Ports) > 0 {
+		return int(service.Spec.Ports[0].Port)
 	}
-	return p.opts.Port
+	return port
 }
 
 var serviceKind = metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}
