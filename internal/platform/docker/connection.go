@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/connhelper"
@@ -149,6 +150,12 @@ func given(pem string) []byte {
 	return []byte(pem)
 }
 
+// How many connections over ssh are kept for calls to come, and for how long.
+const (
+	idleLogins  = 8
+	idleTimeout = 30 * time.Second
+)
+
 // overSSH connects as the docker command does: by `docker system dial-stdio` at
 // the far end of the ssh command, with what that is configured to.
 func overSSH(host string, options []string) ([]client.Opt, error) {
@@ -156,8 +163,10 @@ func overSSH(host string, options []string) ([]client.Opt, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Every connection is a login.
+	transport := &http.Transport{DialContext: helper.Dialer, MaxIdleConnsPerHost: idleLogins, IdleConnTimeout: idleTimeout}
 	return []client.Opt{
-		client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: helper.Dialer}}),
+		client.WithHTTPClient(&http.Client{Transport: transport}),
 		client.WithHost(helper.Host),
 		client.WithDialContext(helper.Dialer),
 		client.WithAPIVersionFromEnv(),

@@ -211,13 +211,25 @@ func checker(t testing.TB) bluegreen.Checker {
 	return c
 }
 
+// removeImages removes the images of the lab. One that others are built from goes
+// after them.
 func (l *lab) removeImages() {
-	list, err := l.engine.ImageList(context.Background(), client.ImageListOptions{Filters: client.Filters{}.Add("label", labelLab+"="+l.name)})
-	l.must(err)
-	for _, image := range list.Items {
-		_, err := l.engine.ImageRemove(context.Background(), image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
-		if err != nil && !errdefs.IsNotFound(err) {
-			l.Errorf("removing the test's images: %v", err)
+	l.Helper()
+	for {
+		list, err := l.engine.ImageList(context.Background(), client.ImageListOptions{Filters: client.Filters{}.Add("label", labelLab+"="+l.name)})
+		l.must(err)
+		if len(list.Items) == 0 {
+			return
+		}
+		var refusals []error
+		for _, image := range list.Items {
+			_, err := l.engine.ImageRemove(context.Background(), image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+			if err != nil && !errdefs.IsNotFound(err) {
+				refusals = append(refusals, err)
+			}
+		}
+		if len(refusals) == len(list.Items) {
+			l.Fatalf("removing the test's images: %v", errors.Join(refusals...))
 		}
 	}
 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package docker
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// judged returns a release that is healthy and has a HEALTHCHECK of its own.
+func (l *lab) judged(version, command string) bluegreen.Release {
+	l.Helper()
+	release := l.release(version, agenttest.Healthy)
+	checked := release.Image + "-checked"
+	l.buildImage(checked, "FROM "+release.Image+"\nHEALTHCHECK --interval=100ms --retries=1 CMD [\""+command+"\"]", nil)
+	release.Image = checked
+	return release
+}
+
+func TestHealthcheckOfTheImageMustPass(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.bring(l.judged("1.0.0", "/bin/true"))
+	ledger, err := s.platform.Load(t.Context())
+	s.must(err)
+	record, _ := ledger.LiveRecord()
+	if !record.Health.Details["green-1 HEALTHCHECK"] || !record.Health.Details["green-1 http"] {
+		t.Errorf("the evidence is %+v", record.Health)
+	}
+
+	s.Config.HealthCheckTimeout, s.Config.HealthCheckRetries = 5*time.Second, 0
+	err = s.DeployAndSwitch(t.Context(), l.judged("2.0.0", "/bin/false"))
+	if !errors.Is(err, bluegreen.HealthCheckFailed) || !contains(err, "HEALTHCHECK: unhealthy, exit status 1: so it is") {
+		t.Errorf("got %v", err)
+	}
+	s.serves("1.0.0")
+}
+
+func TestImageWithoutHealthcheckIsJudgedByTheChecksAlone(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	for _, instance := range s.instances(bluegreen.Green) {
+		if v := s.platform.AwaitReady(t.Context(), instance); len(v) != 0 {
+			t.Errorf("%s is judged: %v", instance.ID, v)
+		}
+	}
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package docker
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// dockerd is an engine of the test's own, beside the one that all tests use.
+type dockerd struct {
+	testing.TB
+	dir, socket string
+	// subnets are those that its networks come from, which no other engine uses.
+	subnets string
+	process *exec.Cmd
+}
+
+// engines counts those that tests have started.
+var engines atomic.Uint32
+
+// newDockerd starts an engine that does not keep containers running without it.
+func newDockerd(t *testing.T) *dockerd {
+	t.Helper()
+	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
+		missing(t, "an engine that may be restarted needs dockerd, and root to start it")
+	}
+	dir, err := os.MkdirTemp("", "bg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A range that is for tests: RFC 2544.
+	subnets := fmt.Sprintf("198.19.%d.0/20", 16*(engines.Add(1)%16))
+	d := &dockerd{TB: t, dir: dir, socket: filepath.Join(dir, "docker.sock"), subnets: subnets}
+	t.Cleanup(func() {
+		d.stop()
+		// The host's network, which dockerd has mounted for the agent. An error says
+		// that it never did.
+		_ = syscall.Unmount(d.path("exec/netns/default"), syscall.MNT_DETACH)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	d.start()
+	return d
+}
+
+func (d *dockerd) connection() Connection { return Connection{Host: "unix://" + d.socket} }
+
+func (d *dockerd) path(name string) string { return filepath.Join(d.dir, name) }
+
+// start returns when the engine answers. It leaves the machine's firewall and
+// the other engine's networks alone.
+func (d *dockerd) start() {
+	d.Helper()
+	log, err := os.OpenFile(d.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer log.Close()
+	process := exec.Command("dockerd", "--host", "unix://"+d.socket, "--data-root", d.path("data"), "--exec-root", d.path("exec"),
+		"--pidfile", d.path("pid"), "--bridge=none", "--default-address-pool", "base="+d.subnets+",size=24",
+		"--iptables=false", "--ip-masq=false", "--live-restore=false")
+	process.Stdout, process.Stderr = log, log
+	if err := process.Start(); err != nil {
+		d.Fatal(err)
+	}
+	d.process = process
+	engine, err := d.connection().open()
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer engine.Close()
+	agenttest.Eventually(d, func() error {
+		_, err := engine.Ping(context.Background(), client.PingOptions{})
+		return err
+	})
+}
+
+// stop ends the engine, unless it does not run, and with it its containers.
+func (d *dockerd) stop() {
+	d.Helper()
+	if d.process == nil {
+		return
+	}
+	process := d.process
+	d.process = nil
+	if err := process.Process.Signal(syscall.SIGTERM); err != nil {
+		d.Fatal(err)
+	}
+	if err := process.Wait(); err != nil {
+		d.Errorf("dockerd: %v", err)
+	}
+}
+
+func TestEverythingReturnsWhenTheEngineIsRestarted(t *testing.T) {
+	t.Parallel()
+	d := newDockerd(t)
+	l := newLabAt(t, d.connection())
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	s.live("2.0.0")
+	s.must(s.Rollback(t.Context(), "so that blue is not simply the last"))
+	before, endpoint := s.places(), s.endpoint()
+
+	d.stop()
+	if err := request(visitor, endpoint); err == nil {
+		t.Error("somebody answers although the engine is down")
+	}
+	d.start()
+	s.soon(func() error { return request(visitor, endpoint) })
+	// Another process, because this one's connections were to the former engine.
+	again := &service{l, l.open(t, l.name), s.Deployer}
+	again.soon(func() error {
+		if got := again.running(); got != [2]int{2, 2} {
+			return fmt.Errorf("%v run", got)
+		}
+		return nil
+	})
+	again.serves("1.0.0")
+	if after := again.places(); !slices.Equal(before, after) {
+		t.Errorf("the replicas were at %v and are at %v", before, after)
+	}
+	again.must(bluegreen.NewDeployer(l.name, again.platform, checker(t), "tester@host (pid 1)").DeployAndSwitch(t.Context(), s.release("2.0.0", agenttest.Healthy)))
+	again.serves("2.0.0")
+}
+
+// places are the containers of the deployment and where they are reached.
+func (s *service) places() (list []string) {
+	s.Helper()
+	for _, env := range bluegreen.Environments() {
+		for _, instance := range s.instances(env) {
+			found, err := s.engine.ContainerInspect(context.Background(), instance.Incarnation, client.ContainerInspectOptions{})
+			s.must(err)
+			at := found.Container.NetworkSettings.Networks[s.platform.networkName()]
+			list = append(list, fmt.Sprintf("%s %s %s", instance.ID, instance.Incarnation[:12], at.IPAddress))
+		}
+	}
+	return list
+}
+
+func TestAgentThatIsKilledReturns(t *testing.T) {
+	t.Parallel()
+	d := newDockerd(t)
+	l := newLabAt(t, d.connection())
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	endpoint := s.endpoint()
+	found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	s.must(err)
+	began := time.Now()
+	s.must(syscall.Kill(found.Container.State.Pid, syscall.SIGKILL))
+	s.soon(func() error {
+		if now, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{}); err != nil || now.Container.RestartCount == 0 {
+			return fmt.Errorf("it has not been started again: %w", err)
+		}
+		return request(visitor, endpoint)
+	})
+	t.Logf("traffic was back after %s", time.Since(began).Round(time.Millisecond))
+	again := &service{l, l.open(t, l.name), s.Deployer}
+	again.serves("1.0.0")
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package docker
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"testing"
+
+	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+)
+
+// sshd is an SSH server on loopback with a key that lasts as long as the test.
+func sshd(t *testing.T) Connection {
+	t.Helper()
+	server, err := exec.LookPath("sshd")
+	if err != nil {
+		// It is where a user has no need of it.
+		server, err = exec.LookPath("/usr/sbin/sshd")
+	}
+	if err != nil {
+		missing(t, "there is no sshd on this machine")
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, key := range []string{"host", "user"} {
+		if output, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key)).CombinedOutput(); err != nil {
+			t.Fatalf("making a key: %v: %s", err, output)
+		}
+	}
+	address := agenttest.FreeAddress(t)
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	separatePrivileges(t)
+	// sshd wants its own path.
+	process := exec.Command(server, "-D", "-e", "-f", "/dev/null", "-p", port, "-h", filepath.Join(dir, "host"),
+		"-o", "ListenAddress="+host, "-o", "AuthorizedKeysFile="+filepath.Join(dir, "user.pub"), "-o", "StrictModes=no",
+		"-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no", "-o", "PidFile=none", "-o", "SetEnv=PATH="+os.Getenv("PATH"))
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// How it ends is of no interest.
+		_ = process.Process.Kill()
+		_ = process.Wait()
+	})
+	agenttest.Eventually(t, func() error {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+	return Connection{
+		Host: fmt.Sprintf("ssh://%s@%s", me.Username, address),
+		SSHOptions: []string{"-i", filepath.Join(dir, "user"), "-F", "/dev/null", "-o", "IdentitiesOnly=yes",
+			"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"},
+	}
+}
+
+// privileges is the directory that an sshd of root insists on, and that whatever
+// starts it as a service makes.
+const privileges = "/run/sshd"
+
+func separatePrivileges(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := os.MkdirAll(privileges, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// missing ends a test for which this machine lacks something. That is a failure
+// where the Docker tests are required.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("BLUEGREEN_REQUIRE_DOCKER") != "" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+func TestDeploymentOverSSH(t *testing.T) {
+	t.Parallel()
+	l := newLabAt(t, sshd(t))
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	s.live("2.0.0")
+	s.must(s.Rollback(t.Context(), "over there"))
+	s.serves("1.0.0")
+}
+
+func TestSSHFailuresArePlain(t *testing.T) {
+	t.Parallel()
+	refused := sshd(t)
+	refused.SSHOptions = append([]string{"-o", "IdentityAgent=none", "-i", "/dev/null"}, refused.SSHOptions[2:]...)
+	nobody := Connection{Host: "ssh://somebody@" + agenttest.FreeAddress(t), SSHOptions: []string{"-F", "/dev/null", "-o", "BatchMode=yes"}}
+	for want, connection := range map[string]Connection{"Permission denied": refused, "Connection refused": nobody} {
+		e, err := connection.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = e.Ping(t.Context(), client.PingOptions{})
+		e.explain(&err)
+		if err == nil || !contains(err, want) || !contains(err, connection.Host) {
+			t.Errorf("got %v, want %q and %s", err, want, connection.Host)
+		}
+		e.Close()
+	}
+}
