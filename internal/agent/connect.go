@@ -4,8 +4,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"io"
+	"net"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // connect joins in and out to the agent of a state directory until one side
@@ -14,6 +19,7 @@ import (
 func connect(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("agent connect", flag.ContinueOnError)
 	stateDirectory := flags.String("state-dir", "", "directory of the state of the agent to connect to; the default is the agent's own")
+	patience := flags.Duration("patience", 0, "how long to wait for an agent that does not listen yet")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -21,7 +27,7 @@ func connect(args []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	conn, err := dir.dial(context.Background())
+	conn, err := dir.await(*patience)
 	if err != nil {
 		return err
 	}
@@ -36,4 +42,21 @@ func connect(args []string, in io.Reader, out io.Writer) error {
 		ended <- err
 	}()
 	return <-ended
+}
+
+// await dials an agent that may take a while to listen.
+func (d stateDir) await(patience time.Duration) (net.Conn, error) {
+	ctx := context.Background()
+	if patience <= 0 {
+		return d.dial(ctx)
+	}
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = 5*time.Millisecond, 100*time.Millisecond
+	return backoff.Retry(ctx, func() (net.Conn, error) {
+		conn, err := d.dial(ctx)
+		if err != nil && !errors.Is(err, ErrNotRunning) {
+			err = backoff.Permanent(err)
+		}
+		return conn, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(patience))
 }

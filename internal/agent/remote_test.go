@@ -220,6 +220,27 @@ func TestConnectSaysThatNoAgentRuns(t *testing.T) {
 	}
 }
 
+func TestConnectWaitsForAnAgentThatIsAboutToListen(t *testing.T) {
+	t.Parallel()
+	dir := newStateDir(t)
+	ended := make(chan error, 1)
+	in, from := io.Pipe()
+	go func() { ended <- connect([]string{"-state-dir", string(dir), "-patience", "1m"}, in, io.Discard) }()
+	listener, err := listenSocket(dir.socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := errors.Join(from.Close(), <-ended); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTargetsOutliveTheAgent(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)

@@ -53,7 +53,7 @@ func BenchmarkHealthyToSwitched(b *testing.B) {
 	release := s.release("2.0.0", agenttest.Healthy)
 	release.Replicas = 3
 	w := &stopwatch{Platform: s.platform, Checker: s.Checker}
-	s.Deployer.Platform, s.Checker = w, w
+	s.Platform, s.Checker = w, w
 	var took []time.Duration
 	for n := 0; b.Loop(); n++ {
 		// Every release is a new one: its replicas have to start.

@@ -87,24 +87,16 @@ func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err er
 	return status, err
 }
 
-// deployment asks the agent, or reads its volume, and tells whether an agent serves.
+// deployment tells also whether an agent serves.
 func (p *Platform) deployment(ctx context.Context) (status bluegreen.Status, serves bool, err error) {
-	status, err = p.client.Deployment(ctx, p.name)
-	serves = !errors.Is(err, agent.ErrNotRunning)
-	if !serves || older(err) {
-		status, err = offline(ctx, p.host, p.name, (*agent.Offline).Deployment)
-	}
-	return status, serves, p.host.newer(err)
+	return read(ctx, p, p.client.Deployment, (*agent.Offline).Deployment)
 }
 
 // History implements bluegreen.Store.
 func (p *Platform) History(ctx context.Context) (records []bluegreen.Record, err error) {
 	defer p.engine.explain(&err)
-	records, err = p.client.History(ctx, p.name)
-	if errors.Is(err, agent.ErrNotRunning) || older(err) {
-		records, err = offline(ctx, p.host, p.name, (*agent.Offline).History)
-	}
-	return records, p.host.newer(err)
+	records, _, err = read(ctx, p, p.client.History, (*agent.Offline).History)
+	return records, err
 }
 
 // Lock implements bluegreen.Store. It starts the agent if none runs.

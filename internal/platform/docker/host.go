@@ -29,6 +29,10 @@ const (
 // may have to wait for another that is being removed.
 const startTimeout = time.Minute
 
+// connectPatience is how long an agent that has just been started, which every
+// agent has whose container runs, may take to listen.
+const connectPatience = "10s"
+
 // stopSeconds is how long the agent may take to let what is in flight finish.
 const stopSeconds = 60
 
@@ -43,7 +47,7 @@ type host struct {
 
 // dial connects to the agent. Where none runs the error is agent.ErrNotRunning.
 func (h *host) dial(ctx context.Context) (net.Conn, error) {
-	stream, err := h.engine.openStream(ctx, h.Name, []string{AgentProgram, "agent", "connect", "-state-dir", statePath})
+	stream, err := h.engine.openStream(ctx, h.Name, []string{AgentProgram, "agent", "connect", "-state-dir", statePath, "-patience", connectPatience})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil, fmt.Errorf("%w in container %s: %w", agent.ErrNotRunning, h.Name, err)
 	}
@@ -63,12 +67,13 @@ func (h *host) launching(ctx context.Context, attempt func() error) error {
 			return err
 		}
 	} else if !agent.Startable(err) {
-		return h.newer(err)
+		return h.versioned(err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the agent, container %s, did not answer within %s", h.Name, startTimeout))
 	defer cancel()
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 10*time.Millisecond, 500*time.Millisecond
+	last := err
 	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		if err := h.ensure(ctx); err != nil {
 			return struct{}{}, err
@@ -78,8 +83,11 @@ func (h *host) launching(ctx context.Context, attempt func() error) error {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
-	return h.newer(err)
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) { last = err }))
+	if err != nil && errors.Is(err, context.Cause(ctx)) {
+		return fmt.Errorf("%w: %w", err, h.versioned(last))
+	}
+	return h.versioned(err)
 }
 
 // ensure starts the agent's container, which it makes if need be. However many

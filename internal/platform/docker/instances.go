@@ -136,11 +136,7 @@ func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (conn 
 // ctx ends nobody waits for it any more, but the engine has no way to stop it.
 func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, command []string) (err error) {
 	defer p.engine.explain(&err)
-	exec, err := p.engine.ExecCreate(ctx, instance.Incarnation, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
-	if err != nil {
-		return err
-	}
-	attached, err := p.engine.ExecAttach(ctx, exec.ID, client.ExecAttachOptions{})
+	exec, attached, err := p.engine.attach(ctx, instance.Incarnation, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
 	if err != nil {
 		return err
 	}
@@ -151,7 +147,7 @@ func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, comman
 	if _, err := stdcopy.StdCopy(&output, &output, attached.Reader); err != nil {
 		return errors.Join(ctx.Err(), err)
 	}
-	ended, err := p.engine.ExecInspect(ctx, exec.ID, client.ExecInspectOptions{})
+	ended, err := p.engine.ExecInspect(ctx, exec, client.ExecInspectOptions{})
 	if err != nil || ended.ExitCode == 0 {
 		return err
 	}

@@ -19,6 +19,21 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
+// read asks the agent, or reads its volume where none serves or it is older than
+// this program, and tells whether one serves.
+func read[T any](ctx context.Context, p *Platform, ask func(context.Context, string) (T, error), open func(*agent.Offline, string) (T, error)) (result T, serves bool, err error) {
+	result, err = ask(ctx, p.name)
+	if agent.Startable(err) && !errors.Is(err, agent.ErrNotRunning) {
+		// It ended in the middle, because somebody else removes or replaces it.
+		result, err = ask(ctx, p.name)
+	}
+	serves = !errors.Is(err, agent.ErrNotRunning)
+	if !serves || older(err) {
+		result, err = offline(ctx, p.host, p.name, open)
+	}
+	return result, serves, p.host.versioned(err)
+}
+
 // offline reads what the agent, which does not run, has stored of a deployment.
 func offline[T any](ctx context.Context, h *host, name string, read func(*agent.Offline, string) (T, error)) (result T, err error) {
 	dir, err := os.MkdirTemp("", "bluegreen-")

@@ -61,25 +61,22 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	return p.converge(ctx, held, env, present, replicas)
 }
 
-// Remove implements bluegreen.Workloads. Once the blueprint is gone nothing
-// starts any more.
+// Remove implements bluegreen.Workloads. The agent forgets the replicas first:
+// what is removed halfway gets no traffic.
 func (p *Platform) Remove(ctx context.Context, env bluegreen.Environment) (err error) {
 	defer p.engine.explain(&err)
 	held, err := p.held()
 	if err != nil {
 		return err
 	}
-	if err := held.Keep(ctx, env, nil); err != nil {
+	if err := held.Remove(ctx, env); err != nil {
 		return err
 	}
 	present, err := p.containers(ctx, env)
 	if err != nil {
 		return err
 	}
-	if err := p.discard(ctx, present); err != nil {
-		return err
-	}
-	return held.Route(ctx, env, nil)
+	return p.discard(ctx, present)
 }
 
 // converge makes env run size containers of the blueprint and nothing else.

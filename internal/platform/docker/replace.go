@@ -19,33 +19,38 @@ import (
 // takes the sockets over from the one in the old container, which ends by itself
 // when its clients have gone. Until the new one serves the old one goes on.
 
-// AgentNewerError is an agent that only a newer provider can talk to.
-type AgentNewerError struct {
+// AgentVersionError is an agent that another version of this provider has made
+// and that this one cannot talk to.
+type AgentVersionError struct {
 	// Container is the agent's.
 	Container string
-	Err       error
+	Err       *agent.VersionError
 }
 
-func (e *AgentNewerError) Error() string {
-	return fmt.Sprintf("the agent, container %s, was made by a newer version of this provider; use that version, or a newer one, here too", e.Container)
+func (e *AgentVersionError) Error() string {
+	if e.newer() {
+		return fmt.Sprintf("the agent, container %s, was made by a newer version of this provider; use that version, or a newer one, here too", e.Container)
+	}
+	return fmt.Sprintf("the agent, container %s, was made by an older version of this provider, and the next apply replaces it", e.Container)
 }
 
-func (e *AgentNewerError) Unwrap() error { return e.Err }
+func (e *AgentVersionError) Unwrap() error { return e.Err }
+
+func (e *AgentVersionError) newer() bool { return e.Err.Agent > e.Err.Provider }
+
+// versioned puts an error about the agent's version in the words of a Docker host.
+func (h *host) versioned(err error) error {
+	var version *agent.VersionError
+	if errors.As(err, &version) {
+		return &AgentVersionError{h.Name, version}
+	}
+	return err
+}
 
 // older reports whether err says that the agent is from before this program.
 func older(err error) bool {
 	var version *agent.VersionError
 	return errors.As(err, &version) && version.Agent < version.Provider
-}
-
-// newer turns an error about an agent from after this program into one that
-// says what to do on a Docker host.
-func (h *host) newer(err error) error {
-	var version *agent.VersionError
-	if errors.As(err, &version) && version.Agent > version.Provider {
-		return &AgentNewerError{h.Name, err}
-	}
-	return err
 }
 
 // formerName is what the container of an agent is called that is being replaced.

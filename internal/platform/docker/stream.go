@@ -34,20 +34,42 @@ var _ net.Conn = (*stream)(nil)
 // maxComplaint is how much is remembered of what a command writes to stderr.
 const maxComplaint = 4096
 
+// attachAttempts is how often a command may be refused to begin.
+const attachAttempts = 3
+
+// attach runs a command in a container and returns its exec and what it writes.
+//
+// A container may end after the exec is made and before the command begins. The
+// engine then refuses to begin it, with a 404 or a 500, and its client does not
+// pass on why. Nothing has happened so far, and making another exec tells: the
+// error is a NotFound for a container that is gone, a Conflict for one that does
+// not run.
+func (e *engine) attach(ctx context.Context, containerName string, options client.ExecCreateOptions) (id string, attached client.HijackedResponse, err error) {
+	var refused error
+	for range attachAttempts {
+		exec, err := e.ExecCreate(ctx, containerName, options)
+		if err != nil {
+			return "", attached, err
+		}
+		result, err := e.ExecAttach(ctx, exec.ID, client.ExecAttachOptions{})
+		if err == nil {
+			return exec.ID, result.HijackedResponse, nil
+		}
+		refused = err
+	}
+	return "", attached, fmt.Errorf("the engine refused %d times to run a command in container %s: %w", attachAttempts, containerName, refused)
+}
+
 // openStream runs command in a container.
 func (e *engine) openStream(ctx context.Context, containerName string, command []string) (*stream, error) {
-	exec, err := e.ExecCreate(ctx, containerName, client.ExecCreateOptions{
+	_, attached, err := e.attach(ctx, containerName, client.ExecCreateOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, Cmd: command,
 	})
 	if err != nil {
 		return nil, err
 	}
-	attached, err := e.ExecAttach(ctx, exec.ID, client.ExecAttachOptions{})
-	if err != nil {
-		return nil, err
-	}
 	output, from := io.Pipe()
-	s := &stream{attached: attached.HijackedResponse, output: output, done: make(chan struct{})}
+	s := &stream{attached: attached, output: output, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
 		_, err := stdcopy.StdCopy(from, (*complaints)(s), s.attached.Reader)

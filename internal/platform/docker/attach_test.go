@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package docker
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/moby/moby/client"
+)
+
+// between returns a way to the lab's engine on which begin decides over every
+// command that is to begin: the engine gets to know of it, or it is refused. The
+// counter is of those that were refused, by the engine or by begin.
+func (l *lab) between(t *testing.T, begin func() bool) (c Connection, refused *atomic.Int32) {
+	t.Helper()
+	refused = new(atomic.Int32)
+	dial := l.engine.Dialer()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
+	t.Cleanup(transport.CloseIdleConnections)
+	begins := func(r *http.Request) bool {
+		return strings.Contains(r.URL.Path, "/exec/") && strings.HasSuffix(r.URL.Path, "/start")
+	}
+	engine := &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
+		Transport: transport,
+		ModifyResponse: func(r *http.Response) error {
+			if begins(r.Request) && r.StatusCode >= http.StatusBadRequest {
+				refused.Add(1)
+			}
+			return nil
+		},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if begins(r) && !begin() {
+			refused.Add(1)
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		engine.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return Connection{Host: "tcp://" + server.Listener.Addr().String()}, refused
+}
+
+// stoppingOnce lets every command begin, the first one in a container that was
+// just stopped.
+func (l *lab) stoppingOnce(t *testing.T, container string) (begin func() bool) {
+	stop := sync.OnceFunc(func() {
+		if _, err := l.engine.ContainerStop(t.Context(), container, client.ContainerStopOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	return func() bool { stop(); return true }
+}
+
+func TestAgentThatEndsWhileSomebodyConnectsIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	opts := l.options(l.name)
+	var refused *atomic.Int32
+	opts.Connection, refused = l.between(t, l.stoppingOnce(t, l.name))
+	p := l.openWith(t, opts)
+	unlock, err := p.Lock(t.Context(), "tester@host (pid 2)")
+	l.must(err)
+	unlock()
+	p.Close()
+	if refused.Load() == 0 {
+		t.Error("the engine has refused nothing: this shows nothing")
+	}
+	s.serves("1.0.0")
+}
+
+func TestAgentThatEndsWhileSomebodyReadsIsReadFromItsVolume(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	release := s.live("1.0.0")
+	opts := l.options(l.name)
+	opts.Connection, _ = l.between(t, l.stoppingOnce(t, l.name))
+	p := l.openWith(t, opts)
+	status, err := p.Observe(t.Context())
+	l.must(err)
+	if record, live := status.Ledger.LiveRecord(); !live || record.Version != release.Version || len(status.Running) != 0 {
+		t.Errorf("it is %+v", status)
+	}
+	s.apply(release)
+	s.serves("1.0.0")
+}
+
+func TestCommandThatTheEngineNeverBeginsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	opts := l.options(l.name)
+	var refused *atomic.Int32
+	opts.Connection, refused = l.between(t, func() bool { return false })
+	_, err := l.openWith(t, opts).Lock(t.Context(), "tester@host (pid 2)")
+	if err == nil || !contains(err, "refused 3 times") || !contains(err, "500") || refused.Load() != attachAttempts {
+		t.Errorf("got %v after %d attempts", err, refused.Load())
+	}
+}
