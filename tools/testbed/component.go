@@ -127,6 +127,9 @@ func (c *cluster) controllerManager() component {
 			// Twenty pods at once shall not wait for a rate limit.
 			"--kube-api-qps=200",
 			"--kube-api-burst=400",
+			// There is no other node to go to: one that is not heard of for a while, as
+			// when the API server is stopped or the machine is busy, keeps its pods ready.
+			"--node-monitor-grace-period=10m",
 		},
 		probe: c.get("https://" + c.Local(c.Ports.ControllerManager) + "/healthz"),
 	}

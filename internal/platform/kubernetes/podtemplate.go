@@ -195,11 +195,13 @@ func (o Options) variables(env bluegreen.Environment, release bluegreen.Release)
 }
 
 // accepting holds a pod ready once it accepts connections. Without a probe it
-// would get traffic as soon as its process exists.
+// would get traffic as soon as its process exists. The timeout is long, because
+// a port that nobody listens at refuses at once, and a node that is busy for a
+// moment is no reason to take the traffic from all of its pods.
 func accepting(port int) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler:  corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt(port)}},
-		PeriodSeconds: 1, TimeoutSeconds: 1, SuccessThreshold: 1, FailureThreshold: 3,
+		PeriodSeconds: 1, TimeoutSeconds: 5, SuccessThreshold: 1, FailureThreshold: 3,
 	}
 }
 
