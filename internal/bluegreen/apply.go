@@ -150,6 +150,9 @@ func (s *session) do(ctx context.Context, step Step, desired Desired) error {
 	case StepWatch:
 		return s.resume(ctx)
 	case StepScale:
+		if desired.Release.Autoscaled {
+			return s.letScale(ctx)
+		}
 		return s.scale(ctx, desired.Release.Replicas)
 	case StepRepair:
 		return s.repair(ctx)

@@ -22,7 +22,7 @@ func (s *session) check(ctx context.Context) (HealthResult, error) {
 		return HealthResult{}, invalid("health check", env, "it is %s, not ready", slot.State)
 	}
 	s.progress("checking the health of %s in %s", slot.Release.Version, env)
-	result, err := s.prove(ctx, env, slot.Release.Replicas)
+	result, err := s.prove(ctx, env)
 	if err != nil && len(result.Details) == 0 {
 		return result, s.failure("health check", env, err)
 	}
@@ -38,13 +38,13 @@ func (s *session) check(ctx context.Context) (HealthResult, error) {
 	return result, s.failure("health check", env, s.commit(ctx, next))
 }
 
-// prove makes one attempt after the other until enough of the size instances in
-// env are healthy, the attempts are used up, or so many have exited that no
+// prove makes one attempt after the other until enough of the instances in env
+// are healthy, the attempts are used up, or so many have exited that no
 // further attempt can succeed.
-func (s *session) prove(ctx context.Context, env Environment, size int) (HealthResult, error) {
+func (s *session) prove(ctx context.Context, env Environment) (HealthResult, error) {
 	began := s.Now()
 	for attempt := 0; ; attempt++ {
-		found, err := s.attempt(ctx, env, size)
+		found, err := s.attempt(ctx, env)
 		if err != nil {
 			return HealthResult{}, err
 		}
@@ -78,13 +78,14 @@ type outcome struct {
 }
 
 // attempt probes every instance of env until it passes or the attempt's time is over.
-func (s *session) attempt(ctx context.Context, env Environment, size int) (finding, error) {
+func (s *session) attempt(ctx context.Context, env Environment) (finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Config.HealthCheckTimeout)
 	defer cancel()
 	instances, err := s.Platform.Instances(ctx, env)
 	if err != nil {
 		return finding{}, err
 	}
+	size := s.ledger.Slot(env).Release.size(instances)
 	f := finding{size: max(size, len(instances)), required: required(size, s.Config.MinHealthyPercent)}
 	outcomes := make(chan outcome)
 	for _, instance := range instances {

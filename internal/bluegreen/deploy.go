@@ -52,6 +52,7 @@ func (s *session) deploy(ctx context.Context, release Release) error {
 	if err := s.commit(ctx, next); err != nil {
 		return s.failure("deploy", env, err)
 	}
+	release.Replicas = next.Slot(env).Release.Replicas
 	s.progress("deploying %s to %s, replicas: %d", release.Version, env, release.Replicas)
 	return s.undoOnError(ctx, s.failure("deploy", env, s.provision(ctx, former, release)))
 }

@@ -105,6 +105,15 @@ func (l Ledger) RollbackTarget() (Record, bool) {
 	return target, known && target.Status == StatusSuperseded
 }
 
+// Seen returns the ledger with the size that env has now, if its release leaves
+// that to others. An environment without any instance should have one.
+func (l Ledger) Seen(env Environment, replicas int) Ledger {
+	if slot := l.Slot(env); slot.Release == nil || !slot.Release.Autoscaled {
+		return l
+	}
+	return l.resized(env, max(replicas, 1), true)
+}
+
 // Undone is the fingerprint of the release that the live one was brought back
 // in the place of, or "" where no rollback is in force.
 func (l Ledger) Undone() string {

@@ -78,7 +78,7 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	if len(steps) == 0 && l.needsRepair(running, d.MinHealthyPercent) {
 		steps = append(steps, StepRepair)
 	}
-	if after.Serving() && after.concerns(d) && after.Slot(after.Live).Release.Replicas != d.Release.Replicas {
+	if after.Serving() && after.concerns(d) && !after.scaledAs(d.Release) {
 		steps = append(steps, StepScale)
 	}
 	if standby := after.Slot(after.Staging()); !d.KeepStandby && standby.State == Idle && standby.Release != nil {
@@ -123,7 +123,7 @@ func (l Ledger) afterStep(step Step, d Desired) (Ledger, error) {
 	case StepRollback:
 		return l.rollback("", stamp{})
 	case StepScale:
-		return l.scaled(d.Release.Replicas)
+		return l.scaled(d.Release.Replicas, d.Release.Autoscaled)
 	case StepRemoveStandby:
 		return l.cleaned()
 	default:
@@ -156,7 +156,17 @@ func (l Ledger) interrupted() Ledger {
 // previews reports whether staging holds release, proven healthy and at its size.
 func (l Ledger) previews(release Release) bool {
 	slot := l.Slot(l.Staging())
-	return slot.State == Ready && slot.Checked && slot.Holds(release.Sealed().Fingerprint) && slot.Release.Replicas == release.Replicas
+	return slot.State == Ready && slot.Checked && slot.Holds(release.Sealed().Fingerprint) && slot.Release.scaledAs(release)
+}
+
+// scaledAs reports whether live has the size that is asked for, and whether it is
+// the same ones that decide on it in live and in its standby.
+func (l Ledger) scaledAs(release Release) bool {
+	standby := l.Slot(l.Staging())
+	if standby.State == Idle && standby.Release != nil && standby.Release.Autoscaled != release.Autoscaled {
+		return false
+	}
+	return l.Slot(l.Live).Release.scaledAs(release)
 }
 
 // concerns reports whether the size asked for is that of what serves, rather
@@ -170,7 +180,7 @@ func (l Ledger) concerns(d Desired) bool {
 func (l Ledger) needsRepair(running map[Environment]int, minHealthyPercent int) bool {
 	for _, env := range Environments() {
 		if slot := l.Slot(env); slot.wantsInstances() {
-			if running[env] < required(slot.Release.Replicas, minHealthyPercent) {
+			if running[env] < slot.Release.least(minHealthyPercent) {
 				return true
 			}
 		} else if running[env] > 0 {
@@ -183,6 +193,15 @@ func (l Ledger) needsRepair(running map[Environment]int, minHealthyPercent int) 
 // wantsInstances reports whether instances belong in the slot's environment.
 func (s Slot) wantsInstances() bool {
 	return s.Release != nil && (s.State == Live || s.State == Idle || s.State == Ready)
+// least is how many instances may run before that is worth a repair. One that
+// others scale may be on its way from one size to another.
+func (r Release) least(minHealthyPercent int) int {
+	if r.Autoscaled {
+		return 1
+	}
+	return required(r.Replicas, minHealthyPercent)
+}
+
 }
 
 // required is how many of n replicas must be healthy: percent of them, rounded up.

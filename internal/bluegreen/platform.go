@@ -36,7 +36,8 @@ type Platform interface {
 type Store interface {
 	// Load returns the ledger, or ErrNotFound where there is no deployment of
 	// that name. It needs no lock. A ledger that cannot be read or understood is
-	// an error, never ErrNotFound.
+	// an error, never ErrNotFound. Where something else than Scale may change the
+	// size of a release that is Autoscaled, the ledger tells the size it has now.
 	Load(ctx context.Context) (Ledger, error)
 
 	// Commit puts next in the place of the ledger and appends closed to the

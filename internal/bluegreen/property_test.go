@@ -91,7 +91,9 @@ func (m *machine) release() bluegreen.Release {
 		m.releases++
 	}
 	n := rapid.IntRange(max(1, m.releases-2), m.releases).Draw(m.rt, "version")
-	return m.memory.Release(fmt.Sprintf("%d-%s", n, behaviour), behaviour)
+	release := m.memory.Release(fmt.Sprintf("%d-%s", n, behaviour), behaviour)
+	release.Autoscaled = rapid.Bool().Draw(m.rt, "autoscaled")
+	return release
 }
 
 type operation struct {
@@ -143,6 +145,16 @@ var operations = []operation{
 			}
 		}
 		return &release.Version, d.DeployAndSwitch(context.Background(), release)
+	}},
+	{"autoscale", true, func(m *machine, _ *bluegreen.Deployer) (*string, error) {
+		before := m.serves()
+		// What is left to somebody else is no business of the others.
+		for _, env := range bluegreen.Environments() {
+			if m.last != nil && m.last.Slot(env).Release != nil && m.last.Slot(env).Release.Autoscaled {
+				m.memory.Autoscale(deployment, env, rapid.IntRange(1, 4).Draw(m.rt, "size of "+env.String()))
+			}
+		}
+		return &before, nil
 	}},
 	{"rollback", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
 		var promise *string

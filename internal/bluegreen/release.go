@@ -14,10 +14,13 @@ type Release struct {
 	// Image is what the user wrote: a path for local, a reference elsewhere.
 	Image string `json:"image"`
 	// ImageDigest pins what Image meant when it was deployed. The platform finds it out.
-	ImageDigest string   `json:"image_digest,omitempty"`
-	Replicas    int      `json:"replicas"`
-	Command     []string `json:"command,omitempty"`
-	Args        []string `json:"args,omitempty"`
+	ImageDigest string `json:"image_digest,omitempty"`
+	Replicas    int    `json:"replicas"`
+	// Autoscaled leaves the size to somebody else: Replicas is then what it was when
+	// it was seen last, and nothing but a repair or another deploy goes by it.
+	Autoscaled bool     `json:"autoscaled,omitempty"`
+	Command    []string `json:"command,omitempty"`
+	Args       []string `json:"args,omitempty"`
 	// Env may hold secrets: it goes to the platform with the workload and never
 	// into the ledger. Fingerprint still tells when it changed.
 	Env map[string]string `json:"-"`
@@ -50,6 +53,20 @@ func (r Release) Sealed() Release {
 	r.Fingerprint = hex.EncodeToString(sum[:])
 	r.Env, r.Settings = nil, ""
 	return r
+}
+
+// size is how many instances there are to be, of which these are found.
+func (r Release) size(found []Instance) int {
+	if r.Autoscaled {
+		return max(len(found), 1)
+	}
+	return r.Replicas
+}
+
+// scaledAs reports whether the release has the size that other has, or leaves it
+// to others as other does.
+func (r Release) scaledAs(other Release) bool {
+	return r.Autoscaled == other.Autoscaled && (r.Autoscaled || r.Replicas == other.Replicas)
 }
 
 func orEmpty(s []string) []string {

@@ -41,7 +41,7 @@ func (s *session) alive(ctx context.Context, env Environment) error {
 	if err != nil {
 		return err
 	}
-	size := s.ledger.Slot(env).Release.Replicas
+	size := s.ledger.Slot(env).Release.size(instances)
 	running := len(runningOf(instances))
 	if running >= required(size, s.Config.MinHealthyPercent) {
 		return nil

@@ -12,11 +12,12 @@ import (
 // they are proven healthy; if they are not, the former size comes back.
 func (s *session) scale(ctx context.Context, replicas int) error {
 	env := s.ledger.Live
-	next, err := s.ledger.scaled(replicas)
+	next, err := s.ledger.scaled(replicas, false)
 	if err != nil {
 		return err
 	}
-	former := s.ledger.Slot(env).Release.Replicas
+	before := *s.ledger.Slot(env).Release
+	former := before.Replicas
 	s.progress("scaling from %d to %d replicas", former, replicas)
 	if err := s.commit(ctx, next); err != nil {
 		return s.failure("scale", env, err)
@@ -28,7 +29,7 @@ func (s *session) scale(ctx context.Context, replicas int) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	s.progress("scaling back to %d replicas", former)
-	back, undoErr := s.ledger.scaled(former)
+	back, undoErr := s.ledger.scaled(former, before.Autoscaled)
 	if undoErr == nil {
 		undoErr = s.commit(ctx, back)
 	}
@@ -43,6 +44,16 @@ func (s *session) scale(ctx context.Context, replicas int) error {
 	return s.failure("scale", env, err)
 }
 
+// letScale leaves the size of live and standby to others.
+func (s *session) letScale(ctx context.Context) error {
+	next, err := s.ledger.scaled(0, true)
+	if err != nil {
+		return err
+	}
+	s.progress("leaving the number of replicas to others")
+	return s.failure("scale", s.ledger.Live, s.commit(ctx, next))
+}
+
 // resize makes live and standby run at the size that the ledger says, and admits
 // the replicas of live that prove healthy.
 func (s *session) resize(ctx context.Context) error {
@@ -51,7 +62,7 @@ func (s *session) resize(ctx context.Context) error {
 	if err := s.Platform.Scale(ctx, live, size); err != nil {
 		return err
 	}
-	result, err := s.prove(ctx, live, size)
+	result, err := s.prove(ctx, live)
 	if err != nil {
 		return err
 	}

@@ -110,6 +110,11 @@ func (s *session) happened(ctx context.Context, next Ledger) bool {
 	if err != nil {
 		return false
 	}
+	for _, env := range Environments() {
+		if release := stored.Slot(env).Release; release != nil {
+			next = next.Seen(env, release.Replicas)
+		}
+	}
 	// A ledger is plain data: both sides always encode.
 	a, _ := json.Marshal(stored)
 	b, _ := json.Marshal(next)

@@ -118,7 +118,7 @@ func (s *storyteller) transition(t *testing.T, words []string) (next Ledger, clo
 	case "clean":
 		next, err = l.cleaned()
 	case "scale":
-		next, err = l.scaled(must(strconv.Atoi(argument)))
+		next, err = l.scaled(must(strconv.Atoi(argument)), false)
 	case "admit":
 		next = l.admitted(Environment(argument), []InstanceRef{{argument + "-1", "a"}, {argument + "-2", "b"}})
 	case "watched":

@@ -68,7 +68,12 @@ func (s *session) stillThere(ctx context.Context, env Environment) error {
 			alive++
 		}
 	}
-	if alive < required(slot.Release.Replicas, s.Config.MinHealthyPercent) {
+	size := slot.Release.size(instances)
+	if slot.Release.Autoscaled {
+		// Those that came since are nobody's evidence.
+		size = min(size, len(slot.Passed))
+	}
+	if alive < required(size, s.Config.MinHealthyPercent) {
 		return gone
 	}
 	return nil
@@ -144,11 +149,11 @@ func (s *session) bake(ctx context.Context) (*UnhealthyError, error) {
 // probeLive probes every instance of live once.
 func (s *session) probeLive(ctx context.Context) (finding, error) {
 	env := s.ledger.Live
-	size := s.ledger.Slot(env).Release.Replicas
 	instances, err := s.Platform.Instances(ctx, env)
 	if err != nil {
 		return finding{}, err
 	}
+	size := s.ledger.Slot(env).Release.size(instances)
 	f := finding{size: max(size, len(instances)), required: required(size, s.Config.MinHealthyPercent), outcomes: make([]outcome, len(instances))}
 	done := make(chan struct{})
 	for i, instance := range instances {

@@ -55,6 +55,9 @@ func (l Ledger) beginDeploy(release Release, by stamp) (Ledger, error) {
 	}
 	release = release.Sealed()
 	release.ImageDigest = ""
+	if release.Autoscaled && l.Serving() {
+		release.Replicas = l.Slot(l.Live).Release.Replicas
+	}
 	l, record := l.newRecord(OpDeploy, env, release, by)
 	l = l.giveUp(slot.Record, "given up for "+record.ID+" before it went live")
 	return l.withRecord(record).with(env, Slot{
@@ -197,8 +200,9 @@ func (l Ledger) cleaned() (Ledger, error) {
 	return l.giveUp(slot.Record, "removed before it went live").with(env, Slot{State: Idle}), nil
 }
 
-// scaled sets the size of the live environment and of its standby.
-func (l Ledger) scaled(replicas int) (Ledger, error) {
+// scaled sets the size of the live environment and of its standby. Where that is
+// left to others from now on, both keep the one that they have.
+func (l Ledger) scaled(replicas int, autoscaled bool) (Ledger, error) {
 	if !l.Serving() {
 		return l, invalid("scale", l.Live, "nothing is live")
 	}
@@ -207,16 +211,27 @@ func (l Ledger) scaled(replicas int) (Ledger, error) {
 		if slot.Release == nil || (slot.State != Live && slot.State != Idle) {
 			continue
 		}
-		release := *slot.Release
-		release.Replicas = replicas
-		slot.Release = &release
-		l = l.with(env, slot)
-		if record, _ := l.Record(slot.Record); record.Status == StatusLive {
-			record.Replicas = replicas
-			l = l.withRecord(record)
+		size := replicas
+		if autoscaled {
+			size = slot.Release.Replicas
 		}
+		l = l.resized(env, size, autoscaled)
 	}
 	return l, nil
+}
+
+// resized notes the size of env, which holds a release, and who decides on it.
+func (l Ledger) resized(env Environment, replicas int, autoscaled bool) Ledger {
+	slot := l.Slot(env)
+	release := *slot.Release
+	release.Replicas, release.Autoscaled = replicas, autoscaled
+	slot.Release = &release
+	l = l.with(env, slot)
+	if record, _ := l.Record(slot.Record); record.Status == StatusLive {
+		record.Replicas = replicas
+		l = l.withRecord(record)
+	}
+	return l
 }
 
 // admitted sets which instances of env may get its traffic.

@@ -139,7 +139,8 @@ func (p *memoryPlatform) Load(ctx context.Context) (l bluegreen.Ledger, err erro
 		if d.ledger == nil {
 			return bluegreen.ErrNotFound
 		}
-		return json.Unmarshal(d.ledger, &l)
+		l, err = d.seen()
+		return err
 	})
 	return l, err
 }
@@ -318,7 +319,8 @@ func (p *memoryPlatform) Observe(ctx context.Context) (status bluegreen.Status, 
 		for env, e := range d.envs {
 			status.Running[env] = len(running(e.instances))
 		}
-		return json.Unmarshal(d.ledger, &status.Ledger)
+		status.Ledger, err = d.seen()
+		return err
 	})
 	return status, err
 }
