@@ -107,11 +107,6 @@ func (s *session) stale(planned Ledger) error {
 
 // converge does what Next names, until the deployment is as desired.
 func (s *session) converge(ctx context.Context, desired Desired) (warnings []error, err error) {
-	if s.ledger.Destroying {
-		if err := s.renew(ctx); err != nil {
-			return nil, err
-		}
-	}
 	running, err := s.running(ctx)
 	if err != nil {
 		return nil, err
@@ -119,6 +114,11 @@ func (s *session) converge(ctx context.Context, desired Desired) (warnings []err
 	steps, err := s.ledger.Next(desired, running)
 	if err != nil {
 		return nil, &Error{RollbackFailed, "rollback", s.ledger.Live, err}
+	}
+	if s.ledger.Destroying {
+		if err := s.renew(ctx); err != nil {
+			return nil, err
+		}
 	}
 	for _, step := range steps {
 		err := s.do(ctx, step, desired)

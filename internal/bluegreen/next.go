@@ -51,10 +51,13 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	var steps []Step
 	switch want := d.Release.Sealed().Fingerprint; {
 	case d.Rollback:
-		if l.Serving() && l.Undone() == want {
+		if !l.Serving() {
+			return nil, ErrNothingToRollBackTo
+		}
+		if l.Undone() == want {
 			break
 		}
-		if !l.Slot(l.Live).Holds(want) || !l.Serving() {
+		if !l.Slot(l.Live).Holds(want) {
 			return nil, ErrRollbackOfNewRelease
 		}
 		if _, available := l.RollbackTarget(); !available {
@@ -190,9 +193,6 @@ func (l Ledger) needsRepair(running map[Environment]int, minHealthyPercent int) 
 	return false
 }
 
-// wantsInstances reports whether instances belong in the slot's environment.
-func (s Slot) wantsInstances() bool {
-	return s.Release != nil && (s.State == Live || s.State == Idle || s.State == Ready)
 // least is how many instances may run before that is worth a repair. One that
 // others scale may be on its way from one size to another.
 func (r Release) least(minHealthyPercent int) int {
@@ -202,6 +202,9 @@ func (r Release) least(minHealthyPercent int) int {
 	return required(r.Replicas, minHealthyPercent)
 }
 
+// wantsInstances reports whether instances belong in the slot's environment.
+func (s Slot) wantsInstances() bool {
+	return s.Release != nil && (s.State == Live || s.State == Idle || s.State == Ready)
 }
 
 // required is how many of n replicas must be healthy: percent of them, rounded up.

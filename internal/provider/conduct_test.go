@@ -15,113 +15,116 @@ import (
 // replicas alone scales live and standby in place: no new record, no new release.
 func TestScale(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.play(
-		resource.TestStep{Config: w.config(version("1.0.0"))},
-		resource.TestStep{Config: w.config(version("2.0.0"))},
-		resource.TestStep{
-			Config: w.config(version("2.0.0"), attributes{"replicas": "3"}),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionUpdate),
-				plans(text("deploy-2"), "deployment_id"),
-				plans(number(3), "environments", "blue", "replicas"),
-				plans(number(3), "environments", "green", "replicas"),
-				leavesOpen("environments", "blue", "ready_replicas"),
-			}},
-			ConfigStateChecks: []statecheck.StateCheck{
-				live("2.0.0"),
-				has(number(3), "environments", "blue", "ready_replicas"),
-				has(number(3), "environments", "green", "ready_replicas"),
-				has(knownvalue.Bool(true), "rollback_available"),
+	everywhere(t, func(w *world) {
+		w.play(
+			resource.TestStep{Config: w.config(version("1.0.0"))},
+			resource.TestStep{Config: w.config(version("2.0.0"))},
+			resource.TestStep{
+				Config: w.config(version("2.0.0"), attributes{"replicas": "3"}),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					action(plancheck.ResourceActionUpdate),
+					plans(text("deploy-2"), "deployment_id"),
+					plans(number(3), "environments", "blue", "replicas"),
+					plans(number(3), "environments", "green", "replicas"),
+					leavesOpen("environments", "blue", "ready_replicas"),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{
+					w.live("2.0.0"),
+					has(number(3), "environments", "blue", "ready_replicas"),
+					has(number(3), "environments", "green", "ready_replicas"),
+					has(knownvalue.Bool(true), "rollback_available"),
+				},
 			},
-		},
-		resource.TestStep{
-			Config: w.config(version("2.0.0"), attributes{"replicas": "1"}),
-			ConfigStateChecks: []statecheck.StateCheck{
-				live("2.0.0"),
-				has(number(1), "environments", "blue", "ready_replicas"),
-				has(number(1), "environments", "green", "ready_replicas"),
+			resource.TestStep{
+				Config: w.config(version("2.0.0"), attributes{"replicas": "1"}),
+				ConfigStateChecks: []statecheck.StateCheck{
+					w.live("2.0.0"),
+					has(number(1), "environments", "blue", "ready_replicas"),
+					has(number(1), "environments", "green", "ready_replicas"),
+				},
 			},
-		},
-	)
+		)
+	})
 }
 
 // promote = false stops at a healthy preview; true later brings it live.
 func TestPreviewThenPromote(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	hold, promote := attributes{"promote": "false"}, attributes{"promote": "true"}
-	w.play(
-		resource.TestStep{
-			Config: w.config(version("1.0.0"), hold),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				plans(knownvalue.Null(), "live_environment"),
-				plans(knownvalue.Null(), "deployment_id"),
-				plans(text("ready"), "environments", "green", "state"),
-			}},
-			ConfigStateChecks: []statecheck.StateCheck{preview("1.0.0"), has(knownvalue.Null(), "live_version")},
-		},
-		resource.TestStep{
-			Config:            w.config(version("1.0.0"), promote),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("green"), "live_environment")}},
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0")},
-		},
-		resource.TestStep{
-			Config: w.config(version("2.0.0"), hold),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				plans(text("green"), "live_environment"),
-				plans(text("deploy-1"), "deployment_id"),
-				plans(text("2.0.0"), "environments", "blue", "version"),
-			}},
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0"), preview("2.0.0")},
-		},
-		resource.TestStep{
-			Config: w.config(version("2.0.0"), promote),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				plans(text("blue"), "live_environment"),
-				plans(knownvalue.Bool(true), "rollback_available"),
-			}},
-			ConfigStateChecks: []statecheck.StateCheck{live("2.0.0"), preview("1.0.0")},
-		},
-		resource.TestStep{
-			// Taking promote back is no rollback.
-			Config:            w.config(version("2.0.0"), hold),
-			ConfigStateChecks: []statecheck.StateCheck{live("2.0.0")},
-		},
-	)
+	everywhere(t, func(w *world) {
+		hold, promote := attributes{"promote": "false"}, attributes{"promote": "true"}
+		w.play(
+			resource.TestStep{
+				Config: w.config(version("1.0.0"), hold),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plans(knownvalue.Null(), "live_environment"),
+					plans(knownvalue.Null(), "deployment_id"),
+					plans(text("ready"), "environments", "green", "state"),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{w.preview("1.0.0"), has(knownvalue.Null(), "live_version")},
+			},
+			resource.TestStep{
+				Config:            w.config(version("1.0.0"), promote),
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("green"), "live_environment")}},
+				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+			},
+			resource.TestStep{
+				Config: w.config(version("2.0.0"), hold),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plans(text("green"), "live_environment"),
+					plans(text("deploy-1"), "deployment_id"),
+					plans(text("2.0.0"), "environments", "blue", "version"),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), w.preview("2.0.0")},
+			},
+			resource.TestStep{
+				Config: w.config(version("2.0.0"), promote),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plans(text("blue"), "live_environment"),
+					plans(knownvalue.Bool(true), "rollback_available"),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0"), w.preview("1.0.0")},
+			},
+			resource.TestStep{
+				// Taking promote back is no rollback.
+				Config:            w.config(version("2.0.0"), hold),
+				ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0")},
+			},
+		)
+	})
 }
 
 // standby = "remove" leaves nothing to roll back to.
 func TestStandbyRemove(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	remove := attributes{"standby": `"remove"`}
-	w.play(
-		resource.TestStep{Config: w.config(version("1.0.0"), remove)},
-		resource.TestStep{
-			Config: w.config(version("2.0.0"), remove),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				plans(knownvalue.Null(), "environments", "green", "version"),
-				plans(number(0), "environments", "green", "ready_replicas"),
-				plans(knownvalue.Bool(false), "rollback_available"),
-			}},
-			ConfigStateChecks: []statecheck.StateCheck{live("2.0.0"), has(number(0), "environments", "green", "replicas")},
-		},
-		resource.TestStep{
-			Config:      w.config(version("2.0.0"), remove, rollback(true)),
-			ExpectError: regexp.MustCompile(`nothing to roll back to`),
-		},
-		resource.TestStep{
-			Config:            w.config(version("3.0.0")),
-			ConfigStateChecks: []statecheck.StateCheck{live("3.0.0"), preview("2.0.0")},
-		},
-		resource.TestStep{
-			// Removing it later is a change of its own.
-			Config:            w.config(version("3.0.0"), remove),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("green"), "live_environment"), plans(text("deploy-3"), "deployment_id")}},
-			ConfigStateChecks: []statecheck.StateCheck{live("3.0.0"), has(knownvalue.Null(), "environments", "blue", "version")},
-		},
-	)
+	everywhere(t, func(w *world) {
+		remove := attributes{"standby": `"remove"`}
+		w.play(
+			resource.TestStep{Config: w.config(version("1.0.0"), remove)},
+			resource.TestStep{
+				Config: w.config(version("2.0.0"), remove),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plans(knownvalue.Null(), "environments", "green", "version"),
+					plans(number(0), "environments", "green", "ready_replicas"),
+					plans(knownvalue.Bool(false), "rollback_available"),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0"), has(number(0), "environments", "green", "replicas")},
+			},
+			resource.TestStep{
+				Config:      w.config(version("2.0.0"), remove, rollback(true)),
+				ExpectError: regexp.MustCompile(`nothing to roll back to`),
+			},
+			resource.TestStep{
+				Config:            w.config(version("3.0.0")),
+				ConfigStateChecks: []statecheck.StateCheck{w.live("3.0.0"), w.preview("2.0.0")},
+			},
+			resource.TestStep{
+				// Removing it later is a change of its own.
+				Config:            w.config(version("3.0.0"), remove),
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("green"), "live_environment"), plans(text("deploy-3"), "deployment_id")}},
+				ConfigStateChecks: []statecheck.StateCheck{w.live("3.0.0"), has(knownvalue.Null(), "environments", "blue", "version")},
+			},
+		)
+	})
 }
 
 // Settings that change nothing that runs are taken over, and the plan shows
@@ -139,7 +142,7 @@ func TestSettingsOnly(t *testing.T) {
 				plans(number(1), "environments", "green", "ready_replicas"),
 				plans(knownvalue.NotNull(), "endpoint"),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
 		},
 		resource.TestStep{
 			Config:            w.config(version("1.0.0"), attributes{"local": `{ protocol = "tcp" }`}),
@@ -163,12 +166,12 @@ func TestUnknownVersion(t *testing.T) {
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				leavesOpen("live_environment"), leavesOpen("environments"), plans(text("web"), "id"),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
 		},
 		resource.TestStep{
 			Config:            computed("2.0.0"),
 			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{leavesOpen("live_version"), plans(knownvalue.NotNull(), "endpoint")}},
-			ConfigStateChecks: []statecheck.StateCheck{live("2.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0")},
 		},
 	)
 }
@@ -184,7 +187,7 @@ func TestRename(t *testing.T) {
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				action(plancheck.ResourceActionReplace), plans(text("shop"), "id"), plans(text("green"), "live_environment"),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
 		},
 	)
 }

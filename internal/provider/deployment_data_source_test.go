@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"fmt"
 	"regexp"
 	"testing"
 
@@ -21,31 +22,32 @@ func dataHas(value knownvalue.Check, attribute tfjsonpath.Path) statecheck.State
 // The data source tells what serves and what came before, newest first.
 func TestDataSource(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	reading := "data \"bluegreen_deployment\" \"web\" {\n  name = \"web\"\n  local = {}\n  depends_on = [" + address + "]\n}\n"
-	record := func(i int, name string) tfjsonpath.Path {
-		return tfjsonpath.New("history").AtSliceIndex(i).AtMapKey(name)
-	}
-	w.play(
-		resource.TestStep{Config: w.config(version("1.0.0"))},
-		resource.TestStep{Config: w.config(version("2.0.0"))},
-		resource.TestStep{
-			Config: w.config(version("2.0.0"), rollback(true)) + reading,
-			ConfigStateChecks: []statecheck.StateCheck{
-				dataHas(text("1.0.0"), tfjsonpath.New("live_version")),
-				dataHas(text("green"), tfjsonpath.New("live_environment")),
-				dataHas(knownvalue.ListSizeExact(3), tfjsonpath.New("history")),
-				dataHas(text("rollback-3"), record(0, "id")),
-				dataHas(text("live"), record(0, "status")),
-				dataHas(knownvalue.Null(), record(0, "health")),
-				dataHas(text("rolled_back"), record(1, "status")),
-				dataHas(knownvalue.NotNull(), record(1, "rolled_back_at")),
-				dataHas(knownvalue.Bool(true), record(1, "health").AtMapKey("details").AtMapKey("blue-1 http")),
-				dataHas(text("superseded"), record(2, "status")),
-				dataHas(knownvalue.StringRegexp(regexp.MustCompile(`@.* pid \d+`)), record(2, "actor")),
+	everywhere(t, func(w *world) {
+		reading := fmt.Sprintf("data \"bluegreen_deployment\" \"web\" {\n  name = %q\n  %s\n  depends_on = [%s]\n}\n", w.name, w.dataBlock(), address)
+		record := func(i int, name string) tfjsonpath.Path {
+			return tfjsonpath.New("history").AtSliceIndex(i).AtMapKey(name)
+		}
+		w.play(
+			resource.TestStep{Config: w.config(version("1.0.0"))},
+			resource.TestStep{Config: w.config(version("2.0.0"))},
+			resource.TestStep{
+				Config: w.config(version("2.0.0"), rollback(true)) + reading,
+				ConfigStateChecks: []statecheck.StateCheck{
+					dataHas(text("1.0.0"), tfjsonpath.New("live_version")),
+					dataHas(text("green"), tfjsonpath.New("live_environment")),
+					dataHas(knownvalue.ListSizeExact(3), tfjsonpath.New("history")),
+					dataHas(text("rollback-3"), record(0, "id")),
+					dataHas(text("live"), record(0, "status")),
+					dataHas(knownvalue.Null(), record(0, "health")),
+					dataHas(text("rolled_back"), record(1, "status")),
+					dataHas(knownvalue.NotNull(), record(1, "rolled_back_at")),
+					dataHas(knownvalue.Bool(true), record(1, "health").AtMapKey("details").AtMapKey("blue-1 http")),
+					dataHas(text("superseded"), record(2, "status")),
+					dataHas(knownvalue.StringRegexp(regexp.MustCompile(`@.* pid \d+`)), record(2, "actor")),
+				},
 			},
-		},
-	)
+		)
+	})
 }
 
 func TestDataSourceNotFound(t *testing.T) {

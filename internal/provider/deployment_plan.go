@@ -84,6 +84,11 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 		return diags
 	}
 	foreseen, err := predict(id.ValueString(), base.status, desired)
+	if err != nil && base.status.Ledger.Destroying {
+		// Terraform makes a plan before it destroys: an error would leave no way out.
+		plan.observedModel = unforeseen(id)
+		return append(diags, halfDestroyed())
+	}
 	if err != nil {
 		diags.Append(rollbackError(base, *plan, err))
 		return diags
@@ -134,6 +139,13 @@ func rollbackError(base planBase, plan deploymentModel, err error) diag.Diagnost
 			fmt.Sprintf("%s serves, and no release that it has replaced stands by: it was the first, or the standby was removed or given up for a deploy, or %s is itself "+
 				"what a rollback brought back. Set rollback = false; to get another version, deploy it as a new release.", live.Version, live.Version))
 	}
+}
+
+// halfDestroyed warns of a rollback in what was being destroyed when it was interrupted.
+func halfDestroyed() diag.Diagnostic {
+	return diag.NewAttributeWarningDiagnostic(path.Root("rollback"), "The deployment is half destroyed",
+		"A destroy did not come to its end. The next destroy finishes it. An apply fails, for there is nothing to roll back to any more: "+
+			"set rollback = false to deploy the configured release afresh.")
 }
 
 // unaskedRollback warns of a rollback that the configuration did not ask for and

@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"fmt"
 	"regexp"
 	"testing"
 
@@ -19,49 +20,72 @@ import (
 // What is imported needs no change, as far as a ledger tells it.
 func TestImport(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	config := w.config(version("1.0.0"), attributes{"replicas": "2", "args": `["-v"]`})
-	w.play(
-		resource.TestStep{Config: config},
-		resource.TestStep{
-			ResourceName:      address,
-			ImportState:       true,
-			ImportStateId:     "web",
-			ImportStateVerify: true,
-			// No ledger holds these: they have their defaults.
-			ImportStateVerifyIgnore: []string{"bake_time", "drain_timeout", "health_check"},
-		},
-		resource.TestStep{
-			ResourceName:  address,
-			ImportState:   true,
-			ImportStateId: "shop",
-			ExpectError:   regexp.MustCompile(`(?s)Cannot import non-existent remote object`),
-		},
-		resource.TestStep{
-			ResourceName:  address,
-			ImportState:   true,
-			ImportStateId: "../web",
-			ExpectError:   regexp.MustCompile(`(?s)Invalid import ID`),
-		},
-	)
+	everywhere(t, func(w *world) {
+		config := w.config(version("1.0.0"), attributes{"replicas": "2", "args": `["-v"]`})
+		w.play(
+			resource.TestStep{Config: config},
+			resource.TestStep{
+				ResourceName:      address,
+				ImportState:       true,
+				ImportStateId:     w.id(w.name),
+				ImportStateVerify: true,
+				// No ledger holds these: they have their defaults, or none.
+				ImportStateVerifyIgnore: []string{"bake_time", "drain_timeout", "health_check", "docker", "kubernetes"},
+			},
+			resource.TestStep{
+				ResourceName:  address,
+				ImportState:   true,
+				ImportStateId: w.id("shop"),
+				ExpectError:   regexp.MustCompile(`(?s)Cannot import non-existent remote object`),
+			},
+			resource.TestStep{
+				ResourceName:  address,
+				ImportState:   true,
+				ImportStateId: w.id("../web"),
+				ExpectError:   regexp.MustCompile(`(?s)Invalid import ID`),
+			},
+		)
+	})
+}
+
+// What was imported can be destroyed before anything was applied.
+func TestImportAndDestroy(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w *world) {
+		w.play(
+			resource.TestStep{Config: w.config(version("1.0.0"))},
+			resource.TestStep{Config: w.forgetting()},
+			resource.TestStep{
+				Config:             w.config(version("1.0.0")),
+				ResourceName:       address,
+				ImportState:        true,
+				ImportStateId:      w.id(w.name),
+				ImportStatePersist: true,
+			},
+		)
+	})
 }
 
 // An import block takes over a deployment that a state has forgotten, in place.
 func TestImportBlock(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	config := w.config(version("1.0.0"), attributes{"env": `{ LEVEL = "info" }`})
-	w.play(
-		resource.TestStep{Config: config},
-		resource.TestStep{
-			Config: w.providerConfig() + "removed {\n  from = " + address + "\n  lifecycle {\n    destroy = false\n  }\n}\n",
-		},
-		resource.TestStep{
-			Config:            "import {\n  to = " + address + "\n  id = \"web\"\n}\n" + config,
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("deploy-1"), "deployment_id")}},
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0"), has(text("deploy-1"), "deployment_id")},
-		},
-	)
+	everywhere(t, func(w *world) {
+		config := w.config(version("1.0.0"), attributes{"env": `{ LEVEL = "info" }`})
+		w.play(
+			resource.TestStep{Config: config},
+			resource.TestStep{Config: w.forgetting()},
+			resource.TestStep{
+				Config:            fmt.Sprintf("import {\n  to = %s\n  id = %q\n}\n", address, w.id(w.name)) + config,
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("deploy-1"), "deployment_id")}},
+				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(text("deploy-1"), "deployment_id")},
+			},
+		)
+	})
+}
+
+// forgetting is a configuration that takes the deployment out of the state.
+func (w *world) forgetting() string {
+	return w.providerConfig() + "removed {\n  from = " + address + "\n  lifecycle {\n    destroy = false\n  }\n}\n"
 }
 
 // Terraform 1.12 and later import by identity, too, with or without the platform.

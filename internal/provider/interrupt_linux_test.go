@@ -81,18 +81,19 @@ func interrupted(t *testing.T, tf *cli, phase string) string {
 	return output
 }
 
+// phase is one in which the provider is killed, with what clients may be answered
+// by then, and what is configured.
+type phase struct {
+	reached, from, to string
+	config            []attributes
+}
+
 // The provider is killed in every phase of an update. Clients are served all the
 // time, and the next apply brings about what is configured.
 func TestKilledInEveryPhase(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tf := w.terraform()
 	watched := attributes{"bake_time": `"500ms"`}
-	tf.apply(w.config(version("1.0.0")))
-	for _, phase := range []struct {
-		reached, from, to string
-		config            []attributes
-	}{
+	newWorld(t).killedIn([]phase{
 		{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0")}},
 		{"checking the health of 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0")}},
 		{"switching traffic to 1.3.0", "1.2.0", "1.3.0", []attributes{version("1.3.0")}},
@@ -100,7 +101,33 @@ func TestKilledInEveryPhase(t *testing.T) {
 		{"rolling back to 1.3.0", "1.4.0", "1.3.0", []attributes{version("1.4.0"), rollback(true)}},
 		{"scaling", "1.3.0", "1.3.0", []attributes{version("1.4.0"), rollback(true), {"replicas": "2"}}},
 		{"draining and removing", "1.5.0", "1.5.0", []attributes{version("1.5.0"), {"standby": `"remove"`}}},
-	} {
+	})
+}
+
+// It is the same where the platform is another one. What happens in each phase is
+// for the platform's own tests.
+func TestKilledInSomePhases(t *testing.T) {
+	t.Parallel()
+	on(t, []string{kindDocker, kindKubernetes}, func(w *world) {
+		if g, ok := w.ground.(*dockerGround); ok {
+			// The provider is a real one, and can be the agent itself.
+			g.agentImage = ""
+		}
+		w.killedIn([]phase{
+			{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0")}},
+			{"switching traffic to 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0")}},
+			{"rolling back to 1.1.0", "1.2.0", "1.1.0", []attributes{version("1.2.0"), rollback(true)}},
+		})
+	})
+}
+
+// killedIn kills the provider in these phases, one after the other, and destroys
+// what came of it.
+func (w *world) killedIn(phases []phase) {
+	w.t.Helper()
+	tf := w.terraform()
+	tf.apply(w.config(version("1.0.0")))
+	for _, phase := range phases {
 		config := w.config(phase.config...)
 		tf.write(config)
 		tf.killed(phase.reached)
@@ -157,6 +184,9 @@ func (c *cli) killed(phase string, command ...string) {
 	}
 	// Whether the command noticed depends on how far the provider was.
 	_, _ = run.wait()
+	if err := c.w.bury(c.w.t.Context(), c.w.name); err != nil {
+		c.w.t.Fatal(err)
+	}
 }
 
 // childrenOf returns the process IDs of what a process has started.

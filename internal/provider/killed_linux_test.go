@@ -48,7 +48,7 @@ func TestAgentDown(t *testing.T) {
 				leavesOpen("environments", "blue", "ready_replicas"),
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{
-				live("2.0.0"),
+				w.live("2.0.0"),
 				has(number(1), "environments", "blue", "ready_replicas"),
 				has(knownvalue.Bool(true), "rollback_available"),
 			},
@@ -82,19 +82,19 @@ func TestEverythingKilled(t *testing.T) {
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				action(plancheck.ResourceActionUpdate), leavesOpen("environments", "green", "ready_replicas"),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0"), has(number(1), "environments", "green", "ready_replicas")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(1), "environments", "green", "ready_replicas")},
 		},
 	)
 }
 
 // replicas are the process IDs of what was deployed.
-func (w *world) replicas() []string {
+func (w localWorld) replicas() []string {
 	agent := w.agentPID()
 	return slices.DeleteFunc(w.pids(), func(pid string) bool { return pid == agent })
 }
 
 // pids are the processes that work in the state directory.
-func (w *world) pids() []string {
+func (w localWorld) pids() []string {
 	var pids []string
 	for _, link := range w.processes() {
 		pids = append(pids, strings.Split(link, "/")[2])
@@ -103,7 +103,7 @@ func (w *world) pids() []string {
 }
 
 // agentPID is the process whose working directory is the state directory itself.
-func (w *world) agentPID() string {
+func (w localWorld) agentPID() string {
 	for _, pid := range w.pids() {
 		if dir, err := os.Readlink("/proc/" + pid + "/cwd"); err == nil && dir == w.stateDir {
 			return pid
@@ -113,7 +113,7 @@ func (w *world) agentPID() string {
 }
 
 // killAgent returns once the agent is dead.
-func (w *world) killAgent() {
+func (w localWorld) killAgent() {
 	w.t.Helper()
 	w.kill(w.agentPID())
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
@@ -125,14 +125,14 @@ func (w *world) killAgent() {
 	lock.Close()
 }
 
-func (w *world) agentDown() bool {
+func (w localWorld) agentDown() bool {
 	lock := flock.New(filepath.Join(w.stateDir, "agent.lock"))
 	defer lock.Close()
 	free, err := lock.TryLock()
 	return err == nil && free
 }
 
-func (w *world) kill(pid string) {
+func (w localWorld) kill(pid string) {
 	w.t.Helper()
 	number, err := strconv.Atoi(pid)
 	if err != nil {

@@ -3,7 +3,9 @@
 package provider
 
 import (
-	"log"
+	"errors"
+	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,32 +19,63 @@ import (
 // scratch is what all tests share. It goes when they are done.
 var scratch string
 
-// TestMain is three programs: the tests, the agent that the provider under test
-// starts from its own executable, and the service that the tests deploy.
+// TestMain is two programs: the tests, and the agent that the provider under test
+// starts from its own executable.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case "agent":
-			os.Exit(agent.Main(os.Args[2:]))
-		case "replica":
-			os.Exit(runReplica())
+	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		os.Exit(agent.Main(os.Args[2:]))
+	}
+	flag.Parse()
+	code, err := run(m)
+	if err != nil {
+		fmt.Println(err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// run plays the tests on the platforms that there are, and leaves nothing behind.
+func run(m *testing.M) (code int, err error) {
+	if scratch, err = os.MkdirTemp("", "bgt"); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	if err := prepareTerraform(); err != nil {
+		return 0, err
+	}
+	missing, err := findGrounds()
+	if err != nil {
+		return 0, err
+	}
+	if missing != "" {
+		if err := flag.Set("test.skip", missing); err != nil {
+			return 0, err
 		}
 	}
-	var err error
-	if scratch, err = os.MkdirTemp("", "bgt"); err != nil {
-		log.Fatal(err)
+	if err := atOnce(); err != nil {
+		return 0, err
 	}
-	if err := prepareTerraform(); err != nil {
-		log.Fatal(err)
+	code = m.Run()
+	if err := closeGrounds(); err != nil {
+		return code, err
 	}
-	goleak.VerifyTestMain(m,
-		goleak.Cleanup(func(code int) {
-			if err := os.RemoveAll(scratch); err != nil {
-				log.Fatal(err)
-			}
-			os.Exit(code)
-		}),
-	)
+	if code == 0 {
+		err = goleak.Find()
+	}
+	return code, err
+}
+
+// testsAtOnce is how many tests run at the same time, unless -parallel says
+// otherwise: they wait for other processes for most of their time.
+const testsAtOnce = "4"
+
+func atOnce() error {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given {
+		return nil
+	}
+	return flag.Set("test.parallel", testsAtOnce)
 }
 
 // prepareTerraform keeps every run away from the network and from the

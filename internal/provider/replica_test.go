@@ -3,73 +3,40 @@
 package provider
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/signal"
+	"os/exec"
 	"path/filepath"
-	"sync/atomic"
-	"syscall"
-	"testing"
-	"time"
+	"sync"
 )
 
-// The service that the tests deploy answers GET / with its version. REPLICA says
-// how it fares, and SECRET is something that it prints when it starts.
+// How the service that the tests deploy fares: see the package replica.
 const (
-	// fit passes every health check.
-	fit = ""
-	// sick fails every health check.
-	sick = "sick"
-	// sickens passes its first health check and fails those that follow.
+	fit     = ""
+	sick    = "sick"
 	sickens = "sickens"
-	// dies ends with exit status 3 before it listens.
-	dies = "dies"
+	dies    = "dies"
 )
 
-// replicaScript writes the image of that service: a small script, so that the
-// copy which the agent makes of it is small as well.
-func replicaScript(t *testing.T, dir string) string {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := filepath.Join(dir, "service")
-	if err := os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec %q replica\n", self), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return script
-}
+// replicaProgram builds that service, and returns where it is.
+var replicaProgram = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(scratch, "replica")
+	return program, goBuild("./replica", program)
+})
 
-func runReplica() int {
-	conduct := os.Getenv("REPLICA")
-	fmt.Println("starting", os.Getenv("BLUEGREEN_VERSION"), os.Getenv("SECRET"))
-	if conduct == dies {
-		fmt.Println("no database")
-		return 3
+// providerProgram builds the provider.
+var providerProgram = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(scratch, "provider")
+	return program, goBuild("../..", program, "-ldflags", "-X main.version="+mirroredVersion)
+})
+
+// goBuild links the program statically, so that it runs in a container with
+// nothing else in it.
+func goBuild(from, to string, flags ...string) error {
+	build := exec.Command("go", append(append([]string{"build"}, flags...), "-o", to, from)...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w: %s", from, err, output)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	var probes atomic.Int64
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, os.Getenv("BLUEGREEN_VERSION"))
-	})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		if n := probes.Add(1); conduct == sick || (conduct == sickens && n > 1) {
-			http.Error(w, "sick", http.StatusServiceUnavailable)
-		}
-	})
-	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")))
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
-	context.AfterFunc(ctx, func() { server.Close() })
-	_ = server.Serve(listener)
-	return 0
+	return nil
 }

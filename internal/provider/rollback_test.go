@@ -26,7 +26,7 @@ func TestImpossibleRollbacks(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:            w.config(version("1.0.0")),
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0"), has(knownvalue.Bool(false), "rollback_available")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(knownvalue.Bool(false), "rollback_available")},
 		},
 		resource.TestStep{
 			Config:      w.config(version("1.0.0"), rollback(true)),
@@ -38,11 +38,11 @@ func TestImpossibleRollbacks(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:            w.config(version("2.0.0")),
-			ConfigStateChecks: []statecheck.StateCheck{live("2.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0")},
 		},
 		resource.TestStep{
 			Config:            w.config(version("2.0.0"), rollback(true)),
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
 		},
 		resource.TestStep{
 			Config:      w.config(version("3.0.0"), rollback(true)),
@@ -51,7 +51,7 @@ func TestImpossibleRollbacks(t *testing.T) {
 		resource.TestStep{
 			Config:            w.config(version("3.0.0")),
 			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("blue"), "live_environment")}},
-			ConfigStateChecks: []statecheck.StateCheck{live("3.0.0"), preview("1.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("3.0.0"), w.preview("1.0.0")},
 		},
 	)
 }
@@ -60,34 +60,35 @@ func TestImpossibleRollbacks(t *testing.T) {
 // the apply fails, and the state says what serves.
 func TestAutomaticRollback(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	watched := attributes{
-		"bake_time":    `"10s"`,
-		"health_check": `{ http = { path = "/healthz" }, interval = "20ms", retries = 1 }`,
-	}
-	w.play(
-		resource.TestStep{
-			Config:            w.config(version("1.0.0")),
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0")},
-		},
-		resource.TestStep{
-			Config:      w.config(version("2.0.0"), watched, conduct(sickens)),
-			ExpectError: regexp.MustCompile(`(?s)The release is not healthy.*watch of blue.*503.*traffic is\s+back on 1\.0\.0`),
-		},
-		resource.TestStep{
-			RefreshState:       true,
-			ExpectNonEmptyPlan: true,
-		},
-		resource.TestStep{
-			Config: w.config(version("2.0.1")),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionUpdate),
-				plans(text("blue"), "live_environment"),
-				plans(text("1.0.0"), "environments", "green", "version"),
-			}},
-			ConfigStateChecks: []statecheck.StateCheck{live("2.0.1"), has(text("deploy-4"), "deployment_id")},
-		},
-	)
+	everywhere(t, func(w *world) {
+		watched := attributes{
+			"bake_time":    `"10s"`,
+			"health_check": `{ http = { path = "/healthz" }, interval = "20ms", retries = 1 }`,
+		}
+		w.play(
+			resource.TestStep{
+				Config:            w.config(version("1.0.0")),
+				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+			},
+			resource.TestStep{
+				Config:      w.config(version("2.0.0"), watched, conduct(sickens)),
+				ExpectError: regexp.MustCompile(`(?s)The release is not healthy.*watch of blue.*503.*traffic is\s+back on 1\.0\.0`),
+			},
+			resource.TestStep{
+				RefreshState:       true,
+				ExpectNonEmptyPlan: true,
+			},
+			resource.TestStep{
+				Config: w.config(version("2.0.1")),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					action(plancheck.ResourceActionUpdate),
+					plans(text("blue"), "live_environment"),
+					plans(text("1.0.0"), "environments", "green", "version"),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.1"), has(text("deploy-4"), "deployment_id")},
+			},
+		)
+	})
 }
 
 // Somebody rolls back without Terraform: the plan shows it, and apply deploys
@@ -108,7 +109,7 @@ func TestRolledBackFromOutside(t *testing.T) {
 				plans(text("blue"), "live_environment"),
 				plans(text("2.0.0"), "live_version"),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{live("2.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0")},
 		},
 		resource.TestStep{
 			PreConfig: w.outside(func(ctx context.Context, ada *bluegreen.Deployer) error {
@@ -117,7 +118,7 @@ func TestRolledBackFromOutside(t *testing.T) {
 			// Configured after the fact, there is nothing to do but to note it.
 			Config:            w.config(version("2.0.0"), rollback(true)),
 			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("green"), "live_environment")}},
-			ConfigStateChecks: []statecheck.StateCheck{live("1.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
 		},
 	)
 }

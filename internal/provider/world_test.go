@@ -8,21 +8,18 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/gofrs/flock"
+	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
 // address is where the tests' only resource is.
@@ -34,28 +31,12 @@ const patience = time.Minute
 // pause is between two looks at what cannot be waited for.
 const pause = 10 * time.Millisecond
 
-// world is a state directory of its own, with a deployment called web in it.
+// world has a deployment in it, on a platform of its own.
 type world struct {
-	t        *testing.T
-	stateDir string
-	image    string
-}
-
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	// t.TempDir has a longer path than a Unix socket may have.
-	dir, err := os.MkdirTemp("", "bgw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, stateDir: filepath.Join(dir, "state"), image: replicaScript(t, dir)}
-	t.Cleanup(func() {
-		w.nothingLeft()
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return w
+	t *testing.T
+	// name is the deployment's.
+	name string
+	ground
 }
 
 // attributes are the settings of a resource, as HCL expressions.
@@ -69,14 +50,14 @@ func (w *world) config(overriding ...attributes) string {
 // resource is a deployment whose settings are quick unless overriding says otherwise.
 func (w *world) resource(label string, overriding ...attributes) string {
 	settings := attributes{
-		"name":          `"web"`,
+		"name":          fmt.Sprintf("%q", w.name),
 		"version":       `"1.0.0"`,
-		"image":         fmt.Sprintf("%q", w.image),
+		"image":         fmt.Sprintf("%q", w.image()),
 		"bake_time":     `"0s"`,
 		"drain_timeout": `"1s"`,
 		"health_check":  `{ http = { path = "/healthz" }, interval = "100ms" }`,
 	}
-	for _, more := range overriding {
+	for _, more := range append([]attributes{w.settings()}, overriding...) {
 		maps.Copy(settings, more)
 	}
 	var b strings.Builder
@@ -89,7 +70,7 @@ func (w *world) resource(label string, overriding ...attributes) string {
 }
 
 func (w *world) providerConfig() string {
-	return fmt.Sprintf("provider \"bluegreen\" {\n  local = { state_dir = %q }\n}\n", w.stateDir)
+	return "provider \"bluegreen\" {\n  " + w.providerBlock() + "\n}\n"
 }
 
 func version(v string) attributes { return attributes{"version": fmt.Sprintf("%q", v)} }
@@ -119,22 +100,19 @@ func factories() map[string]func() (tfprotov6.ProviderServer, error) {
 	}
 }
 
-// outsider works on the deployment without Terraform.
+// outsider works on the deployment without Terraform, until the test ends.
 func (w *world) outsider() *bluegreen.Deployer {
 	w.t.Helper()
-	command, err := agentCommand()
+	platform, err := w.open(w.name)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	platform, err := local.New(local.Options{StateDir: w.stateDir, Name: "web", AgentCommand: command})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.t.Cleanup(platform.Close)
 	checker, err := health.New(health.Config{HTTP: &health.HTTP{Path: "/healthz"}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return bluegreen.NewDeployer("web", platform, checker, "ada@example pid 1")
+	return bluegreen.NewDeployer(w.name, platform, checker, "ada@example pid 1")
 }
 
 // outside returns a step's preparation that somebody else does.
@@ -158,26 +136,47 @@ func (w *world) status() bluegreen.Status {
 
 // gone returns an error unless there is no deployment.
 func (w *world) gone() error {
-	entries, err := os.ReadDir(filepath.Join(w.stateDir, "deployments"))
-	if err != nil && !os.IsNotExist(err) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	found, err := w.left(ctx)
+	if err == nil && len(found) > 0 {
+		err = fmt.Errorf("left are %s", strings.Join(found, ", "))
+	}
+	return err
+}
+
+// answered returns an error unless a client of endpoint is answered by one of
+// these versions, as soon as the platform sends clients where it says.
+func (w *world) answered(ctx context.Context, endpoint string, versions ...string) error {
+	ask := func() (struct{}, error) {
+		got, err := w.get(ctx, endpoint)
+		if err == nil && !slices.Contains(versions, got) {
+			err = fmt.Errorf("a client of %s is answered by %s, not by %s", endpoint, got, strings.Join(versions, " or "))
+		}
+		return struct{}{}, err
+	}
+	if w.lag() == 0 {
+		_, err := ask()
 		return err
 	}
-	if len(entries) > 0 {
-		return fmt.Errorf("deployment %s is left", entries[0].Name())
-	}
-	return nil
+	_, err := backoff.Retry(ctx, ask, backoff.WithBackOff(backoff.NewConstantBackOff(pause)), backoff.WithMaxElapsedTime(w.lag()))
+	return err
 }
 
 // get returns what a client of endpoint is answered.
-func get(ctx context.Context, endpoint string) (string, error) {
+func (w *world) get(ctx context.Context, endpoint string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if !strings.Contains(endpoint, "://") {
+		// Of the protocol a Service says nothing.
+		endpoint = "http://" + endpoint
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
 	if err != nil {
 		return "", err
 	}
 	// A connection of its own, closed afterwards: that is a new client.
-	transport := &http.Transport{DisableKeepAlives: true}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: w.dial}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		return "", err
@@ -188,42 +187,4 @@ func get(ctx context.Context, endpoint string) (string, error) {
 		err = fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(string(body)))
 	}
 	return string(body), err
-}
-
-// nothingLeft waits for the agent to leave, and looks for what it has left.
-func (w *world) nothingLeft() {
-	w.t.Helper()
-	if _, err := os.Stat(w.stateDir); os.IsNotExist(err) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	// The agent holds this lock for as long as it lives.
-	lock := flock.New(filepath.Join(w.stateDir, "agent.lock"))
-	if _, err := lock.TryLockContext(ctx, pause); err != nil {
-		w.t.Errorf("the agent did not leave: %v", err)
-		return
-	}
-	defer lock.Close()
-	for _, dir := range []string{"deployments", "images"} {
-		entries, err := os.ReadDir(filepath.Join(w.stateDir, dir))
-		if err != nil && !os.IsNotExist(err) {
-			w.t.Error(err)
-		}
-		for _, entry := range entries {
-			w.t.Errorf("%s/%s is left", dir, entry.Name())
-		}
-	}
-	for _, process := range w.processes() {
-		w.t.Errorf("process %s is left", process)
-	}
-}
-
-// processes are those that work in the state directory, where /proc tells.
-func (w *world) processes() []string {
-	found, _ := filepath.Glob("/proc/[0-9]*/cwd")
-	return slices.DeleteFunc(found, func(link string) bool {
-		dir, err := os.Readlink(link)
-		return err != nil || !strings.HasPrefix(dir, w.stateDir)
-	})
 }

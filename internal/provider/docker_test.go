@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"regexp"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// A container that somebody removes or stops is shown by the plan, and apply
+// brings it back.
+func TestDockerContainersByHand(t *testing.T) {
+	t.Parallel()
+	name, g := claimDocker(t)
+	w := &world{t: t, name: name, ground: g}
+	whole := []statecheck.StateCheck{
+		w.live("2.0.0"),
+		has(number(1), "environments", "blue", "ready_replicas"),
+		has(number(1), "environments", "green", "ready_replicas"),
+		has(knownvalue.Bool(true), "rollback_available"),
+	}
+	w.play(
+		resource.TestStep{Config: w.config(version("1.0.0"))},
+		resource.TestStep{Config: w.config(version("2.0.0"))},
+		resource.TestStep{
+			PreConfig: func() {
+				if _, err := engine.ContainerRemove(t.Context(), name+"-blue-1", client.ContainerRemoveOptions{Force: true}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config: w.config(version("2.0.0")),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				action(plancheck.ResourceActionUpdate),
+				plans(text("deploy-2"), "deployment_id"),
+				leavesOpen("environments", "blue", "ready_replicas"),
+			}},
+			ConfigStateChecks: whole,
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				if _, err := engine.ContainerStop(t.Context(), name+"-green-1", client.ContainerStopOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config: w.config(version("2.0.0")),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				action(plancheck.ResourceActionUpdate),
+				leavesOpen("environments", "green", "ready_replicas"),
+			}},
+			ConfigStateChecks: whole,
+		},
+	)
+}
+
+// A container of somebody else that has a name which is needed is an error, and
+// is never touched.
+func TestDockerForeignContainer(t *testing.T) {
+	t.Parallel()
+	name, g := claimDocker(t)
+	w := &world{t: t, name: name, ground: g}
+	foreign, err := engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Name: name + "-green-1", Config: &container.Config{Image: w.image()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.play(
+		resource.TestStep{
+			Config:      w.config(version("1.0.0")),
+			ExpectError: regexp.MustCompile(`(?s)container\s+called\s+"` + name + `-green-1"\s+already\s+that\s+does\s+not\s+belong`),
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				found, err := engine.ContainerInspect(t.Context(), name+"-green-1", client.ContainerInspectOptions{})
+				if err != nil || found.Container.ID != foreign.ID || found.Container.State.Status != container.StateCreated {
+					t.Errorf("the container is another now: %+v, %v", found.Container.State, err)
+				}
+				if _, err := engine.ContainerRemove(context.Background(), foreign.ID, client.ContainerRemoveOptions{Force: true}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config:            w.config(version("1.0.0")),
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+		},
+	)
+}

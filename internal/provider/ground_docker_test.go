@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
+)
+
+// servicePort is where the test's service listens in a container.
+const servicePort = 8000
+
+// engine is the Docker engine, and what all tests use together on it.
+var engine struct {
+	*client.Client
+	// run is part of every name that the tests make up.
+	run string
+	// replica has the test's service, agent the provider.
+	replica, agent func() (image string, err error)
+}
+
+func findEngine() (err error) {
+	if engine.Client, err = client.New(client.FromEnv); err != nil {
+		return err
+	}
+	engine.run = "bgacc-" + strings.ToLower(rand.Text()[:6])
+	engine.replica = sync.OnceValues(func() (string, error) { return engineImage("replica", "/replica", replicaProgram) })
+	engine.agent = sync.OnceValues(func() (string, error) { return engineImage("agent", docker.AgentProgram, providerProgram) })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, err = engine.Ping(ctx, client.PingOptions{})
+	return err
+}
+
+// engineImage makes an image with nothing but a program.
+func engineImage(tag, path string, build func() (string, error)) (image string, err error) {
+	program, err := build()
+	if err != nil {
+		return "", err
+	}
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return "", err
+	}
+	var archive bytes.Buffer
+	writer := tar.NewWriter(&archive)
+	header := &tar.Header{Name: strings.TrimPrefix(path, "/"), Mode: 0o755, Size: int64(len(content))}
+	if err := errors.Join(writer.WriteHeader(header), writeAll(writer, content), writer.Close()); err != nil {
+		return "", err
+	}
+	image = engine.run + ":" + tag
+	changes := []string{fmt.Sprintf("ENTRYPOINT [%q]", path), "LABEL bluegreen.test.run=" + engine.run}
+	response, err := engine.ImageImport(context.Background(), client.ImageImportSource{Source: &archive, SourceName: "-"}, image, client.ImageImportOptions{Changes: changes})
+	if err != nil {
+		return "", err
+	}
+	defer response.Close()
+	_, err = io.Copy(io.Discard, response)
+	return image, err
+}
+
+func writeAll(w io.Writer, content []byte) error {
+	_, err := w.Write(content)
+	return err
+}
+
+// closeEngine removes the images.
+func closeEngine() error {
+	defer engine.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	images, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("label", "bluegreen.test.run="+engine.run)})
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, image := range images.Items {
+		_, err := engine.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
+}
+
+// dockerGround is a Docker host with an agent of its own.
+type dockerGround struct {
+	replica, agent string
+	// agentImage is "" for one that the provider builds from itself.
+	agentImage string
+}
+
+var _ ground = (*dockerGround)(nil)
+
+func claimDocker(t *testing.T) (name string, g *dockerGround) {
+	t.Helper()
+	replica, err := engine.replica()
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent, err := engine.agent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := strings.ToLower(rand.Text()[:6])
+	g = &dockerGround{replica: replica, agent: engine.run + "-" + own, agentImage: agent}
+	t.Cleanup(func() {
+		found, err := g.left(context.Background())
+		if err != nil || len(found) > 0 {
+			t.Errorf("left are %v: %v", found, err)
+		}
+	})
+	// The containers of all deployments of an engine have their names in common.
+	return "web-" + own, g
+}
+
+func (g *dockerGround) providerBlock() string {
+	return fmt.Sprintf("docker = { agent_name = %q }", g.agent)
+}
+
+func (g *dockerGround) settings() attributes {
+	agent := ""
+	if g.agentImage != "" {
+		agent = fmt.Sprintf(", agent_image = %q", g.agentImage)
+	}
+	return attributes{"docker": fmt.Sprintf("{ port = %d, pull = \"never\"%s }", servicePort, agent)}
+}
+
+func (g *dockerGround) dataBlock() string { return "docker = {}" }
+
+func (g *dockerGround) image() string { return g.replica }
+
+func (g *dockerGround) id(name string) string { return "docker://" + name }
+
+func (g *dockerGround) open(name string) (openPlatform, error) {
+	return docker.New(docker.Options{Name: name, Agent: docker.Agent{Name: g.agent, Image: g.agentImage}})
+}
+
+func (g *dockerGround) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+func (g *dockerGround) lag() time.Duration { return 0 }
+
+func (g *dockerGround) bury(context.Context, string) error { return nil }
+
+// left are the things that have the label of the agent.
+func (g *dockerGround) left(ctx context.Context) (found []string, err error) {
+	ours := client.Filters{}.Add("label", docker.LabelPrefix+"agent="+g.agent)
+	containers, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range containers.Items {
+		found = append(found, fmt.Sprintf("container %s (%s)", c.Names, c.Status))
+	}
+	networks, err := engine.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range networks.Items {
+		found = append(found, "network "+n.Name)
+	}
+	volumes, err := engine.VolumeList(ctx, client.VolumeListOptions{Filters: ours})
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range volumes.Items {
+		found = append(found, "volume "+v.Name)
+	}
+	images, err := engine.ImageList(ctx, client.ImageListOptions{Filters: ours})
+	for _, i := range images.Items {
+		found = append(found, fmt.Sprintf("image %s", i.RepoTags))
+	}
+	return found, err
+}

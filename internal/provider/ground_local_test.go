@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+)
+
+// localWorld is a world on this machine.
+type localWorld struct {
+	*world
+	*localGround
+}
+
+func newWorld(t *testing.T) localWorld {
+	t.Helper()
+	name, g := claimLocal(t)
+	return localWorld{&world{t: t, name: name, ground: g}, g}
+}
+
+// localGround is a state directory of its own.
+type localGround struct {
+	stateDir string
+	service  string
+}
+
+var _ ground = (*localGround)(nil)
+
+func claimLocal(t *testing.T) (name string, g *localGround) {
+	t.Helper()
+	program, err := replicaProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// t.TempDir has a longer path than a Unix socket may have.
+	dir, err := os.MkdirTemp("", "bgw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g = &localGround{stateDir: filepath.Join(dir, "state"), service: filepath.Join(dir, "service")}
+	// The image is a small script, so that the copy which the agent makes is small as well.
+	if err := os.WriteFile(g.service, fmt.Appendf(nil, "#!/bin/sh\nexec %q\n", program), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		g.nothingLeft(t)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return "web", g
+}
+
+func (g *localGround) providerBlock() string {
+	return fmt.Sprintf("local = { state_dir = %q }", g.stateDir)
+}
+
+func (g *localGround) settings() attributes { return nil }
+
+func (g *localGround) dataBlock() string { return "local = {}" }
+
+func (g *localGround) image() string { return g.service }
+
+func (g *localGround) id(name string) string { return name }
+
+func (g *localGround) open(name string) (openPlatform, error) {
+	command, err := agentCommand()
+	if err != nil {
+		return nil, err
+	}
+	return local.New(local.Options{StateDir: g.stateDir, Name: name, AgentCommand: command})
+}
+
+func (g *localGround) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+func (g *localGround) lag() time.Duration { return 0 }
+
+func (g *localGround) bury(context.Context, string) error { return nil }
+
+func (g *localGround) left(context.Context) ([]string, error) {
+	return g.entries("deployments")
+}
+
+func (g *localGround) entries(dir string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(g.stateDir, dir))
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, dir+"/"+entry.Name())
+	}
+	return names, err
+}
+
+// nothingLeft waits for the agent to leave, and looks for what it has left.
+func (g *localGround) nothingLeft(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat(g.stateDir); os.IsNotExist(err) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	// The agent holds this lock for as long as it lives.
+	lock := flock.New(filepath.Join(g.stateDir, "agent.lock"))
+	if _, err := lock.TryLockContext(ctx, pause); err != nil {
+		t.Errorf("the agent did not leave: %v", err)
+		return
+	}
+	defer lock.Close()
+	for _, dir := range []string{"deployments", "images"} {
+		entries, err := g.entries(dir)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, entry := range entries {
+			t.Errorf("%s is left", entry)
+		}
+	}
+	for _, process := range g.processes() {
+		t.Errorf("process %s is left", process)
+	}
+}
+
+// processes are those that work in the state directory, where /proc tells.
+func (g *localGround) processes() []string {
+	found, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	return slices.DeleteFunc(found, func(link string) bool {
+		dir, err := os.Readlink(link)
+		return err != nil || !strings.HasPrefix(dir, g.stateDir)
+	})
+}

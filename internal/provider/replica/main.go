@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Replica is the service that the provider's tests deploy on every platform, in
+// containers alone in an image. It answers GET / with its version.
+//
+// REPLICA says how it fares: "sick" fails every health check, GET /healthz,
+// "sickens" passes the first one only, and "dies" ends it with exit status 3
+// before it listens. SECRET is something that it prints when it starts.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+func main() {
+	conduct := os.Getenv("REPLICA")
+	fmt.Println("starting", os.Getenv("BLUEGREEN_VERSION"), os.Getenv("SECRET"))
+	if conduct == "dies" {
+		fmt.Println("no database")
+		os.Exit(3)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	server := &http.Server{
+		Addr:              net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")),
+		Handler:           handler(conduct),
+		ReadHeaderTimeout: time.Minute,
+	}
+	context.AfterFunc(ctx, func() { server.Close() })
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+func handler(conduct string) http.Handler {
+	var probes atomic.Int64
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, os.Getenv("BLUEGREEN_VERSION"))
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if n := probes.Add(1); conduct == "sick" || (conduct == "sickens" && n > 1) {
+			http.Error(w, "sick", http.StatusServiceUnavailable)
+		}
+	})
+	return mux
+}
