@@ -24,13 +24,30 @@ import (
 type dockerd struct {
 	testing.TB
 	dir, socket string
-	// subnets are those that its networks come from, which no other engine uses.
-	subnets string
+	// number is its own among those that tests have started.
+	number  uint32
 	process *exec.Cmd
 }
 
-// engines counts those that tests have started.
 var engines atomic.Uint32
+
+// bridge is the engine's default network, which it would otherwise share with, or
+// take away from, the other engine.
+func (d *dockerd) bridge() string { return fmt.Sprintf("bgtest%d-%d", os.Getpid()%100000, d.number) }
+
+// net is the engine's own among the addresses that are for tests (RFC 2544). Its
+// first subnet is its bridge's, the others are for networks.
+func (d *dockerd) net(subnet, host int) string {
+	return fmt.Sprintf("198.19.%d.%d", 16*(d.number%16)+uint32(subnet), host)
+}
+
+// ip configures the machine's network.
+func (d *dockerd) ip(args ...string) {
+	d.Helper()
+	if output, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		d.Fatalf("ip %v: %v: %s", args, err, output)
+	}
+}
 
 // newDockerd starts an engine that does not keep containers running without it.
 func newDockerd(t *testing.T) *dockerd {
@@ -42,9 +59,8 @@ func newDockerd(t *testing.T) *dockerd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A range that is for tests: RFC 2544.
-	subnets := fmt.Sprintf("198.19.%d.0/20", 16*(engines.Add(1)%16))
-	d := &dockerd{TB: t, dir: dir, socket: filepath.Join(dir, "docker.sock"), subnets: subnets}
+	d := &dockerd{TB: t, dir: dir, socket: filepath.Join(dir, "docker.sock"), number: engines.Add(1)}
+	d.ip("link", "add", d.bridge(), "type", "bridge")
 	t.Cleanup(func() {
 		d.stop()
 		// The host's network, which dockerd has mounted for the agent. An error says
@@ -53,7 +69,10 @@ func newDockerd(t *testing.T) *dockerd {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
+		d.ip("link", "delete", d.bridge())
 	})
+	d.ip("address", "add", d.net(0, 1)+"/24", "dev", d.bridge())
+	d.ip("link", "set", d.bridge(), "up")
 	d.start()
 	return d
 }
@@ -72,7 +91,7 @@ func (d *dockerd) start() {
 	}
 	defer log.Close()
 	process := exec.Command("dockerd", "--host", "unix://"+d.socket, "--data-root", d.path("data"), "--exec-root", d.path("exec"),
-		"--pidfile", d.path("pid"), "--bridge=none", "--default-address-pool", "base="+d.subnets+",size=24",
+		"--pidfile", d.path("pid"), "--bridge", d.bridge(), "--default-address-pool", "base="+d.net(8, 0)+"/21,size=24",
 		"--iptables=false", "--ip-masq=false", "--live-restore=false")
 	process.Stdout, process.Stderr = log, log
 	if err := process.Start(); err != nil {
