@@ -55,20 +55,30 @@ type load struct {
 	total tally
 	// scene is the tally since the last cut.
 	scene tally
-	// latest is the answer to the request that began last, of those answered.
+	// latest is the answer to the request on a new connection that began last, of
+	// those answered: on Kubernetes a connection that is kept may stay with the
+	// release before for a while.
 	latest      answer
 	latestBegan time.Time
+}
+
+// client is one of the service's.
+type client struct {
+	http.Client
+	// keepsAlive says that it keeps its connection.
+	keepsAlive bool
+}
+
+func newClient(keepsAlive bool) *client {
+	transport := &http.Transport{DisableKeepAlives: !keepsAlive}
+	return &client{http.Client{Transport: transport, Timeout: requestTimeout}, keepsAlive}
 }
 
 // startLoad sends requests to url until stop is called.
 func startLoad(url string) *load {
 	l := &load{url: url, stopped: make(chan struct{})}
 	for i := range keepAliveClients + newConnClients {
-		transport := &http.Transport{DisableKeepAlives: i >= keepAliveClients}
-		l.clients.Go(func() {
-			defer transport.CloseIdleConnections()
-			l.send(&http.Client{Transport: transport, Timeout: requestTimeout})
-		})
+		l.clients.Go(func() { l.send(newClient(i < keepAliveClients)) })
 	}
 	return l
 }
@@ -82,7 +92,8 @@ func (l *load) stop() {
 
 // send makes one client ask at its pace. A client that waits for an answer
 // sends nothing meanwhile.
-func (l *load) send(client *http.Client) {
+func (l *load) send(client *client) {
+	defer client.CloseIdleConnections()
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	for {
@@ -90,33 +101,29 @@ func (l *load) send(client *http.Client) {
 		case <-l.stopped:
 			return
 		case <-tick.C:
-			l.ask(client)
+			_, _ = l.ask(client) // It is counted.
 		}
 	}
 }
 
 // ask sends one request and counts what came of it.
-func (l *load) ask(client *http.Client) {
+func (l *load) ask(client *client) (answer, error) {
 	began := time.Now()
-	got, err := get(client, l.url)
+	got, err := get(&client.Client, l.url)
 	took := time.Since(began)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total.count(took, err)
 	l.scene.count(took, err)
-	if err == nil && began.After(l.latestBegan) {
+	if err == nil && !client.keepsAlive && began.After(l.latestBegan) {
 		l.latest, l.latestBegan = got, began
 	}
+	return got, err
 }
 
-// askAnew sends one request on a new connection and returns which release
-// answers, or answered last if it fails.
-func (l *load) askAnew() answer {
-	l.ask(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: requestTimeout})
-	now, _ := l.now()
-	return now
-}
+// askAnew sends one request on a new connection.
+func (l *load) askAnew() (answer, error) { return l.ask(newClient(false)) }
 
 // now returns which release answers and the tally so far.
 func (l *load) now() (answer, tally) {

@@ -63,7 +63,7 @@ func TestWhateverIsNotAnAnswerIsAFailure(t *testing.T) {
 			service := httptest.NewServer(test.handler)
 			defer service.Close()
 			l := &load{url: service.URL}
-			l.askAnew()
+			_, _ = l.askAnew()
 			_, total := l.now()
 			if total.requests != 1 || total.failures != 1 || !strings.Contains(total.cause.Error(), test.cause) {
 				t.Errorf("got %+v, want one failure because of %q", total, test.cause)
@@ -80,12 +80,12 @@ func TestACutStartsTheNextTally(t *testing.T) {
 	defer service.Close()
 	l := &load{url: service.URL}
 
-	l.askAnew()
-	l.askAnew()
+	_, _ = l.askAnew()
+	_, _ = l.askAnew()
 	if first := l.cut(); first.requests != 2 {
 		t.Errorf("the first cut has %d requests, want 2", first.requests)
 	}
-	l.askAnew()
+	_, _ = l.askAnew()
 	if second := l.cut(); second.requests != 1 {
 		t.Errorf("the second cut has %d requests, want 1", second.requests)
 	}

@@ -5,8 +5,9 @@
 // is broken. It succeeds only if not one request failed.
 //
 // It sees what a user sees: the provider's binary, Terraform's command line and
-// the service's answers. Everything it makes is in one temporary directory that
-// is gone at the end, together with every process.
+// the service's answers. PLATFORM says where it deploys: local, docker or
+// kubernetes. Everything it makes is gone at the end: one temporary directory,
+// every process, the containers and their image, or the namespace.
 package main
 
 import (
@@ -29,7 +30,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	err := run(ctx)
+	err := demonstrate(ctx)
 	switch {
 	case err == nil:
 		return
@@ -42,8 +43,8 @@ func main() {
 	}
 }
 
-// run plays the demo and tidies up after it, however it ended.
-func run(ctx context.Context) (err error) {
+// demonstrate plays the demo and tidies up after it, however it ended.
+func demonstrate(ctx context.Context) (err error) {
 	workshop, err := openWorkshop(ctx)
 	if err != nil {
 		return err

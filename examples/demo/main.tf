@@ -8,13 +8,18 @@ terraform {
   }
 }
 
+variable "name" {
+  description = "The deployment, a name that nothing else on the platform has."
+  type        = string
+}
+
 variable "state_dir" {
-  description = "Where the agent keeps its ledger and its processes."
+  description = "Where the agent of the local platform keeps its ledger and its processes."
   type        = string
 }
 
 variable "image" {
-  description = "The service to deploy: an executable file."
+  description = "The service to deploy: an executable file, or an image."
   type        = string
 }
 
@@ -37,10 +42,13 @@ provider "bluegreen" {
   local = {
     state_dir = var.state_dir
   }
+  docker = {
+    agent_name = "${var.name}-agent"
+  }
 }
 
 resource "bluegreen_deployment" "shop" {
-  name     = "shop"
+  name     = var.name
   version  = var.release
   image    = var.image
   replicas = 2
@@ -53,16 +61,29 @@ resource "bluegreen_deployment" "shop" {
 
   health_check = {
     http    = { path = "/healthz" }
-    timeout = "2s"
+    timeout = "5s"
     retries = 0
   }
 
   bake_time     = "1s"
   drain_timeout = "2s"
+
+  docker = local.platform != "docker" ? null : {
+    port = 8080
+    pull = "never"
+  }
+
+  kubernetes = local.platform != "kubernetes" ? null : {
+    namespace = var.name
+    port      = 8080
+    service   = { type = "NodePort" }
+  }
 }
 
 data "bluegreen_deployment" "shop" {
   name       = bluegreen_deployment.shop.name
+  docker     = local.platform != "docker" ? null : {}
+  kubernetes = local.platform != "kubernetes" ? null : { namespace = var.name }
   depends_on = [bluegreen_deployment.shop]
 }
 

@@ -9,10 +9,6 @@ import (
 	"time"
 )
 
-// linger is how long the load goes on after an apply, so that a late failure is
-// seen. It does not count as the step's time.
-const linger = time.Second
-
 // act is one step of the demo.
 type act struct {
 	title string
@@ -97,7 +93,11 @@ func (p *play) apply(ctx context.Context, v variables, serves string) (string, e
 		return "", err
 	}
 	if p.load == nil {
-		p.load = startLoad(out.Endpoint)
+		url, err := p.workshop.platform.reach(ctx, out.Endpoint)
+		if err != nil {
+			return "", err
+		}
+		p.load = startLoad(url)
 		p.board.follow(p.load)
 	}
 	p.board.place(out.Environments)
@@ -156,14 +156,15 @@ func (p *play) destroy(ctx context.Context) (string, error) {
 // expect lets the load go on for a moment and fails unless this version answers.
 func (p *play) expect(ctx context.Context, version string) error {
 	select {
-	case <-time.After(linger):
+	case <-time.After(p.workshop.platform.linger()):
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if got := p.load.askAnew().Version; got != version {
-		return fmt.Errorf("%s answers, not %s", got, version)
+	got, err := p.load.askAnew()
+	if err == nil && got.Version != version {
+		err = fmt.Errorf("%s answers, not %s", got.Version, version)
 	}
-	return nil
+	return err
 }
 
 // announce shows a release that is about to be deployed where it will run.
@@ -186,7 +187,7 @@ func (p *play) staging() string {
 }
 
 func (p *play) with(v variables) variables {
-	v.StateDir, v.Image = p.workshop.stateDir(), p.workshop.service()
+	v.Name, v.StateDir, v.Image = p.workshop.name(), p.workshop.stateDir(), p.workshop.image
 	return v
 }
 

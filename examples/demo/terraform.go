@@ -26,6 +26,7 @@ type terraform struct {
 
 // variables are those of main.tf.
 type variables struct {
+	Name     string `json:"name"`
 	StateDir string `json:"state_dir"`
 	Image    string `json:"image"`
 	Release  string `json:"release"`

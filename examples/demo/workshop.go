@@ -3,35 +3,33 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
-	"time"
 )
 
 //go:embed main.tf
 var configuration []byte
 
-const (
-	// providerVersion is what the demo installs the provider as.
-	providerVersion = "0.1.0"
-	// agentLeaves is how long the agent may take to leave once nothing is deployed.
-	agentLeaves = 5 * time.Second
-)
+// providerVersion is what the demo installs the provider as.
+const providerVersion = "0.1.0"
 
-// workshop is a temporary directory that holds everything the demo makes:
-// the built provider and service, Terraform's files and the agent's state.
+// workshop is a temporary directory that holds everything the demo makes on this
+// machine: the built provider and service, Terraform's files, the agent's state.
 type workshop struct {
-	dir     string
-	module  string
+	dir      string
+	module   string
+	platform platform
+	// image is what a release names, once it is built.
+	image string
+	// program is Terraform's or OpenTofu's.
 	program string
 	// registry is where the program expects a provider that names no registry.
 	registry string
@@ -40,9 +38,6 @@ type workshop struct {
 // openWorkshop checks the prerequisites and makes the directory. Errors say in
 // one line what is missing.
 func openWorkshop(ctx context.Context) (*workshop, error) {
-	if !supported {
-		return nil, fmt.Errorf("missing: the demo deploys processes, which needs Linux, macOS or FreeBSD; this is %s", runtime.GOOS)
-	}
 	module, err := findModule(ctx)
 	if err != nil {
 		return nil, err
@@ -56,7 +51,15 @@ func openWorkshop(ctx context.Context) (*workshop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &workshop{dir: dir, module: module, program: program, registry: registry}, nil
+	w := &workshop{dir: dir, module: module, program: program, registry: registry}
+	w.platform, err = newPlatform(w.kind(), w)
+	if err == nil {
+		err = w.platform.require(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(dir))
+	}
+	return w, nil
 }
 
 func findModule(ctx context.Context) (string, error) {
@@ -101,23 +104,33 @@ func findTerraform(ctx context.Context) (program, registry string, err error) {
 	return program, "registry.terraform.io", nil
 }
 
+// kind is the name of the platform.
+func (w *workshop) kind() string { return cmp.Or(os.Getenv("PLATFORM"), "local") }
+
+// name is the deployment's, which nothing else on the platform has.
+func (w *workshop) name() string { return filepath.Base(w.dir) }
+
 func (w *workshop) mirror() string    { return filepath.Join(w.dir, "mirror") }
-func (w *workshop) service() string   { return filepath.Join(w.dir, "service") }
+func (w *workshop) service() string   { return filepath.Join(w.dir, "image", "service") }
 func (w *workshop) stateDir() string  { return filepath.Join(w.dir, "state") }
 func (w *workshop) cliConfig() string { return filepath.Join(w.dir, "cli.tfrc") }
 
-// build compiles the provider into a filesystem mirror, and the service.
+// build compiles the provider into a filesystem mirror, and the service, and makes
+// an image of that. Both programs are static: they are all that is in an image.
 func (w *workshop) build(ctx context.Context) error {
 	provider := filepath.Join(w.mirror(), w.registry, "bluegreen", "bluegreen", providerVersion,
 		runtime.GOOS+"_"+runtime.GOARCH, "terraform-provider-bluegreen_v"+providerVersion)
 	for target, source := range map[string]string{provider: ".", w.service(): "./examples/service"} {
 		command := exec.CommandContext(ctx, "go", "build", "-ldflags", "-X main.version="+providerVersion, "-o", target, source)
 		command.Dir = w.module
+		command.Env = append(command.Environ(), "CGO_ENABLED=0")
 		if said, err := command.CombinedOutput(); err != nil {
 			return fmt.Errorf("go build %s: %w\n%s", source, err, strings.TrimSpace(string(said)))
 		}
 	}
-	return nil
+	var err error
+	w.image, err = w.platform.prepare(ctx, w.service())
+	return err
 }
 
 // terraform writes the configuration and returns the program to apply it with.
@@ -128,6 +141,10 @@ func (w *workshop) terraform() (terraform, error) {
 	}
 	cli := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", w.mirror())
 	if err := os.WriteFile(w.cliConfig(), []byte(cli), 0o600); err != nil {
+		return terraform{}, err
+	}
+	place := fmt.Sprintf("locals {\n  platform = %q\n}\n", w.kind())
+	if err := os.WriteFile(filepath.Join(dir, "platform.tf"), []byte(place), 0o600); err != nil {
 		return terraform{}, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "main.tf"), configuration, 0o600); err != nil {
@@ -144,66 +161,11 @@ func (w *workshop) environment() []string {
 			env = append(env, setting)
 		}
 	}
-	return append(env,
-		"TF_CLI_CONFIG_FILE="+w.cliConfig(),
-		"TF_IN_AUTOMATION=1",
-		"CHECKPOINT_DISABLE=1",
-		"BLUEGREEN_AGENT_IDLE=1s",
-	)
+	env = append(env, "TF_CLI_CONFIG_FILE="+w.cliConfig(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
+	return append(env, w.platform.environment()...)
 }
 
-// close waits for the agent to leave, stops it if it does not, and removes the directory.
+// close cleans the platform and removes the directory.
 func (w *workshop) close(ctx context.Context) error {
-	return errors.Join(w.dismissAgent(ctx), os.RemoveAll(w.dir))
-}
-
-func (w *workshop) dismissAgent(ctx context.Context) error {
-	if w.agentGone(ctx) {
-		return nil
-	}
-	pid, err := w.agent(ctx)
-	if err != nil {
-		return fmt.Errorf("the agent of %s still runs: %w", w.stateDir(), err)
-	}
-	if err := terminate(pid); err != nil {
-		return fmt.Errorf("stop the agent, process %d: %w", pid, err)
-	}
-	if !w.agentGone(ctx) {
-		return fmt.Errorf("the agent, process %d, does not stop", pid)
-	}
-	return nil
-}
-
-// agent finds the agent of this workshop, whose command line names its directory.
-func (w *workshop) agent(ctx context.Context) (pid int, err error) {
-	processes, err := exec.CommandContext(ctx, "ps", "-axo", "pid=,command=").Output()
-	if err != nil {
-		return 0, fmt.Errorf("ps: %w", err)
-	}
-	for line := range strings.Lines(string(processes)) {
-		if id, command, _ := strings.Cut(strings.TrimSpace(line), " "); strings.Contains(command, "-state-dir "+w.stateDir()) {
-			return strconv.Atoi(id)
-		}
-	}
-	return 0, errors.New("no process has that directory on its command line")
-}
-
-// agentGone reports whether the agent's socket stops answering in good time.
-func (w *workshop) agentGone(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, agentLeaves)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		connection, err := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(w.stateDir(), "agent.sock"))
-		if err != nil {
-			return ctx.Err() == nil
-		}
-		connection.Close()
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
+	return errors.Join(w.platform.clean(ctx), os.RemoveAll(w.dir))
 }
