@@ -31,15 +31,12 @@ type dockerd struct {
 
 var engines atomic.Uint32
 
-// bridge is the engine's default network, which it would otherwise share with, or
-// take away from, the other engine.
+// bridge is the engine's default network. Without one, or with address pools of
+// its own, the engine would remove the other one's.
 func (d *dockerd) bridge() string { return fmt.Sprintf("bgtest%d-%d", os.Getpid()%100000, d.number) }
 
-// net is the engine's own among the addresses that are for tests (RFC 2544). Its
-// first subnet is its bridge's, the others are for networks.
-func (d *dockerd) net(subnet, host int) string {
-	return fmt.Sprintf("198.19.%d.%d", 16*(d.number%16)+uint32(subnet), host)
-}
+// gateway is the bridge's address, one of those that are for tests (RFC 2544).
+func (d *dockerd) gateway() string { return fmt.Sprintf("198.19.%d.1/24", d.number%256) }
 
 // ip configures the machine's network.
 func (d *dockerd) ip(args ...string) {
@@ -71,7 +68,7 @@ func newDockerd(t *testing.T) *dockerd {
 		}
 		d.ip("link", "delete", d.bridge())
 	})
-	d.ip("address", "add", d.net(0, 1)+"/24", "dev", d.bridge())
+	d.ip("address", "add", d.gateway(), "dev", d.bridge())
 	d.ip("link", "set", d.bridge(), "up")
 	d.start()
 	return d
@@ -91,7 +88,7 @@ func (d *dockerd) start() {
 	}
 	defer log.Close()
 	process := exec.Command("dockerd", "--host", "unix://"+d.socket, "--data-root", d.path("data"), "--exec-root", d.path("exec"),
-		"--pidfile", d.path("pid"), "--bridge", d.bridge(), "--default-address-pool", "base="+d.net(8, 0)+"/21,size=24",
+		"--pidfile", d.path("pid"), "--bridge", d.bridge(),
 		"--iptables=false", "--ip-masq=false", "--live-restore=false")
 	process.Stdout, process.Stderr = log, log
 	if err := process.Start(); err != nil {
