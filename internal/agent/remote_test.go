@@ -55,6 +55,16 @@ func newTunnel(t *testing.T, dir stateDir) *tunnel {
 	return tun
 }
 
+// holds locks a deployment in somebody's name.
+func holds(t *testing.T, c *Client, name, holder string) *Lock {
+	t.Helper()
+	held, err := c.Lock(t.Context(), name, holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
+
 // pipes are the stdin and stdout of a command as a connection.
 type pipes struct {
 	io.ReadCloser
@@ -80,6 +90,14 @@ func (p *pipes) SetWriteDeadline(time.Time) error { return nil }
 // greeter is a replica that somebody else runs: it says hello and repeats what it hears.
 func greeter(t *testing.T, id string) Target {
 	t.Helper()
+	return target(t, id, func(conn net.Conn) {
+		_, _ = io.Copy(conn, io.MultiReader(strings.NewReader("hello from "+id+"\n"), conn))
+	})
+}
+
+// target is a replica that does this with every connection, and hangs up.
+func target(t *testing.T, id string, talk func(net.Conn)) Target {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +111,7 @@ func greeter(t *testing.T, id string) Target {
 			}
 			go func() {
 				defer conn.Close()
-				_, _ = io.Copy(conn, io.MultiReader(strings.NewReader("hello from "+id+"\n"), conn))
+				talk(conn)
 			}()
 		}
 	}()
@@ -103,10 +121,7 @@ func greeter(t *testing.T, id string) Target {
 func TestRemoteClientReachesReplicasOverItsOneConnection(t *testing.T) {
 	t.Parallel()
 	c := newTunnel(t, newTestAgent(t).dir)
-	held, err := c.Lock(t.Context(), "web", "somebody")
-	if err != nil {
-		t.Fatal(err)
-	}
+	held := holds(t, c.Client, "web", "somebody")
 	defer held.Unlock()
 	if err := held.Route(t.Context(), bluegreen.Green, []Target{greeter(t, "green-1"), greeter(t, "green-2")}); err != nil {
 		t.Fatal(err)
@@ -137,10 +152,7 @@ func TestRemoteClientReachesReplicasOverItsOneConnection(t *testing.T) {
 func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
 	t.Parallel()
 	c := newTunnel(t, newTestAgent(t).dir)
-	held, err := c.Lock(t.Context(), "web", "somebody")
-	if err != nil {
-		t.Fatal(err)
-	}
+	held := holds(t, c.Client, "web", "somebody")
 	defer held.Unlock()
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -180,10 +192,7 @@ func TestRemoteLockEndsWithItsConnection(t *testing.T) {
 	t.Parallel()
 	near := newTestAgent(t)
 	c := newTunnel(t, near.dir)
-	held, err := c.Lock(t.Context(), "web", "somebody far away")
-	if err != nil {
-		t.Fatal(err)
-	}
+	held := holds(t, c.Client, "web", "somebody far away")
 	var busy *bluegreen.HolderError
 	if _, err := near.Lock(t.Context(), "web", "somebody here"); !errors.As(err, &busy) || busy.Holder.Name != "somebody far away" {
 		t.Fatalf("the lock is not held: %v", err)
@@ -244,13 +253,10 @@ func TestConnectWaitsForAnAgentThatIsAboutToListen(t *testing.T) {
 func TestTargetsOutliveTheAgent(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	held, err := c.Lock(t.Context(), "web", "somebody")
-	if err != nil {
-		t.Fatal(err)
-	}
+	held := holds(t, c, "web", "somebody")
 	defer held.Unlock()
 	want := Target{"green-1", "first", "127.0.0.1:1"}
-	err = errors.Join(
+	err := errors.Join(
 		held.Keep(t.Context(), bluegreen.Green, []byte(`{"env":{"TOKEN":"secret"}}`)),
 		held.Route(t.Context(), bluegreen.Green, []Target{want}),
 	)
@@ -298,14 +304,8 @@ func TestTornTargetsAreRefused(t *testing.T) {
 func TestLastOneToLeaveRetiresTheAgent(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	first, err := c.Lock(t.Context(), "web", "somebody")
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := c.Lock(t.Context(), "other", "somebody else")
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := holds(t, c, "web", "somebody")
+	second := holds(t, c, "other", "somebody else")
 	if retired, err := first.Retire(t.Context()); err != nil || retired {
 		t.Errorf("the first one to leave: retired %t, %v", retired, err)
 	}
@@ -323,10 +323,7 @@ func TestLastOneToLeaveRetiresTheAgent(t *testing.T) {
 func TestAllThatAReplicaSaysArrives(t *testing.T) {
 	t.Parallel()
 	c := newTunnel(t, newTestAgent(t).dir)
-	held, err := c.Lock(t.Context(), "web", "somebody")
-	if err != nil {
-		t.Fatal(err)
-	}
+	held := holds(t, c.Client, "web", "somebody")
 	defer held.Unlock()
 	curt := hasty(t, "green-1")
 	if err := held.Route(t.Context(), bluegreen.Green, []Target{curt}); err != nil {
@@ -347,31 +344,13 @@ func TestAllThatAReplicaSaysArrives(t *testing.T) {
 // hasty is a replica that says bye and hangs up.
 func hasty(t *testing.T, id string) Target {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(conn, "bye")
-			conn.Close()
-		}
-	}()
-	return Target{ID: id, Incarnation: "first", Address: listener.Addr().String()}
+	return target(t, id, func(conn net.Conn) { _, _ = io.WriteString(conn, "bye") })
 }
 
 func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	web, err := c.Lock(t.Context(), "web", "somebody")
-	if err != nil {
-		t.Fatal(err)
-	}
+	web := holds(t, c, "web", "somebody")
 	defer web.Unlock()
 	retires := func(want bool, why string) {
 		t.Helper()
@@ -380,10 +359,7 @@ func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
 		}
 	}
 
-	other, err := c.Lock(t.Context(), "other", "somebody else")
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := holds(t, c, "other", "somebody else")
 	retires(false, "another deployment is worked on")
 	other.Unlock()
 	if err := web.Keep(t.Context(), bluegreen.Blue, []byte("x")); err != nil {

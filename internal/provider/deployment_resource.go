@@ -50,11 +50,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	timeout, diags := plan.Timeouts.Create(ctx, defaultCreateTimeout)
-	resp.Diagnostics.Append(diags...)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	op, diags := r.operation(ctx, plan)
+	ctx, op, diags := r.begin(ctx, plan, plan.Timeouts.Create, defaultCreateTimeout)
 	defer op.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -133,11 +129,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	timeout, diags := plan.Timeouts.Update(ctx, defaultUpdateTimeout)
-	resp.Diagnostics.Append(diags...)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	op, diags := r.operation(ctx, plan)
+	ctx, op, diags := r.begin(ctx, plan, plan.Timeouts.Update, defaultUpdateTimeout)
 	defer op.close()
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, op.identity())...)
@@ -177,11 +169,7 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	timeout, diags := state.Timeouts.Delete(ctx, defaultDeleteTimeout)
-	resp.Diagnostics.Append(diags...)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	op, diags := r.operation(ctx, state)
+	ctx, op, diags := r.begin(ctx, state, state.Timeouts.Delete, defaultDeleteTimeout)
 	defer op.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -26,6 +27,21 @@ type operation struct {
 	// close hangs up.
 	close func()
 }
+
+// begin prepares an operation as operation does, and gives it the time that is
+// configured. Until it is closed the operation is to run in the context returned.
+func (r *deploymentResource) begin(ctx context.Context, m deploymentModel, configured timeoutOf, usual time.Duration) (context.Context, operation, diag.Diagnostics) {
+	timeout, diags := configured(ctx, usual)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	o, more := r.operation(ctx, m)
+	hangUp := o.close
+	o.close = func() { hangUp(); cancel() }
+	return ctx, o, append(diags, more...)
+}
+
+// timeoutOf returns the timeout of one kind of operation, the usual one where
+// nothing is configured.
+type timeoutOf func(ctx context.Context, usual time.Duration) (time.Duration, diag.Diagnostics)
 
 // operation prepares an operation on the deployment that m configures. Nothing
 // is touched yet.
