@@ -95,14 +95,24 @@ func (s *session) resizeStaging(ctx context.Context) error {
 	return s.commit(ctx, s.ledger.admitted(env, refs))
 }
 
-// repair starts what should run and does not. What should not run has gone when
-// the session began.
+// repair starts what should run and does not, and leads the traffic there. What
+// should not run has gone when the session began.
 func (s *session) repair(ctx context.Context) error {
 	s.progress("repairing: starting what should run")
 	if s.ledger.Serving() {
-		return s.failure("repair", s.ledger.Live, s.resize(ctx))
+		return s.failure("repair", s.ledger.Live, s.reconnect(ctx))
 	}
 	return s.failure("repair", s.ledger.Staging(), s.resizeStaging(ctx))
+}
+
+// reconnect makes live whole, and returns when it has the traffic.
+func (s *session) reconnect(ctx context.Context) error {
+	if err := s.resize(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Config.SwitchTimeout)
+	defer cancel()
+	return s.Platform.AwaitTraffic(ctx, s.ledger.Live)
 }
 
 // removeStandby empties the environment that has no traffic.
