@@ -33,7 +33,9 @@ func (m *deploymentModel) adopt(ctx context.Context, ledger bluegreen.Ledger) di
 	}
 	m.Version = types.StringValue(slot.Release.Version)
 	m.Image = types.StringValue(slot.Release.Image)
-	m.Replicas = types.Int64Value(int64(slot.Release.Replicas))
+	if !slot.Release.Autoscaled {
+		m.Replicas = types.Int64Value(int64(slot.Release.Replicas))
+	}
 	var diags, more diag.Diagnostics
 	m.Command, diags = listOrNull(ctx, slot.Release.Command)
 	m.Args, more = listOrNull(ctx, slot.Release.Args)

@@ -59,7 +59,9 @@ func (m deploymentModel) release(ctx context.Context) (bluegreen.Release, diag.D
 	release := bluegreen.Release{
 		Version:  m.Version.ValueString(),
 		Image:    m.Image.ValueString(),
-		Replicas: int(m.Replicas.ValueInt64()),
+		Replicas: intOr(m.Replicas, defaultReplicas),
+		// On the other platforms a size that is not configured has a default.
+		Autoscaled: m.Replicas.IsNull(),
 	}
 	diags := m.Command.ElementsAs(ctx, &release.Command, false)
 	diags.Append(m.Args.ElementsAs(ctx, &release.Args, false)...)

@@ -25,6 +25,8 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	}
 	var plan deploymentModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("replicas"), &plan.Replicas)...)
+	plan.defaultReplicas()
 	base := planBase{}
 	if !req.State.Raw.IsNull() {
 		base.prior = &deploymentModel{}
@@ -53,6 +55,14 @@ type planBase struct {
 	// prior is nil for a deployment that is yet to be made.
 	prior  *deploymentModel
 	status bluegreen.Status
+}
+
+// defaultReplicas puts the default in the place of a size that is not configured:
+// none where the size may be left to an autoscaler.
+func (m *deploymentModel) defaultReplicas() {
+	if m.Replicas.IsNull() && m.Kubernetes == nil {
+		m.Replicas = types.Int64Value(defaultReplicas)
+	}
 }
 
 func (b *planBase) read(ctx context.Context, private privateReader, name string) diag.Diagnostics {

@@ -68,9 +68,10 @@ func releaseAttributes() map[string]schema.Attribute {
 		},
 		"replicas": schema.Int64Attribute{
 			Optional: true, Computed: true,
-			Default: int64default.StaticInt64(defaultReplicas),
-			MarkdownDescription: "How many replicas of the release run. Default `1`. Changing it alone scales the live environment and its standby in place, " +
-				"without a deploy: the standby must be able to carry all traffic.",
+			MarkdownDescription: "How many replicas of the release run. Changing it alone scales the live environment and its standby in place, " +
+				"without a deploy: the standby must be able to carry all traffic. Default `1`, except on `kubernetes`: there the size is left to an autoscaler of the " +
+				"Deployments `NAME-blue` and `NAME-green` (or to `kubectl scale`). The first release begins with one replica and each following one with as many as live " +
+				"has then, a change of the size is no difference that a plan shows, and `environments` tells how many there are.",
 			Validators: []validator.Int64{int64validator.AtLeast(1)},
 		},
 		"command": schema.ListAttribute{

@@ -27,8 +27,8 @@ func settle(ctx context.Context, planned, found observedModel) (observedModel, d
 	settled.Environments = environments
 	if !asPlanned || !settled.RollbackAvailable.Equal(found.RollbackAvailable) {
 		diags.AddWarning("The deployment is not quite as it was planned",
-			"The configured release serves, but what runs beside it has changed during the apply: a replica has stopped, or the old environment "+
-				"could not be removed. The next plan shows what there is.")
+			"The configured release serves, but what runs beside it has changed during the apply: a replica has stopped, an autoscaler has been at work, "+
+				"or the old environment could not be removed. The next plan shows what there is.")
 	}
 	return settled, diags
 }

@@ -78,9 +78,28 @@ func (u *unchanged) plan(ctx context.Context, req *tfprotov6.PlanResourceChangeR
 	if diags := base.read(ctx, keys, prior.Name.ValueString()); len(diags) > 0 {
 		return false
 	}
+	if !replicasStay(config, prior) {
+		return false
+	}
 	plan := prior
 	diags := r.plan(ctx, &plan, base)
 	return len(diags) == 0 && plan.equal(prior.observedModel)
+}
+
+// replicasStay reports whether the size that is configured, or its default, is
+// that of the prior state. The default depends on the platform, so that the schema
+// has none.
+func replicasStay(config tftypes.Value, prior deploymentModel) bool {
+	var configured map[string]tftypes.Value
+	if config.As(&configured) != nil {
+		return false
+	}
+	if !configured["replicas"].IsNull() {
+		return true
+	}
+	unconfigured := deploymentModel{platformsModel: prior.platformsModel}
+	unconfigured.defaultReplicas()
+	return unconfigured.Replicas.Equal(prior.Replicas)
 }
 
 // decode returns an object that is there.

@@ -95,6 +95,7 @@ func TestBackToTheDefault(t *testing.T) {
 	t.Parallel()
 	for name, setting := range map[string]attributes{
 		"at the top":       {"switch_timeout": `"50s"`},
+		"of the size":      {"replicas": "2"},
 		"of the check":     {"health_check": `{ http = { path = "/healthz" }, interval = "100ms", retries = 2 }`},
 		"of the HTTP call": {"health_check": `{ http = { path = "/healthz", host = "example.org" }, interval = "100ms" }`},
 		"of the platform":  {"local": `{ protocol = "tcp" }`},

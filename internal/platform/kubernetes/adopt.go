@@ -85,7 +85,7 @@ func (p *Platform) adopt(ctx context.Context, a *api, service *corev1.Service) (
 		return refuse("it selects the pods of %d Deployments (%s), and not of one", len(selected), strings.Join(selected.names(), ", "))
 	}
 	deployment := selected[0]
-	if *cmp.Or(deployment.Spec.Replicas, new(int32)) < 1 {
+	if sizeOf(deployment) < 1 {
 		return refuse("its Deployment %s has no replicas", deployment.Name)
 	}
 	target := service.Spec.Ports[i].TargetPort
@@ -144,7 +144,7 @@ func baselineOf(deployment *appsv1.Deployment, container corev1.Container) blueg
 	return bluegreen.Release{
 		Version: cmp.Or(deployment.Spec.Template.Labels[labelVersion], deployment.Labels[labelVersion], tagOf(container.Image), "adopted"),
 		Image:   container.Image, Command: container.Command, Args: container.Args,
-		Replicas: int(*deployment.Spec.Replicas),
+		Replicas: sizeOf(deployment),
 		// Nothing that a configuration can say is the same release.
 		Settings: "adopted from Deployment " + deployment.Name,
 	}

@@ -193,16 +193,16 @@ func firstLine(text string) string {
 // should be, which is no news; a Deployment that somebody changed runs nothing of
 // the release. settled is false where the status may lag behind the pods.
 func ready(w workload, slot bluegreen.Slot, deployments []appsv1.Deployment) (count int, settled bool) {
-	i := slices.IndexFunc(deployments, func(d appsv1.Deployment) bool { return d.Name == w.deployment })
-	if i < 0 || deployments[i].DeletionTimestamp != nil {
+	found := named(w.deployment, deployments)
+	if found == nil || found.DeletionTimestamp != nil {
 		return 0, true
 	}
-	container := containerOf(&deployments[i].Spec.Template, w.container)
+	container := containerOf(&found.Spec.Template, w.container)
 	if slot.Release != nil && (container == nil || container.Image != slot.Release.Image) {
 		return 0, true
 	}
-	size := int(*cmp.Or(deployments[i].Spec.Replicas, new(int32)))
-	count = min(int(deployments[i].Status.ReadyReplicas), size)
+	size := sizeOf(found)
+	count = min(int(found.Status.ReadyReplicas), size)
 	return count, count == size
 }
 

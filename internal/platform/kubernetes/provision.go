@@ -56,7 +56,10 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 	if err != nil {
 		return "", fmt.Errorf("writing %s: %w", objectName("Deployment", p.opts.Namespace, want.Metadata.Name), err)
 	}
-	waiting := &rollout{session: s, sight: seen, generation: written.Generation, replicas: release.Replicas, template: template}
+	waiting := &rollout{
+		session: s, sight: seen, generation: written.Generation, template: template,
+		replicas: release.Replicas, autoscaled: release.Autoscaled,
+	}
 	if err := waiting.await(ctx); err != nil {
 		return "", p.withLogs(ctx, s, err)
 	}

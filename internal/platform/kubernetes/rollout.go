@@ -20,6 +20,8 @@ type rollout struct {
 	// generation is that of the Deployment as it was written.
 	generation int64
 	replicas   int
+	// autoscaled is set where somebody else may want another number of pods by now.
+	autoscaled bool
 	// template is the digest of the template that the pods are to be made from,
 	// "" for any.
 	template string
@@ -63,18 +65,27 @@ func (r *rollout) look() (done bool, again time.Duration, err error) {
 			r.digest = digestOf(status)
 		}
 	}
-	r.last = fmt.Sprintf("%d of %d pods have started%s", started, r.replicas, r.pending(pods))
-	complete := started == r.replicas && len(pods) == r.replicas && former == 0
-	return complete && r.settled(deployment), again, nil
+	size := r.size(deployment)
+	r.last = fmt.Sprintf("%d of %d pods have started%s", started, size, r.pending(pods))
+	complete := started == size && len(pods) == size && former == 0
+	return complete && r.settled(deployment, size), again, nil
+}
+
+// size is how many pods there are to be.
+func (r *rollout) size(deployment *appsv1.Deployment) int {
+	if r.autoscaled && deployment.Generation >= r.generation {
+		return sizeOf(deployment)
+	}
+	return r.replicas
 }
 
 // settled reports whether no other pods than these are on their way: those made
 // from the template that is waited for tell so themselves, of others only the
 // Deployment's controller can.
-func (r *rollout) settled(deployment *appsv1.Deployment) bool {
+func (r *rollout) settled(deployment *appsv1.Deployment, size int) bool {
 	status := deployment.Status
 	return r.template != "" ||
-		status.ObservedGeneration >= r.generation && int(status.Replicas) == r.replicas && int(status.UpdatedReplicas) == r.replicas
+		status.ObservedGeneration >= r.generation && int(status.Replicas) == size && int(status.UpdatedReplicas) == size
 }
 
 // refused returns why the cluster makes no pods for the Deployment as it was

@@ -40,10 +40,11 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if found == nil {
 		return fmt.Errorf("%s: %w", env, ErrNotProvisioned)
 	}
-	if err := p.chooseWhoGoes(ctx, s, seen, k.ledger.Slot(env), replicas); err != nil {
+	slot := k.ledger.Slot(env)
+	if err := p.chooseWhoGoes(ctx, s, seen, slot, replicas); err != nil {
 		return err
 	}
-	patch, err := json.Marshal(resized(seen.workload, k.ledger.Slot(env), replicas))
+	patch, err := json.Marshal(resized(seen.workload, slot, replicas))
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,10 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if err != nil {
 		return fmt.Errorf("scaling %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
 	}
-	waiting := &rollout{session: s, sight: seen, generation: written.Generation, replicas: replicas}
+	waiting := &rollout{
+		session: s, sight: seen, generation: written.Generation,
+		replicas: replicas, autoscaled: slot.Release != nil && slot.Release.Autoscaled,
+	}
 	if err := waiting.await(ctx); err != nil {
 		return p.withLogs(ctx, s, err)
 	}

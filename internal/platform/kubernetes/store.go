@@ -84,7 +84,15 @@ func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
 	if err == nil && k.service == nil {
 		err = bluegreen.ErrNotFound
 	}
-	return k.ledger, err
+	if err != nil || !autoscaled(k.ledger) {
+		return k.ledger, err
+	}
+	api, err := p.client.open()
+	if err != nil {
+		return bluegreen.Ledger{}, err
+	}
+	deployments, err := p.deployments(ctx, api)
+	return p.withSizes(k.document, deployments), err
 }
 
 // History implements bluegreen.Store.
@@ -231,9 +239,7 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 		k, err := p.read(ctx)
 		service <- reading{k, err}
 	}()
-	deployments, err := api.apps.Deployments(p.opts.Namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: labelDeployment + "=" + p.opts.Name,
-	})
+	deployments, err := p.deployments(ctx, api)
 	read := <-service
 	switch {
 	case read.err != nil:
@@ -241,11 +247,12 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	case read.service == nil:
 		return bluegreen.Status{}, bluegreen.ErrNotFound
 	case err != nil:
-		return bluegreen.Status{}, fmt.Errorf("listing the Deployments of %s: %w", p.serviceObject(), err)
+		return bluegreen.Status{}, err
 	}
+	read.ledger = p.withSizes(read.document, deployments)
 	status := bluegreen.Status{Ledger: read.ledger, Running: map[bluegreen.Environment]int{}}
 	for _, env := range bluegreen.Environments() {
-		if status.Running[env], err = p.count(ctx, read.known, env, deployments.Items); err != nil {
+		if status.Running[env], err = p.count(ctx, read.known, env, deployments); err != nil {
 			return bluegreen.Status{}, err
 		}
 	}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Without replicas the size is an autoscaler's: the plan stays empty whatever it
+// does, the next release comes up at its size, and a rollback goes to the standby
+// as it is. With replicas it is the configuration's, until they are taken out.
+func TestKubernetesAutoscaled(t *testing.T) {
+	t.Parallel()
+	name, g := claimKubernetes(t)
+	w := &world{t: t, name: name, ground: g}
+	empty := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
+	w.play(
+		resource.TestStep{
+			Config:            w.config(version("1.0.0"), unsized),
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(1), "environments", "green", "replicas")},
+		},
+		resource.TestStep{
+			PreConfig:        func() { w.autoscale("green", 2) },
+			Config:           w.config(version("1.0.0"), unsized),
+			ConfigPlanChecks: empty,
+		},
+		resource.TestStep{
+			Config: w.config(version("2.0.0"), unsized),
+			ConfigStateChecks: []statecheck.StateCheck{
+				w.live("2.0.0"),
+				has(number(2), "environments", "blue", "ready_replicas"), has(number(2), "environments", "green", "ready_replicas"),
+			},
+		},
+		resource.TestStep{
+			PreConfig:         func() { w.autoscale("blue", 3) },
+			Config:            w.config(version("2.0.0"), unsized, rollback(true)),
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(2), "environments", "green", "ready_replicas")},
+		},
+		resource.TestStep{
+			Config:            w.config(version("2.0.0"), attributes{"replicas": "1"}),
+			ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0"), has(number(1), "environments", "blue", "ready_replicas")},
+		},
+		resource.TestStep{
+			Config:            w.config(version("2.0.0"), unsized),
+			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(plancheck.ResourceActionUpdate)}},
+			ConfigStateChecks: []statecheck.StateCheck{has(number(1), "environments", "blue", "ready_replicas")},
+		},
+		resource.TestStep{
+			PreConfig:        func() { w.autoscale("blue", 2) },
+			Config:           w.config(version("2.0.0"), unsized),
+			ConfigPlanChecks: empty,
+		},
+	)
+}
+
+// unsized leaves the size of a release to others.
+var unsized = attributes{"replicas": "null"}
+
+// autoscale gives an environment another size, by what an autoscaler uses. That
+// not all of the pods are there yet is no difference for a plan, either.
+func (w *world) autoscale(env string, replicas int32) {
+	w.t.Helper()
+	deployments := cluster.apps.Deployments(w.ground.(*kubernetesGround).namespace)
+	size := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
+	if _, err := deployments.Patch(w.t.Context(), w.name+"-"+env, types.MergePatchType, size, metav1.PatchOptions{}, "scale"); err != nil {
+		w.t.Fatal(err)
+	}
+}
