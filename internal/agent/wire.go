@@ -16,11 +16,14 @@ const (
 	// A lock ends with its connection, and so also with a host that is gone.
 	pingAfter   = 15 * time.Second
 	pingTimeout = 15 * time.Second
+	// maxStreams is how much a client may do at a time over its connection: locks and
+	// dialled replicas count. It is far above what any host runs.
+	maxStreams = 10_000
 )
 
 // pings finds out about connections that nobody has closed.
 func pings() *http.HTTP2Config {
-	return &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
+	return &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxConcurrentStreams: maxStreams}
 }
 
 // wire is the one connection of a client to an agent on another host, opened when

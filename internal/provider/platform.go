@@ -67,7 +67,7 @@ type platformsModel struct {
 func (m platformsModel) platform(provider providerModel) platformConfig {
 	switch {
 	case m.Docker != nil:
-		return dockerPlatform{*m.Docker, provider.Docker}
+		return dockerPlatform{*m.Docker, provider.Docker, provider.host}
 	case m.Kubernetes != nil:
 		return kubernetesPlatform{*m.Kubernetes, provider.cluster}
 	default:

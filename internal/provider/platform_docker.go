@@ -73,6 +73,8 @@ type dockerPlatform struct {
 	dockerModel
 	// provider is nil where the provider has no such block.
 	provider *dockerProviderModel
+	// session is nil until the provider is configured.
+	session *docker.Session
 }
 
 func (p dockerPlatform) kind() string { return kindDocker }
@@ -140,6 +142,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 		return nil, errors.New("docker.publish is not known yet")
 	}
 	platform, err := docker.New(docker.Options{
+		Session:    p.session,
 		Connection: connection,
 		Name:       name,
 		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullMissing))),
@@ -172,6 +175,15 @@ var errProviderUnknown = errors.New("the provider's configuration is not known y
 // known reports whether everything that says which host it is is known.
 func (m *dockerProviderModel) known(ctx context.Context) bool {
 	return m == nil || fullyKnown(ctx, m.Host, m.Context, m.CertPath, m.CAMaterial, m.CertMaterial, m.KeyMaterial, m.SSHOpts, m.RegistryAuth, m.AgentName)
+}
+
+// newSession is for all deployments on the host. It is nil where that is not known.
+func (m *dockerProviderModel) newSession(ctx context.Context) *docker.Session {
+	connection, err := m.connection(ctx)
+	if err != nil {
+		return nil
+	}
+	return docker.NewSession(connection, m.agentName())
 }
 
 // agentName is "" for the default.

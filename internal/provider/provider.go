@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 )
 
@@ -34,6 +35,8 @@ type providerModel struct {
 	Kubernetes *kubernetesProviderModel `tfsdk:"kubernetes"`
 	// cluster is what Kubernetes says, nil while that is not known.
 	cluster *kubernetes.Client
+	// host is what Docker says, nil while that is not known.
+	host *docker.Session
 }
 
 func (p *bluegreenProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -63,6 +66,7 @@ func (p *bluegreenProvider) Configure(ctx context.Context, req provider.Configur
 	var diags diag.Diagnostics
 	config.cluster, diags = config.Kubernetes.newClient(ctx)
 	resp.Diagnostics.Append(diags...)
+	config.host = config.Docker.newSession(ctx)
 	p.configured.Store(&config)
 	resp.ResourceData = &config
 	resp.DataSourceData = &config

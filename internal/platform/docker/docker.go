@@ -24,6 +24,8 @@ type Platform struct {
 	images images
 	host   *host
 	client *agent.Client
+	// leave ends the use of engine and client.
+	leave func()
 
 	mu   sync.Mutex
 	lock *agent.Lock
@@ -41,19 +43,23 @@ const dismantleTimeout = 30 * time.Second
 // New returns the platform of one deployment. It connects to nothing.
 func New(opts Options) (*Platform, error) {
 	opts.Pull = cmp.Or(opts.Pull, PullMissing)
-	opts.Agent.Name = cmp.Or(opts.Agent.Name, DefaultAgent)
+	session := opts.Session
+	if session == nil {
+		session = NewSession(opts.Connection, opts.Agent.Name)
+	}
+	opts.Agent.Name = session.agentName
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	engine, err := opts.Connection.open()
+	engine, client, err := session.join()
 	if err != nil {
 		return nil, err
 	}
-	pulled := images{engine, opts.Pull, opts.Connection.Registries}
+	pulled := images{engine, opts.Pull, session.connection.Registries}
 	h := &host{opts.Agent, engine, pulled, os.Executable}
 	return &Platform{
 		name: opts.Name, agent: opts.Agent, front: opts.Frontend,
-		engine: engine, images: pulled, host: h, client: agent.NewRemoteClient(h.dial),
+		engine: engine, images: pulled, host: h, client: client, leave: sync.OnceFunc(session.leave),
 	}, nil
 }
 
@@ -64,8 +70,7 @@ func (p *Platform) Close() {
 	if p.lock != nil {
 		p.lock.Abandon()
 	}
-	p.client.Close()
-	p.engine.Close()
+	p.leave()
 }
 
 // Load implements bluegreen.Store.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -43,18 +42,6 @@ type host struct {
 	images images
 	// program is the path of the program that the agent's image is built from.
 	program func() (string, error)
-}
-
-// dial connects to the agent. Where none runs the error is agent.ErrNotRunning.
-func (h *host) dial(ctx context.Context) (net.Conn, error) {
-	stream, err := h.engine.openStream(ctx, h.Name, []string{AgentProgram, "agent", "connect", "-state-dir", statePath, "-patience", connectPatience})
-	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
-		return nil, fmt.Errorf("%w in container %s: %w", agent.ErrNotRunning, h.Name, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return stream, nil
 }
 
 // launching makes an attempt that the agent must answer, and starts the agent

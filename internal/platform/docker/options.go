@@ -12,6 +12,9 @@ import (
 
 // Options says which deployment, on which host, and how it runs there.
 type Options struct {
+	// Session is the host's. nil is one of the platform's own, with Connection and
+	// the agent called Agent.Name, which count for nothing otherwise.
+	Session    *Session
 	Connection Connection
 	// Name is the deployment's name, a DNS label.
 	Name string
