@@ -65,8 +65,8 @@ func dockerAttribute() resource.SingleNestedAttribute {
 		"replace_agent": resource.BoolAttribute{
 			Optional: true, Computed: true,
 			Default: booldefault.StaticBool(false),
-			MarkdownDescription: "Whether an agent that another version of the provider has started may be replaced where that cannot be done without closing its listeners for a " +
-				"moment. Default `false`: the apply says so and changes nothing.",
+			MarkdownDescription: "Whether the next apply replaces an agent that another build of the provider has started by this one's. No request is dropped. Default `false`: it " +
+				"stays, unless it is too old for this provider to talk to.",
 		},
 	}
 	for name, attribute := range dockerWorkloadAttributes() {

@@ -46,8 +46,9 @@ type Agent struct {
 	// Image has this program at AgentProgram. "" is an image that is built from
 	// this very program, where its system and CPU are the host's.
 	Image string
-	// Replace has an agent from another image replaced by this program's. Its
-	// traffic stops for the moment that takes.
+	// Replace has an agent from another image replaced by one from this program's,
+	// without a dropped request. One that this program cannot talk to because it is
+	// older is replaced in any case.
 	Replace bool
 }
 
