@@ -15,6 +15,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -174,4 +175,25 @@ func TestAgentThatCannotBeReplacedGoesOn(t *testing.T) {
 	}
 	visitors.stop("the agent could not be replaced")
 	s.bring(s.release("2.0.0", agenttest.Healthy))
+}
+
+func TestAgentOfAnotherVersionIsCalledByItsContainer(t *testing.T) {
+	t.Parallel()
+	h := &host{Agent: Agent{Name: "bluegreen-agent"}}
+	for _, c := range []struct {
+		agent, provider int
+		want            string
+	}{
+		{2, 1, "the agent, container bluegreen-agent, was made by a newer version of this provider"},
+		{1, 2, "the agent, container bluegreen-agent, was made by an older version of this provider"},
+	} {
+		// A process of a container has no number that could be killed from outside.
+		err := h.versioned(&agent.VersionError{Agent: c.agent, Provider: c.provider, PID: 1})
+		if !contains(err, c.want) || contains(err, "kill") {
+			t.Errorf("got %v", err)
+		}
+		if older(err) != (c.agent < c.provider) {
+			t.Errorf("older says %t of %v", older(err), err)
+		}
+	}
 }
