@@ -107,11 +107,12 @@ func (s *session) stale(planned Ledger) error {
 
 // converge does what Next names, until the deployment is as desired.
 func (s *session) converge(ctx context.Context, desired Desired) (warnings []error, err error) {
-	running, err := s.running(ctx)
+	// Judged as the plan was: what runs may not be what should.
+	status, err := s.Platform.Observe(ctx)
 	if err != nil {
 		return nil, err
 	}
-	steps, err := s.ledger.Next(desired, running)
+	steps, err := s.ledger.Next(desired, status.Running)
 	if err != nil {
 		return nil, &Error{RollbackFailed, "rollback", s.ledger.Live, err}
 	}
@@ -155,22 +156,10 @@ func (s *session) do(ctx context.Context, step Step, desired Desired) error {
 		}
 		return s.scale(ctx, desired.Release.Replicas)
 	case StepRepair:
-		return s.repair(ctx)
+		return s.repair(ctx, desired.Release)
 	case StepRemoveStandby:
 		return s.removeStandby(ctx)
 	default:
 		return fmt.Errorf("unknown step %q", step)
 	}
-}
-
-func (s *session) running(ctx context.Context) (map[Environment]int, error) {
-	running := map[Environment]int{}
-	for _, env := range Environments() {
-		instances, err := s.Platform.Instances(ctx, env)
-		if err != nil {
-			return nil, err
-		}
-		running[env] = len(runningOf(instances))
-	}
-	return running, nil
 }

@@ -59,6 +59,9 @@ var (
 	ErrNotFound = errors.New("no such deployment")
 	// ErrStale: the ledger has changed since it was loaded.
 	ErrStale = errors.New("the ledger has changed meanwhile")
+	// ErrNotProvisioned: nothing was provisioned in an environment, or somebody
+	// removed it.
+	ErrNotProvisioned = errors.New("nothing was provisioned there")
 )
 
 // HolderError is returned for a lock that somebody else holds.

@@ -74,7 +74,8 @@ type Workloads interface {
 
 	// Scale makes env run what was provisioned last at this size and starts what
 	// is missing. Instances that are removed leave the traffic first and finish
-	// what they have in flight.
+	// what they have in flight. Where somebody can remove what was provisioned
+	// there, and has, Scale returns ErrNotProvisioned.
 	Scale(ctx context.Context, env Environment, replicas int) error
 
 	// Instances lists what runs in env, and what should but has exited, ordered

@@ -37,3 +37,36 @@ func TestRepairLeadsTheTraffic(t *testing.T) {
 	s.apply(s.desired("1.0.0"))
 	s.sizes(0, 1)
 }
+
+// What somebody has removed is made again from the configuration, where it has
+// the traffic; a standby, of which no configuration tells any more, is given up.
+func TestRepairOfWhatIsLost(t *testing.T) {
+	s := newScaledShop(t)
+	s.memory.Autoscale(deployment, bluegreen.Green, 2)
+	s.apply(s.desired("2.0.0"))
+	s.memory.Lose(deployment, bluegreen.Blue)
+	s.apply(s.desired("2.0.0"))
+	s.sizes(2, 2)
+	if got := s.memory.Serves(t, deployment); got != "2.0.0" {
+		t.Errorf("a client is answered with %q", got)
+	}
+	s.memory.Lose(deployment, bluegreen.Green)
+	s.apply(s.desired("2.0.0"))
+	s.sizes(2, 0)
+	s.idle(s.desired("2.0.0"))
+}
+
+// Of a release that is not configured nobody knows how to make it again.
+func TestRepairOfWhatIsLostAndForgotten(t *testing.T) {
+	s := newScaledShop(t)
+	s.apply(s.desired("2.0.0"))
+	back := s.desired("2.0.0")
+	back.Rollback = true
+	s.apply(back)
+	s.memory.Lose(deployment, bluegreen.Green)
+	ledger, err := s.Platform.Load(t.Context())
+	s.must(err)
+	if _, err := s.Apply(t.Context(), ledger, back); !errors.Is(err, bluegreen.ErrNotProvisioned) {
+		t.Errorf("the repair ended with: %v", err)
+	}
+}

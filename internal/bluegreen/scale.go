@@ -22,7 +22,7 @@ func (s *session) scale(ctx context.Context, replicas int) error {
 	if err := s.commit(ctx, next); err != nil {
 		return s.failure("scale", env, err)
 	}
-	err = s.resize(ctx)
+	err = s.resize(ctx, nil)
 	if err == nil {
 		return nil
 	}
@@ -55,11 +55,18 @@ func (s *session) letScale(ctx context.Context) error {
 }
 
 // resize makes live and standby run at the size that the ledger says, and admits
-// the replicas of live that prove healthy.
-func (s *session) resize(ctx context.Context) error {
+// the replicas of live that prove healthy. A live environment of which nothing is
+// left is provisioned again if whole is its release, environment variables and all.
+func (s *session) resize(ctx context.Context, whole *Release) error {
 	live := s.ledger.Live
-	size := s.ledger.Slot(live).Release.Replicas
-	if err := s.Platform.Scale(ctx, live, size); err != nil {
+	slot := s.ledger.Slot(live)
+	err := s.Platform.Scale(ctx, live, slot.Release.Replicas)
+	if errors.Is(err, ErrNotProvisioned) && whole != nil && slot.Holds(whole.Sealed().Fingerprint) {
+		again := *whole
+		again.Replicas, again.Autoscaled = slot.Release.Replicas, slot.Release.Autoscaled
+		_, err = s.Platform.Provision(ctx, live, again)
+	}
+	if err != nil {
 		return err
 	}
 	result, err := s.prove(ctx, live)
@@ -74,14 +81,23 @@ func (s *session) resize(ctx context.Context) error {
 
 // resizeStaging makes what belongs in staging run. It is not checked: a standby
 // has served before, maybe with another health check, and a preview is checked
-// when it is promoted.
+// when it is promoted. One of which nothing is left is given up.
 func (s *session) resizeStaging(ctx context.Context) error {
 	env := s.ledger.Staging()
 	slot := s.ledger.Slot(env)
 	if !slot.wantsInstances() {
 		return nil
 	}
-	if err := s.Platform.Scale(ctx, env, slot.Release.Replicas); err != nil {
+	err := s.Platform.Scale(ctx, env, slot.Release.Replicas)
+	if errors.Is(err, ErrNotProvisioned) {
+		s.progress("giving %s up: somebody removed what stood by", env)
+		next, err := s.ledger.cleaned()
+		if err != nil {
+			return err
+		}
+		return s.commit(ctx, next)
+	}
+	if err != nil {
 		return err
 	}
 	instances, err := s.Platform.Instances(ctx, env)
@@ -97,17 +113,17 @@ func (s *session) resizeStaging(ctx context.Context) error {
 
 // repair starts what should run and does not, and leads the traffic there. What
 // should not run has gone when the session began.
-func (s *session) repair(ctx context.Context) error {
+func (s *session) repair(ctx context.Context, release Release) error {
 	s.progress("repairing: starting what should run")
 	if s.ledger.Serving() {
-		return s.failure("repair", s.ledger.Live, s.reconnect(ctx))
+		return s.failure("repair", s.ledger.Live, s.reconnect(ctx, release))
 	}
 	return s.failure("repair", s.ledger.Staging(), s.resizeStaging(ctx))
 }
 
 // reconnect makes live whole, and returns when it has the traffic.
-func (s *session) reconnect(ctx context.Context) error {
-	if err := s.resize(ctx); err != nil {
+func (s *session) reconnect(ctx context.Context, release Release) error {
+	if err := s.resize(ctx, &release); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Config.SwitchTimeout)

@@ -208,7 +208,7 @@ func (p *memoryPlatform) Provision(ctx context.Context, env bluegreen.Environmen
 func (p *memoryPlatform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
 	return p.changing(ctx, func(d *memoryDeployment) error {
 		if d.envs[env] == nil {
-			return fmt.Errorf("nothing was provisioned in %s", env)
+			return bluegreen.ErrNotProvisioned
 		}
 		p.start(d.envs[env], env, replicas)
 		return nil

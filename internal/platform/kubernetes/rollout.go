@@ -25,6 +25,9 @@ type rollout struct {
 	// template is the digest of the template that the pods are to be made from,
 	// "" for any.
 	template string
+	// image is that of the pods that are to stay, "" for any. What others need to
+	// start is no trouble: they are on their way out.
+	image string
 	// last is what was seen last.
 	last string
 	// digest is what the image of the pods is pinned to, "" where the nodes do not tell.
@@ -56,6 +59,9 @@ func (r *rollout) look() (done bool, again time.Duration, err error) {
 			continue
 		}
 		wait, err := r.trouble(pod)
+		if err != nil && r.leaving(pod) {
+			continue
+		}
 		if err != nil {
 			return false, 0, err
 		}
@@ -95,6 +101,13 @@ func (r *rollout) refused(deployment *appsv1.Deployment) error {
 		return nil
 	}
 	return replicaFailure(deployment)
+}
+
+// leaving reports whether the pod has another image than those that are to stay.
+func (r *rollout) leaving(pod *corev1.Pod) bool {
+	return r.image != "" && !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
+		return c.Name == r.sight.workload.container && c.Image == r.image
+	})
 }
 
 // trouble returns why the pod will never start, or how long to wait until that is known.

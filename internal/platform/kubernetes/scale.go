@@ -5,7 +5,6 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,10 +15,6 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
-
-// ErrNotProvisioned: nothing was provisioned in an environment, or somebody
-// removed it.
-var ErrNotProvisioned = errors.New("nothing was provisioned there")
 
 // Scale implements bluegreen.Workloads. The pods with the highest numbers go,
 // those first that traffic was never let to.
@@ -38,7 +33,7 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 		return err
 	}
 	if found == nil {
-		return fmt.Errorf("%s: %w", env, ErrNotProvisioned)
+		return fmt.Errorf("%s: %w", env, bluegreen.ErrNotProvisioned)
 	}
 	slot := k.ledger.Slot(env)
 	if err := p.chooseWhoGoes(ctx, s, seen, slot, replicas); err != nil {
@@ -53,9 +48,9 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if err != nil {
 		return fmt.Errorf("scaling %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
 	}
-	waiting := &rollout{
-		session: s, sight: seen, generation: written.Generation,
-		replicas: replicas, autoscaled: slot.Release != nil && slot.Release.Autoscaled,
+	waiting := &rollout{session: s, sight: seen, generation: written.Generation, replicas: replicas}
+	if slot.Release != nil {
+		waiting.image, waiting.autoscaled = slot.Release.Image, slot.Release.Autoscaled
 	}
 	if err := waiting.await(ctx); err != nil {
 		return p.withLogs(ctx, s, err)

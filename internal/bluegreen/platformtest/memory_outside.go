@@ -18,6 +18,13 @@ func (m *Memory) Autoscale(deployment string, env bluegreen.Environment, replica
 	}
 }
 
+// Lose takes away what is in env, as somebody does who does not know better.
+func (m *Memory) Lose(deployment string, env bluegreen.Environment) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.deployments[deployment].envs, env)
+}
+
 // seen is the ledger with the sizes that there are now.
 func (d *memoryDeployment) seen() (l bluegreen.Ledger, err error) {
 	err = json.Unmarshal(d.ledger, &l)
