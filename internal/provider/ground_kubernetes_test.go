@@ -226,7 +226,9 @@ func (g *kubernetesGround) dial(ctx context.Context, network, address string) (n
 	if want := strconv.Itoa(int(service.Spec.Ports[0].Port)); port != want {
 		return nil, fmt.Errorf("the Service %s has the port %s, not %s", name, want, port)
 	}
-	return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(service.Spec.ClusterIP, port))
+	// Until the node's rules follow, a connection may be begun to a pod that is gone.
+	// Nobody answers it, and it is never led elsewhere: it has to be begun again.
+	return (&net.Dialer{Timeout: patience / 20}).DialContext(ctx, network, net.JoinHostPort(service.Spec.ClusterIP, port))
 }
 
 // lag is there because kube-proxy writes the node's rules about a second after

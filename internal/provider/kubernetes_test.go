@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
+)
+
+// What somebody changes with kubectl is shown by the plan, and apply repairs it.
+func TestKubernetesDrift(t *testing.T) {
+	t.Parallel()
+	name, g := claimKubernetes(t)
+	w := &world{t: t, name: name, ground: g}
+	green := name + "-green"
+	deployments, services := cluster.apps.Deployments(g.namespace), cluster.core.Services(g.namespace)
+	patch := func(ctx context.Context, json string) error {
+		_, err := deployments.Patch(ctx, green, types.StrategicMergePatchType, []byte(json), metav1.PatchOptions{})
+		return err
+	}
+	config := w.config(version("1.0.0"))
+	steps := []resource.TestStep{{Config: config}}
+	for _, change := range []func(context.Context) error{
+		func(ctx context.Context) error {
+			_, err := services.Patch(ctx, name, types.MergePatchType, []byte(`{"spec":{"selector":{"app":"shop"}}}`), metav1.PatchOptions{})
+			return err
+		},
+		func(ctx context.Context) error { return patch(ctx, `{"spec":{"replicas":0}}`) },
+		func(ctx context.Context) error {
+			return patch(ctx, fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":%q,"image":"nowhere:1"}]}}}}`, name))
+		},
+		func(ctx context.Context) error { return deployments.Delete(ctx, green, metav1.DeleteOptions{}) },
+	} {
+		steps = append(steps, resource.TestStep{
+			PreConfig: func() {
+				if err := change(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config:            config,
+			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(plancheck.ResourceActionUpdate)}},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(1), "environments", "green", "ready_replicas")},
+		})
+	}
+	w.play(steps...)
+}
+
+// A Service of somebody else that has the name is an error, and is never touched.
+func TestKubernetesForeignService(t *testing.T) {
+	t.Parallel()
+	name, g := claimKubernetes(t)
+	w := &world{t: t, name: name, ground: g}
+	services := cluster.core.Services(g.namespace)
+	foreign, err := services.Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.play(
+		resource.TestStep{
+			Config:      w.config(version("1.0.0")),
+			ExpectError: regexp.MustCompile(`(?s)Service\s+` + g.namespace + `/` + name),
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				found, err := services.Get(t.Context(), name, metav1.GetOptions{})
+				if err != nil || found.ResourceVersion != foreign.ResourceVersion {
+					t.Errorf("the Service was changed: %v", err)
+				}
+				if err := services.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config:            w.config(version("1.0.0")),
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+		},
+	)
+}
+
+// A cluster that does not answer is an error that names it, and nothing is gone.
+func TestKubernetesUnreachable(t *testing.T) {
+	t.Parallel()
+	name, g := claimKubernetes(t)
+	w := &world{t: t, name: name, ground: g}
+	nowhere := "provider \"bluegreen\" {\n  kubernetes = { host = \"https://127.0.0.1:1\" }\n}\n"
+	w.play(
+		resource.TestStep{Config: w.config(version("1.0.0"))},
+		resource.TestStep{
+			Config:      nowhere + w.resource("web", version("2.0.0")),
+			ExpectError: regexp.MustCompile(`(?s)could not be read.*cluster\s+at\s+https://127\.0\.0\.1:1\s+cannot\s+be\s+reached`),
+		},
+		resource.TestStep{
+			Config:           w.config(version("1.0.0")),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+		},
+	)
+}
+
+// Who may not do what a deployment needs is told the verb and the resource.
+func TestKubernetesForbidden(t *testing.T) {
+	t.Parallel()
+	name, g := claimKubernetes(t)
+	w := &world{t: t, name: name, ground: g}
+	g.kubeconfig = filepath.Join(cluster.dir, "kubeconfig-limited")
+	t.Cleanup(kubernetes.NewClient(kubernetes.ClientConfig{ConfigPaths: []string{g.kubeconfig}}).Close)
+	w.play(resource.TestStep{
+		Config:      w.config(version("1.0.0")),
+		ExpectError: regexp.MustCompile(`(?s)cannot\s+get\s+resource\s+"(services|leases)"`),
+	})
+}
