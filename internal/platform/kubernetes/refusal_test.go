@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -122,4 +123,49 @@ func TestClusterForeignObjects(t *testing.T) {
 		t.Error("the Deployment was changed")
 	}
 	s.must(deployments.Delete(t.Context(), deployment.Name, metav1.DeleteOptions{}))
+}
+
+// A ledger for which there is no room is refused before anything is touched.
+func TestClusterLedgerWithoutRoom(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.live("1.0.0", 1)
+	service, err := s.api.core.Services(s.namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})
+	s.must(err)
+	room := maxAnnotations - len("manual")
+	for key, value := range service.Annotations {
+		room -= len(key) + len(value)
+	}
+	s.patchService(fmt.Sprintf(`{"metadata":{"annotations":{"manual":%q}}}`, strings.Repeat("x", room)))
+	before, err := s.platform.Load(t.Context())
+	s.must(err)
+	var size *SizeError
+	if err := s.apply(s.desired("2.0.0", 2)); !errors.As(err, &size) {
+		t.Errorf("got %v", err)
+	}
+	after, err := s.platform.Load(t.Context())
+	s.must(err)
+	if after.Generation != before.Generation || len(s.podsOf(bluegreen.Blue)) > 0 {
+		t.Error("something was touched")
+	}
+	s.serves("1.0.0")
+	s.patchService(`{"metadata":{"annotations":{"manual":null}}}`)
+	s.live("2.0.0", 1)
+	s.serves("2.0.0")
+}
+
+// An import knows neither the port nor anything else of what it takes over.
+func TestClusterImportKnowsNoPort(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.live("1.0.0", 1)
+	imported := openShop(t, s.client, Options{Namespace: s.namespace, Name: s.Deployment})
+	status, err := imported.Status(t.Context())
+	s.must(err)
+	want, err := s.Status(t.Context())
+	s.must(err)
+	if status.Endpoint != want.Endpoint || status.Preview != want.Preview || status.Running[bluegreen.Green] != 1 {
+		t.Errorf("an import finds %+v, want %+v", status, want)
+	}
+	s.must(imported.Destroy(t.Context()))
 }

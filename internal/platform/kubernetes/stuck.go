@@ -49,7 +49,25 @@ func (e *StartError) Error() string {
 // hopeless are the reasons for which a container waits that do not go by
 // themselves. A first failed pull is none: the next one may succeed.
 var hopeless = []string{
-	"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff",
+	"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", crashing,
+}
+
+// crashing is what the cluster calls a container that ends again and again. It
+// does so only when the pause before the next start is long enough to be seen.
+const crashing = "CrashLoopBackOff"
+
+// waitsFor returns why a container has not come to run, and what the cluster says
+// of it; the reason is "" while it may still run.
+func waitsFor(status corev1.ContainerStatus) (reason, message string) {
+	waiting, end := status.State.Waiting, status.State.Terminated
+	switch {
+	case waiting != nil && slices.Contains(hopeless, waiting.Reason):
+		return waiting.Reason, cmp.Or(waiting.Message, "no message")
+	case end != nil && end.ExitCode != 0 && status.RestartCount > 0:
+		return crashing, fmt.Sprintf("it was started %d times", status.RestartCount+1)
+	default:
+		return "", ""
+	}
 }
 
 // stuck returns why a pod will never start the container that runs the release,
@@ -60,13 +78,8 @@ func stuck(pod *corev1.Pod, container string) *StartError {
 		return nil
 	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		waiting := status.State.Waiting
-		if waiting == nil || !slices.Contains(hopeless, waiting.Reason) {
-			continue
-		}
-		return &StartError{
-			Pod: pod.Name, Container: status.Name, Reason: waiting.Reason,
-			Message: cmp.Or(waiting.Message, "no message"), Exit: exitOf(status),
+		if reason, message := waitsFor(status); reason != "" {
+			return &StartError{Pod: pod.Name, Container: status.Name, Reason: reason, Message: message, Exit: exitOf(status)}
 		}
 	}
 	return nil

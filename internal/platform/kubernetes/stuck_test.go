@@ -18,20 +18,29 @@ func TestPodThatNeverStartsIsToldFromOneThatMay(t *testing.T) {
 			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", State: waiting("PodInitializing", "")}}
 		}
 	}
+	failed := func(restarts int32) func(*corev1.Pod) {
+		again := initialising(ended(2, "Error"), ended(2, "Error"))
+		return func(pod *corev1.Pod) {
+			again(pod)
+			pod.Status.InitContainerStatuses[0].RestartCount = restarts
+		}
+	}
 	cases := map[string]struct {
 		pod  *corev1.Pod
 		want string
 	}{
-		"running":           {aPod("a"), "<nil>"},
-		"being made":        {aPod("a", container(corev1.ContainerStatus{State: waiting("ContainerCreating", "")})), "<nil>"},
-		"a first try":       {aPod("a", container(corev1.ContainerStatus{State: waiting("ErrImagePull", "timeout")})), "<nil>"},
-		"no such image":     {aPod("a", container(corev1.ContainerStatus{State: waiting("ImagePullBackOff", `Back-off pulling image "nope:1"`)})), `pod a, container "web": ImagePullBackOff: Back-off pulling image "nope:1"`},
-		"image not here":    {aPod("a", container(corev1.ContainerStatus{State: waiting("ErrImageNeverPull", "not present")})), `pod a, container "web": ErrImageNeverPull: not present`},
-		"a Secret missing":  {aPod("a", container(corev1.ContainerStatus{State: waiting("CreateContainerConfigError", `secret "web" not found`)})), `pod a, container "web": CreateContainerConfigError: secret "web" not found`},
-		"crashed once":      {aPod("a", container(corev1.ContainerStatus{State: waiting("CrashLoopBackOff", ""), LastTerminationState: ended(1, "Error")})), "<nil>"},
-		"a failing init":    {aPod("a", initialising(waiting("CrashLoopBackOff", "back-off 10s"), ended(2, "Error"))), `pod a, container "migrate": CrashLoopBackOff after exit status 2: back-off 10s`},
-		"init at work":      {aPod("a", initialising(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, corev1.ContainerState{})), "<nil>"},
-		"nothing known yet": {aPod("a", func(pod *corev1.Pod) { pod.Status = corev1.PodStatus{} }), "<nil>"},
+		"running":             {aPod("a"), "<nil>"},
+		"being made":          {aPod("a", container(corev1.ContainerStatus{State: waiting("ContainerCreating", "")})), "<nil>"},
+		"a first try":         {aPod("a", container(corev1.ContainerStatus{State: waiting("ErrImagePull", "timeout")})), "<nil>"},
+		"no such image":       {aPod("a", container(corev1.ContainerStatus{State: waiting("ImagePullBackOff", `Back-off pulling image "nope:1"`)})), `pod a, container "web": ImagePullBackOff: Back-off pulling image "nope:1"`},
+		"image not here":      {aPod("a", container(corev1.ContainerStatus{State: waiting("ErrImageNeverPull", "not present")})), `pod a, container "web": ErrImageNeverPull: not present`},
+		"a Secret missing":    {aPod("a", container(corev1.ContainerStatus{State: waiting("CreateContainerConfigError", `secret "web" not found`)})), `pod a, container "web": CreateContainerConfigError: secret "web" not found`},
+		"crashed once":        {aPod("a", container(corev1.ContainerStatus{State: waiting("CrashLoopBackOff", ""), LastTerminationState: ended(1, "Error")})), "<nil>"},
+		"a failing init":      {aPod("a", initialising(waiting("CrashLoopBackOff", "back-off 10s"), ended(2, "Error"))), `pod a, container "migrate": CrashLoopBackOff after exit status 2: back-off 10s`},
+		"an init that failed": {aPod("a", failed(0)), "<nil>"},
+		"and failed again":    {aPod("a", failed(1)), `pod a, container "migrate": CrashLoopBackOff after exit status 2: it was started 2 times`},
+		"init at work":        {aPod("a", initialising(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, corev1.ContainerState{})), "<nil>"},
+		"nothing known yet":   {aPod("a", func(pod *corev1.Pod) { pod.Status = corev1.PodStatus{} }), "<nil>"},
 	}
 	for name, c := range cases {
 		var got error
