@@ -176,6 +176,30 @@ func TestUnknownVersion(t *testing.T) {
 	)
 }
 
+// Which platform it is may be known only when the apply gets there.
+func TestUnknownPlatform(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	there := "terraform_data.there.output == \"docker\""
+	w.play(
+		resource.TestStep{
+			Config: "resource \"terraform_data\" \"there\" {\n  input = \"here\"\n}\n" +
+				w.config(attributes{"local": there + ` ? null : { protocol = "http" }`, "docker": there + " ? { port = 8080 } : null"}),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				action(plancheck.ResourceActionCreate),
+				leavesOpen("id"), leavesOpen("live_environment"), leavesOpen("replicas"),
+			}},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(text("http"), "local", "protocol"), has(knownvalue.Null(), "docker")},
+		},
+		resource.TestStep{
+			Config: w.config(attributes{"local": `{ protocol = "http" }`}),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				plancheck.ExpectResourceAction(address, plancheck.ResourceActionNoop),
+			}},
+		},
+	)
+}
+
 // Another name is another deployment: the old one goes, the new one comes.
 func TestRename(t *testing.T) {
 	t.Parallel()

@@ -38,15 +38,15 @@ type kubernetesPlaceModel struct {
 	Namespace types.String `tfsdk:"namespace"`
 }
 
-// platforms are the blocks of the platforms, as a resource has them.
-func (m deploymentDataModel) platforms() platformsModel {
+// platform returns the platform that the deployment is looked for on.
+func (m deploymentDataModel) platform(provider providerModel) platformConfig {
 	switch {
 	case m.Docker != nil:
-		return platformsModel{Docker: &dockerModel{}}
+		return dockerPlatform{provider: provider.docker, session: provider.host}
 	case m.Kubernetes != nil:
-		return platformsModel{Kubernetes: &kubernetesModel{Namespace: m.Kubernetes.Namespace}}
+		return kubernetesPlatform{kubernetesModel{Namespace: m.Kubernetes.Namespace}, provider.cluster}
 	default:
-		return platformsModel{}
+		return newLocalPlatform(localModel{}, provider.local)
 	}
 }
 
@@ -101,7 +101,7 @@ func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequ
 		return
 	}
 	name := data.Name.ValueString()
-	configured := data.platforms().platform(d.provider)
+	configured := data.platform(d.provider)
 	platform, err := configured.open(ctx, name, 0)
 	if err != nil {
 		resp.Diagnostics.Append(openError(configured, err))

@@ -39,7 +39,7 @@ type deploymentModel struct {
 
 // settingsKnown reports whether all that decides what an apply will do is known.
 func (m deploymentModel) settingsKnown(ctx context.Context) bool {
-	return fullyKnown(ctx, m.Name, m.Version, m.Image, m.Replicas, m.Command, m.Args, m.Env, m.HealthCheck, m.Promote, m.Rollback, m.Standby) &&
+	return !m.undecided() && fullyKnown(ctx, m.Name, m.Version, m.Image, m.Replicas, m.Command, m.Args, m.Env, m.HealthCheck, m.Promote, m.Rollback, m.Standby) &&
 		m.platform(providerModel{}).settingsKnown(ctx)
 }
 

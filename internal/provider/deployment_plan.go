@@ -35,7 +35,7 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if base.prior != nil && base.prior.platform(r.provider).kind() != plan.platform(r.provider).kind() {
+	if base.prior != nil && !plan.undecided() && base.prior.platform(r.provider).kind() != plan.platform(r.provider).kind() {
 		resp.RequiresReplace.Append(path.Root(plan.platform(r.provider).kind()))
 	}
 	if len(resp.RequiresReplace) > 0 {
@@ -60,7 +60,11 @@ type planBase struct {
 // defaultReplicas puts the default in the place of a size that is not configured:
 // none where the size may be left to an autoscaler.
 func (m *deploymentModel) defaultReplicas() {
-	if m.Replicas.IsNull() && m.Kubernetes == nil {
+	switch {
+	case !m.Replicas.IsNull():
+	case m.undecided():
+		m.Replicas = types.Int64Unknown()
+	case m.Kubernetes.IsNull():
 		m.Replicas = types.Int64Value(defaultReplicas)
 	}
 }
@@ -79,7 +83,7 @@ func (b *planBase) read(ctx context.Context, private privateReader, name string)
 func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, base planBase) diag.Diagnostics {
 	platform := plan.platform(r.provider)
 	id := types.StringUnknown()
-	if given(plan.Name) {
+	if given(plan.Name) && !plan.undecided() {
 		id = types.StringValue(platform.id(plan.Name.ValueString()))
 	}
 	if !plan.settingsKnown(ctx) {
@@ -103,6 +107,9 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 		diags.Append(rollbackError(base, *plan, err))
 		return diags
 	}
+	if base.prior == nil && platform.adopts() {
+		foreseen.beginWithOthers()
+	}
 	plan.observedModel = foreseen.seen.model()
 	plan.endpoints(base, platform, r.provider)
 	diags.Append(unaskedRollback(base, *plan, foreseen)...)
@@ -114,13 +121,16 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 // unless it moves.
 func (m *deploymentModel) endpoints(base planBase, platform platformConfig, provider providerModel) {
 	m.Endpoint, m.PreviewEndpoint = types.StringUnknown(), types.StringUnknown()
-	if base.prior != nil && platform.sameEndpoints(base.prior.platform(provider)) {
+	if base.prior != nil && !m.undecided() && platform.sameEndpoints(base.prior.platform(provider)) {
 		m.Endpoint, m.PreviewEndpoint = base.prior.Endpoint, base.prior.PreviewEndpoint
 	}
 }
 
 // check looks at what can be seen from here without touching anything.
 func (r *deploymentResource) check(ctx context.Context, plan *deploymentModel, base planBase, foreseen forecast) diag.Diagnostics {
+	if plan.undecided() {
+		return nil
+	}
 	var prior platformConfig
 	if base.prior != nil {
 		prior = base.prior.platform(r.provider)

@@ -31,7 +31,7 @@ func (r *deploymentResource) ValidateConfig(ctx context.Context, req resource.Va
 	}
 	resp.Diagnostics.Append(config.checkKinds()...)
 	resp.Diagnostics.Append(checkHealth(judged.checks)...)
-	if !config.platform(r.provider).reachesPorts() {
+	if !config.undecided() && !config.platform(r.provider).reachesPorts() {
 		resp.Diagnostics.Append(checkPorts(judged.checks)...)
 	}
 	resp.Diagnostics.Append(config.checkTimes(ctx, judged)...)

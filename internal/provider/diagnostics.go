@@ -128,6 +128,8 @@ func (o operation) afterCreate(status bluegreen.Status, lookErr error) string {
 		return "Nothing was left behind, and nothing is recorded."
 	case lookErr != nil:
 		return fmt.Sprintf("What it has left could not be looked at: %v.", lookErr)
+	case adopting(status.Ledger):
+		return paragraphs(serves(status.Ledger)+", as it did before.", "Nothing is recorded. The next apply begins again.")
 	case status.Ledger.Serving():
 		return paragraphs(serves(status.Ledger)+".", o.recordedNothing())
 	default:

@@ -46,6 +46,20 @@ func predict(id string, before bluegreen.Status, desired bluegreen.Desired) (for
 	return f, nil
 }
 
+// beginWithOthers makes unknown what depends on whether something of somebody
+// else serves that the deployment takes over. It is blue then.
+func (f *forecast) beginWithOthers() {
+	f.seen.environments[bluegreen.Blue] = environmentModel{
+		State: types.StringUnknown(), Version: types.StringUnknown(), Image: types.StringUnknown(), ImageDigest: types.StringUnknown(),
+		Replicas: types.Int64Unknown(), ReadyReplicas: types.Int64Unknown(), HealthCheckPassed: types.BoolUnknown(), DeployedAt: types.StringUnknown(),
+	}
+	f.seen.RollbackAvailable = types.BoolUnknown()
+	if !f.after.Ledger.Serving() {
+		f.seen.LiveEnvironment, f.seen.LiveVersion, f.seen.LiveImage, f.seen.DeploymentID =
+			types.StringUnknown(), types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
+	}
+}
+
 // does reports whether any of these steps is to be done.
 func (f forecast) does(these ...bluegreen.Step) bool {
 	return slices.ContainsFunc(f.steps, func(step bluegreen.Step) bool { return slices.Contains(these, step) })

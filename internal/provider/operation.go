@@ -75,14 +75,22 @@ func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (
 // create makes the deployment. A create that was killed after its switch has left
 // a deployment that serves and that no state knows. The same configuration takes
 // it over; another one would have to deploy beside it, which is not what was
-// planned for a deployment that does not exist.
+// planned for a deployment that does not exist. What was adopted is where a
+// deployment begins, until a release of its own serves.
 func (o operation) create(ctx context.Context) ([]error, error) {
 	status, err := o.Status(ctx)
 	asPlanned := o.desired.Promote && status.Ledger.Live == bluegreen.NewLedger(o.name).Staging() && o.fulfilled(status)
-	if err == nil && status.Ledger.Serving() && !asPlanned {
+	if err == nil && status.Ledger.Serving() && !asPlanned && !adopting(status.Ledger) {
 		return nil, fmt.Errorf("%w: %s serves from %s", bluegreen.ErrExists, status.Ledger.Slot(status.Ledger.Live).Release.Version, status.Ledger.Live)
 	}
 	return o.Create(ctx, o.desired)
+}
+
+// adopting reports whether what was taken over serves, and no release of the
+// deployment's own has ever done so.
+func adopting(l bluegreen.Ledger) bool {
+	live, serving := l.LiveRecord()
+	return serving && live.Operation == bluegreen.OpAdopt && !l.Settled
 }
 
 // look returns the deployment as it is, also when ctx has ended.

@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -36,6 +38,8 @@ type platformConfig interface {
 	settings(ctx context.Context) (string, diag.Diagnostics)
 	// settingsKnown reports whether they are.
 	settingsKnown(ctx context.Context) bool
+	// adopts reports whether a new deployment may take over what serves already.
+	adopts() bool
 	// open returns the platform of the deployment called name. It connects to nothing.
 	open(ctx context.Context, name string, drainTimeout time.Duration) (openPlatform, error)
 	// explain returns the attribute that err is about, where it is about one.
@@ -56,22 +60,51 @@ type plannedRelease struct {
 	command []string
 }
 
-// platformsModel holds the blocks of the platforms, at most one of which is set.
+// platformsModel holds the blocks of the platforms. In a resource at most one of
+// them is set.
 type platformsModel struct {
-	Local      *localModel      `tfsdk:"local"`
-	Docker     *dockerModel     `tfsdk:"docker"`
-	Kubernetes *kubernetesModel `tfsdk:"kubernetes"`
+	Local      types.Object `tfsdk:"local"`
+	Docker     types.Object `tfsdk:"docker"`
+	Kubernetes types.Object `tfsdk:"kubernetes"`
+}
+
+// undecided reports whether it is not known yet which platform it is.
+func (m platformsModel) undecided() bool {
+	return m.Local.IsUnknown() || m.Docker.IsUnknown() || m.Kubernetes.IsUnknown()
 }
 
 // platform returns the platform that is configured: local where none is.
 func (m platformsModel) platform(provider providerModel) platformConfig {
 	switch {
-	case m.Docker != nil:
-		return dockerPlatform{*m.Docker, provider.Docker, provider.host}
-	case m.Kubernetes != nil:
-		return kubernetesPlatform{*m.Kubernetes, provider.cluster}
+	case !m.Docker.IsNull():
+		return dockerPlatform{block[dockerModel](m.Docker), provider.docker, provider.host}
+	case !m.Kubernetes.IsNull():
+		return kubernetesPlatform{block[kubernetesModel](m.Kubernetes), provider.cluster}
 	default:
-		return newLocalPlatform(m.Local, provider.Local)
+		return newLocalPlatform(block[localModel](m.Local), provider.local)
+	}
+}
+
+// block returns what a platform's block says, nothing where it is null or unknown.
+func block[T any](object types.Object) T {
+	var m T
+	// Each field of a block's model can be null and unknown: it takes every value
+	// that the schema lets through.
+	_ = object.As(context.Background(), &m, basetypes.ObjectAsOptions{UnhandledNullAsEmpty: true, UnhandledUnknownAsEmpty: true})
+	return m
+}
+
+// blockOr returns what a platform's block says: nil where it is null, and unknown
+// where it is unknown.
+func blockOr[T any](object types.Object, unknown T) *T {
+	switch {
+	case object.IsNull():
+		return nil
+	case object.IsUnknown():
+		return &unknown
+	default:
+		m := block[T](object)
+		return &m
 	}
 }
 

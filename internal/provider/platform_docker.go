@@ -132,6 +132,8 @@ func (p dockerPlatform) settingsKnown(ctx context.Context) bool {
 	return fullyKnown(ctx, p.Port, p.Network, p.Volumes, p.Memory, p.CPUs, p.User, p.ReadOnly, p.Labels, p.ExtraHosts, p.LogDriver, p.LogOptions)
 }
 
+func (p dockerPlatform) adopts() bool { return false }
+
 func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time.Duration) (openPlatform, error) {
 	connection, err := p.provider.connection(ctx)
 	if err != nil {

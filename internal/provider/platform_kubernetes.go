@@ -121,8 +121,10 @@ func (p kubernetesPlatform) settings(context.Context) (string, diag.Diagnostics)
 }
 
 func (p kubernetesPlatform) settingsKnown(ctx context.Context) bool {
-	return fullyKnown(ctx, p.Namespace, p.Port, p.PodTemplate)
+	return fullyKnown(ctx, p.Namespace, p.Port, p.PodTemplate, p.Adopt)
 }
+
+func (p kubernetesPlatform) adopts() bool { return p.Adopt.ValueBool() }
 
 func (p kubernetesPlatform) open(ctx context.Context, name string, drainTimeout time.Duration) (openPlatform, error) {
 	if p.client == nil {

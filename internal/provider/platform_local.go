@@ -112,11 +112,8 @@ type localPlatform struct {
 	stateDir types.String
 }
 
-func newLocalPlatform(deployment *localModel, provider *localProviderModel) localPlatform {
-	var p localPlatform
-	if deployment != nil {
-		p.localModel = *deployment
-	}
+func newLocalPlatform(deployment localModel, provider *localProviderModel) localPlatform {
+	p := localPlatform{localModel: deployment}
 	if provider != nil {
 		p.stateDir = provider.StateDir
 	}
@@ -179,6 +176,8 @@ func (p localPlatform) protocol() router.Protocol {
 func (p localPlatform) settings(context.Context) (string, diag.Diagnostics) { return "", nil }
 
 func (p localPlatform) settingsKnown(context.Context) bool { return true }
+
+func (p localPlatform) adopts() bool { return false }
 
 func (p localPlatform) open(_ context.Context, name string, drainTimeout time.Duration) (openPlatform, error) {
 	if p.stateDir.IsUnknown() {

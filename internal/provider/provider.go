@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
@@ -28,15 +29,15 @@ type bluegreenProvider struct {
 	configured atomic.Pointer[providerModel]
 }
 
-// providerModel is the configuration of the provider: a block for each platform.
+// providerModel is what the provider is configured to: of each platform what its
+// block says, nil where there is none.
 type providerModel struct {
-	Local      *localProviderModel      `tfsdk:"local"`
-	Docker     *dockerProviderModel     `tfsdk:"docker"`
-	Kubernetes *kubernetesProviderModel `tfsdk:"kubernetes"`
-	// cluster is what Kubernetes says, nil while that is not known.
-	cluster *kubernetes.Client
-	// host is what Docker says, nil while that is not known.
+	local  *localProviderModel
+	docker *dockerProviderModel
+	// host is what docker says, nil while that is not known.
 	host *docker.Session
+	// cluster is nil while it is not known.
+	cluster *kubernetes.Client
 }
 
 func (p *bluegreenProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -58,18 +59,23 @@ func (p *bluegreenProvider) Schema(_ context.Context, _ provider.SchemaRequest, 
 
 // Configure connects to nothing: a platform is opened by the operation that needs it.
 func (p *bluegreenProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	var config providerModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	var blocks platformsModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &blocks)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	// In a block that is not known, whatever says where the platform is is not.
+	config := &providerModel{
+		local:  blockOr(blocks.Local, localProviderModel{StateDir: types.StringUnknown()}),
+		docker: blockOr(blocks.Docker, dockerProviderModel{Host: types.StringUnknown()}),
+	}
 	var diags diag.Diagnostics
-	config.cluster, diags = config.Kubernetes.newClient(ctx)
+	config.cluster, diags = blockOr(blocks.Kubernetes, kubernetesProviderModel{Host: types.StringUnknown()}).newClient(ctx)
 	resp.Diagnostics.Append(diags...)
-	config.host = config.Docker.newSession(ctx)
-	p.configured.Store(&config)
-	resp.ResourceData = &config
-	resp.DataSourceData = &config
+	config.host = config.docker.newSession(ctx)
+	p.configured.Store(config)
+	resp.ResourceData = config
+	resp.DataSourceData = config
 }
 
 func (p *bluegreenProvider) Resources(context.Context) []func() resource.Resource {

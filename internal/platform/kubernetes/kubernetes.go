@@ -98,8 +98,9 @@ type Platform struct {
 	known known
 	// places numbers the pods.
 	places places
-	// previewed is where the preview was pointed last, "" where that is not known.
-	previewed bluegreen.Environment
+	// previewed is the Deployment that the preview was pointed at last, "" where that
+	// is not known.
+	previewed string
 }
 
 var (

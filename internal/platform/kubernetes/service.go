@@ -10,8 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // serviceApply is the whole of what we want a Service to be, for a server-side apply.
@@ -54,10 +52,10 @@ func (p *Platform) liveService(w workload, selector, annotations map[string]stri
 	return serviceApply{serviceKind, meta, serviceSpec{p.opts.Service.Type, selector, []servicePort{port}}}
 }
 
-func (p *Platform) previewService(staging bluegreen.Environment, selector map[string]string) serviceApply {
+func (p *Platform) previewService(staging workload) serviceApply {
 	meta := objectMeta{Name: previewName(p.opts.Name), Namespace: p.opts.Namespace, Labels: objectLabels(p.opts.Name)}
-	meta.Labels[labelEnvironment] = staging.String()
-	return serviceApply{serviceKind, meta, serviceSpec{Selector: selector, Ports: []servicePort{p.servicePort(p.opts.workload(staging))}}}
+	meta.Labels[labelEnvironment] = staging.environment.String()
+	return serviceApply{serviceKind, meta, serviceSpec{Selector: staging.selector, Ports: []servicePort{p.servicePort(staging)}}}
 }
 
 func (p *Platform) servicePort(w workload) servicePort {

@@ -151,7 +151,7 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 	if turnsBack(before.ledger, next) {
 		err = p.recycle(ctx, s, written.document)
 	}
-	return errors.Join(err, p.pointPreview(ctx, s, next.Staging()))
+	return errors.Join(err, p.pointPreview(ctx, s, p.place(written.document, next.Staging())))
 }
 
 // replace writes the Service as it is to be after before.
@@ -190,15 +190,15 @@ func (p *Platform) applyService(ctx context.Context, s *session, want serviceApp
 		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
 }
 
-// pointPreview makes the preview lead to staging.
-func (p *Platform) pointPreview(ctx context.Context, s *session, staging bluegreen.Environment) error {
-	if p.previewed == staging {
+// pointPreview makes the preview lead to what is in staging.
+func (p *Platform) pointPreview(ctx context.Context, s *session, staging workload) error {
+	if p.previewed == staging.deployment {
 		return nil
 	}
-	if _, err := p.applyService(ctx, s, p.previewService(staging, podLabels(p.opts.Name, staging.String())), true); err != nil {
+	if _, err := p.applyService(ctx, s, p.previewService(staging), true); err != nil {
 		return fmt.Errorf("writing Service %s: %w", previewName(p.opts.Name), err)
 	}
-	p.previewed = staging
+	p.previewed = staging.deployment
 	return nil
 }
 

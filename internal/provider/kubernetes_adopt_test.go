@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// What serves already becomes blue. A first release that is sick leaves it alone,
+// one that is fit takes its place, and a rollback brings it back.
+func TestKubernetesAdoption(t *testing.T) {
+	t.Parallel()
+	name, g := claimKubernetes(t)
+	w := &world{t: t, name: name, ground: g}
+	g.legacy(t, name)
+	adopt := attributes{"kubernetes": fmt.Sprintf("{ port = %d, namespace = %q, service = { port = 80 }, adopt = true }", servicePort, g.namespace)}
+	w.play(
+		resource.TestStep{
+			Config:      w.config(version("2.0.0"), adopt, impatient, conduct(sick)),
+			ExpectError: regexp.MustCompile(`(?s)health check of green failed.*legacy\s+serves\s+from\s+blue\s+now,\s+as\s+it\s+did\s+before`),
+		},
+		resource.TestStep{
+			Config: w.config(version("2.0.0"), adopt),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				action(plancheck.ResourceActionCreate),
+				plans(text("green"), "live_environment"),
+				leavesOpen("environments", "blue", "version"),
+				leavesOpen("rollback_available"),
+			}},
+			ConfigStateChecks: []statecheck.StateCheck{
+				w.live("2.0.0"), w.preview("legacy"), has(knownvalue.Bool(true), "rollback_available"),
+			},
+		},
+		resource.TestStep{
+			Config:           w.config(version("2.0.0"), adopt),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+		},
+		resource.TestStep{
+			Config:            w.config(version("2.0.0"), adopt, rollback(true)),
+			ConfigStateChecks: []statecheck.StateCheck{w.live("legacy"), has(text("blue"), "live_environment")},
+		},
+	)
+}
+
+// legacy is a Service and a Deployment that serve without this provider. It
+// returns when they do.
+func (g *kubernetesGround) legacy(t *testing.T, name string) {
+	t.Helper()
+	pods := map[string]string{"app": name}
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       corev1.ServiceSpec{Selector: pods, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(servicePort)}}},
+	}
+	if _, err := cluster.core.Services(g.namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	deployment := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: name + "-legacy", Labels: map[string]string{"app.kubernetes.io/version": "legacy"}},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: pods},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: pods},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{
+					Name: "app", Image: g.replica,
+					Env: []corev1.EnvVar{{Name: "PORT", Value: strconv.Itoa(servicePort)}, {Name: "BLUEGREEN_VERSION", Value: "legacy"}},
+				}}},
+			},
+		},
+	}
+	deployments := cluster.apps.Deployments(g.namespace)
+	if _, err := deployments.Create(t.Context(), deployment, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	watching, err := deployments.Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + deployment.Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watching.Stop()
+	for event := range watching.ResultChan() {
+		if seen, ok := event.Object.(*appsv1.Deployment); ok && seen.Status.ReadyReplicas == 1 {
+			return
+		}
+	}
+	t.Fatal("the legacy Deployment does not become ready")
+}
