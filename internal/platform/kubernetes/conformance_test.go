@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -155,7 +156,7 @@ var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, T
 func (l *lab) get(t testing.TB, address string) string {
 	t.Helper()
 	answer, err := ask(client, "http://"+address+"/")
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoSuccess) {
 		t.Fatalf("a client got no answer: %v", err)
 	}
 	return answer
@@ -172,10 +173,13 @@ func ask(c *http.Client, url string) (string, error) {
 		return "", fmt.Errorf("half an answer: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", nil
+		return "", fmt.Errorf("%w: %s: %s", errNoSuccess, response.Status, content)
 	}
 	return string(content), nil
 }
+
+// errNoSuccess is an answer that tells of a failure.
+var errNoSuccess = errors.New("answered without success")
 
 func (l *lab) Sicken(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()

@@ -116,7 +116,7 @@ func (c *crowd) content() {
 		c.Errorf("%d requests failed, the first: %v", len(c.failures), c.failures[0])
 	}
 	if answers[""] > 0 {
-		c.Errorf("%d requests were not answered with success", answers[""])
+		c.Errorf("%d requests were answered with nothing", answers[""])
 	}
 	c.Logf("answers: %v", answers)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -18,18 +19,25 @@ import (
 // checkReady is the name of the pod's readiness among the checks.
 const checkReady = "ready"
 
-// AwaitReady implements bluegreen.Readiness.
+// AwaitReady implements bluegreen.Readiness. A pod that is to get the traffic has
+// to be among the endpoints of the preview as well: the controller that makes them
+// makes those of the live Service too, and before it knows of the pods a switch
+// would leave that without any.
 func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	s, done, err := p.looking(ctx)
 	if err != nil {
 		return bluegreen.Verdict{checkReady: err}
 	}
 	defer done()
-	_, w, err := p.podOf(ctx, instance)
+	pod, w, err := p.podOf(ctx, instance)
 	if err != nil {
 		return bluegreen.Verdict{checkReady: err}
 	}
 	seen := s.watch(w)
+	var preview *follower[*discoveryv1.EndpointSlice]
+	if l := p.remembered().ledger; !l.Serving() || l.Live != w.environment {
+		preview = s.endpoints(previewName(p.opts.Name))
+	}
 	var cause error
 	// How the wait ends is in what it saw last.
 	_ = s.bell.await(ctx, func() (bool, time.Duration, error) {
@@ -40,9 +48,22 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 		}
 		var over bool
 		over, cause = unready(pods, w.container, instance)
+		if cause == nil && preview != nil {
+			cause = unknownTo(preview, pod)
+		}
 		return cause == nil || over, 0, nil
 	})
 	return bluegreen.Verdict{checkReady: cause}
+}
+
+// unknownTo returns why a pod is not among the endpoints of the preview, nil where
+// it is.
+func unknownTo(preview *follower[*discoveryv1.EndpointSlice], pod *corev1.Pod) error {
+	found, err := preview.current()
+	if err == nil && !receivers(found)[pod.UID] {
+		err = fmt.Errorf("pod %s is ready, but not among the endpoints of the preview yet: the cluster's controllers are behind", pod.Name)
+	}
+	return err
 }
 
 // Ready implements bluegreen.Readiness.

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -31,15 +30,16 @@ type session struct {
 	running sync.WaitGroup
 	bell    *bell
 
-	mu      sync.Mutex
-	sights  map[string]*sight
-	slices  *follower[*discoveryv1.EndpointSlice]
+	mu     sync.Mutex
+	sights map[string]*sight
+	// slices are followed of each Service by its name.
+	slices  map[string]*follower[*discoveryv1.EndpointSlice]
 	tunnels tunnels
 }
 
 // newSession outlives the call that began it.
 func (p *Platform) newSession(ctx context.Context, api *api) *session {
-	s := &session{api: api, opts: p.opts, bell: newBell(), sights: map[string]*sight{}}
+	s := &session{api: api, opts: p.opts, bell: newBell(), sights: map[string]*sight{}, slices: map[string]*follower[*discoveryv1.EndpointSlice]{}}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s
 }
@@ -92,6 +92,18 @@ func (s *session) watch(w workload) *sight {
 	return seen
 }
 
+// endpoints follows the EndpointSlices of a Service, from now on.
+func (s *session) endpoints(service string) *follower[*discoveryv1.EndpointSlice] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.slices[service]
+	if seen == nil {
+		seen = follow(s.ctx, &s.running, endpointsOf(s.api, s.opts.Namespace, service), s.bell)
+		s.slices[service] = seen
+	}
+	return seen
+}
+
 // watched returns the sight of w if there is one.
 func (s *session) watched(w workload) *sight {
 	s.mu.Lock()
@@ -122,16 +134,8 @@ func deploymentsOf(a *api, namespace string, w workload) source[*appsv1.Deployme
 	client := a.apps.Deployments(namespace)
 	return source[*appsv1.Deployment]{
 		options: metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, w.deployment).String()},
-		list: func(ctx context.Context, options metav1.ListOptions) ([]*appsv1.Deployment, string, error) {
-			found, err := client.List(ctx, options)
-			if err != nil {
-				return nil, "", err
-			}
-			return pointers(found.Items), found.ResourceVersion, nil
-		},
-		watch: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return client.Watch(ctx, options)
-		},
+		list:    listing(client.List, func(found *appsv1.DeploymentList) []appsv1.Deployment { return found.Items }),
+		watch:   client.Watch,
 	}
 }
 
@@ -139,15 +143,27 @@ func podsOf(a *api, namespace string, w workload) source[*corev1.Pod] {
 	client := a.core.Pods(namespace)
 	return source[*corev1.Pod]{
 		options: metav1.ListOptions{LabelSelector: labels.SelectorFromSet(w.selector).String()},
-		list: func(ctx context.Context, options metav1.ListOptions) ([]*corev1.Pod, string, error) {
-			found, err := client.List(ctx, options)
-			if err != nil {
-				return nil, "", err
-			}
-			return pointers(found.Items), found.ResourceVersion, nil
-		},
-		watch: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return client.Watch(ctx, options)
-		},
+		list:    listing(client.List, func(found *corev1.PodList) []corev1.Pod { return found.Items }),
+		watch:   client.Watch,
+	}
+}
+
+func endpointsOf(a *api, namespace, service string) source[*discoveryv1.EndpointSlice] {
+	client := a.discovery.EndpointSlices(namespace)
+	return source[*discoveryv1.EndpointSlice]{
+		options: metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service},
+		list:    listing(client.List, func(found *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return found.Items }),
+		watch:   client.Watch,
+	}
+}
+
+// listing makes of a client's List what a source lists with.
+func listing[L metav1.ListInterface, T any](list func(context.Context, metav1.ListOptions) (L, error), items func(L) []T) func(context.Context, metav1.ListOptions) ([]*T, string, error) {
+	return func(ctx context.Context, options metav1.ListOptions) ([]*T, string, error) {
+		found, err := list(ctx, options)
+		if err != nil {
+			return nil, "", err
+		}
+		return pointers(items(found)), found.GetResourceVersion(), nil
 	}
 }

@@ -9,9 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -56,15 +54,7 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 // elsewhere says why slices are not what they should be when the pods have the
 // traffic: "" where they are.
 func elsewhere(slices []*discoveryv1.EndpointSlice, pods []*corev1.Pod) string {
-	receiving := map[types.UID]bool{}
-	for _, slice := range slices {
-		for _, endpoint := range slice.Endpoints {
-			// "Ready" is true when it is not known.
-			if endpoint.TargetRef != nil && (endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready) {
-				receiving[endpoint.TargetRef.UID] = true
-			}
-		}
-	}
+	receiving := receivers(slices)
 	known, absent := 0, 0
 	for _, pod := range pods {
 		switch {
@@ -86,28 +76,18 @@ func elsewhere(slices []*discoveryv1.EndpointSlice, pods []*corev1.Pod) string {
 	}
 }
 
-// endpoints follows the EndpointSlices of a Service.
-func (s *session) endpoints(service string) *follower[*discoveryv1.EndpointSlice] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.slices != nil {
-		return s.slices
-	}
-	client := s.api.discovery.EndpointSlices(s.opts.Namespace)
-	s.slices = follow(s.ctx, &s.running, source[*discoveryv1.EndpointSlice]{
-		options: metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service},
-		list: func(ctx context.Context, options metav1.ListOptions) ([]*discoveryv1.EndpointSlice, string, error) {
-			found, err := client.List(ctx, options)
-			if err != nil {
-				return nil, "", err
+// receivers are the pods that the endpoints of a Service are.
+func receivers(slices []*discoveryv1.EndpointSlice) map[types.UID]bool {
+	receiving := map[types.UID]bool{}
+	for _, slice := range slices {
+		for _, endpoint := range slice.Endpoints {
+			// "Ready" is true when it is not known.
+			if endpoint.TargetRef != nil && (endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready) {
+				receiving[endpoint.TargetRef.UID] = true
 			}
-			return pointers(found.Items), found.ResourceVersion, nil
-		},
-		watch: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return client.Watch(ctx, options)
-		},
-	}, s.bell)
-	return s.slices
+		}
+	}
+	return receiving
 }
 
 // Drain implements bluegreen.Traffic. Nobody can see who still talks to a pod, so
