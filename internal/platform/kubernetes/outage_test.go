@@ -21,12 +21,6 @@ const (
 	recovery = 4 * time.Minute
 )
 
-// controllers go and come with the API server, as where both are on one machine.
-// Those that have only lost it ask again at a pace of their own for each kind of
-// object: one that has heard of a Service's new selector, and not yet of its new
-// pods, leaves the Service without an endpoint, whoever wrote it.
-const controllers = "kube-controller-manager"
-
 // deployPhases are what a deploy does, each by what its progress begins with.
 var deployPhases = map[string]string{
 	"deploys": "deploying", "checks": "checking the health", "switches": "switching traffic", "watches": "watching",
@@ -37,15 +31,13 @@ var deployPhases = map[string]string{
 // converges. These tests take the cluster from all others, so they do not run
 // beside any.
 func TestClusterOutage(t *testing.T) {
-	for component, companions := range map[string][]string{
-		"kube-apiserver": {controllers}, "etcd": {controllers}, "kubelet": nil,
-	} {
+	for _, component := range []string{"kube-apiserver", "etcd", "kubelet"} {
 		t.Run(component, func(t *testing.T) {
 			var shops []*busyShop
 			for does, phase := range deployPhases {
 				shops = append(shops, newBusyShop(t, component+"-"+does, phase))
 			}
-			<-surprise(t, shops, append([]string{component}, companions...))
+			<-surprise(t, shops, component)
 			for _, s := range shops {
 				s.converges()
 			}
@@ -70,9 +62,9 @@ func newBusyShop(t *testing.T, name, phase string) *busyShop {
 }
 
 // surprise lets every shop deploy, waits until each is in its phase, and then
-// takes the components away. The channel is closed when they are back and every
-// deploy has ended.
-func surprise(t *testing.T, shops []*busyShop, components []string) (over <-chan struct{}) {
+// takes the component away. The channel is closed when it is back and every deploy
+// has ended.
+func surprise(t *testing.T, shops []*busyShop, component string) (over <-chan struct{}) {
 	var missing, running sync.WaitGroup
 	complete, ended := make(chan struct{}), make(chan struct{})
 	missing.Add(len(shops))
@@ -94,7 +86,7 @@ func surprise(t *testing.T, shops []*busyShop, components []string) (over <-chan
 	running.Go(func() {
 		missing.Wait()
 		close(complete)
-		theTestbed.without(t, components)
+		theTestbed.without(t, component)
 	})
 	go func() {
 		defer close(ended)
@@ -103,17 +95,14 @@ func surprise(t *testing.T, shops []*busyShop, components []string) (over <-chan
 	return ended
 }
 
-// without stops components of the cluster, and starts them again after a while,
-// one after the other.
-func (b *testbed) without(t *testing.T, components []string) {
-	if err := b.command(t.Context(), append([]string{"stop"}, components...)...); err != nil {
+// without stops a component of the cluster, and starts it again after a while.
+func (b *testbed) without(t *testing.T, component string) {
+	if err := b.command(t.Context(), "stop", component); err != nil {
 		t.Error(err)
 	}
-	_ = pause(t.Context(), outage) // However it ends, the components have to come back.
-	for _, component := range components {
-		if err := b.command(context.WithoutCancel(t.Context()), "start", component); err != nil {
-			t.Error(err)
-		}
+	_ = pause(t.Context(), outage) // However it ends, the component has to come back.
+	if err := b.command(context.WithoutCancel(t.Context()), "start", component); err != nil {
+		t.Error(err)
 	}
 }
 
