@@ -140,9 +140,12 @@ var errDied = errors.New("it has ended")
 func (c *cluster) await(ctx context.Context, comp component) error {
 	died := false
 	err := poll(ctx, limit, func(ctx context.Context) error {
-		if running, err := c.processes(comp); err != nil || len(running) == 0 {
-			died = err == nil
+		running, err := c.processes(comp)
+		if err != nil {
 			return err
+		}
+		if died = len(running) == 0 && !c.started(comp); died {
+			return nil
 		}
 		return comp.probe(ctx)
 	})

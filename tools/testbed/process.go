@@ -106,6 +106,22 @@ func (c *cluster) start(comp component) error {
 	return write(c.Path(comp.name, "pid"), fmt.Sprintln(command.Process.Pid))
 }
 
+// started says whether the process that was started last as the component lives.
+// At its very beginning it has no environment yet that it could be known by.
+func (c *cluster) started(comp component) bool {
+	text, err := os.ReadFile(c.Path(comp.name, "pid"))
+	if err != nil {
+		return false
+	}
+	status, err := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(text)), "stat"))
+	if err != nil {
+		return false
+	}
+	// The state follows the name, which is in brackets and may have some in it.
+	state := strings.TrimSpace(string(status[bytes.LastIndexByte(status, ')')+1:]))
+	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+}
+
 // stop kills the components. None of them keeps anything that would need a
 // farewell, and to those who use the cluster it is a crash.
 func (c *cluster) stop(ctx context.Context, components ...component) error {

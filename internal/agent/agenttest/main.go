@@ -20,8 +20,9 @@ import (
 const raceVariable, raceOptions = "GORACE", "atexit_sleep_ms=0"
 
 // Main is the TestMain of a package whose tests use an agent. Before it runs the
-// tests it looks whether this process is to be an agent or a replica.
-func Main(m *testing.M) {
+// tests it looks whether this process is to be an agent or a replica. After them
+// no goroutine may be left but those that are ignored.
+func Main(m *testing.M, ignored ...goleak.Option) {
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		os.Exit(agent.Main(os.Args[2:]))
 	}
@@ -34,5 +35,6 @@ func Main(m *testing.M) {
 		os.Exit(1)
 	}
 	// Every lumberjack.Logger has a goroutine that never ends.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
+	ignored = append(ignored, goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
+	goleak.VerifyTestMain(m, ignored...)
 }

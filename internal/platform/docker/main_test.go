@@ -18,13 +18,14 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+	"go.uber.org/goleak"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 )
 
 // parallel is how many tests run at the same time unless go test is told: most of
 // the time they wait for the engine.
-const parallel = 6
+const parallel = 4
 
 // TestMain makes this binary what it is run as: in a container it is the agent,
 // a replica, one that takes all the memory it gets, or one of the two commands
@@ -56,7 +57,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	agenttest.Main(m)
+	// A process of a story that died in the middle of a call leaves the connection of
+	// that call to the engine, which closes when it has been idle for some time.
+	agenttest.Main(m,
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
 // hog takes memory until that is its end.
