@@ -27,7 +27,7 @@ func TestKubernetesAutoscaled(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(1), "environments", "green", "replicas")},
 		},
 		resource.TestStep{
-			PreConfig:        func() { w.autoscale("green", 2) },
+			PreConfig:        func() { g.autoscale(t, name, "green", 2) },
 			Config:           w.config(version("1.0.0"), unsized),
 			ConfigPlanChecks: empty,
 		},
@@ -39,7 +39,7 @@ func TestKubernetesAutoscaled(t *testing.T) {
 			},
 		},
 		resource.TestStep{
-			PreConfig:         func() { w.autoscale("blue", 3) },
+			PreConfig:         func() { g.autoscale(t, name, "blue", 3) },
 			Config:            w.config(version("2.0.0"), unsized, rollback(true)),
 			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(2), "environments", "green", "ready_replicas")},
 		},
@@ -53,7 +53,7 @@ func TestKubernetesAutoscaled(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{has(number(1), "environments", "blue", "ready_replicas")},
 		},
 		resource.TestStep{
-			PreConfig:        func() { w.autoscale("blue", 2) },
+			PreConfig:        func() { g.autoscale(t, name, "blue", 2) },
 			Config:           w.config(version("2.0.0"), unsized),
 			ConfigPlanChecks: empty,
 		},
@@ -65,11 +65,11 @@ var unsized = attributes{"replicas": "null"}
 
 // autoscale gives an environment another size, by what an autoscaler uses. That
 // not all of the pods are there yet is no difference for a plan, either.
-func (w *world) autoscale(env string, replicas int32) {
-	w.t.Helper()
-	deployments := cluster.apps.Deployments(w.ground.(*kubernetesGround).namespace)
+func (g *kubernetesGround) autoscale(t *testing.T, name, env string, replicas int32) {
+	t.Helper()
+	deployments := cluster.apps.Deployments(g.namespace)
 	size := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
-	if _, err := deployments.Patch(w.t.Context(), w.name+"-"+env, types.MergePatchType, size, metav1.PatchOptions{}, "scale"); err != nil {
-		w.t.Fatal(err)
+	if _, err := deployments.Patch(t.Context(), name+"-"+env, types.MergePatchType, size, metav1.PatchOptions{}, "scale"); err != nil {
+		t.Fatal(err)
 	}
 }

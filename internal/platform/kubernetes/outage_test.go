@@ -113,7 +113,7 @@ func (s *busyShop) converges() {
 	s.Logf("%s: the apply ended with: %v", s.Deployment, s.err)
 	deadline, cancel := context.WithTimeout(s.Context(), 2*recovery)
 	defer cancel()
-	next := openShop(s, s.testbed.client, s.platform.opts)
+	next := openShop(s, s.client, s.platform.opts)
 	next.Config.SwitchTimeout = recovery
 	ledger, err := next.platform.Load(deadline)
 	s.must(err)
