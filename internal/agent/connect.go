@@ -32,6 +32,9 @@ func connect(args []string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer conn.Close()
+	if _, err := io.WriteString(out, greeting); err != nil {
+		return err
+	}
 	ended := make(chan error, 2)
 	go func() {
 		_, err := io.Copy(conn, in)

@@ -14,8 +14,8 @@ import (
 )
 
 // NewRemoteClient returns a client of an agent on another host. dial connects to
-// that agent's socket, by way of `agent connect` for example, and returns
-// ErrNotRunning where none runs.
+// that agent's socket by way of `agent connect`, and returns ErrNotRunning where
+// none runs.
 //
 // Everything that the client does, locks and dialled replicas included, shares
 // one connection, which is opened by the first call and opened again by the next

@@ -49,6 +49,10 @@ func newWire(dial func(context.Context) (net.Conn, error)) *wire {
 				if err != nil {
 					return nil, &dialError{err}
 				}
+				if err := greeted(ctx, conn); err != nil {
+					conn.Close()
+					return nil, &dialError{err}
+				}
 				return conn, nil
 			},
 		},

@@ -7,7 +7,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
@@ -60,6 +62,25 @@ func TestUnreachableHostIsToldAsItIs(t *testing.T) {
 	reason := errors.New("no route to host")
 	c := NewRemoteClient(func(context.Context) (net.Conn, error) { return nil, reason })
 	if _, err := c.Deployment(t.Context(), "web"); err != reason || Startable(err) { //nolint:errorlint // nothing is added to it
+		t.Errorf("got %v", err)
+	}
+}
+
+// The way to the agent may say why it leads nowhere, as a Docker engine does whose
+// container ends just then. That is no agent, and worth another attempt.
+func TestWhatSpeaksInPlaceOfTheAgentIsRepeated(t *testing.T) {
+	t.Parallel()
+	c := NewRemoteClient(func(context.Context) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			defer far.Close()
+			_, _ = io.WriteString(far, "cannot exec in a stopped state\r\n")
+		}()
+		return near, nil
+	})
+	t.Cleanup(c.Close)
+	_, err := c.Lock(t.Context(), "web", "somebody")
+	if !Startable(err) || !strings.Contains(err.Error(), "cannot exec in a stopped state") {
 		t.Errorf("got %v", err)
 	}
 }
