@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -19,8 +20,10 @@ import (
 
 // bell wakes those who wait for something to change.
 type bell struct {
-	mu   sync.Mutex
-	next chan struct{}
+	// blinked is set once something that is followed could not be seen for a while.
+	blinked atomic.Bool
+	mu      sync.Mutex
+	next    chan struct{}
 }
 
 func newBell() *bell { return &bell{next: make(chan struct{})} }
@@ -132,6 +135,9 @@ func (f *follower[T]) run(ctx context.Context) {
 		f.mu.Lock()
 		f.stale = err
 		f.mu.Unlock()
+		if ctx.Err() == nil {
+			f.bell.blinked.Store(true)
+		}
 		f.bell.ring()
 		if pause(ctx, pace.NextBackOff()) != nil {
 			return

@@ -19,10 +19,12 @@ import (
 // checkReady is the name of the pod's readiness among the checks.
 const checkReady = "ready"
 
-// AwaitReady implements bluegreen.Readiness. A pod that is to get the traffic has
-// to be among the endpoints of the preview as well: the controller that makes them
-// makes those of the live Service too, and before it knows of the pods a switch
-// would leave that without any.
+// AwaitReady implements bluegreen.Readiness. When the cluster could not be seen for
+// a while, its controllers may have been blind as well: then a pod that is to get
+// the traffic has to be among the endpoints of the preview, too. The controller
+// that makes them makes those of the live Service, and before it knows of the pods
+// a switch would leave that without any. Otherwise this would take seconds for
+// nothing: the former endpoints stay until it has made the next.
 func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	s, done, err := p.looking(ctx)
 	if err != nil {
@@ -34,10 +36,8 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 		return bluegreen.Verdict{checkReady: err}
 	}
 	seen := s.watch(w)
-	var preview *follower[*discoveryv1.EndpointSlice]
-	if l := p.remembered().ledger; !l.Serving() || l.Live != w.environment {
-		preview = s.endpoints(previewName(p.opts.Name))
-	}
+	l := p.remembered().ledger
+	staging := !l.Serving() || l.Live != w.environment
 	var cause error
 	// How the wait ends is in what it saw last.
 	_ = s.bell.await(ctx, func() (bool, time.Duration, error) {
@@ -48,8 +48,8 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 		}
 		var over bool
 		over, cause = unready(pods, w.container, instance)
-		if cause == nil && preview != nil {
-			cause = unknownTo(preview, pod)
+		if cause == nil && staging && s.bell.blinked.Load() {
+			cause = unknownTo(s.endpoints(previewName(p.opts.Name)), pod)
 		}
 		return cause == nil || over, 0, nil
 	})
