@@ -4,19 +4,14 @@ package docker
 
 import (
 	"cmp"
-	gocontext "context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/docker/cli/cli/config"
-	"github.com/docker/cli/cli/connhelper"
 	"github.com/docker/cli/cli/context"
 	contextdocker "github.com/docker/cli/cli/context/docker"
 	"github.com/docker/cli/cli/context/store"
@@ -150,57 +145,4 @@ func given(pem string) []byte {
 		return nil
 	}
 	return []byte(pem)
-}
-
-// How many connections over ssh are kept for calls to come, and for how long.
-const (
-	idleLogins  = 8
-	idleTimeout = 30 * time.Second
-)
-
-// overSSH connects as the docker command does: by `docker system dial-stdio` at
-// the far end of the ssh command, with what that is configured to.
-func overSSH(host string, options []string) ([]client.Opt, error) {
-	helper, err := connhelper.GetConnectionHelperWithSSHOpts(host, options)
-	if err != nil {
-		return nil, err
-	}
-	dial := func(ctx gocontext.Context, network, address string) (net.Conn, error) {
-		conn, err := helper.Dialer(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return sshConn{conn}, nil
-	}
-	// Every connection is a login.
-	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: idleLogins, IdleConnTimeout: idleTimeout}
-	return []client.Opt{
-		client.WithHTTPClient(&http.Client{Transport: transport}),
-		client.WithHost(helper.Host),
-		client.WithDialContext(dial),
-		client.WithAPIVersionFromEnv(),
-	}, nil
-}
-
-// sshConn is the ssh command as a connection.
-type sshConn struct{ net.Conn }
-
-// Write returns what ssh has complained about where it has ended: that is told to
-// who reads.
-func (c sshConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if err != nil {
-		if _, complaint := c.Read(make([]byte, 1)); complaint != nil && !errors.Is(complaint, io.EOF) {
-			err = complaint
-		}
-	}
-	return n, err
-}
-
-// CloseWrite ends what the far end reads.
-func (c sshConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
 }

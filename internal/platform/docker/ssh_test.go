@@ -5,12 +5,16 @@
 package docker
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/moby/moby/client"
@@ -72,17 +76,39 @@ func sshd(t *testing.T) Connection {
 }
 
 // privileges is the directory that an sshd of root insists on, and that whatever
-// starts it as a service makes.
-const privileges = "/run/sshd"
+// starts it as a service makes. Where nothing has, it is there for as long as a
+// test needs it.
+var privileges = struct {
+	sync.Mutex
+	dir   string
+	users int
+	made  bool
+}{dir: "/run/sshd"}
 
 func separatePrivileges(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		return
 	}
-	if err := os.MkdirAll(privileges, 0o755); err != nil {
+	privileges.Lock()
+	defer privileges.Unlock()
+	err := os.Mkdir(privileges.dir, 0o755)
+	if err != nil && !errors.Is(err, os.ErrExist) {
 		t.Fatal(err)
 	}
+	privileges.made = privileges.made || err == nil
+	privileges.users++
+	t.Cleanup(func() {
+		privileges.Lock()
+		defer privileges.Unlock()
+		if privileges.users--; privileges.users > 0 || !privileges.made {
+			return
+		}
+		privileges.made = false
+		if err := os.Remove(privileges.dir); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // missing ends a test for which this machine lacks something. That is a failure
@@ -121,5 +147,27 @@ func TestSSHFailuresArePlain(t *testing.T) {
 			t.Errorf("got %v, want %q and %s", err, want, connection.Host)
 		}
 		e.Close()
+	}
+}
+
+// hungUp is an ssh that has ended before anything was written.
+type hungUp struct {
+	net.Conn
+	complaint error
+}
+
+func (hungUp) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}
+}
+func (h hungUp) Read([]byte) (int, error) { return 0, h.complaint }
+
+func TestWhatSSHComplainedAboutIsToldToWhoWrites(t *testing.T) {
+	t.Parallel()
+	complaint := errors.New("Permission denied (publickey)")
+	if _, err := (sshConn{hungUp{complaint: complaint}}).Write([]byte("GET /")); !errors.Is(err, complaint) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := (sshConn{hungUp{complaint: io.EOF}}).Write([]byte("GET /")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("without a complaint: %v", err)
 	}
 }
