@@ -92,7 +92,10 @@ func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
 		return bluegreen.Ledger{}, err
 	}
 	deployments, err := p.deployments(ctx, api)
-	return p.withSizes(k.document, deployments), err
+	if err != nil {
+		return bluegreen.Ledger{}, err
+	}
+	return p.withSizes(k.document, deployments), nil
 }
 
 // History implements bluegreen.Store.
