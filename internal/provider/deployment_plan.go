@@ -25,6 +25,7 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	}
 	var plan deploymentModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	// Where nothing is configured the framework has put that it is unknown.
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("replicas"), &plan.Replicas)...)
 	plan.defaultReplicas()
 	base := planBase{}
