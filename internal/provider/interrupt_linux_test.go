@@ -88,12 +88,12 @@ type phase struct {
 	config            []attributes
 }
 
-// The provider is killed in every phase of an update. Clients are served all the
-// time, and the next apply brings about what is configured.
+// The provider is killed in every phase of an update, on every platform. Clients
+// are served all the time, and the next apply brings about what is configured.
 func TestKilledInEveryPhase(t *testing.T) {
 	t.Parallel()
 	watched := attributes{"bake_time": `"500ms"`}
-	newWorld(t).killedIn([]phase{
+	phases := []phase{
 		{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0")}},
 		{"checking the health of 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0")}},
 		{"switching traffic to 1.3.0", "1.2.0", "1.3.0", []attributes{version("1.3.0")}},
@@ -101,23 +101,13 @@ func TestKilledInEveryPhase(t *testing.T) {
 		{"rolling back to 1.3.0", "1.4.0", "1.3.0", []attributes{version("1.4.0"), rollback(true)}},
 		{"scaling", "1.3.0", "1.3.0", []attributes{version("1.4.0"), rollback(true), {"replicas": "2"}}},
 		{"draining and removing", "1.5.0", "1.5.0", []attributes{version("1.5.0"), {"standby": `"remove"`}}},
-	})
-}
-
-// It is the same where the platform is another one. What happens in each phase is
-// for the platform's own tests.
-func TestKilledInSomePhases(t *testing.T) {
-	t.Parallel()
-	on(t, []string{kindDocker, kindKubernetes}, func(w *world) {
+	}
+	everywhere(t, func(w *world) {
 		if g, ok := w.ground.(*dockerGround); ok {
 			// The provider is a real one, and can be the agent itself.
 			g.agentImage = ""
 		}
-		w.killedIn([]phase{
-			{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0")}},
-			{"switching traffic to 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0")}},
-			{"rolling back to 1.1.0", "1.2.0", "1.1.0", []attributes{version("1.2.0"), rollback(true)}},
-		})
+		w.killedIn(phases)
 	})
 }
 
