@@ -76,7 +76,7 @@ func (p *Platform) adopt(ctx context.Context, a *api, service *corev1.Service) (
 	if i < 0 {
 		return refuse("it has no port %d: set service.port to one that it has", p.clientPort())
 	}
-	found, err := a.apps.Deployments(p.opts.Namespace).List(ctx, metav1.ListOptions{})
+	found, err := a.deployments(p.opts.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return refuse("listing Deployments: %w", err)
 	}
@@ -164,7 +164,7 @@ func tagOf(image string) string {
 // end, removed. Its pods are not touched.
 func (p *Platform) claim(ctx context.Context, s *session, adopted *adoption) error {
 	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%q,%q:%q}}}`, labelDeployment, p.opts.Name, labelEnvironment, bluegreen.Blue)
-	_, err := s.api.apps.Deployments(p.opts.Namespace).Patch(ctx, adopted.Deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: fieldManager})
+	_, err := s.api.deployments(p.opts.Namespace).Patch(ctx, adopted.Deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: fieldManager})
 	if err != nil {
 		return fmt.Errorf("taking over %s: %w", objectName("Deployment", p.opts.Namespace, adopted.Deployment), err)
 	}

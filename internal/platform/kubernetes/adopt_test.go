@@ -56,9 +56,9 @@ func foreignDeployment(name, image string, replicas int32) *appsv1.Deployment {
 // begin makes a Service and a Deployment that serve, as somebody else did it.
 func (s *shop) begin(replicas int32) {
 	s.Helper()
-	_, err := s.api.core.Services(s.namespace).Create(s.Context(), foreignService(s.Deployment, 80), metav1.CreateOptions{})
+	_, err := s.api.services(s.namespace).Create(s.Context(), foreignService(s.Deployment, 80), metav1.CreateOptions{})
 	s.must(err)
-	_, err = s.api.apps.Deployments(s.namespace).Create(s.Context(), foreignDeployment(s.Deployment+"-legacy", s.replicaImage(s), replicas), metav1.CreateOptions{})
+	_, err = s.api.deployments(s.namespace).Create(s.Context(), foreignDeployment(s.Deployment+"-legacy", s.replicaImage(s), replicas), metav1.CreateOptions{})
 	s.must(err)
 	watching := s.platform.newSession(s.Context(), s.api)
 	defer watching.end()
@@ -111,7 +111,7 @@ func TestClusterAdoption(t *testing.T) {
 	}
 	s.must(s.Rollback(t.Context(), "to see"))
 	clients.hears("legacy")
-	service, err := s.api.core.Services(s.namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})
+	service, err := s.api.services(s.namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})
 	s.must(err)
 	if service.Annotations["team"] != "shop" || service.Spec.Type != corev1.ServiceTypeNodePort {
 		t.Errorf("what others said of the Service is gone: %+v", service)
@@ -129,7 +129,7 @@ func TestClusterAdoption(t *testing.T) {
 func TestClusterAdoptionNeedsOneDeployment(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, func(o *Options) { o.Adopt, o.Service.Port = true, 80 })
-	services := s.api.core.Services(s.namespace)
+	services := s.api.services(s.namespace)
 	_, err := services.Create(t.Context(), foreignService(s.Deployment, 80), metav1.CreateOptions{})
 	s.must(err)
 	var refused *AdoptionError

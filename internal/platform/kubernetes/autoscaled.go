@@ -35,7 +35,7 @@ func (p *Platform) withSizes(d document, deployments []appsv1.Deployment) bluegr
 
 // deployments lists those of the deployment.
 func (p *Platform) deployments(ctx context.Context, api *api) ([]appsv1.Deployment, error) {
-	found, err := api.apps.Deployments(p.opts.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labelDeployment + "=" + p.opts.Name})
+	found, err := api.deployments(p.opts.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labelDeployment + "=" + p.opts.Name})
 	if err != nil {
 		return nil, fmt.Errorf("listing the Deployments of %s: %w", p.serviceObject(), err)
 	}

@@ -83,7 +83,7 @@ func (s *shop) applyAny(version string) error {
 // resize gives a Deployment another size, by what an autoscaler uses.
 func (s *shop) resize(env bluegreen.Environment, replicas int32) {
 	size := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
-	_, err := s.api.apps.Deployments(s.namespace).Patch(s.Context(), workloadName(s.Deployment, env), types.MergePatchType, size,
+	_, err := theTestbed.apps.Deployments(s.namespace).Patch(s.Context(), workloadName(s.Deployment, env), types.MergePatchType, size,
 		metav1.PatchOptions{FieldManager: "kube-controller-manager"}, "scale")
 	if err != nil {
 		s.Error(err)

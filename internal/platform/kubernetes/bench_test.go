@@ -27,7 +27,7 @@ type onlooker struct {
 func newOnlooker(s *shop) *onlooker {
 	session := s.platform.newSession(s.Context(), s.api)
 	s.Cleanup(session.end)
-	client := s.api.core.Services(s.namespace)
+	client := s.api.services(s.namespace)
 	o := &onlooker{shop: s, session: session}
 	o.services = follow(session.ctx, &session.running, source[*corev1.Service]{
 		options: metav1.ListOptions{FieldSelector: "metadata.name=" + s.Deployment},

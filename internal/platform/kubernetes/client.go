@@ -4,7 +4,6 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,10 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
-	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
-	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
-	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	discoveryv1 "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/klog/v2"
@@ -60,10 +55,7 @@ type api struct {
 	http   *http.Client
 	clock  *clock
 
-	core         corev1.CoreV1Interface
-	apps         appsv1.AppsV1Interface
-	coordination coordinationv1.CoordinationV1Interface
-	discovery    discoveryv1.DiscoveryV1Interface
+	resources
 }
 
 // silence keeps client-go from writing to standard error what it returns as an
@@ -89,12 +81,10 @@ func newAPI(settings ClientConfig) (*api, error) {
 	if a.http, err = rest.HTTPClientFor(config); err != nil {
 		return nil, fmt.Errorf("configuring the connection to the cluster: %w", err)
 	}
-	var errs [4]error
-	a.core, errs[0] = corev1.NewForConfigAndClient(config, a.http)
-	a.apps, errs[1] = appsv1.NewForConfigAndClient(config, a.http)
-	a.coordination, errs[2] = coordinationv1.NewForConfigAndClient(config, a.http)
-	a.discovery, errs[3] = discoveryv1.NewForConfigAndClient(config, a.http)
-	return a, errors.Join(errs[:]...)
+	if a.resources, err = newResources(config, a.http); err != nil {
+		return nil, fmt.Errorf("configuring the connection to the cluster: %w", err)
+	}
+	return a, nil
 }
 
 // UnreachableError: the cluster did not answer.

@@ -74,7 +74,7 @@ func (l *lab) kill(t testing.TB, p *Platform) {
 	long := metav1.NewMicroTime(l.api.clock.now().Add(-2 * leaseTime))
 	lease := s.lease.object.DeepCopy()
 	lease.Spec.RenewTime = &long
-	_, err := l.api.coordination.Leases(l.namespace).Update(ctx, lease, metav1.UpdateOptions{})
+	_, err := l.api.leases(l.namespace).Update(ctx, lease, metav1.UpdateOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		t.Errorf("making the lease of a dead process run out: %v", err)
 	}
@@ -95,7 +95,7 @@ func (l *lab) Serves(t testing.TB, deployment string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
 	defer cancel()
-	service, err := l.api.core.Services(l.namespace).Get(ctx, deployment, metav1.GetOptions{})
+	service, err := l.api.services(l.namespace).Get(ctx, deployment, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return ""
 	}
@@ -183,7 +183,7 @@ var errNoSuccess = errors.New("answered without success")
 
 func (l *lab) Sicken(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
-	pods, err := l.api.core.Pods(l.namespace).List(t.Context(), metav1.ListOptions{
+	pods, err := l.api.pods(l.namespace).List(t.Context(), metav1.ListOptions{
 		LabelSelector: labels.SelectorFromSet(podLabels(deployment, env.String())).String(),
 	})
 	if err != nil {

@@ -73,7 +73,7 @@ func (s *session) dial(ctx context.Context, pod string, port int) (net.Conn, err
 
 // forward opens a port-forward, over a WebSocket where the cluster can.
 func (a *api) forward(namespace, pod string) (httpstream.Connection, error) {
-	address := a.core.RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
+	address := a.core.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
 	byWebSocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(address, a.config)
 	if err != nil {
 		return nil, err

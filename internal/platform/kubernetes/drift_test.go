@@ -31,7 +31,7 @@ func TestClusterDriftOfTheService(t *testing.T) {
 	if running := s.running(); running[bluegreen.Blue] != 1 {
 		t.Errorf("the status is %v", running)
 	}
-	service, err := s.api.core.Services(s.namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})
+	service, err := s.api.services(s.namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})
 	s.must(err)
 	if service.Annotations["team"] != "shop" {
 		t.Error("what others said of the Service is gone")
@@ -69,12 +69,12 @@ func (s *shop) running() map[bluegreen.Environment]int {
 
 func (s *shop) patchService(patch string) {
 	s.Helper()
-	_, err := s.api.core.Services(s.namespace).Patch(s.Context(), s.Deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
+	_, err := s.api.services(s.namespace).Patch(s.Context(), s.Deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
 	s.must(err)
 }
 
 func (s *shop) patchDeployment(env bluegreen.Environment, patch string) {
 	s.Helper()
-	_, err := s.api.apps.Deployments(s.namespace).Patch(s.Context(), workloadName(s.Deployment, env), types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
+	_, err := s.api.deployments(s.namespace).Patch(s.Context(), workloadName(s.Deployment, env), types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
 	s.must(err)
 }

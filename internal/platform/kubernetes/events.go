@@ -74,7 +74,7 @@ func (p *Platform) tell(s *session, before, next bluegreen.Ledger) {
 		defer cancel()
 		for _, phase := range told {
 			now := metav1.NewTime(s.api.clock.now())
-			_, _ = s.api.core.Events(subject.Namespace).Create(ctx, &corev1.Event{
+			_, _ = s.api.events(subject.Namespace).Create(ctx, &corev1.Event{
 				ObjectMeta:     metav1.ObjectMeta{GenerateName: subject.Name + ".", Namespace: subject.Namespace},
 				InvolvedObject: subject, Type: phase.kind, Reason: phase.reason,
 				Message:        phase.message[:min(len(phase.message), maxEventMessage)],

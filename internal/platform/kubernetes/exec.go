@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 
@@ -56,8 +55,8 @@ func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, comman
 
 // executor runs a command over a WebSocket where the cluster can.
 func (a *api) executor(namespace, pod string, options *corev1.PodExecOptions) (remotecommand.Executor, error) {
-	request := a.core.RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
-		VersionedParams(options, scheme.ParameterCodec)
+	request := a.core.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
+		VersionedParams(options, parameters())
 	byWebSocket, err := remotecommand.NewWebSocketExecutor(a.config, "GET", request.URL().String())
 	if err != nil {
 		return nil, err

@@ -137,7 +137,7 @@ func (p *Platform) pods(ctx context.Context, w workload) ([]*corev1.Pod, error) 
 	if err != nil {
 		return nil, err
 	}
-	found, err := api.core.Pods(p.opts.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(w.selector).String()})
+	found, err := api.pods(p.opts.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(w.selector).String()})
 	if err != nil {
 		return nil, fmt.Errorf("listing the pods of %s: %w", objectName("Deployment", p.opts.Namespace, w.deployment), err)
 	}

@@ -14,7 +14,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	clientv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/gentype"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -43,7 +43,7 @@ func expired(spec coordinationv1.LeaseSpec, now time.Time) bool {
 
 // lease is the lock of a deployment while it is held.
 type lease struct {
-	client clientv1.LeaseInterface
+	client *gentype.ClientWithList[*coordinationv1.Lease, *coordinationv1.LeaseList]
 	clock  *clock
 
 	// writing is held while the cluster is asked.
@@ -61,7 +61,7 @@ type lease struct {
 // takeLease makes holder the one who holds the lease called name. While somebody
 // else does it returns a *bluegreen.HolderError.
 func takeLease(ctx context.Context, a *api, namespace, deployment, holder string) (*lease, error) {
-	l := &lease{client: a.coordination.Leases(namespace), clock: a.clock}
+	l := &lease{client: a.leases(namespace), clock: a.clock}
 	for {
 		err := l.take(ctx, namespace, deployment, holder)
 		// Another was faster: look again who it was.

@@ -27,7 +27,7 @@ func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int)
 	if err != nil {
 		return nil, err
 	}
-	pod, err := api.core.Pods(p.opts.Namespace).Get(ctx, known.Name, metav1.GetOptions{})
+	pod, err := api.pods(p.opts.Namespace).Get(ctx, known.Name, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("reading pod %s: %w", known.Name, err)
 	}
@@ -40,7 +40,8 @@ func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int)
 func readLogs(ctx context.Context, a *api, namespace, pod string, options *corev1.PodLogOptions, n int) ([]string, error) {
 	lines, limit := int64(n), int64(maxLogBytes)
 	options.TailLines, options.LimitBytes = &lines, &limit
-	text, err := a.core.Pods(namespace).GetLogs(pod, options).DoRaw(ctx)
+	text, err := a.core.Get().Resource("pods").Namespace(namespace).Name(pod).SubResource("log").
+		VersionedParams(options, parameters()).DoRaw(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the log of pod %s: %w", pod, err)
 	}

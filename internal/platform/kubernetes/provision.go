@@ -72,7 +72,7 @@ func (p *Platform) applyDeployment(ctx context.Context, s *session, want deploym
 		return nil, err
 	}
 	force := true
-	return s.api.apps.Deployments(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
+	return s.api.deployments(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
 		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
 }
 
@@ -135,7 +135,7 @@ func (p *Platform) removeWorkload(ctx context.Context, s *session, seen *sight) 
 	}
 	if found != nil {
 		background := metav1.DeletePropagationBackground
-		err := s.api.apps.Deployments(p.opts.Namespace).Delete(ctx, found.Name, metav1.DeleteOptions{
+		err := s.api.deployments(p.opts.Namespace).Delete(ctx, found.Name, metav1.DeleteOptions{
 			PropagationPolicy: &background, Preconditions: &metav1.Preconditions{UID: &found.UID},
 		})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {

@@ -82,7 +82,7 @@ func TestClusterQuotaEndsADeploy(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "none"},
 		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
 	}
-	if _, err := theTestbed.api.core.ResourceQuotas(namespace.Name).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+	if _, err := theTestbed.core.ResourceQuotas(namespace.Name).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	s := newShop(t, func(o *Options) { o.Namespace = namespace.Name })
@@ -97,7 +97,7 @@ func TestClusterQuotaEndsADeploy(t *testing.T) {
 func TestClusterForeignObjects(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	services, deployments := s.api.core.Services(s.namespace), s.api.apps.Deployments(s.namespace)
+	services, deployments := s.api.services(s.namespace), s.api.deployments(s.namespace)
 
 	service, err := services.Create(t.Context(), foreignService(s.Deployment, 80), metav1.CreateOptions{})
 	s.must(err)
@@ -130,7 +130,7 @@ func TestClusterLedgerWithoutRoom(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.live("1.0.0", 1)
-	service, err := s.api.core.Services(s.namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})
+	service, err := s.api.services(s.namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})
 	s.must(err)
 	room := maxAnnotations - len("manual")
 	for key, value := range service.Annotations {

@@ -110,7 +110,7 @@ func (s *shop) instances(env bluegreen.Environment) []bluegreen.Instance {
 // tells fails the test unless the Events on the Service have all these reasons.
 func (s *shop) tells(reasons ...string) {
 	s.Helper()
-	events, err := s.api.core.Events(s.namespace).List(s.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=Service,involvedObject.name=" + s.Deployment})
+	events, err := s.api.events(s.namespace).List(s.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=Service,involvedObject.name=" + s.Deployment})
 	s.must(err)
 	var told []string
 	for _, event := range events.Items {
@@ -127,11 +127,11 @@ func (s *shop) tells(reasons ...string) {
 func (s *shop) nothingLeft() {
 	s.Helper()
 	ours := metav1.ListOptions{LabelSelector: labelDeployment + "=" + s.Deployment}
-	services, err := s.api.core.Services(s.namespace).List(s.Context(), ours)
+	services, err := s.api.services(s.namespace).List(s.Context(), ours)
 	s.must(err)
-	deployments, err := s.api.apps.Deployments(s.namespace).List(s.Context(), ours)
+	deployments, err := s.api.deployments(s.namespace).List(s.Context(), ours)
 	s.must(err)
-	leases, err := s.api.coordination.Leases(s.namespace).List(s.Context(), ours)
+	leases, err := s.api.leases(s.namespace).List(s.Context(), ours)
 	s.must(err)
 	if n := len(services.Items) + len(deployments.Items) + len(leases.Items); n > 0 {
 		s.Errorf("%d Services, %d Deployments and %d Leases are left", len(services.Items), len(deployments.Items), len(leases.Items))

@@ -43,7 +43,7 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if err != nil {
 		return err
 	}
-	written, err := s.api.apps.Deployments(p.opts.Namespace).Patch(ctx, found.Name, types.StrategicMergePatchType, patch,
+	written, err := s.api.deployments(p.opts.Namespace).Patch(ctx, found.Name, types.StrategicMergePatchType, patch,
 		metav1.PatchOptions{FieldManager: fieldManager})
 	if err != nil {
 		return fmt.Errorf("scaling %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
@@ -114,7 +114,7 @@ func (p *Platform) chooseWhoGoes(ctx context.Context, s *session, seen *sight, s
 	for _, instance := range instances[replicas:] {
 		uid, _ := runOf(instance.Incarnation)
 		name := p.seen(uid).Name
-		if _, err := s.api.core.Pods(p.opts.Namespace).Patch(ctx, name, types.MergePatchType, []byte(last), metav1.PatchOptions{FieldManager: fieldManager}); err != nil {
+		if _, err := s.api.pods(p.opts.Namespace).Patch(ctx, name, types.MergePatchType, []byte(last), metav1.PatchOptions{FieldManager: fieldManager}); err != nil {
 			return fmt.Errorf("marking pod %s: %w", name, err)
 		}
 	}

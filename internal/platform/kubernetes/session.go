@@ -131,7 +131,7 @@ func (v *sight) now() (*appsv1.Deployment, []*corev1.Pod, error) {
 }
 
 func deploymentsOf(a *api, namespace string, w workload) source[*appsv1.Deployment] {
-	client := a.apps.Deployments(namespace)
+	client := a.deployments(namespace)
 	return source[*appsv1.Deployment]{
 		options: metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, w.deployment).String()},
 		list:    listing(client.List, func(found *appsv1.DeploymentList) []appsv1.Deployment { return found.Items }),
@@ -140,7 +140,7 @@ func deploymentsOf(a *api, namespace string, w workload) source[*appsv1.Deployme
 }
 
 func podsOf(a *api, namespace string, w workload) source[*corev1.Pod] {
-	client := a.core.Pods(namespace)
+	client := a.pods(namespace)
 	return source[*corev1.Pod]{
 		options: metav1.ListOptions{LabelSelector: labels.SelectorFromSet(w.selector).String()},
 		list:    listing(client.List, func(found *corev1.PodList) []corev1.Pod { return found.Items }),
@@ -149,7 +149,7 @@ func podsOf(a *api, namespace string, w workload) source[*corev1.Pod] {
 }
 
 func endpointsOf(a *api, namespace, service string) source[*discoveryv1.EndpointSlice] {
-	client := a.discovery.EndpointSlices(namespace)
+	client := a.endpointSlices(namespace)
 	return source[*discoveryv1.EndpointSlice]{
 		options: metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service},
 		list:    listing(client.List, func(found *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return found.Items }),

@@ -118,7 +118,7 @@ func (s *shop) serves(version string) {
 // nodePort is the address at which the node serves clients outside of the cluster.
 func (s *shop) nodePort() string {
 	s.Helper()
-	service, err := s.api.core.Services(s.namespace).Get(s.Context(), s.Deployment, metav1.GetOptions{})
+	service, err := s.api.services(s.namespace).Get(s.Context(), s.Deployment, metav1.GetOptions{})
 	s.must(err)
 	return hostPort("127.0.0.1", int(service.Spec.Ports[0].NodePort))
 }
@@ -132,7 +132,7 @@ func (s *shop) nodePort() string {
 // this address is tried again by TCP.
 func (s *shop) clusterAddress() string {
 	s.Helper()
-	service, err := s.api.core.Services(s.namespace).Get(s.Context(), s.Deployment, metav1.GetOptions{})
+	service, err := s.api.services(s.namespace).Get(s.Context(), s.Deployment, metav1.GetOptions{})
 	s.must(err)
 	return hostPort(service.Spec.ClusterIP, int(service.Spec.Ports[0].Port))
 }

@@ -33,7 +33,7 @@ func (p *Platform) read(ctx context.Context) (known, error) {
 	if err != nil {
 		return known{}, err
 	}
-	service, err := api.core.Services(p.opts.Namespace).Get(ctx, p.opts.Name, metav1.GetOptions{})
+	service, err := api.services(p.opts.Namespace).Get(ctx, p.opts.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return p.learn(known{loaded: true}), nil
 	}
@@ -189,7 +189,7 @@ func (p *Platform) applyService(ctx context.Context, s *session, want serviceApp
 	if err != nil {
 		return nil, err
 	}
-	return s.api.core.Services(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
+	return s.api.services(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
 		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
 }
 
@@ -216,7 +216,7 @@ func (p *Platform) Erase(ctx context.Context) error {
 		return err
 	}
 	p.previewed = ""
-	services := s.api.core.Services(p.opts.Namespace)
+	services := s.api.services(p.opts.Namespace)
 	for _, name := range []string{previewName(p.opts.Name), p.opts.Name} {
 		if err := services.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("removing Service %s: %w", name, err)

@@ -19,13 +19,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	appsv1client "k8s.io/client-go/kubernetes/typed/apps/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
 // testbed is the cluster that `make testbed` starts; see tools/testbed.
 type testbed struct {
-	dir       string
-	client    *Client
-	api       *api
+	dir    string
+	client *Client
+	api    *api
+	// core and apps are for what a deployment is not made of.
+	core      corev1client.CoreV1Interface
+	apps      appsv1client.AppsV1Interface
 	namespace string
 	image     func() (string, error)
 }
@@ -52,9 +57,15 @@ func findTestbed() (*testbed, error) {
 	if b.api, err = b.client.open(); err != nil {
 		return nil, err
 	}
+	if b.core, err = corev1client.NewForConfigAndClient(b.api.config, b.api.http); err != nil {
+		return nil, err
+	}
+	if b.apps, err = appsv1client.NewForConfigAndClient(b.api.config, b.api.http); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	_, err = b.api.core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.namespace}}, metav1.CreateOptions{})
+	_, err = b.core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.namespace}}, metav1.CreateOptions{})
 	return b, err
 }
 
@@ -77,7 +88,7 @@ func (b *testbed) close() int {
 // makeNamespace makes another namespace for a test.
 func makeNamespace(t testing.TB, namespace *corev1.Namespace) (remove func()) {
 	t.Helper()
-	if _, err := theTestbed.api.core.Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+	if _, err := theTestbed.core.Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	return func() {
@@ -90,7 +101,7 @@ func makeNamespace(t testing.TB, namespace *corev1.Namespace) (remove func()) {
 }
 
 func (b *testbed) removeNamespace(ctx context.Context, name string) error {
-	namespaces := b.api.core.Namespaces()
+	namespaces := b.core.Namespaces()
 	if err := namespaces.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 // podsOf returns the pods of an environment by their UIDs.
 func (s *shop) podsOf(env bluegreen.Environment) map[types.UID]*corev1.Pod {
 	s.Helper()
-	found, err := s.api.core.Pods(s.namespace).List(s.Context(), metav1.ListOptions{
+	found, err := s.api.pods(s.namespace).List(s.Context(), metav1.ListOptions{
 		LabelSelector: labels.SelectorFromSet(podLabels(s.Deployment, env.String())).String(),
 	})
 	s.must(err)
