@@ -148,9 +148,11 @@ func median(measured []time.Duration) float64 {
 	return float64(measured[len(measured)/2].Microseconds()) / 1000
 }
 
-// report compares what was measured with the floor of the same run.
-func (w *workbench) report(what string, floor, measured []time.Duration) {
+// report compares what was measured with the floor and the mute provider of the
+// same run.
+func (w *workbench) report(what string, floor, mute, measured []time.Duration) {
 	f, m := median(floor), median(measured)
+	w.ReportMetric(median(mute), "mute-ms")
 	w.ReportMetric(0, "ns/op")
 	w.ReportMetric(f, "floor-ms")
 	w.ReportMetric(m, what+"-ms")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Command mute has the schema of this provider and does nothing: it finds every
-// resource as it was, and plans what is proposed. What a plan takes with it is
-// what Terraform itself takes for resources of this size.
+// Command mute has the schema and the size of this provider and does nothing: it
+// finds every resource as it was, plans what is proposed and says that it was done.
+// What a command takes with it is what Terraform itself takes for such a provider.
 package main
 
 import (
@@ -49,4 +49,8 @@ func (mute) ValidateResourceConfig(context.Context, *tfprotov6.ValidateResourceC
 
 func (mute) PlanResourceChange(_ context.Context, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
 	return &tfprotov6.PlanResourceChangeResponse{PlannedState: req.ProposedNewState, PlannedPrivate: req.PriorPrivate, PlannedIdentity: req.PriorIdentity}, nil
+}
+
+func (mute) ApplyResourceChange(_ context.Context, req *tfprotov6.ApplyResourceChangeRequest) (*tfprotov6.ApplyResourceChangeResponse, error) {
+	return &tfprotov6.ApplyResourceChangeResponse{NewState: req.PlannedState, Private: req.PlannedPrivate, NewIdentity: req.PlannedIdentity}, nil
 }
