@@ -6,6 +6,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +16,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 )
 
 // between returns a way to the lab's engine on which begin decides over every
@@ -110,5 +114,38 @@ func TestCommandThatTheEngineNeverBeginsIsGivenUp(t *testing.T) {
 	_, err := l.openWith(t, opts).Lock(t.Context(), "tester@host (pid 2)")
 	if err == nil || !contains(err, "refused 3 times") || !contains(err, "500") || refused.Load() != attachAttempts {
 		t.Errorf("got %v after %d attempts", err, refused.Load())
+	}
+}
+
+// A container without the agent's program gets a connection all the same: on it
+// the engine says what is wrong, in the place of the agent.
+func TestContainerThatLacksTheAgentIsNotTakenForIt(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	content, err := program()
+	l.must(err)
+	image := l.name + ":bare"
+	l.must(l.importImage(image, map[string]file{"elsewhere": {content: content}}))
+	made, err := l.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Name: l.name + "-bare",
+		Config: &container.Config{
+			Image: image, Labels: map[string]string{labelAgent: l.name},
+			Cmd: []string{"/elsewhere", "agent", "-state-dir", "/state", "-linger", agent.LingerForever},
+		},
+	})
+	l.must(err)
+	t.Cleanup(func() {
+		_, err := l.engine.ContainerRemove(context.Background(), made.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		l.must(err)
+	})
+	_, err = l.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})
+	l.must(err)
+
+	dial := func(ctx context.Context) (net.Conn, error) { return l.engine.dialAgent(ctx, made.ID) }
+	asker := agent.NewRemoteClient(dial)
+	t.Cleanup(asker.Close)
+	_, err = asker.Deployment(t.Context(), "web")
+	if !errors.Is(err, agent.ErrNotRunning) || !contains(err, AgentProgram) || !contains(err, "no such file") {
+		t.Errorf("got %v", err)
 	}
 }
