@@ -4,6 +4,7 @@ package provider
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -198,6 +199,34 @@ func TestUnknownPlatform(t *testing.T) {
 			}},
 		},
 	)
+}
+
+// Where a platform is may be known only when the apply gets there. A deployment
+// that exists is not looked for anywhere else meanwhile.
+func TestUnknownProvider(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w *world) {
+		kind, block, _ := strings.Cut(w.providerBlock(), " = ")
+		after := func(input string) string {
+			return "resource \"terraform_data\" \"there\" {\n  input = \"" + input + "\"\n}\n" +
+				"provider \"bluegreen\" {\n  " + kind + " = terraform_data.there.output == \"\" ? null : " + block + "\n}\n" +
+				w.resource("web")
+		}
+		w.play(
+			resource.TestStep{
+				Config:            after("here"),
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(plancheck.ResourceActionCreate)}},
+				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+			},
+			resource.TestStep{Config: after("here still"), ExpectError: regexp.MustCompile(`not\s+known\s+yet`)},
+			resource.TestStep{
+				Config: after("here"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(address, plancheck.ResourceActionNoop),
+				}},
+			},
+		)
+	})
 }
 
 // Another name is another deployment: the old one goes, the new one comes.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,20 +100,11 @@ func closeGrounds() error {
 	return nil
 }
 
-// everywhere plays a story on every platform that there is.
+// everywhere plays a story on every platform that there is, each time in a world
+// of its own.
 func everywhere(t *testing.T, story func(w *world)) {
 	t.Helper()
-	on(t, kinds, story)
-}
-
-// on plays a story on these of the platforms that there are, each time in a world
-// of its own.
-func on(t *testing.T, kinds []string, story func(w *world)) {
-	t.Helper()
 	for _, g := range grounds {
-		if !slices.Contains(kinds, g.kind) {
-			continue
-		}
 		t.Run(g.kind, func(t *testing.T) {
 			t.Parallel()
 			story(g.claim(t))
