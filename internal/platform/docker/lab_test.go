@@ -105,7 +105,7 @@ type file struct {
 }
 
 // importImage makes an image of files.
-func (l *lab) importImage(name string, files map[string]file, changes ...string) error {
+func (l *lab) importImage(name string, files map[string]file) error {
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
 	for path, f := range files {
@@ -123,7 +123,7 @@ func (l *lab) importImage(name string, files map[string]file, changes ...string)
 	if err := writer.Close(); err != nil {
 		return err
 	}
-	changes = append(changes, fmt.Sprintf("LABEL %s=%q", labelLab, l.name))
+	changes := []string{fmt.Sprintf("LABEL %s=%q", labelLab, l.name)}
 	response, err := l.engine.ImageImport(context.Background(), client.ImageImportSource{Source: &archive, SourceName: "-"}, name, client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		return err
