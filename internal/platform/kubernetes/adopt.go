@@ -85,6 +85,9 @@ func (p *Platform) adopt(ctx context.Context, a *api, service *corev1.Service) (
 		return refuse("it selects the pods of %d Deployments (%s), and not of one", len(selected), strings.Join(selected.names(), ", "))
 	}
 	deployment := selected[0]
+	if owner := deployment.Labels[labelDeployment]; owner != "" && owner != p.opts.Name {
+		return refuse("its Deployment %s belongs to the deployment %q", deployment.Name, owner)
+	}
 	if sizeOf(deployment) < 1 {
 		return refuse("its Deployment %s has no replicas", deployment.Name)
 	}

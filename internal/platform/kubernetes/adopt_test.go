@@ -136,6 +136,15 @@ func TestClusterAdoptionNeedsOneDeployment(t *testing.T) {
 	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &refused) || !strings.Contains(err.Error(), "the pods of 0 Deployments") {
 		t.Errorf("got %v", err)
 	}
+	owned := foreignDeployment(s.Deployment+"-legacy", s.replicaImage(t), 0)
+	owned.Labels = map[string]string{labelDeployment: "another"}
+	deployments := s.api.deployments(s.namespace)
+	_, err = deployments.Create(t.Context(), owned, metav1.CreateOptions{})
+	s.must(err)
+	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &refused) || !strings.Contains(err.Error(), `belongs to the deployment "another"`) {
+		t.Errorf("got %v", err)
+	}
+	s.must(deployments.Delete(t.Context(), owned.Name, metav1.DeleteOptions{}))
 	s.must(services.Delete(t.Context(), s.Deployment, metav1.DeleteOptions{}))
 	_, err = services.Create(t.Context(), foreignService(s.Deployment, 8080), metav1.CreateOptions{})
 	s.must(err)

@@ -60,10 +60,16 @@ func (e *UnreadableError) Unwrap() error { return e.Err }
 type ForeignError struct {
 	// Object is "Service default/web".
 	Object string
+	// Adoptable is set where it is the Service that clients use, which can be taken over.
+	Adoptable bool
 }
 
 func (e *ForeignError) Error() string {
-	return e.Object + " exists and is not managed by this provider: it is left alone"
+	text := e.Object + " exists and is not managed by this provider: it is left alone; rename or remove it, or give the deployment another name"
+	if e.Adoptable {
+		text += ", or take it over with kubernetes.adopt"
+	}
+	return text
 }
 
 func objectName(kind, namespace, name string) string { return kind + " " + namespace + "/" + name }
@@ -74,7 +80,7 @@ func readDocument(svc *corev1.Service) (document, error) {
 	var d document
 	if svc.Annotations[annotationLedger] == "" {
 		if svc.Labels[labelDeployment] != svc.Name {
-			return d, &ForeignError{object}
+			return d, &ForeignError{Object: object, Adoptable: true}
 		}
 		return d, &UnreadableError{object, fmt.Errorf("its annotation %s is gone", annotationLedger)}
 	}

@@ -98,9 +98,8 @@ type Platform struct {
 	known known
 	// places numbers the pods.
 	places places
-	// previewed is the Deployment that the preview was pointed at last, "" where that
-	// is not known.
-	previewed string
+	// preview is what is known of it, nil before it was looked at.
+	preview *preview
 }
 
 var (
@@ -143,7 +142,7 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 	s.lease = held
 	s.running.Go(func() { held.keep(s.ctx) })
 	p.mu.Lock()
-	p.session = s
+	p.session, p.preview = s, nil
 	p.mu.Unlock()
 	return func() { p.unlock(s) }, nil
 }

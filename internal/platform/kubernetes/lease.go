@@ -82,7 +82,7 @@ func (l *lease) take(ctx context.Context, namespace, deployment, holder string) 
 		return fmt.Errorf("reading Lease %s: %w", name, err)
 	}
 	if !missing && found.Labels[labelDeployment] != deployment {
-		return &ForeignError{objectName("Lease", namespace, name)}
+		return &ForeignError{Object: objectName("Lease", namespace, name)}
 	}
 	if now := l.clock.now(); !missing && !expired(found.Spec, now) {
 		return &bluegreen.HolderError{Holder: bluegreen.Holder{Name: *found.Spec.HolderIdentity, Since: since(found.Spec)}}

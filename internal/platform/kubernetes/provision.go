@@ -87,7 +87,7 @@ func (p *Platform) ours(ctx context.Context, s *session, seen *sight) (*appsv1.D
 		return nil, err
 	}
 	if found != nil && found.Labels[labelDeployment] != p.opts.Name {
-		return nil, &ForeignError{objectName("Deployment", p.opts.Namespace, found.Name)}
+		return nil, &ForeignError{Object: objectName("Deployment", p.opts.Namespace, found.Name)}
 	}
 	return found, nil
 }

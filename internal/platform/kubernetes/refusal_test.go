@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -112,6 +113,21 @@ func TestClusterForeignObjects(t *testing.T) {
 	}
 	s.must(services.Delete(t.Context(), s.Deployment, metav1.DeleteOptions{}))
 
+	preview, err := services.Create(t.Context(), foreignService(previewName(s.Deployment), 80), metav1.CreateOptions{})
+	s.must(err)
+	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &foreign) || !strings.Contains(foreign.Object, preview.Name) {
+		t.Errorf("got %v", err)
+	}
+	after, err = services.Get(t.Context(), preview.Name, metav1.GetOptions{})
+	s.must(err)
+	if after.ResourceVersion != preview.ResourceVersion {
+		t.Error("the Service with the name of the preview was changed")
+	}
+	if _, err := services.Get(t.Context(), s.Deployment, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("something was made: %v", err)
+	}
+	s.must(services.Delete(t.Context(), preview.Name, metav1.DeleteOptions{}))
+
 	deployment, err := deployments.Create(t.Context(), foreignDeployment(s.Deployment+"-green", s.replicaImage(t), 0), metav1.CreateOptions{})
 	s.must(err)
 	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &foreign) || !strings.Contains(foreign.Object, "Deployment") {
@@ -123,6 +139,35 @@ func TestClusterForeignObjects(t *testing.T) {
 		t.Error("the Deployment was changed")
 	}
 	s.must(deployments.Delete(t.Context(), deployment.Name, metav1.DeleteOptions{}))
+}
+
+// A Service that somebody put in the place of the preview outlives the deployment.
+func TestClusterForeignPreviewStays(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.live("1.0.0", 1)
+	s.live("2.0.0", 1)
+	services := s.api.services(s.namespace)
+	s.must(services.Delete(t.Context(), previewName(s.Deployment), metav1.DeleteOptions{}))
+	theirs, err := services.Create(t.Context(), foreignService(previewName(s.Deployment), 80), metav1.CreateOptions{})
+	s.must(err)
+	var foreign *ForeignError
+	if err := s.apply(s.desired("3.0.0", 1)); !errors.As(err, &foreign) {
+		t.Errorf("got %v", err)
+	}
+	s.serves("2.0.0")
+	s.must(s.Rollback(t.Context(), "nothing is in its way"))
+	s.serves("1.0.0")
+	s.must(s.Destroy(t.Context()))
+	if _, err := services.Get(t.Context(), s.Deployment, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the deployment's own Service: %v", err)
+	}
+	left, err := services.Get(t.Context(), theirs.Name, metav1.GetOptions{})
+	s.must(err)
+	if left.ResourceVersion != theirs.ResourceVersion {
+		t.Error("the other Service was changed")
+	}
+	s.must(services.Delete(t.Context(), theirs.Name, metav1.DeleteOptions{}))
 }
 
 // A ledger for which there is no room is refused before anything is touched.

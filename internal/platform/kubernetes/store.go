@@ -135,6 +135,12 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 
 // advance makes next follow before, with what goes before and after it.
 func (p *Platform) advance(ctx context.Context, s *session, before known, next bluegreen.Ledger, closed []bluegreen.Record) error {
+	if err := p.lookAtPreview(ctx, s); err != nil {
+		return err
+	}
+	if p.preview.foreign && next.Slot(next.Staging()).State == bluegreen.Deploying {
+		return &ForeignError{Object: objectName("Service", p.opts.Namespace, previewName(p.opts.Name))}
+	}
 	if watchEnds(before.ledger, next) {
 		// Before the ledger says that all is done, so that it is not forgotten.
 		if err := p.recycle(ctx, s, before.document); err != nil {
@@ -193,15 +199,44 @@ func (p *Platform) applyService(ctx context.Context, s *session, want serviceApp
 		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
 }
 
-// pointPreview makes the preview lead to what is in staging.
-func (p *Platform) pointPreview(ctx context.Context, s *session, staging workload) error {
-	if p.previewed == staging.deployment {
+// preview is the Service that leads to staging.
+type preview struct {
+	exists bool
+	// foreign is set where somebody else made it. It is left alone, and nothing can
+	// be deployed; everything else goes on without it.
+	foreign bool
+	// leadsTo is the Deployment that it was pointed at, "" where that is not known.
+	leadsTo string
+}
+
+// lookAtPreview finds out about the preview, once while the lock is held.
+func (p *Platform) lookAtPreview(ctx context.Context, s *session) error {
+	if p.preview != nil {
 		return nil
 	}
-	if _, err := p.applyService(ctx, s, p.previewService(staging), true); err != nil {
-		return fmt.Errorf("writing Service %s: %w", previewName(p.opts.Name), err)
+	name := previewName(p.opts.Name)
+	found, err := s.api.services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		p.preview = &preview{}
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", objectName("Service", p.opts.Namespace, name), err)
+	default:
+		p.preview = &preview{exists: true, foreign: found.Labels[labelDeployment] != p.opts.Name}
 	}
-	p.previewed = staging.deployment
+	return nil
+}
+
+// pointPreview makes the preview lead to what is in staging.
+func (p *Platform) pointPreview(ctx context.Context, s *session, staging workload) error {
+	if p.preview.foreign || p.preview.leadsTo == staging.deployment {
+		return nil
+	}
+	// As with the live one: it is not taken from whom made it meanwhile.
+	if _, err := p.applyService(ctx, s, p.previewService(staging), p.preview.exists); err != nil {
+		return fmt.Errorf("writing %s: %w", objectName("Service", p.opts.Namespace, previewName(p.opts.Name)), err)
+	}
+	p.preview = &preview{exists: true, leadsTo: staging.deployment}
 	return nil
 }
 
@@ -215,14 +250,27 @@ func (p *Platform) Erase(ctx context.Context) error {
 	if err != nil || k.service == nil {
 		return err
 	}
-	p.previewed = ""
-	services := s.api.services(p.opts.Namespace)
-	for _, name := range []string{previewName(p.opts.Name), p.opts.Name} {
-		if err := services.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("removing Service %s: %w", name, err)
+	if err := p.lookAtPreview(ctx, s); err != nil {
+		return err
+	}
+	if !p.preview.foreign {
+		if err := p.deleteService(ctx, s, previewName(p.opts.Name)); err != nil {
+			return err
 		}
+		p.preview = nil
+	}
+	if err := p.deleteService(ctx, s, p.opts.Name); err != nil {
+		return err
 	}
 	p.learn(known{loaded: true})
+	return nil
+}
+
+func (p *Platform) deleteService(ctx context.Context, s *session, name string) error {
+	err := s.api.services(p.opts.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("removing %s: %w", objectName("Service", p.opts.Namespace, name), err)
+	}
 	return nil
 }
 
