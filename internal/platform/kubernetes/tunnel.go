@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -128,6 +129,16 @@ func (t *tunnel) keep(stream httpstream.Connection) error {
 	return nil
 }
 
+// abandon ends a stream that nothing more is to go through.
+func (t *tunnel) abandon(stream httpstream.Connection) {
+	t.mu.Lock()
+	if t.stream == stream {
+		t.stream = nil
+	}
+	t.mu.Unlock()
+	_ = stream.Close()
+}
+
 func (t *tunnel) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -180,7 +191,7 @@ func (t *tunnel) connect(ctx context.Context, stream httpstream.Connection, port
 		return nil, errTunnel
 	case <-ctx.Done():
 		// One that does not answer is no use to the next connection either.
-		_ = stream.Close()
+		t.abandon(stream)
 		return nil, ctx.Err()
 	}
 }
@@ -203,7 +214,7 @@ func (t *tunnel) request(stream httpstream.Connection, port int) (*tunnelConn, e
 		stream.RemoveStreams(failures)
 		return nil, fmt.Errorf("port-forward: %w", err)
 	}
-	conn := &tunnelConn{Stream: data, failures: failures, stream: stream, ended: make(chan struct{})}
+	conn := &tunnelConn{Stream: data, failures: failures, stream: stream, tunnel: t, ended: make(chan struct{})}
 	go conn.listen()
 	return conn, nil
 }
@@ -231,7 +242,10 @@ type tunnelConn struct {
 	httpstream.Stream
 	failures httpstream.Stream
 	stream   httpstream.Connection
+	tunnel   *tunnel
 	close    sync.Once
+	// wrote is set once anything was written.
+	wrote atomic.Bool
 	// ended is closed when the other end has told how it went; failure says so.
 	ended   chan struct{}
 	failure error
@@ -269,12 +283,23 @@ func (c *tunnelConn) Read(buffer []byte) (int, error) {
 	}
 }
 
+func (c *tunnelConn) Write(data []byte) (int, error) {
+	c.wrote.Store(true)
+	return c.Stream.Write(data)
+}
+
+// Close ends the connection. Where the pod has refused it and something was written
+// all the same, the tunnel ends with it: the node keeps what nobody reads from it,
+// and up to a fifth of what comes after that never gets an answer.
 func (c *tunnelConn) Close() error {
 	c.close.Do(func() {
 		_ = c.Reset()
 		_ = c.failures.Reset()
 		c.stream.RemoveStreams(c.Stream, c.failures)
 		<-c.ended
+		if c.failure != nil && c.wrote.Load() {
+			c.tunnel.abandon(c.stream)
+		}
 	})
 	return nil
 }
