@@ -97,6 +97,9 @@ func (l *lease) take(ctx context.Context, namespace, deployment, holder string) 
 	sent := time.Now()
 	if missing {
 		found, err = l.client.Create(ctx, found, metav1.CreateOptions{FieldManager: fieldManager})
+		if apierrors.IsNotFound(err) {
+			return &OptionError{"namespace", fmt.Errorf("there is no namespace %q in the cluster; make it first", namespace)}
+		}
 	} else {
 		found, err = l.client.Update(ctx, found, metav1.UpdateOptions{FieldManager: fieldManager})
 	}

@@ -94,6 +94,16 @@ func TestClusterQuotaEndsADeploy(t *testing.T) {
 	}
 }
 
+func TestClusterNamespaceThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, theTestbed.client, Options{Namespace: "nowhere", Name: "web", Port: replicaPort})
+	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+	var option *OptionError
+	if !errors.As(err, &option) || option.Option != "namespace" || !strings.Contains(err.Error(), `no namespace "nowhere"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // What somebody else made is left alone.
 func TestClusterForeignObjects(t *testing.T) {
 	t.Parallel()
