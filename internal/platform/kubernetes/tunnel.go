@@ -3,7 +3,6 @@
 package kubernetes
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,7 +158,11 @@ func (t *tunnel) nextRequest() int {
 // says nothing when the pod accepts it, and soon something when it does not.
 const refusalTime = 20 * time.Millisecond
 
-// errTunnel: the tunnel ended before the pod was reached.
+// farewellTime is how long the end of a connection waits to hear how it went. A node
+// ends both streams of a connection at once, but they are read independently.
+const farewellTime = time.Second
+
+// errTunnel: the tunnel ended, and the connection with it.
 var errTunnel = errors.New("port-forward: the connection to the node ended")
 
 // connect opens a connection to a port of the pod. A node that cannot reach the
@@ -269,7 +272,8 @@ func forwardError(message string) error {
 	return errors.New("port-forward: " + firstLine(message))
 }
 
-// Read blames the pod for the end of a connection that never stood.
+// Read blames the pod for the end of a connection that never stood, and the tunnel
+// for one that it took along.
 func (c *tunnelConn) Read(buffer []byte) (int, error) {
 	n, err := c.Stream.Read(buffer)
 	if err == nil || n > 0 {
@@ -277,8 +281,15 @@ func (c *tunnelConn) Read(buffer []byte) (int, error) {
 	}
 	select {
 	case <-c.ended:
-		return n, cmp.Or(c.failure, err)
-	case <-time.After(refusalTime):
+		if c.failure != nil {
+			return n, c.failure
+		}
+	case <-time.After(farewellTime):
+	}
+	select {
+	case <-c.stream.CloseChan():
+		return n, errTunnel
+	default:
 		return n, err
 	}
 }
