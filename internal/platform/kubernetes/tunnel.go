@@ -172,10 +172,18 @@ func (t *tunnel) connect(ctx context.Context, stream httpstream.Connection, port
 		conn *tunnelConn
 		err  error
 	}
-	answer := make(chan opened, 1)
+	answer, left := make(chan opened), make(chan struct{})
+	defer close(left)
 	go func() {
 		conn, err := t.request(stream, port)
-		answer <- opened{conn, err}
+		select {
+		case answer <- opened{conn, err}:
+		case <-left:
+			// A connection that nobody has would keep the tunnel from ending.
+			if err == nil {
+				_ = conn.Close()
+			}
+		}
 	}()
 	select {
 	case a := <-answer:
