@@ -104,39 +104,45 @@ func TestClusterNamespaceThatIsNotThere(t *testing.T) {
 	}
 }
 
+// theirs makes a Service as somebody else does. untouched takes it away, and fails
+// the test unless it is as it was.
+func (s *shop) theirs(name string) (untouched func()) {
+	s.Helper()
+	services := s.api.services(s.namespace)
+	made, err := services.Create(s.Context(), foreignService(name, 80), metav1.CreateOptions{})
+	s.must(err)
+	return func() {
+		s.Helper()
+		now, err := services.Get(s.Context(), name, metav1.GetOptions{})
+		s.must(err)
+		if now.ResourceVersion != made.ResourceVersion {
+			s.Errorf("the Service %s was changed", name)
+		}
+		s.must(services.Delete(s.Context(), name, metav1.DeleteOptions{}))
+	}
+}
+
 // What somebody else made is left alone.
 func TestClusterForeignObjects(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	services, deployments := s.api.services(s.namespace), s.api.deployments(s.namespace)
 
-	service, err := services.Create(t.Context(), foreignService(s.Deployment, 80), metav1.CreateOptions{})
-	s.must(err)
+	untouched := s.theirs(s.Deployment)
 	var foreign *ForeignError
 	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &foreign) || !strings.Contains(foreign.Object, "Service") {
 		t.Errorf("got %v", err)
 	}
-	after, err := services.Get(t.Context(), s.Deployment, metav1.GetOptions{})
-	s.must(err)
-	if after.ResourceVersion != service.ResourceVersion {
-		t.Error("the Service was changed")
-	}
-	s.must(services.Delete(t.Context(), s.Deployment, metav1.DeleteOptions{}))
+	untouched()
 
-	preview, err := services.Create(t.Context(), foreignService(previewName(s.Deployment), 80), metav1.CreateOptions{})
-	s.must(err)
-	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &foreign) || !strings.Contains(foreign.Object, preview.Name) {
+	untouched = s.theirs(previewName(s.Deployment))
+	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &foreign) || !strings.Contains(foreign.Object, previewName(s.Deployment)) {
 		t.Errorf("got %v", err)
 	}
-	after, err = services.Get(t.Context(), preview.Name, metav1.GetOptions{})
-	s.must(err)
-	if after.ResourceVersion != preview.ResourceVersion {
-		t.Error("the Service with the name of the preview was changed")
-	}
+	untouched()
 	if _, err := services.Get(t.Context(), s.Deployment, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("something was made: %v", err)
 	}
-	s.must(services.Delete(t.Context(), preview.Name, metav1.DeleteOptions{}))
 
 	deployment, err := deployments.Create(t.Context(), foreignDeployment(s.Deployment+"-green", s.replicaImage(t), 0), metav1.CreateOptions{})
 	s.must(err)
@@ -159,8 +165,7 @@ func TestClusterForeignPreviewStays(t *testing.T) {
 	s.live("2.0.0", 1)
 	services := s.api.services(s.namespace)
 	s.must(services.Delete(t.Context(), previewName(s.Deployment), metav1.DeleteOptions{}))
-	theirs, err := services.Create(t.Context(), foreignService(previewName(s.Deployment), 80), metav1.CreateOptions{})
-	s.must(err)
+	untouched := s.theirs(previewName(s.Deployment))
 	var foreign *ForeignError
 	if err := s.apply(s.desired("3.0.0", 1)); !errors.As(err, &foreign) {
 		t.Errorf("got %v", err)
@@ -172,12 +177,7 @@ func TestClusterForeignPreviewStays(t *testing.T) {
 	if _, err := services.Get(t.Context(), s.Deployment, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the deployment's own Service: %v", err)
 	}
-	left, err := services.Get(t.Context(), theirs.Name, metav1.GetOptions{})
-	s.must(err)
-	if left.ResourceVersion != theirs.ResourceVersion {
-		t.Error("the other Service was changed")
-	}
-	s.must(services.Delete(t.Context(), theirs.Name, metav1.DeleteOptions{}))
+	untouched()
 }
 
 // A ledger for which there is no room is refused before anything is touched.
