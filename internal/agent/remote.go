@@ -32,7 +32,9 @@ func (c *Client) Close() { c.close() }
 // Target is a replica that something else than the agent runs.
 type Target struct {
 	ID string `json:"id"`
-	// Incarnation stays the same when whoever runs the replica starts it again.
+	// Incarnation stays the same when whoever runs the replica starts it again. A
+	// bluegreen.InstanceRef that tells its runs apart has it with a slash and the
+	// run behind it.
 	Incarnation string `json:"incarnation"`
 	// Address is host:port, where the agent reaches it.
 	Address string `json:"address"`

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
@@ -96,12 +97,18 @@ func (f foreign) candidates() []candidate {
 	return list
 }
 
+// madeOnce is the part of ref's incarnation that a target has.
+func madeOnce(ref bluegreen.InstanceRef) string {
+	incarnation, _, _ := strings.Cut(ref.Incarnation, "/")
+	return incarnation
+}
+
 // backend is what the target is called where one with the same ID may follow it.
 func (t Target) backend() string { return t.ID + "@" + t.Incarnation }
 
-// find returns the target that ref is about.
+// find returns the target that ref is about, whichever run of it.
 func (f foreign) find(ref bluegreen.InstanceRef) (Target, error) {
-	at := slices.IndexFunc(f.Targets, func(t Target) bool { return t.ID == ref.ID && t.Incarnation == ref.Incarnation })
+	at := slices.IndexFunc(f.Targets, func(t Target) bool { return t.ID == ref.ID && t.Incarnation == madeOnce(ref) })
 	if at < 0 {
 		return Target{}, fmt.Errorf("there is no instance %q like that any more", ref.ID)
 	}

@@ -44,7 +44,7 @@ type candidate struct {
 // among reports whether the candidate is one of those that passed.
 func (c candidate) among(passed []bluegreen.InstanceRef) bool {
 	return slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool {
-		return ref.ID == c.ref.ID && (c.ref.Incarnation == "" || c.ref.Incarnation == ref.Incarnation)
+		return ref.ID == c.ref.ID && (c.ref.Incarnation == "" || c.ref.Incarnation == madeOnce(ref))
 	})
 }
 

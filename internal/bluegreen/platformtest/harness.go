@@ -32,6 +32,8 @@ type Harness interface {
 	Serves(t testing.TB, deployment string) string
 	// Sicken makes what runs in env fail its health check from now on.
 	Sicken(t testing.TB, deployment string, env bluegreen.Environment)
+	// Crash has what runs in env exit by itself. The platform starts it again.
+	Crash(t testing.TB, deployment string, env bluegreen.Environment)
 }
 
 // Process is a process with a platform in its hands.

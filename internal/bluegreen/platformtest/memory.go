@@ -84,6 +84,17 @@ func (m *Memory) Sicken(_ testing.TB, deployment string, env bluegreen.Environme
 	m.deployments[deployment].envs[env].sick = true
 }
 
+// Crash makes env run again in the place of what ran there.
+func (m *Memory) Crash(_ testing.TB, deployment string, env bluegreen.Environment) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.deployments[deployment].envs[env]
+	for i := range e.instances {
+		e.instances[i].Running = false
+	}
+	(&memoryPlatform{machine: m, name: deployment}).start(e, env, len(e.instances))
+}
+
 // Open returns a process on this machine.
 func (m *Memory) Open(_ testing.TB, deployment string) Process {
 	p := &memoryPlatform{machine: m, name: deployment}

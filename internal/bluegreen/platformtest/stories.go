@@ -33,6 +33,7 @@ func runStories(t *testing.T, h Harness) {
 		"failed_release_keeps_live":       failedReleaseKeepsLive,
 		"crash_ends_the_check":            crashEndsTheCheck,
 		"dead_after_the_check":            deadAfterTheCheck,
+		"started_again_after_the_check":   startedAgainAfterTheCheck,
 		"automatic_rollback":              automaticRollback,
 		"bake_without_previous":           bakeWithoutPrevious,
 		"preview_then_promote":            previewThenPromote,

@@ -4,6 +4,8 @@ package platformtest
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -85,8 +87,29 @@ func deadAfterTheCheck(w *world) {
 	w.serves("1.0.0")
 }
 
-// whenWatching runs f when the watch over a switched release begins.
+// What passed has ended, and that what was started in its place works is not proven.
+func startedAgainAfterTheCheck(w *world) {
+	w.create("1.0.0")
+	w.must(second(w.Deploy(w.Context(), w.healthy("2.0.0"))))
+	w.must(second(w.HealthCheck(w.Context())))
+	passed := w.instances(bluegreen.Blue)
+	w.harness.Crash(w, w.name, bluegreen.Blue)
+	w.must(second(eventually(w, func() (struct{}, error) {
+		for _, now := range w.instances(bluegreen.Blue) {
+			if !now.Running || slices.ContainsFunc(passed, func(i bluegreen.Instance) bool { return i.Ref() == now.Ref() }) {
+				return struct{}{}, fmt.Errorf("%s has not been started again", now.ID)
+			}
+		}
+		return struct{}{}, nil
+	})))
+	w.mustFail(w.Switch(w.Context()), bluegreen.SwitchFailed)
+	w.serves("1.0.0")
+	w.must(second(w.HealthCheck(w.Context())))
+	w.must(w.Switch(w.Context()))
+	w.serves("2.0.0")
+}
 
+// whenWatching runs f when the watch over a switched release begins.
 func (w *world) whenWatching(f func()) {
 	w.Progress = func(message string) {
 		if strings.HasPrefix(message, "watching") {

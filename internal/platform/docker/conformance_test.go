@@ -61,9 +61,22 @@ func (c conforming) Sicken(t testing.TB, deployment string, env bluegreen.Enviro
 		t.Fatal(err)
 	}
 	for _, instance := range instances {
-		if err := c.ask(p, instance, "/sicken"); err != nil {
+		if err := agenttest.Ask(t.Context(), p, instance, "/sicken"); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func (c conforming) Crash(t testing.TB, deployment string, env bluegreen.Environment) {
+	t.Helper()
+	p := c.open(t, deployment)
+	instances, err := p.Instances(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, instance := range instances {
+		// It has no time to answer.
+		_ = agenttest.Ask(t.Context(), p, instance, "/exit")
 	}
 }
 

@@ -115,20 +115,21 @@ func (p *Platform) revive(ctx context.Context, f found) error {
 
 // discard stops containers, all at the same time, and removes them.
 func (p *Platform) discard(ctx context.Context, containers []found) error {
-	return each(containers, func(f found) error {
+	_, err := each(containers, func(f found) (struct{}, error) {
 		_, err := p.engine.ContainerStop(ctx, f.id, client.ContainerStopOptions{})
 		if err == nil || errdefs.IsConflict(err) {
 			// Anonymous volumes that the image declares go with it.
 			_, err = p.engine.ContainerRemove(ctx, f.id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		}
 		if err == nil || errdefs.IsNotFound(err) {
-			return nil
+			return struct{}{}, nil
 		}
 		if errdefs.IsConflict(err) {
-			return p.awaitRemoval(ctx, f.id)
+			return struct{}{}, p.awaitRemoval(ctx, f.id)
 		}
-		return fmt.Errorf("removing container %s: %w", p.containerName(f.instance), err)
+		return struct{}{}, fmt.Errorf("removing container %s: %w", p.containerName(f.instance), err)
 	})
+	return err
 }
 
 // awaitRemoval waits for a container that somebody else is removing already.
@@ -145,13 +146,14 @@ func (p *Platform) awaitRemoval(ctx context.Context, id string) error {
 	}
 }
 
-// each calls do for all items at once and returns what went wrong.
-func each[T any](items []T, do func(T) error) error {
-	failures := make([]error, len(items))
+// each calls do for all items at once and returns what came of each, and what went
+// wrong.
+func each[T, R any](items []T, do func(T) (R, error)) ([]R, error) {
+	results, failures := make([]R, len(items)), make([]error, len(items))
 	var group sync.WaitGroup
 	for i, item := range items {
-		group.Go(func() { failures[i] = do(item) })
+		group.Go(func() { results[i], failures[i] = do(item) })
 	}
 	group.Wait()
-	return errors.Join(failures...)
+	return results, errors.Join(failures...)
 }

@@ -17,11 +17,15 @@
 //
 // # Restarts
 //
-// Replicas have fixed addresses, and their incarnation is their container's ID.
-// Both are the same after a container, the agent, the engine or the host was
-// restarted, so that all of them find each other again without anybody's help. A
-// container that was made anew has another ID, and gets no traffic until it has
-// passed a health check.
+// Replicas have fixed addresses, and the agent knows them by the IDs of their
+// containers. Both are the same after a container, the agent, the engine or the
+// host was restarted, so that all of them find each other again without anybody's
+// help. A container that was made anew has another ID, and gets no traffic until it
+// has passed a health check.
+//
+// The incarnation of a replica is its container's ID and when it was started: one
+// that passed the health check of a release and was started again since has not
+// passed, and nothing is switched to it.
 //
 // # Reading
 //

@@ -124,9 +124,14 @@ func TestReplicaThatDiesComesBackByItself(t *testing.T) {
 		}
 		return nil
 	})
-	if after := s.instances(bluegreen.Green); after[0].Ref() != before[0].Ref() || after[1].Ref() != before[1].Ref() {
-		t.Errorf("the instances were %v and are %v", before, after)
-	}
+	s.soon(func() error {
+		for i, now := range s.instances(bluegreen.Green) {
+			if !now.Running || containerOf(now) != containerOf(before[i]) || now.Ref() == before[i].Ref() || now.Exit != "exit status 7" {
+				return fmt.Errorf("the instance was %v and is %v", before[i], now)
+			}
+		}
+		return nil
+	})
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"regexp"
 	"slices"
@@ -17,42 +18,50 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Instances implements bluegreen.Workloads. The incarnation of an instance is
-// the ID of its container: a restart keeps it, a new container has another.
+// Instances implements bluegreen.Workloads.
 func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) (list []bluegreen.Instance, err error) {
 	defer p.engine.explain(&err)
 	present, err := p.containers(ctx, env)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range present {
-		instance, err := p.instance(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, instance)
+	list, err = each(present, func(f found) (bluegreen.Instance, error) { return p.instance(ctx, f) })
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(list, func(a, b bluegreen.Instance) int { return strings.Compare(a.ID, b.ID) })
 	return list, nil
 }
 
+// incarnation names a run of a container. The part before the slash is what the
+// agent knows it by.
+func incarnation(id, started string) string { return id + "/" + started }
+
+// containerOf is the container of which instance is a run.
+func containerOf(instance bluegreen.Instance) string {
+	id, _, _ := strings.Cut(instance.Incarnation, "/")
+	return id
+}
+
 // inspectPatience is how long the engine may take to tell more of a container
-// than its list does: while it starts one again it tells nothing.
+// that does not run than its list does: while it starts one again it tells nothing.
 const inspectPatience = 500 * time.Millisecond
 
-// instance asks how a container ended that does not run.
+// instance asks which run of a container it is, and how the one before ended.
 func (p *Platform) instance(ctx context.Context, f found) (bluegreen.Instance, error) {
-	instance := bluegreen.Instance{ID: f.instance, Incarnation: f.id, Running: f.running()}
-	if instance.Running {
-		return instance, nil
+	instance := bluegreen.Instance{ID: f.instance, Incarnation: incarnation(f.id, "")}
+	patient := ctx
+	if !f.running() {
+		var cancel context.CancelFunc
+		patient, cancel = context.WithTimeout(ctx, inspectPatience)
+		defer cancel()
 	}
-	patient, cancel := context.WithTimeout(ctx, inspectPatience)
-	defer cancel()
 	inspected, err := p.engine.ContainerInspect(patient, f.id, client.ContainerInspectOptions{})
 	switch {
 	case errdefs.IsNotFound(err):
@@ -62,12 +71,37 @@ func (p *Platform) instance(ctx context.Context, f found) (bluegreen.Instance, e
 	case err != nil:
 		return instance, err
 	default:
-		// The engine may have started it again meanwhile.
-		if instance.Running = inspected.Container.State.Status == container.StateRunning; !instance.Running {
+		state := inspected.Container.State
+		instance.Incarnation = incarnation(f.id, state.StartedAt)
+		instance.Running = state.Status == container.StateRunning
+		if !instance.Running {
 			instance.Exit = exitOf(inspected.Container)
+		} else if inspected.Container.RestartCount > 0 {
+			instance.Exit = p.formerExit(ctx, inspected.Container)
 		}
 	}
 	return instance, nil
+}
+
+// formerExit is how the run of a container ended before the one that goes on. The
+// engine tells of it only as an event, and not for ever.
+func (p *Platform) formerExit(ctx context.Context, c container.InspectResponse) string {
+	var exit string
+	told := p.engine.Events(ctx, client.EventsListOptions{
+		Since: c.Created, Until: c.State.StartedAt,
+		Filters: client.Filters{}.Add("container", c.ID).Add("event", string(events.ActionDie)),
+	})
+	for {
+		select {
+		case event := <-told.Messages:
+			exit = exitStatusOf(event.Actor.Attributes["exitCode"])
+		case err := <-told.Err:
+			if exit == "" || !errors.Is(err, io.EOF) {
+				return fmt.Sprintf("the engine has had to start it %d times", c.RestartCount+1)
+			}
+			return exit
+		}
+	}
 }
 
 // exitStatus is what the engine's list has of a container's end: "Exited (3) 2
@@ -136,7 +170,7 @@ func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (conn 
 // ctx ends nobody waits for it any more, but the engine has no way to stop it.
 func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, command []string) (err error) {
 	defer p.engine.explain(&err)
-	exec, attached, err := p.engine.attach(ctx, instance.Incarnation, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	exec, attached, err := p.engine.attach(ctx, containerOf(instance), client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
 	if err != nil {
 		return err
 	}
@@ -176,7 +210,7 @@ func (t tail) lastLine() string {
 // Logs implements bluegreen.Workloads.
 func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int) (lines []string, err error) {
 	defer p.engine.explain(&err)
-	return p.engine.logs(ctx, instance.Incarnation, n)
+	return p.engine.logs(ctx, containerOf(instance), n)
 }
 
 // environmentOf is the environment that an instance's ID, "green-1", begins with.

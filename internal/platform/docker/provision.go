@@ -103,11 +103,8 @@ func (p *Platform) converge(ctx context.Context, held *agent.Lock, env bluegreen
 			return err
 		}
 	}
-	running := make([]found, size)
-	if err := each(replicas, func(r replica) (err error) {
-		running[r.number-1], err = p.ensure(ctx, b, r, stay)
-		return err
-	}); err != nil {
+	running, err := each(replicas, func(r replica) (found, error) { return p.ensure(ctx, b, r, stay) })
+	if err != nil {
 		return err
 	}
 	return held.Route(ctx, env, targets(replicas, running, b.Workload.Port))

@@ -7,7 +7,6 @@ package docker
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -93,19 +92,6 @@ func (s *service) visit() (status int, body string) {
 	return response.StatusCode, string(content)
 }
 
-// ask sends a replica a request of its own.
-func (l *lab) ask(p *Platform, instance bluegreen.Instance, path string) error {
-	replica := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return p.Dial(ctx, instance) },
-	}}
-	response, err := replica.Get("http://replica" + path)
-	if err == nil {
-		response.Body.Close()
-	}
-	return err
-}
-
 // crash has a replica exit by itself.
 func (s *service) crash(id string) {
 	s.Helper()
@@ -114,7 +100,7 @@ func (s *service) crash(id string) {
 	for _, instance := range s.instances(env) {
 		if instance.ID == id {
 			// It has no time to answer.
-			_ = s.ask(s.platform, instance, "/exit")
+			_ = agenttest.Ask(s.Context(), s.platform, instance, "/exit")
 		}
 	}
 }

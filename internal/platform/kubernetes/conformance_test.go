@@ -183,6 +183,24 @@ var errNoSuccess = errors.New("answered without success")
 
 func (l *lab) Sicken(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
+	for _, address := range l.replicas(t, deployment, env) {
+		if _, err := ask(client, address+"/sicken"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (l *lab) Crash(t testing.TB, deployment string, env bluegreen.Environment) {
+	t.Helper()
+	for _, address := range l.replicas(t, deployment, env) {
+		// It has no time to answer.
+		_, _ = ask(client, address+"/exit")
+	}
+}
+
+// replicas returns where the pods of an environment are reached.
+func (l *lab) replicas(t testing.TB, deployment string, env bluegreen.Environment) (addresses []string) {
+	t.Helper()
 	pods, err := l.api.pods(l.namespace).List(t.Context(), metav1.ListOptions{
 		LabelSelector: labels.SelectorFromSet(podLabels(deployment, env.String())).String(),
 	})
@@ -190,8 +208,7 @@ func (l *lab) Sicken(t testing.TB, deployment string, env bluegreen.Environment)
 		t.Fatal(err)
 	}
 	for _, pod := range pods.Items {
-		if _, err := ask(client, "http://"+net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(replicaPort))+"/sicken"); err != nil {
-			t.Fatal(err)
-		}
+		addresses = append(addresses, "http://"+net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(replicaPort)))
 	}
+	return addresses
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -97,15 +96,22 @@ func (m *machine) Sicken(t testing.TB, deployment string, env bluegreen.Environm
 		t.Fatal(err)
 	}
 	for _, instance := range instances {
-		client := &http.Client{Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return p.Dial(ctx, instance) },
-		}}
-		response, err := client.Get("http://replica/sicken")
-		if err != nil {
+		if err := agenttest.Ask(t.Context(), p, instance, "/sicken"); err != nil {
 			t.Fatal(err)
 		}
-		response.Body.Close()
+	}
+}
+
+func (m *machine) Crash(t testing.TB, deployment string, env bluegreen.Environment) {
+	t.Helper()
+	p := m.open(t, deployment)
+	instances, err := p.Instances(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, instance := range instances {
+		// It has no time to answer.
+		_ = agenttest.Ask(t.Context(), p, instance, "/exit")
 	}
 }
 

@@ -4,6 +4,7 @@
 //
 //	/         the version, or 503 once it is sick
 //	/sicken   makes it sick
+//	/exit     ends it with status 7
 //	/slow     the version, after the duration in the query
 //
 // BEHAVIOUR is "unhealthy" to be sick from the start, and "crashing" to exit at
@@ -89,6 +90,7 @@ func handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { version(w) })
 	mux.HandleFunc("/sicken", func(http.ResponseWriter, *http.Request) { sick.Store(true) })
+	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(7) })
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		delay, err := duration(r.URL.RawQuery)
 		if err != nil {
