@@ -133,27 +133,28 @@ func (d *deployment) exists() bool {
 	return d.store.exists()
 }
 
-// load returns the document.
-func (d *deployment) load() (document, error) {
+// observe returns the document, and how many replicas run in each environment, as
+// bluegreen.Status tells it. Those that something else runs count as if they ran.
+func (d *deployment) observe() (document, map[bluegreen.Environment]int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.store.exists() {
-		return document{}, bluegreen.ErrNotFound
+		return document{}, nil, bluegreen.ErrNotFound
 	}
-	return d.store.current, nil
-}
-
-// running counts the replicas that run.
-func (d *deployment) running() map[bluegreen.Environment]int {
-	counts := map[bluegreen.Environment]int{}
+	l, counts := d.store.current.Ledger, map[bluegreen.Environment]int{}
 	for name, env := range d.environments {
-		for _, replica := range env.instances() {
-			if replica.Running {
+		slot := l.Slot(name)
+		for _, c := range env.candidates() {
+			if slot.Counts(c.ref, Admits) {
 				counts[name]++
 			}
 		}
 	}
-	return counts
+	if l.Serving() && !d.front.open() {
+		// What runs there is out of everybody's reach.
+		counts[l.Live] = 0
+	}
+	return d.store.current, counts, nil
 }
 
 func (d *deployment) history() ([]bluegreen.Record, error) {

@@ -21,14 +21,14 @@ func NewOffline(stateDir string) (*Offline, error) {
 	return &Offline{dir}, err
 }
 
-// Deployment returns the ledger and the endpoints of a deployment, in which
-// nothing runs, or bluegreen.ErrNotFound.
+// Deployment returns the ledger and the endpoints of a deployment, of which
+// Running is nil, or bluegreen.ErrNotFound.
 func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
 	doc, err := readDocument(o.dir.deployment(name), name)
 	if err != nil {
 		return bluegreen.Status{}, err
 	}
-	return bluegreen.Status(replyOf(doc, map[bluegreen.Environment]int{})), nil
+	return bluegreen.Status(replyOf(doc, nil)), nil
 }
 
 // History returns the archived records, oldest first.

@@ -135,11 +135,11 @@ func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := d.load()
+	doc, running, err := d.observe()
 	if err != nil {
 		return nil, err
 	}
-	return replyOf(doc, d.running()), nil
+	return replyOf(doc, running), nil
 }
 
 func replyOf(doc document, running map[bluegreen.Environment]int) deploymentReply {

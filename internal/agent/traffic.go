@@ -37,14 +37,15 @@ type traffic struct {
 // candidate is a replica that may get traffic.
 type candidate struct {
 	router.Backend
-	// ref must have passed. Without an incarnation any run of the place will do.
+	// ref must have passed; see Admits.
 	ref bluegreen.InstanceRef
 }
 
-// among reports whether the candidate is one of those that passed.
-func (c candidate) among(passed []bluegreen.InstanceRef) bool {
+// Admits reports whether a replica gets traffic when those in passed have passed
+// their health check. Without an incarnation any run of the place will do.
+func Admits(passed []bluegreen.InstanceRef, replica bluegreen.InstanceRef) bool {
 	return slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool {
-		return ref.ID == c.ref.ID && (c.ref.Incarnation == "" || c.ref.Incarnation == madeOnce(ref))
+		return ref.ID == replica.ID && (replica.Incarnation == "" || replica.Incarnation == madeOnce(ref))
 	})
 }
 
@@ -103,7 +104,7 @@ func (t *traffic) fill(env bluegreen.Environment, l bluegreen.Ledger, running ma
 	passed := l.Slot(env).Passed
 	var members []candidate
 	for _, c := range running[env] {
-		if c.among(passed) {
+		if Admits(passed, c.ref) {
 			members = append(members, c)
 		}
 	}

@@ -35,21 +35,32 @@ func (s *session) rollbackTo(ctx context.Context, reason string) error {
 	return s.failure("rollback", env, s.commit(ctx, next.settled()))
 }
 
-// alive makes sure that enough instances run in env to carry the traffic.
+// alive makes sure that enough instances run in env, and may carry the traffic.
 func (s *session) alive(ctx context.Context, env Environment) error {
 	instances, err := s.Platform.Instances(ctx, env)
 	if err != nil {
 		return err
 	}
-	size := s.ledger.Slot(env).Release.size(instances)
-	running := len(runningOf(instances))
-	if running >= required(size, s.Config.MinHealthyPercent) {
+	slot := s.ledger.Slot(env)
+	size := slot.Release.size(instances)
+	able, stranger := 0, ""
+	for _, instance := range runningOf(instances) {
+		if slot.Counts(instance.Ref(), s.Platform.Admits) {
+			able++
+		} else {
+			stranger = instance.ID
+		}
+	}
+	if able >= required(size, s.Config.MinHealthyPercent) {
 		return nil
+	}
+	if stranger != "" {
+		return fmt.Errorf("%d of %d replicas of the standby can have traffic: replica %s was made since and has not been let in; apply without the rollback repairs it", able, size, stranger)
 	}
 	for _, instance := range instances {
 		if !instance.Running {
-			return fmt.Errorf("%d of %d replicas of the standby run: replica %s exited: %s", running, size, instance.ID, instance.Exit)
+			return fmt.Errorf("%d of %d replicas of the standby run: replica %s exited: %s", able, size, instance.ID, instance.Exit)
 		}
 	}
-	return fmt.Errorf("%d of %d replicas of the standby run", running, size)
+	return fmt.Errorf("%d of %d replicas of the standby run", able, size)
 }

@@ -5,10 +5,18 @@ package bluegreen
 // Status is a deployment as it is.
 type Status struct {
 	Ledger Ledger
-	// Running counts the instances that run in each environment.
+	// Running counts the instances that run in each environment: of live and of its
+	// standby only those that traffic can reach.
 	Running map[Environment]int
 	// Endpoint and Preview are where clients reach live and staging, "" for nowhere.
 	Endpoint, Preview string
+}
+
+// Counts reports whether instance counts as one that runs in the slot's
+// environment: where traffic is or was, one that it does not reach is of no use.
+// What admits is Traffic.Admits.
+func (s Slot) Counts(instance InstanceRef, admits func(passed []InstanceRef, instance InstanceRef) bool) bool {
+	return s.State != Live && s.State != Idle || admits(s.Passed, instance)
 }
 
 // RollbackAvailable reports whether a rollback would find what it needs: the

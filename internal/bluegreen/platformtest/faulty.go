@@ -208,6 +208,11 @@ func (f *Faulty) AwaitTraffic(ctx context.Context, env bluegreen.Environment) er
 	return f.call("AwaitTraffic", func() error { return f.platform.AwaitTraffic(ctx, env) })
 }
 
+// Admits asks nobody, and so nothing can befall it.
+func (f *Faulty) Admits(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
+	return f.platform.Admits(passed, instance)
+}
+
 func (f *Faulty) Drain(ctx context.Context, env bluegreen.Environment) error {
 	return f.call("Drain", func() error { return f.platform.Drain(ctx, env) })
 }

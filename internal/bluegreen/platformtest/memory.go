@@ -23,6 +23,9 @@ type Memory struct {
 	mu          sync.Mutex
 	deployments map[string]*memoryDeployment
 	started     int
+	// autoscales is set where others than the engine start instances: traffic goes
+	// to whatever runs.
+	autoscales bool
 }
 
 var _ Harness = (*Memory)(nil)
@@ -318,6 +321,11 @@ func (p *memoryPlatform) AwaitTraffic(ctx context.Context, env bluegreen.Environ
 	})
 }
 
+// Admits lets every run of a place in: whoever starts one again does not check it.
+func (p *memoryPlatform) Admits(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
+	return p.machine.autoscales || slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool { return ref.ID == instance.ID })
+}
+
 func (p *memoryPlatform) Drain(ctx context.Context, _ bluegreen.Environment) error { return ctx.Err() }
 
 func (p *memoryPlatform) Observe(ctx context.Context) (status bluegreen.Status, err error) {
@@ -327,11 +335,18 @@ func (p *memoryPlatform) Observe(ctx context.Context) (status bluegreen.Status, 
 		}
 		status.Endpoint, status.Preview = "memory://"+p.name, "memory://"+p.name+"-preview"
 		status.Running = map[bluegreen.Environment]int{}
-		for env, e := range d.envs {
-			status.Running[env] = len(running(e.instances))
+		if status.Ledger, err = d.seen(); err != nil {
+			return err
 		}
-		status.Ledger, err = d.seen()
-		return err
+		for env, e := range d.envs {
+			slot := status.Ledger.Slot(env)
+			for _, instance := range running(e.instances) {
+				if slot.Counts(instance.Ref(), p.Admits) {
+					status.Running[env]++
+				}
+			}
+		}
+		return nil
 	})
 	return status, err
 }

@@ -39,6 +39,7 @@ func runStories(t *testing.T, h Harness) {
 		"preview_then_promote":            previewThenPromote,
 		"remove_standby":                  removeStandby,
 		"scale_up_unhealthy":              scaleUpUnhealthy,
+		"scale_up_interrupted":            scaleUpInterrupted,
 		"interrupted_check":               interruptedCheck,
 		"interrupted_watch":               interruptedWatch,
 		"create_finds_a_living_one":       createFindsALivingOne,

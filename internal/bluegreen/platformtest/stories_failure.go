@@ -109,6 +109,45 @@ func startedAgainAfterTheCheck(w *world) {
 	w.serves("2.0.0")
 }
 
+// A process dies between starting new replicas and letting traffic to them.
+func scaleUpInterrupted(w *world) {
+	w.create("1.0.0")
+	bigger := w.healthy("1.0.0")
+	bigger.Replicas = 3
+	victim, commits := w.another("victim@host (pid 2)"), 0
+	planned := w.planned()
+	victim.Platform = NewFaulty(victim.process, func(_ int, method string) Fault {
+		if method != "Commit" {
+			return ""
+		}
+		if commits++; commits < 2 {
+			return ""
+		}
+		return DiesBefore
+	}, nil)
+	w.mustFail(second(victim.Apply(w.Context(), planned, desired(bigger))), ErrInjected)
+
+	reached := func() (reached int) {
+		slot := w.ledger().Slot(bluegreen.Green)
+		for _, instance := range w.instances(bluegreen.Green) {
+			if w.process.Admits(slot.Passed, instance.Ref()) {
+				reached++
+			}
+		}
+		return reached
+	}
+	status, err := w.Status(w.Context())
+	w.must(err)
+	if got := status.Running[bluegreen.Green]; got != reached() {
+		w.Errorf("%d replicas are said to run, and traffic can reach %d", got, reached())
+	}
+	w.must(second(w.Apply(w.Context(), status.Ledger, desired(bigger))))
+	if got := reached(); got != 3 {
+		w.Errorf("after the next run traffic can reach %d replicas of 3", got)
+	}
+	w.serves("1.0.0")
+}
+
 // whenWatching runs f when the watch over a switched release begins.
 func (w *world) whenWatching(f func()) {
 	w.Progress = func(message string) {

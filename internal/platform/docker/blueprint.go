@@ -24,10 +24,11 @@ import (
 // keeps it, so that one that is missing can be made again.
 type blueprint struct {
 	Version string `json:"version"`
-	// Image is the image's ID.
-	Image   string   `json:"image"`
-	Command []string `json:"command,omitempty"`
-	Args    []string `json:"args,omitempty"`
+	// Image is the image's ID, and Reference what the release calls it.
+	Image     string   `json:"image"`
+	Reference string   `json:"reference,omitempty"`
+	Command   []string `json:"command,omitempty"`
+	Args      []string `json:"args,omitempty"`
 	// Env may hold secrets.
 	Env      map[string]string `json:"env,omitempty"`
 	Workload Workload          `json:"workload"`
@@ -35,6 +36,7 @@ type blueprint struct {
 
 // fingerprint tells whether a container was made from this blueprint.
 func (b blueprint) fingerprint() string {
+	b.Reference = ""
 	// Strings, numbers, and slices and maps of strings always encode; map keys are sorted.
 	encoded, _ := json.Marshal(b)
 	sum := sha256.Sum256(encoded)

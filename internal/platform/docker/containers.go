@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,8 @@ type found struct {
 	state                     container.ContainerState
 	// status is the state in the engine's words.
 	status string
+	// address is its own in the deployment's network, where it has one now.
+	address netip.Addr
 }
 
 func (f found) running() bool { return f.state == container.StateRunning }
@@ -41,6 +44,10 @@ func (f found) whole() bool {
 	}
 }
 
+// isAt reports whether the container is not known to be elsewhere. Somebody may
+// have made it anew, labels and all.
+func (f found) isAt(address netip.Addr) bool { return !f.address.IsValid() || f.address == address }
+
 // containers lists what there is in env, ordered by number, whether it runs or not.
 func (p *Platform) containers(ctx context.Context, env bluegreen.Environment) ([]found, error) {
 	list, err := p.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: p.ofEnvironment(env)})
@@ -49,7 +56,7 @@ func (p *Platform) containers(ctx context.Context, env bluegreen.Environment) ([
 	}
 	containers := make([]found, 0, len(list.Items))
 	for _, item := range list.Items {
-		containers = append(containers, foundIn(item))
+		containers = append(containers, p.foundIn(item))
 	}
 	slices.SortFunc(containers, func(a, b found) int {
 		return cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.id, b.id))
@@ -57,11 +64,20 @@ func (p *Platform) containers(ctx context.Context, env bluegreen.Environment) ([
 	return containers, nil
 }
 
-func foundIn(item container.Summary) found {
+func (p *Platform) foundIn(item container.Summary) found {
 	instance := item.Labels[labelReplica]
 	_, digits, _ := strings.Cut(instance, "-")
 	number, _ := strconv.Atoi(digits)
-	return found{item.ID, instance, item.Labels[labelFingerprint], number, item.State, item.Status}
+	f := found{
+		id: item.ID, instance: instance, fingerprint: item.Labels[labelFingerprint], number: number,
+		state: item.State, status: item.Status,
+	}
+	if item.NetworkSettings != nil {
+		if endpoint := item.NetworkSettings.Networks[p.networkName()]; endpoint != nil {
+			f.address = endpoint.IPAddress
+		}
+	}
+	return f
 }
 
 // make makes and starts the container of a replica, and returns its ID.

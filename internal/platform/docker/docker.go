@@ -88,7 +88,12 @@ func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err er
 	if err != nil || !serves {
 		return status, err
 	}
-	status.Running, err = p.running(ctx)
+	led := status.Running
+	status.Running, err = p.running(ctx, status.Ledger)
+	if l := status.Ledger; led != nil && l.Serving() && led[l.Live] == 0 {
+		// The agent leads no traffic there, whatever runs.
+		status.Running[l.Live] = 0
+	}
 	return status, err
 }
 
@@ -180,6 +185,12 @@ func (p *Platform) held() (*agent.Lock, error) {
 func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) (err error) {
 	defer p.engine.explain(&err)
 	return p.client.AwaitTraffic(ctx, p.name, env)
+}
+
+// Admits implements bluegreen.Traffic: a container that was started again comes
+// back by itself, and one that was made anew does not.
+func (p *Platform) Admits(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
+	return agent.Admits(passed, bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)})
 }
 
 // Drain implements bluegreen.Traffic. Without an agent nothing has traffic.

@@ -70,6 +70,62 @@ func TestContainerMadeAnewGetsNoTrafficUnchecked(t *testing.T) {
 	for range 10 {
 		s.serves("1.0.0")
 	}
+	if got := s.running(); got != [2]int{0, 1} {
+		t.Errorf("%v are said to run", got)
+	}
+	s.apply(release)
+	s.serves("1.0.0")
+	if got := s.running(); got != [2]int{0, 2} {
+		t.Errorf("%v run after the repair", got)
+	}
+}
+
+// A repair of the standby died before its new containers were let in: traffic
+// would find nobody there.
+func TestRollbackNeedsAStandbyThatIsLetIn(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	release := s.live("2.0.0")
+	for _, instance := range s.instances(bluegreen.Green) {
+		s.must(second(l.engine.ContainerRemove(t.Context(), containerOf(instance.Ref()), client.ContainerRemoveOptions{Force: true})))
+	}
+	unlock, err := s.platform.Lock(t.Context(), "died")
+	s.must(err)
+	s.must(s.platform.Scale(t.Context(), bluegreen.Green, 2))
+	unlock()
+	if got := s.running(); got != [2]int{2, 0} {
+		t.Errorf("%v are said to run", got)
+	}
+	if err := s.Rollback(t.Context(), "bad"); !errors.Is(err, bluegreen.RollbackFailed) || !contains(err, "has not been let in") {
+		t.Errorf("the rollback ended with: %v", err)
+	}
+	s.serves("2.0.0")
+	s.apply(release)
+	s.must(s.Rollback(t.Context(), "bad"))
+	s.serves("1.0.0")
+}
+
+// Somebody pruned the host while the containers were stopped.
+func TestImageThatIsGoneIsPulledForTheRepair(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	at := privateRegistry(t)
+	opts := l.options(l.name)
+	opts.Connection.Registries = []Registry{at}
+	s := l.newServiceWith(t, opts)
+	release := s.release("1.0.0", agenttest.Healthy)
+	local := release.Image
+	release.Image = at.Address + "/" + local
+	s.must(second(l.engine.ImageTag(t.Context(), client.ImageTagOptions{Source: local, Target: release.Image})))
+	l.upload(at, release.Image)
+	s.bring(release)
+	for _, instance := range s.instances(bluegreen.Green) {
+		s.must(second(l.engine.ContainerRemove(t.Context(), containerOf(instance.Ref()), client.ContainerRemoveOptions{Force: true})))
+	}
+	l.forget(local)
+	l.forget(release.Image)
 	s.apply(release)
 	s.serves("1.0.0")
 }
@@ -126,7 +182,7 @@ func TestReplicaThatDiesComesBackByItself(t *testing.T) {
 	})
 	s.soon(func() error {
 		for i, now := range s.instances(bluegreen.Green) {
-			if !now.Running || containerOf(now) != containerOf(before[i]) || now.Ref() == before[i].Ref() || now.Exit != "exit status 7" {
+			if !now.Running || containerOf(now.Ref()) != containerOf(before[i].Ref()) || now.Ref() == before[i].Ref() || now.Exit != "exit status 7" {
 				return fmt.Errorf("the instance was %v and is %v", before[i], now)
 			}
 		}

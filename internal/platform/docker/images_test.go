@@ -64,14 +64,20 @@ func (l *lab) push(at Registry, name, content string) (reference, id string) {
 	l.Helper()
 	reference = at.Address + "/" + l.name + ":" + name
 	id = l.image(reference, content)
+	l.upload(at, reference)
+	l.forget(reference)
+	return reference, id
+}
+
+// upload brings an image of the host to a registry.
+func (l *lab) upload(at Registry, reference string) {
+	l.Helper()
 	auth, err := authconfig.Encode(apiregistry.AuthConfig{Username: at.Username, Password: at.Password})
 	l.must(err)
 	response, err := l.engine.ImagePush(l.Context(), reference, client.ImagePushOptions{RegistryAuth: auth})
 	l.must(err)
 	defer response.Close()
 	l.must(response.Wait(l.Context()))
-	l.forget(reference)
-	return reference, id
 }
 
 func TestImageIsPulledWhenItIsMissing(t *testing.T) {

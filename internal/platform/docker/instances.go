@@ -44,7 +44,7 @@ func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) (li
 func incarnation(id, started string) string { return id + "/" + started }
 
 // containerOf is the container of which instance is a run.
-func containerOf(instance bluegreen.Instance) string {
+func containerOf(instance bluegreen.InstanceRef) string {
 	id, _, _ := strings.Cut(instance.Incarnation, "/")
 	return id
 }
@@ -143,14 +143,18 @@ func exitOf(c container.InspectResponse) string {
 	return exit
 }
 
-// running counts the containers that run in each environment.
-func (p *Platform) running(ctx context.Context) (map[bluegreen.Environment]int, error) {
+// running counts the containers that run in each environment, as Status.Running.
+func (p *Platform) running(ctx context.Context, l bluegreen.Ledger) (map[bluegreen.Environment]int, error) {
 	list, err := p.engine.ContainerList(ctx, client.ContainerListOptions{
 		Filters: p.ofDeployment().Add("status", string(container.StateRunning)),
 	})
 	counts := map[bluegreen.Environment]int{}
 	for _, item := range list.Items {
-		counts[bluegreen.Environment(item.Labels[labelEnvironment])]++
+		env := bluegreen.Environment(item.Labels[labelEnvironment])
+		ref := bluegreen.InstanceRef{ID: item.Labels[labelReplica], Incarnation: incarnation(item.ID, "")}
+		if l.Slot(env).Counts(ref, p.Admits) {
+			counts[env]++
+		}
 	}
 	return counts, err
 }
@@ -170,7 +174,7 @@ func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (conn 
 // ctx ends nobody waits for it any more, but the engine has no way to stop it.
 func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, command []string) (err error) {
 	defer p.engine.explain(&err)
-	exec, attached, err := p.engine.attach(ctx, containerOf(instance), client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	exec, attached, err := p.engine.attach(ctx, containerOf(instance.Ref()), client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
 	if err != nil {
 		return err
 	}
@@ -210,7 +214,7 @@ func (t tail) lastLine() string {
 // Logs implements bluegreen.Workloads.
 func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int) (lines []string, err error) {
 	defer p.engine.explain(&err)
-	return p.engine.logs(ctx, containerOf(instance), n)
+	return p.engine.logs(ctx, containerOf(instance.Ref()), n)
 }
 
 // environmentOf is the environment that an instance's ID, "green-1", begins with.

@@ -29,7 +29,10 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 	if err != nil {
 		return "", err
 	}
-	next := blueprint{release.Version, image, release.Command, release.Args, release.Env, workload}
+	next := blueprint{
+		Version: release.Version, Image: image, Reference: release.Image,
+		Command: release.Command, Args: release.Args, Env: release.Env, Workload: workload,
+	}
 	encoded, err := json.Marshal(next)
 	if err != nil {
 		return "", fmt.Errorf("encoding the blueprint of %s: %w", env, err)
@@ -93,7 +96,13 @@ func (p *Platform) converge(ctx context.Context, held *agent.Lock, env bluegreen
 	if err != nil {
 		return err
 	}
-	stay, leave := b.sort(present, size)
+	stay, leave := b.sort(present, replicas)
+	if len(stay) < size {
+		// Where all of them had gone, the image may have gone with them.
+		if _, err := p.images.pin(ctx, bluegreen.Release{Image: b.Reference, ImageDigest: b.Image}); err != nil {
+			return err
+		}
+	}
 	if len(leave) > 0 {
 		// They get nothing new from here on, and finish what they have in flight.
 		if err := held.Route(ctx, env, targets(replicas, stay, b.Workload.Port)); err != nil {
@@ -119,12 +128,12 @@ func (p *Platform) ensure(ctx context.Context, b blueprint, r replica, stay []fo
 	return found{id: id, instance: r.id(), number: r.number, state: container.StateRunning}, err
 }
 
-// sort parts the containers that stay at this size, one for each number, from
-// those that must go.
-func (b blueprint) sort(present []found, size int) (stay, leave []found) {
+// sort parts the containers that stay in their places, one for each, from those
+// that must go.
+func (b blueprint) sort(present []found, replicas []replica) (stay, leave []found) {
 	fingerprint, taken := b.fingerprint(), map[int]bool{}
 	for _, f := range present {
-		if f.fingerprint == fingerprint && f.number >= 1 && f.number <= size && f.whole() && !taken[f.number] {
+		if f.fingerprint == fingerprint && f.number >= 1 && f.number <= len(replicas) && f.whole() && f.isAt(replicas[f.number-1].address) && !taken[f.number] {
 			taken[f.number] = true
 			stay = append(stay, f)
 		} else {

@@ -35,7 +35,7 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changes := p.engine.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.
-		Add("container", containerOf(instance)).
+		Add("container", containerOf(instance.Ref())).
 		Add("event", string(events.ActionHealthStatus), string(events.ActionDie)),
 	})
 	// It may have changed before the engine began to tell.
@@ -59,7 +59,7 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 // judge tells what the engine holds of a container, and whether there is nothing
 // to wait for: it is healthy, does not run, or has no HEALTHCHECK.
 func (p *Platform) judge(ctx context.Context, instance bluegreen.Instance) (verdict bluegreen.Verdict, settled bool) {
-	inspected, err := p.engine.ContainerInspect(ctx, containerOf(instance), client.ContainerInspectOptions{})
+	inspected, err := p.engine.ContainerInspect(ctx, containerOf(instance.Ref()), client.ContainerInspectOptions{})
 	if err != nil {
 		p.engine.explain(&err)
 		return bluegreen.Verdict{healthCheck: err}, ctx.Err() != nil

@@ -159,10 +159,10 @@ func (s *service) places() (list []string) {
 	s.Helper()
 	for _, env := range bluegreen.Environments() {
 		for _, instance := range s.instances(env) {
-			found, err := s.engine.ContainerInspect(context.Background(), containerOf(instance), client.ContainerInspectOptions{})
+			found, err := s.engine.ContainerInspect(context.Background(), containerOf(instance.Ref()), client.ContainerInspectOptions{})
 			s.must(err)
 			at := found.Container.NetworkSettings.Networks[s.platform.networkName()]
-			list = append(list, fmt.Sprintf("%s %s %s", instance.ID, containerOf(instance)[:12], at.IPAddress))
+			list = append(list, fmt.Sprintf("%s %s %s", instance.ID, containerOf(instance.Ref())[:12], at.IPAddress))
 		}
 	}
 	return list

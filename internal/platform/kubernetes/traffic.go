@@ -90,6 +90,10 @@ func receivers(slices []*discoveryv1.EndpointSlice) map[types.UID]bool {
 	return receiving
 }
 
+// Admits implements bluegreen.Traffic: the Service leads traffic to every pod of
+// the environment that is ready.
+func (p *Platform) Admits([]bluegreen.InstanceRef, bluegreen.InstanceRef) bool { return true }
+
 // Drain implements bluegreen.Traffic. Nobody can see who still talks to a pod, so
 // an environment that still runs what had the traffic is given its time. What
 // is left then is closed by the end of the pods.

@@ -235,6 +235,12 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 	return p.client.AwaitTraffic(ctx, p.name, env)
 }
 
+// Admits implements bluegreen.Traffic: a process that was started again comes back
+// by itself, being the same release.
+func (p *Platform) Admits(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
+	return agent.Admits(passed, bluegreen.InstanceRef{ID: instance.ID})
+}
+
 // Drain implements bluegreen.Traffic. Without an agent nothing has traffic.
 func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) error {
 	err := p.client.Drain(ctx, p.name, env)

@@ -96,6 +96,14 @@ func (s *service) endpoint() string {
 	return status.Endpoint
 }
 
+// running is how many replicas of env are said to run.
+func (s *service) running(env bluegreen.Environment) int {
+	s.Helper()
+	status, err := s.platform.Observe(s.Context())
+	s.must(err)
+	return status.Running[env]
+}
+
 func (s *service) preview() string {
 	s.Helper()
 	status, err := s.platform.Observe(s.Context())

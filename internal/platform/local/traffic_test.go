@@ -253,7 +253,13 @@ func TestAddressTakenWhileNoAgentRan(t *testing.T) {
 	if got := s.runs(bluegreen.Green); !slices.Equal(got, before) {
 		t.Errorf("the replica was %v and is %v", before, got)
 	}
+	if got := s.running(bluegreen.Green); got != 0 {
+		t.Errorf("%d replicas are said to run where no client can reach them", got)
+	}
 	free()
 	s.must(s.platform.AwaitTraffic(t.Context(), bluegreen.Green))
 	s.serves("1.0.0")
+	if got := s.running(bluegreen.Green); got != 1 {
+		t.Errorf("%d replicas are said to run", got)
+	}
 }
