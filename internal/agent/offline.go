@@ -3,7 +3,9 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -21,10 +23,23 @@ func NewOffline(stateDir string) (*Offline, error) {
 	return &Offline{dir}, err
 }
 
+// deployment is the directory of a deployment, which need not be there. What
+// others could have written is not read.
+func (o *Offline) deployment(name string) (string, error) {
+	if err := o.dir.check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return o.dir.deployment(name), nil
+}
+
 // Deployment returns the ledger and the endpoints of a deployment, of which
 // Running is nil, or bluegreen.ErrNotFound.
 func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
-	doc, err := readDocument(o.dir.deployment(name), name)
+	dir, err := o.deployment(name)
+	if err != nil {
+		return bluegreen.Status{}, err
+	}
+	doc, err := readDocument(dir, name)
 	if err != nil {
 		return bluegreen.Status{}, err
 	}
@@ -33,12 +48,20 @@ func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
 
 // History returns the archived records, oldest first.
 func (o *Offline) History(name string) ([]bluegreen.Record, error) {
-	return readHistory(o.dir.deployment(name), name)
+	dir, err := o.deployment(name)
+	if err != nil {
+		return nil, err
+	}
+	return readHistory(dir, name)
 }
 
 // Instances lists what should run in env.
 func (o *Offline) Instances(name string, env bluegreen.Environment) ([]bluegreen.Instance, error) {
-	w, err := readWorkload(environmentDir(o.dir.deployment(name), env))
+	dir, err := o.deployment(name)
+	if err != nil {
+		return nil, err
+	}
+	w, err := readWorkload(environmentDir(dir, env))
 	if err != nil || w == nil {
 		return nil, err
 	}
@@ -54,7 +77,11 @@ func (o *Offline) Logs(name string, env bluegreen.Environment, id string, n int)
 	if numberOf(id) == 0 || id != fmt.Sprintf("%s-%d", env, numberOf(id)) {
 		return nil, fmt.Errorf("there is no instance %q in %s", id, env)
 	}
-	return lastLines(filepath.Join(replicaDir(environmentDir(o.dir.deployment(name), env), id), outputFile), n)
+	dir, err := o.deployment(name)
+	if err != nil {
+		return nil, err
+	}
+	return lastLines(filepath.Join(replicaDir(environmentDir(dir, env), id), outputFile), n)
 }
 
 // CheckListen returns an error unless the deployment called name can listen on

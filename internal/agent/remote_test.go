@@ -223,7 +223,7 @@ func TestRemoteLockEndsWithItsConnection(t *testing.T) {
 
 func TestConnectSaysThatNoAgentRuns(t *testing.T) {
 	t.Parallel()
-	err := connect([]string{"-state-dir", t.TempDir()}, strings.NewReader(""), io.Discard)
+	err := connect([]string{"-state-dir", t.TempDir() + "/s"}, strings.NewReader(""), io.Discard)
 	if !errors.Is(err, ErrNotRunning) {
 		t.Errorf("got %v", err)
 	}

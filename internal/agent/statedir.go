@@ -95,8 +95,14 @@ func locateStateDir(path string) (stateDir, error) {
 	return openStateDir(path)
 }
 
-// dial connects to the agent, or returns ErrNotRunning.
+// dial connects to the agent, or returns ErrNotRunning. It is told secrets, and so
+// nobody else may have made its socket.
 func (d stateDir) dial(ctx context.Context) (net.Conn, error) {
+	if err := d.check(); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w in %s", ErrNotRunning, d)
+	} else if err != nil {
+		return nil, err
+	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", d.socket())
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w in %s", ErrNotRunning, d)
@@ -104,11 +110,8 @@ func (d stateDir) dial(ctx context.Context) (net.Conn, error) {
 	return conn, err
 }
 
-// prepare makes the directory, or checks that nobody else can get at it.
-func (d stateDir) prepare() error {
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
-		return fmt.Errorf("making the state directory: %w", err)
-	}
+// check returns an error unless the directory is there and nobody else can get at it.
+func (d stateDir) check() error {
 	info, err := os.Lstat(string(d))
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
@@ -118,6 +121,17 @@ func (d stateDir) prepare() error {
 	}
 	if err := checkPrivate(info); err != nil {
 		return fmt.Errorf("state directory %s: %w", d, err)
+	}
+	return nil
+}
+
+// prepare makes the directory, or checks that nobody else can get at it.
+func (d stateDir) prepare() error {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return fmt.Errorf("making the state directory: %w", err)
+	}
+	if err := d.check(); err != nil {
+		return err
 	}
 	for _, dir := range []string{d.images(), d.deployments()} {
 		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -51,6 +51,31 @@ func TestImagesThatNothingNeedsAreRemoved(t *testing.T) {
 	}
 }
 
+// Whoever answers in a directory that others can write to may be anybody: it is
+// told nothing, and nothing that it says is believed.
+func TestStateDirectoryOfOthersIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	release := s.live("1.0.0", 1)
+	refused := func(when string) {
+		t.Helper()
+		s.must(os.Chmod(s.dir, 0o777))
+		defer func() { s.must(os.Chmod(s.dir, 0o700)) }()
+		_, observed := s.platform.Observe(t.Context())
+		_, history := s.platform.History(t.Context())
+		for what, err := range map[string]error{"a look": observed, "the history": history, "a release": s.DeployAndSwitch(t.Context(), release)} {
+			if err == nil || !strings.Contains(err.Error(), "others can get at it; it must be 0700") {
+				t.Errorf("%s, %s: %v", when, what, err)
+			}
+		}
+	}
+	refused("while an agent answers")
+	agenttest.Stop(t, s.dir)
+	refused("while none does")
+	s.wake()
+	s.serves("1.0.0")
+}
+
 // A file that cannot be read is refused by its name, and the other deployments
 // are served.
 func TestUnreadableLedgerIsRefusedByName(t *testing.T) {
