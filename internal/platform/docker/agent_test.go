@@ -5,11 +5,15 @@
 package docker
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -158,6 +162,93 @@ func TestAgentIsReplacedWithoutADroppedRequest(t *testing.T) {
 		t.Errorf("the agent's image is %s", found.Container.Image)
 	}
 	renewed.bring(s.release("2.0.0", agenttest.Healthy))
+}
+
+// The former agent waits for a client that asks for nothing when the apply is
+// interrupted. The new one serves by then.
+func TestInterruptWhileTheAgentIsReplaced(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	release := s.live("1.0.0")
+	next := l.name + ":next"
+	l.buildImage(next, "FROM "+l.base+"\nLABEL another=one", nil)
+	image, err := l.engine.ImageInspect(t.Context(), next)
+	s.must(err)
+	opts := l.options(l.name)
+	opts.Agent.Image, opts.Agent.Replace = next, true
+	idle, err := net.Dial("tcp", strings.TrimPrefix(s.endpoint(), "http://"))
+	s.must(err)
+	defer idle.Close()
+	_, err = fmt.Fprint(idle, "GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+	s.must(err)
+	s.must(second(http.ReadResponse(bufio.NewReader(idle), nil)))
+
+	visitors := startCrowd(t, s.endpoint())
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	locked := make(chan error, 1)
+	go func() { locked <- second(l.openWith(t, opts).Lock(ctx, "tester@host (pid 2)")) }()
+	s.soon(func() error {
+		_, err := l.engine.ContainerInspect(t.Context(), l.name+"-former", client.ContainerInspectOptions{})
+		if err != nil {
+			return err
+		}
+		found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+		if err == nil && !found.Container.State.Running {
+			err = errors.New("the new agent does not run yet")
+		}
+		return err
+	})
+	interrupt()
+	if err := <-locked; !errors.Is(err, context.Canceled) {
+		t.Errorf("the interrupted lock ended with: %v", err)
+	}
+	found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	s.must(err)
+	if found.Container.Image != image.ID {
+		t.Errorf("the agent's image is %s", found.Container.Image)
+	}
+	visitors.stop("an interrupt came while the agent was replaced")
+	s.apply(release)
+	s.serves("1.0.0")
+}
+
+// Each deployment of an apply has its own platform, and they share the session.
+func TestSeveralReplaceTheAgentOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	next := l.name + ":next"
+	l.buildImage(next, "FROM "+l.base+"\nLABEL another=one", nil)
+	opts := l.options(l.name)
+	opts.Agent.Image, opts.Agent.Replace = next, true
+	opts.Session = NewSession(opts.Connection, l.name)
+	ids := make([]string, 3)
+	var group sync.WaitGroup
+	for n := range ids {
+		group.Go(func() {
+			with := opts
+			with.Name = fmt.Sprintf("%s-%d", l.name, n)
+			unlock, err := l.openWith(t, with).Lock(t.Context(), "tester@host (pid 1)")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer unlock()
+			found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+			if err != nil {
+				t.Error(err)
+			}
+			ids[n] = found.Container.ID
+		})
+	}
+	group.Wait()
+	if ids[0] != ids[1] || ids[1] != ids[2] {
+		t.Errorf("the agents were %v", ids)
+	}
+	s.serves("1.0.0")
 }
 
 func TestAgentThatCannotBeReplacedGoesOn(t *testing.T) {

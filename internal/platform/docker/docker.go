@@ -56,7 +56,7 @@ func New(opts Options) (*Platform, error) {
 		return nil, err
 	}
 	pulled := images{engine, opts.Pull, session.connection.Registries}
-	h := &host{opts.Agent, engine, pulled, os.Executable}
+	h := &host{opts.Agent, engine, pulled, os.Executable, session.imaging, session.renewing}
 	return &Platform{
 		name: opts.Name, agent: opts.Agent, front: opts.Frontend,
 		engine: engine, images: pulled, host: h, client: client, leave: sync.OnceFunc(session.leave),

@@ -42,6 +42,8 @@ type host struct {
 	images images
 	// program is the path of the program that the agent's image is built from.
 	program func() (string, error)
+	// imaging and renewing are the session's.
+	imaging, renewing turn
 }
 
 // launching makes an attempt that the agent must answer, and starts the agent
@@ -55,6 +57,8 @@ func (h *host) launching(ctx context.Context, attempt func() error) error {
 		}
 	} else if !agent.Startable(err) {
 		return h.versioned(err)
+	} else if err := h.prepare(ctx); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the agent, container %s, did not answer within %s", h.Name, startTimeout))
 	defer cancel()
@@ -75,6 +79,16 @@ func (h *host) launching(ctx context.Context, attempt func() error) error {
 		return fmt.Errorf("%w: %w", err, h.versioned(last))
 	}
 	return h.versioned(err)
+}
+
+// prepare brings the agent's image to a host without an agent. How long that takes
+// is up to the connection.
+func (h *host) prepare(ctx context.Context) error {
+	_, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		_, err = h.agentImage(ctx)
+	}
+	return err
 }
 
 // ensure starts the agent's container, which it makes if need be. However many

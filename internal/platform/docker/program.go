@@ -27,7 +27,15 @@ var machines = map[string]elf.Machine{
 
 // agentImage returns an image with the agent, which it builds from this very
 // program where none is given and the host does not have it yet.
-func (h *host) agentImage(ctx context.Context) (string, error) {
+func (h *host) agentImage(ctx context.Context) (image string, err error) {
+	err = h.imaging.take(ctx, func() error {
+		image, err = h.obtainImage(ctx)
+		return err
+	})
+	return image, err
+}
+
+func (h *host) obtainImage(ctx context.Context) (string, error) {
 	if h.Image != "" {
 		if _, err := h.engine.ImageInspect(ctx, h.Image); err == nil || !errdefs.IsNotFound(err) {
 			return h.Image, err

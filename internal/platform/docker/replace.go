@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
@@ -56,35 +59,66 @@ func older(err error) bool {
 // formerName is what the container of an agent is called that is being replaced.
 func (h *host) formerName() string { return h.Name + "-former" }
 
+// takeOverTimeout is how long it may take until the former agent has ended: longer
+// than it waits for its clients to go.
+const takeOverTimeout = 2 * time.Minute
+
 // renew replaces the agent, where that is asked for, unless it was made from
 // this program's image, or the one that is to be used, already.
 func (h *host) renew(ctx context.Context) error {
 	if !h.Replace {
 		return nil
 	}
-	present, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
-	if errdefs.IsNotFound(err) {
-		return nil
+	return h.renewing.take(ctx, func() error {
+		wanted, err := h.agentImage(ctx)
+		if err != nil {
+			return err
+		}
+		present, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
+		if errdefs.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if same, err := h.sameAgent(ctx, present.Container.Image, wanted); same || err != nil {
+			return err
+		}
+		return h.replace(ctx)
+	})
+}
+
+// sameAgent reports whether two images are one, or are built from the same program.
+func (h *host) sameAgent(ctx context.Context, present, wanted string) (bool, error) {
+	next, err := h.engine.ImageInspect(ctx, wanted)
+	if err != nil || next.ID == present {
+		return err == nil, err
 	}
+	former, err := h.engine.ImageInspect(ctx, present)
 	if err != nil {
-		return err
+		return false, ignoreGone(err)
 	}
-	wanted, err := h.agentImage(ctx)
-	if err != nil {
-		return err
+	program := programOf(next.InspectResponse)
+	return program != "" && program == programOf(former.InspectResponse), nil
+}
+
+// programOf is the digest of the program that an agent's image was built from.
+func programOf(image image.InspectResponse) string {
+	if image.Config == nil {
+		return ""
 	}
-	image, err := h.engine.ImageInspect(ctx, wanted)
-	if err != nil || image.ID == present.Container.Image {
-		return err
-	}
-	return h.replace(ctx)
+	return image.Config.Labels[labelProgram]
 }
 
 // replace starts an agent from this program's image, which takes over from the
 // one that runs, and returns when that has ended. If it fails the former is the
 // host's agent again.
 func (h *host) replace(ctx context.Context) error {
-	err := h.setAside(ctx)
+	// Nothing is touched before the image is there.
+	_, err := h.agentImage(ctx)
+	if err == nil {
+		err = h.setAside(ctx)
+	}
 	if err == nil {
 		err = h.succeed(ctx)
 	}
@@ -92,25 +126,36 @@ func (h *host) replace(ctx context.Context) error {
 		err = fmt.Errorf("replacing the agent, container %s: %w", h.Name, err)
 		return errors.Join(err, h.bringBack(context.WithoutCancel(ctx)))
 	}
-	return h.removeFormer(ctx)
+	return h.removeFormer(context.WithoutCancel(ctx))
 }
 
-// succeed starts the new agent and waits until the former has ended.
+// succeed starts the new agent and waits until the former has ended. From when the
+// new one has been started nobody here knows which of the two serves, and so
+// neither an interrupt nor a connection that breaks ends the wait.
 func (h *host) succeed(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the new one has not taken over within %s", startTimeout))
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := h.ensure(ctx); err != nil {
+	if err := h.ensure(starting); err != nil {
 		return err
 	}
+	ctx, cancel = context.WithTimeoutCause(context.WithoutCancel(ctx), takeOverTimeout, fmt.Errorf("the new one has not taken over within %s", takeOverTimeout))
+	defer cancel()
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, h.awaitSuccession(ctx) }, backoff.WithMaxElapsedTime(0))
+	return err
+}
+
+// awaitSuccession waits until the former has ended. What is wrong with the wait
+// itself is no permanent error.
+func (h *host) awaitSuccession(ctx context.Context) error {
 	former := h.engine.ContainerWait(ctx, h.formerName(), client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	next := h.engine.ContainerWait(ctx, h.Name, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	select {
 	case <-former.Result:
 		return nil
 	case err := <-former.Error:
-		return err
+		return ignoreGone(err)
 	case <-next.Result:
-		return fmt.Errorf("the new one ended: %s", h.lastWords(ctx))
+		return backoff.Permanent(fmt.Errorf("the new one ended: %s", h.lastWords(ctx)))
 	case err := <-next.Error:
 		return err
 	}
@@ -143,11 +188,19 @@ func (h *host) setAside(ctx context.Context) error {
 	return err
 }
 
-// bringBack makes the former the host's agent again.
+// bringBack makes the former the host's agent again, unless it has ended: then the
+// new one is all there is.
 func (h *host) bringBack(ctx context.Context) error {
 	former, err := h.engine.ContainerInspect(ctx, h.formerName(), client.ContainerInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		// It was not set aside, or not yet by its name.
+		return ignoreGone(h.restart(ctx, h.Name, container.RestartPolicyUnlessStopped))
+	}
 	if err != nil {
-		return ignoreGone(err)
+		return err
+	}
+	if !former.Container.State.Running {
+		return nil
 	}
 	_, err = h.engine.ContainerRemove(ctx, h.Name, client.ContainerRemoveOptions{Force: true})
 	if ignoreGone(err) != nil {

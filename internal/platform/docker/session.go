@@ -21,6 +21,9 @@ type Session struct {
 	connection Connection
 	// agentName is the agent's container.
 	agentName string
+	// imaging and renewing are for one at a time: what several deployments need of
+	// their agent is done once.
+	imaging, renewing turn
 
 	mu sync.Mutex
 	// users counts the platforms that are open. While there are none nothing is
@@ -33,7 +36,24 @@ type Session struct {
 // NewSession returns the session of all platforms on a host that have the same
 // agent; an agentName of "" is DefaultAgent. It connects to nothing.
 func NewSession(connection Connection, agentName string) *Session {
-	return &Session{connection: connection, agentName: cmp.Or(agentName, DefaultAgent)}
+	return &Session{
+		connection: connection, agentName: cmp.Or(agentName, DefaultAgent),
+		imaging: make(turn, 1), renewing: make(turn, 1),
+	}
+}
+
+// turn is a mutex that can be waited for with a context.
+type turn chan struct{}
+
+// take does what has to be done by one at a time.
+func (t turn) take(ctx context.Context, do func() error) error {
+	select {
+	case t <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-t }()
+	return do()
 }
 
 // join returns the engine and the client of its agent for one more user.
