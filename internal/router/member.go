@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,9 @@ const (
 	// Node and others close a connection that was idle for 5 s. A request that
 	// is just then on its way would be lost, so the router closes first.
 	idleTimeout = 4 * time.Second
+	// restTime is how long a replica that could not be connected to is left alone
+	// before it is tried again.
+	restTime = time.Second
 	// maxIdle is how many idle connections to one replica are kept. A smaller
 	// number makes a busy router dial for every other request.
 	maxIdle = 1024
@@ -42,6 +46,9 @@ type member struct {
 
 	load  tally
 	conns closers
+	// restsUntil is when to try it again, in nanoseconds since epoch; 0 for a
+	// replica that can be connected to as far as is known.
+	restsUntil atomic.Int64
 	// Each member has its own transports, so that cutting one leaves it no
 	// other connection, pooled or dialed, to send a request on again.
 	http1   *http.Transport
@@ -117,9 +124,36 @@ func (m *member) dial(ctx context.Context) (*net.TCPConn, error) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", m.Addr)
 	if err != nil {
+		if ctx.Err() == nil {
+			m.restFor(restTime)
+		}
 		return nil, &dialError{id: m.ID, err: err}
 	}
+	m.restsUntil.Store(0)
 	return conn.(*net.TCPConn), nil //nolint:forcetypeassert // what "tcp" is documented to return
+}
+
+// epoch is what times are counted from: a clock that is set does not matter then.
+var epoch = time.Now()
+
+func (m *member) restFor(d time.Duration) { m.restsUntil.Store(int64(time.Since(epoch) + d)) }
+
+// rests reports whether the replica could not be connected to lately. A machine that
+// is gone may take seconds to refuse, which no client should wait for: once the
+// rest is over it is tried without a request.
+func (m *member) rests() bool {
+	until := m.restsUntil.Load()
+	if until == 0 {
+		return false
+	}
+	if now := time.Since(epoch); int64(now) >= until && m.restsUntil.CompareAndSwap(until, int64(now+dialTimeout)) {
+		go func() {
+			if conn, err := m.dial(context.Background()); err == nil {
+				conn.Close()
+			}
+		}()
+	}
+	return true
 }
 
 // closeIdle closes the idle connections now, and the busy ones as they fall idle.

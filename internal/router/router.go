@@ -99,6 +99,23 @@ type turn struct {
 	roster  *roster
 	first   uint64
 	refused uint64
+	// last are members that were passed over, to be tried after all others.
+	last []*member
+}
+
+// next returns the member whose turn it is, nil when all have refused.
+func (t *turn) next() *member {
+	for n := uint64(len(t.roster.members)); t.refused < n; t.refused++ {
+		m := t.roster.members[(t.first+t.refused)%n]
+		if !m.rests() {
+			return m
+		}
+		t.last = append(t.last, m)
+	}
+	if at := t.refused - uint64(len(t.roster.members)); at < uint64(len(t.last)) {
+		return t.last[at]
+	}
+	return nil
 }
 
 // lease is the place that a request in flight has in a pool and on a member.
@@ -125,11 +142,11 @@ func (r *Router) acquire(t *turn) (lease, error) {
 		if t.roster != roster {
 			*t = turn{roster: roster, first: pool.cursor.Add(1)}
 		}
-		n := uint64(len(roster.members))
-		if t.refused >= n {
+		member := t.next()
+		if member == nil {
 			return lease{pool: pool}, errRefused
 		}
-		l := lease{pool: pool, load: roster.load, member: roster.members[(t.first+t.refused)%n]}
+		l := lease{pool: pool, load: roster.load, member: member}
 		l.load.enter()
 		l.member.load.enter()
 		// Only now is it certain that whoever swapped one of these pointers
