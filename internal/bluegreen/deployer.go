@@ -66,6 +66,9 @@ type Deployer struct {
 	Now func() time.Time
 	// Progress is told, when not nil, what the operation does now, a line a phase.
 	Progress func(message string)
+	// Mask, when not nil, hides secrets in what the ledger keeps of texts that
+	// others wrote: a release may say in its answer what it cannot connect to.
+	Mask func(text string) string
 }
 
 // NewDeployer returns a Deployer with the default configuration and the real clock.

@@ -132,6 +132,9 @@ type Instance struct {
 	Running bool `json:"running"`
 	// Exit says how the last run ended, where the platform knows: "exit status 1".
 	Exit string `json:"exit,omitempty"`
+	// Unready says why the platform, where it judges instances itself, holds one
+	// that runs not ready; "" where it does not.
+	Unready string `json:"unready,omitempty"`
 }
 
 // Ref identifies this run of the instance.

@@ -53,7 +53,7 @@ func TestWatchHeedsThePlatform(t *testing.T) {
 		b.Config.BakeTime = time.Hour
 		b.Progress = func(message string) {
 			if strings.HasPrefix(message, "watching") {
-				b.memory.Judge(deployment, bluegreen.Verdict{"ready": errStarting})
+				b.memory.Judge(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Green)
 			}
 		}
 		err := b.DeployAndSwitch(t.Context(), b.release("3.0.0"))
@@ -77,6 +77,21 @@ func TestNobodyWaitsForThePlatformOnceACheckHasFailed(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 	})
+}
+
+func TestRollbackNeedsAStandbyThatThePlatformHoldsReady(t *testing.T) {
+	b := newBench(t)
+	b.memory.Judge(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Green)
+	err := b.Rollback(t.Context(), "bad")
+	if !errors.Is(err, bluegreen.RollbackFailed) || !strings.Contains(err.Error(), "0 of 2 replicas of the standby can take the traffic: replica green-2 is not ready") {
+		t.Errorf("got %v", err)
+	}
+	b.serves("2.0.0")
+	b.memory.Judge(deployment, bluegreen.Verdict{"ready": nil})
+	if err := b.Rollback(t.Context(), "bad"); err != nil {
+		t.Fatal(err)
+	}
+	b.serves("1.0.0")
 }
 
 func TestPlatformAloneIsNoHealthCheck(t *testing.T) {

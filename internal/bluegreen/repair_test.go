@@ -56,6 +56,23 @@ func TestRepairOfWhatIsLost(t *testing.T) {
 	s.idle(s.desired("2.0.0"))
 }
 
+// A preview of which nothing is left is what is configured, and comes back.
+func TestRepairOfAPreviewThatIsLost(t *testing.T) {
+	s := newScaledShop(t)
+	next := s.desired("2.0.0")
+	next.Promote = false
+	s.apply(next)
+	s.memory.Lose(deployment, bluegreen.Blue)
+	s.apply(next)
+	s.sizes(1, 1)
+	s.idle(next)
+	next.Promote = true
+	s.apply(next)
+	if got := s.memory.Serves(t, deployment); got != "2.0.0" {
+		t.Errorf("a client is answered with %q", got)
+	}
+}
+
 // Of a release that is not configured nobody knows how to make it again.
 func TestRepairOfWhatIsLostAndForgotten(t *testing.T) {
 	s := newScaledShop(t)

@@ -35,7 +35,8 @@ func (s *session) rollbackTo(ctx context.Context, reason string) error {
 	return s.failure("rollback", env, s.commit(ctx, next.settled()))
 }
 
-// alive makes sure that enough instances run in env, and may carry the traffic.
+// alive makes sure that enough instances of env run, are ready as far as the
+// platform judges that, and may have the traffic.
 func (s *session) alive(ctx context.Context, env Environment) error {
 	instances, err := s.Platform.Instances(ctx, env)
 	if err != nil {
@@ -43,24 +44,21 @@ func (s *session) alive(ctx context.Context, env Environment) error {
 	}
 	slot := s.ledger.Slot(env)
 	size := slot.Release.size(instances)
-	able, stranger := 0, ""
-	for _, instance := range runningOf(instances) {
-		if slot.Counts(instance.Ref(), s.Platform.Admits) {
-			able++
-		} else {
-			stranger = instance.ID
-		}
-	}
-	if able >= required(size, s.Config.MinHealthyPercent) {
-		return nil
-	}
-	if stranger != "" {
-		return fmt.Errorf("%d of %d replicas of the standby can have traffic: replica %s was made since and has not been let in; apply without the rollback repairs it", able, size, stranger)
-	}
+	able, why := 0, ""
 	for _, instance := range instances {
-		if !instance.Running {
-			return fmt.Errorf("%d of %d replicas of the standby run: replica %s exited: %s", able, size, instance.ID, instance.Exit)
+		switch {
+		case !instance.Running:
+			why = fmt.Sprintf(": replica %s exited: %s", instance.ID, instance.Exit)
+		case instance.Unready != "":
+			why = fmt.Sprintf(": replica %s is not ready: %s", instance.ID, instance.Unready)
+		case !slot.Counts(instance.Ref(), s.Platform.Admits):
+			why = fmt.Sprintf(": replica %s was made anew and has not been let in; an apply without the rollback does that", instance.ID)
+		default:
+			able++
 		}
 	}
-	return fmt.Errorf("%d of %d replicas of the standby run", able, size)
+	if able < required(size, s.Config.MinHealthyPercent) {
+		return fmt.Errorf("%d of %d replicas of the standby can take the traffic%s", able, size, why)
+	}
+	return nil
 }

@@ -115,10 +115,20 @@ func (s *session) resizeStaging(ctx context.Context) error {
 // should not run has gone when the session began.
 func (s *session) repair(ctx context.Context, release Release) error {
 	s.progress("repairing: starting what should run")
+	env := s.ledger.Staging()
+	previewed := s.ledger.Slot(env).State == Ready && s.ledger.Slot(env).Holds(release.Sealed().Fingerprint)
 	if s.ledger.Serving() {
-		return s.failure("repair", s.ledger.Live, s.reconnect(ctx, release))
+		if err := s.reconnect(ctx, release); err != nil {
+			return s.failure("repair", s.ledger.Live, err)
+		}
+	} else if err := s.resizeStaging(ctx); err != nil {
+		return s.failure("repair", env, err)
 	}
-	return s.failure("repair", s.ledger.Staging(), s.resizeStaging(ctx))
+	if previewed && s.ledger.Slot(env).Release == nil {
+		// Nothing was left of it, and it is what is configured.
+		return s.preview(ctx, release)
+	}
+	return nil
 }
 
 // reconnect makes live whole, and returns when it has the traffic.

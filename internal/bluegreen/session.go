@@ -92,6 +92,9 @@ func (s *session) renew(ctx context.Context) error {
 func (s *session) commit(ctx context.Context, next Ledger) error {
 	next.Generation = s.ledger.Generation + 1
 	next.HistoryLimit = s.Config.HistoryLimit
+	if s.Mask != nil {
+		next = next.masked(s.Mask)
+	}
 	next, closed := next.archive()
 	if err := next.Validate(); err != nil {
 		return fmt.Errorf("refusing to commit an impossible ledger: %w", err)

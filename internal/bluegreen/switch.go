@@ -37,19 +37,30 @@ func (s *session) switchTraffic(ctx context.Context) error {
 // the switch is undone.
 func (s *session) followed(ctx context.Context) error {
 	if err := s.Platform.AwaitTraffic(ctx, s.ledger.Live); err != nil {
-		return s.failure("switch", s.ledger.Live, s.putBack(ctx, s.ledger.revertSwitch, err))
+		return s.unfollowed(ctx, err)
 	}
 	return nil
+}
+
+// unfollowed undoes a switch that the data plane did not follow.
+func (s *session) unfollowed(ctx context.Context, cause error) error {
+	return s.failure("switch", s.ledger.Live, s.putBack(ctx, s.ledger.revertSwitch, cause))
 }
 
 // resume takes up the watch that an interrupted operation left.
 func (s *session) resume(ctx context.Context) error {
 	following, cancel := context.WithTimeout(ctx, s.Config.SwitchTimeout)
 	defer cancel()
-	if err := s.followed(following); err != nil {
-		return s.undoOnError(ctx, err)
+	err := s.Platform.AwaitTraffic(following, s.ledger.Live)
+	switch {
+	case err == nil:
+		return s.watch(ctx)
+	case ctx.Err() != nil:
+		// That nobody waits any more says nothing about the traffic.
+		return s.failure("watch", s.ledger.Live, ctx.Err())
+	default:
+		return s.undoOnError(ctx, s.unfollowed(ctx, err))
 	}
-	return s.watch(ctx)
 }
 
 // stillThere makes sure that the instances that passed the check are the ones that run.
@@ -179,5 +190,10 @@ func (s *session) fallBack(ctx context.Context, failing *UnhealthyError) error {
 		return s.failure("watch", env, fmt.Errorf("%w; %s stays live: %w", failing, version, err))
 	}
 	back := s.ledger.Slot(s.ledger.Live).Release.Version
+	following, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Config.SwitchTimeout)
+	defer cancel()
+	if err := s.Platform.AwaitTraffic(following, s.ledger.Live); err != nil {
+		return s.failure("watch", env, fmt.Errorf("%w; traffic was led back to %s and has not arrived there: %w", failing, back, err))
+	}
 	return s.failure("watch", env, fmt.Errorf("%w; traffic is back on %s", failing, back))
 }

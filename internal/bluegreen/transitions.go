@@ -4,6 +4,7 @@ package bluegreen
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -324,6 +325,25 @@ func (l Ledger) withRecord(record Record) Ledger {
 		l.Records = append(l.Records, record)
 	} else {
 		l.Records[i] = record
+	}
+	return l
+}
+
+// masked has the texts of its records go through mask.
+func (l Ledger) masked(mask func(string) string) Ledger {
+	l.Records = slices.Clone(l.Records)
+	for i := range l.Records {
+		record := &l.Records[i]
+		record.Reason = mask(record.Reason)
+		if record.Health == nil || len(record.Health.Causes) == 0 {
+			continue
+		}
+		health := *record.Health
+		health.Causes = maps.Clone(health.Causes)
+		for check, cause := range health.Causes {
+			health.Causes[check] = mask(cause)
+		}
+		record.Health = &health
 	}
 	return l
 }

@@ -69,6 +69,7 @@ func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (
 	o.Deployer = bluegreen.NewDeployer(name, platform, checker, actor())
 	o.Config = m.config(judged)
 	o.Progress = progress(ctx, name, desired.Release.Env)
+	o.Mask = o.masked
 	return o, diags
 }
 

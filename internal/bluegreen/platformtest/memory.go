@@ -254,6 +254,11 @@ func (p *memoryPlatform) Instances(ctx context.Context, env bluegreen.Environmen
 		if e := d.envs[env]; e != nil {
 			instances = slices.Clone(e.instances)
 		}
+		for i := range instances {
+			if verdict := d.judgement.on(instances[i]); len(verdict) > 0 && !verdict.Healthy() {
+				instances[i].Unready = "the machine says so"
+			}
+		}
 		return nil
 	})
 	return instances, err
@@ -263,7 +268,7 @@ func (p *memoryPlatform) Instances(ctx context.Context, env bluegreen.Environmen
 func (p *memoryPlatform) Dial(ctx context.Context, instance bluegreen.Instance) (conn net.Conn, err error) {
 	err = p.with(ctx, func(d *memoryDeployment) error {
 		e := d.envs[environmentOf(instance)]
-		if e == nil || !slices.Contains(e.instances, instance) || !instance.Running {
+		if e == nil || !slices.ContainsFunc(e.instances, func(i bluegreen.Instance) bool { return i.Ref() == instance.Ref() }) || !instance.Running {
 			return errors.New("connection refused")
 		}
 		state := string(Healthy)

@@ -4,6 +4,7 @@ package platformtest
 
 import (
 	"context"
+	"slices"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -14,39 +15,51 @@ var _ bluegreen.Readiness = (*memoryPlatform)(nil)
 type memoryJudgement struct {
 	// verdict has no checks until the machine judges at all.
 	verdict bluegreen.Verdict
+	// of are the environments that it is about; none are all.
+	of []bluegreen.Environment
 	// changed is closed when there is another one.
 	changed chan struct{}
 }
 
 func newMemoryJudgement() memoryJudgement { return memoryJudgement{changed: make(chan struct{})} }
 
-// Judge makes the machine find verdict of every instance of the deployment.
-func (m *Memory) Judge(deployment string, verdict bluegreen.Verdict) {
+// on is what it says of an instance.
+func (j memoryJudgement) on(instance bluegreen.Instance) bluegreen.Verdict {
+	if len(j.of) > 0 && !slices.Contains(j.of, environmentOf(instance)) {
+		return nil
+	}
+	return j.verdict
+}
+
+// Judge makes the machine find verdict of every instance of the deployment, or of
+// those in the environments that are given.
+func (m *Memory) Judge(deployment string, verdict bluegreen.Verdict, of ...bluegreen.Environment) {
 	p := &memoryPlatform{machine: m, name: deployment}
 	_ = p.with(context.Background(), func(d *memoryDeployment) error {
 		close(d.judgement.changed)
 		d.judgement = newMemoryJudgement()
-		d.judgement.verdict = verdict
+		d.judgement.verdict, d.judgement.of = verdict, of
 		return nil
 	})
 }
 
-func (p *memoryPlatform) AwaitReady(ctx context.Context, _ bluegreen.Instance) bluegreen.Verdict {
+func (p *memoryPlatform) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	for {
 		now := p.judgement()
-		if len(now.verdict) == 0 || now.verdict.Healthy() {
-			return now.verdict
+		verdict := now.on(instance)
+		if len(verdict) == 0 || verdict.Healthy() {
+			return verdict
 		}
 		select {
 		case <-now.changed:
 		case <-ctx.Done():
-			return now.verdict
+			return verdict
 		}
 	}
 }
 
-func (p *memoryPlatform) Ready(context.Context, bluegreen.Instance) bluegreen.Verdict {
-	return p.judgement().verdict
+func (p *memoryPlatform) Ready(_ context.Context, instance bluegreen.Instance) bluegreen.Verdict {
+	return p.judgement().on(instance)
 }
 
 func (p *memoryPlatform) judgement() (now memoryJudgement) {

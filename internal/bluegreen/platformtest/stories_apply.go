@@ -46,12 +46,13 @@ func removeStandby(w *world) {
 
 type refusing struct {
 	bluegreen.Checker
-	ids []string
+	ids    []string
+	answer string
 }
 
 func (r refusing) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
 	if slices.Contains(r.ids, target.ID()) {
-		return bluegreen.Verdict{"refused": errors.New("503")}
+		return bluegreen.Verdict{"refused": errors.New(r.answer)}
 	}
 	return r.Checker.Await(ctx, target)
 }
@@ -59,7 +60,7 @@ func (r refusing) Await(ctx context.Context, target bluegreen.Target) bluegreen.
 func scaleUpUnhealthy(w *world) {
 	w.create("1.0.0")
 	w.release("2.0.0")
-	w.Checker = refusing{w.Checker, []string{"blue-3"}}
+	w.Checker = refusing{w.Checker, []string{"blue-3"}, "503"}
 	w.mustFail(w.Scale(w.Context(), 3), bluegreen.DeployFailed)
 	w.serves("2.0.0")
 	l := w.ledger()
@@ -161,10 +162,14 @@ func secretsStayOut(w *world) {
 	w.must(second(w.Create(w.Context(), desired(release))))
 	release.Version = "2.0.0"
 	w.Config.HealthCheckRetries = 0
-	w.Checker = refusing{w.Checker, []string{"blue-1", "blue-2"}}
-	err := w.DeployAndSwitch(w.Context(), release)
-	w.mustFail(err, bluegreen.HealthCheckFailed)
-	for what, text := range map[string]string{"ledger": dump(w.ledger()), "history": dump(w.history()), "error": err.Error()} {
+	// One that says in its answer what it has been told.
+	w.Checker = refusing{w.Checker, []string{"blue-1", "blue-2"}, "no database at db:correct-horse"}
+	w.Mask = func(text string) string { return strings.ReplaceAll(text, "correct-horse", "***") }
+	w.mustFail(w.DeployAndSwitch(w.Context(), release), bluegreen.HealthCheckFailed)
+	if reason := w.history()[0].Reason; !strings.Contains(reason, "no database at db:***") {
+		w.Errorf("the history gives the reason %q", reason)
+	}
+	for what, text := range map[string]string{"ledger": dump(w.ledger()), "history": dump(w.history())} {
 		if strings.Contains(text, "correct-horse") {
 			w.Errorf("the secret is in the %s: %s", what, text)
 		}

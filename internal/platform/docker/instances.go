@@ -74,6 +74,9 @@ func (p *Platform) instance(ctx context.Context, f found) (bluegreen.Instance, e
 		state := inspected.Container.State
 		instance.Incarnation = incarnation(f.id, state.StartedAt)
 		instance.Running = state.Status == container.StateRunning
+		if health := state.Health; health != nil && health.Status != container.NoHealthcheck && health.Status != container.Healthy {
+			instance.Unready = complaint(health).Error()
+		}
 		if !instance.Running {
 			instance.Exit = exitOf(inspected.Container)
 		} else if inspected.Container.RestartCount > 0 {

@@ -114,12 +114,16 @@ func (p *Platform) number(w workload, pods []*corev1.Pod, remembered []bluegreen
 	var instances []bluegreen.Instance
 	for _, pod := range p.places.assign(w.environment, staying(pods), remembered) {
 		status := statusOf(pod, w.container)
-		instances = append(instances, bluegreen.Instance{
+		instance := bluegreen.Instance{
 			ID:          fmt.Sprintf("%s-%d", w.environment, p.places.numbers[pod.UID]),
 			Incarnation: incarnation(pod.UID, status.RestartCount),
 			Running:     status.State.Running != nil,
 			Exit:        exitOf(status),
-		})
+		}
+		if err := notReady(pod); err != nil {
+			instance.Unready = err.Error()
+		}
+		instances = append(instances, instance)
 	}
 	return instances
 }
