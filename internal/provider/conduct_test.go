@@ -3,6 +3,8 @@
 package provider
 
 import (
+	"fmt"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -229,18 +231,68 @@ func TestUnknownProvider(t *testing.T) {
 	})
 }
 
-// Another name is another deployment: the old one goes, the new one comes.
+// Another name is another deployment: the old one goes, the new one comes, and may
+// be where the old one was.
 func TestRename(t *testing.T) {
 	t.Parallel()
+	for _, listen := range []string{"", freeAddress(t)} {
+		w := newWorld(t)
+		where := attributes{"local": fmt.Sprintf("{ listen = %q }", listen)}
+		if listen == "" {
+			where = attributes{}
+		}
+		w.play(
+			resource.TestStep{Config: w.config(version("1.0.0"), where)},
+			resource.TestStep{
+				Config: w.config(version("1.0.0"), where, attributes{"name": `"shop"`}),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					action(plancheck.ResourceActionReplace), plans(text("shop"), "id"), plans(text("green"), "live_environment"),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+			},
+		)
+	}
+}
+
+// freeAddress is one on this machine that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return listener.Addr().String()
+}
+
+// Terraform validates with every variable unknown: nothing is wrong with a value
+// that nobody knows yet.
+func TestUnknownTimes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
+	variables := `
+variable "check" { default = "5s" }
+variable "tries" { default = 1 }
+variable "bake" { default = "1s" }
+variable "long" { default = "2h" }
+`
 	w.play(
-		resource.TestStep{Config: w.config(version("1.0.0"))},
+		resource.TestStep{Config: variables + w.config(attributes{
+			"health_check": `{ http = { path = "/healthz" }, timeout = var.check, retries = var.tries, interval = "100ms" }`,
+			"bake_time":    "var.bake",
+			"timeouts":     `{ create = "11s", update = "11s" }`,
+		})},
+		resource.TestStep{Config: variables + w.config(attributes{
+			"health_check": `{ http = { path = "/healthz" }, timeout = "25m", interval = "100ms" }`,
+			"timeouts":     `{ create = var.long, update = "11h" }`,
+		})},
 		resource.TestStep{
-			Config: w.config(version("1.0.0"), attributes{"name": `"shop"`}),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionReplace), plans(text("shop"), "id"), plans(text("green"), "live_environment"),
-			}},
-			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+			Config: variables + w.config(attributes{
+				"health_check": `{ http = { path = "/healthz" }, timeout = var.long, interval = "100ms" }`,
+			}),
+			ExpectError: regexp.MustCompile(`cannot\s+end\s+in\s+time`),
 		},
 	)
 }

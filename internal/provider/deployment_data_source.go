@@ -120,7 +120,7 @@ func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequ
 		resp.Diagnostics.AddError("The deployment could not be read", sentence(err))
 		return
 	}
-	data.observedModel = observe(configured.id(name), status, bluegreen.DefaultConfig().MinHealthyPercent).model()
+	data.observedModel = observe(configured.id(name).ValueString(), status, bluegreen.DefaultConfig().MinHealthyPercent).model()
 	data.History = recordModels(status.Ledger.MergeHistory(archive))
 	resp.Diagnostics.Append(resp.State.Set(ctx, data)...)
 }

@@ -36,12 +36,17 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if base.prior != nil && !plan.undecided() && base.prior.platform(r.provider).kind() != plan.platform(r.provider).kind() {
-		resp.RequiresReplace.Append(path.Root(plan.platform(r.provider).kind()))
-	}
-	if len(resp.RequiresReplace) > 0 {
-		// What comes is a deployment that has nothing to do with this one.
-		base.prior = nil
+	if base.prior != nil && !plan.undecided() {
+		from, to := base.prior.platform(r.provider).kind(), plan.platform(r.provider).kind()
+		if from != to || !base.prior.Name.Equal(plan.Name) {
+			r.provider.vacated.note(base.prior.Endpoint, base.prior.PreviewEndpoint)
+		}
+		if from != to {
+			// Terraform heeds only what differs, and the default platform may have no block.
+			resp.RequiresReplace.Append(path.Root(from), path.Root(to))
+			// What comes is a deployment that has nothing to do with this one.
+			base.prior = nil
+		}
 	}
 	resp.Diagnostics.Append(base.read(ctx, req.Private, plan.Name.ValueString())...)
 	if resp.Diagnostics.HasError() {
@@ -85,7 +90,7 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 	platform := plan.platform(r.provider)
 	id := types.StringUnknown()
 	if given(plan.Name) && !plan.undecided() {
-		id = types.StringValue(platform.id(plan.Name.ValueString()))
+		id = platform.id(plan.Name.ValueString())
 	}
 	if !plan.settingsKnown(ctx) {
 		plan.observedModel = unforeseen(id)
@@ -122,7 +127,7 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 // unless it moves.
 func (m *deploymentModel) endpoints(base planBase, platform platformConfig, provider providerModel) {
 	m.Endpoint, m.PreviewEndpoint = types.StringUnknown(), types.StringUnknown()
-	if base.prior != nil && !m.undecided() && platform.sameEndpoints(base.prior.platform(provider)) {
+	if base.prior != nil && !base.status.Ledger.Destroying && !m.undecided() && platform.sameEndpoints(base.prior.platform(provider)) {
 		m.Endpoint, m.PreviewEndpoint = base.prior.Endpoint, base.prior.PreviewEndpoint
 	}
 }
@@ -137,9 +142,13 @@ func (r *deploymentResource) check(ctx context.Context, plan *deploymentModel, b
 		prior = base.prior.platform(r.provider)
 	}
 	command, diags := texts(ctx, plan.Command)
-	release := plannedRelease{deploys: foreseen.deploys(), image: plan.Image.ValueString(), command: command}
-	diags.Append(plan.platform(r.provider).check(plan.Name.ValueString(), release, prior)...)
-	return diags
+	release := plannedRelease{deploys: foreseen.deploys(), image: plan.Image.ValueString(), command: command, vacated: r.provider.vacated.has}
+	found := plan.platform(r.provider).check(plan.Name.ValueString(), release, prior)
+	if base.status.Ledger.Destroying {
+		// As above: what an apply could not do is no reason not to destroy.
+		found = asWarnings(found)
+	}
+	return append(diags, found...)
 }
 
 // rollbackError says why rollback = true cannot be.

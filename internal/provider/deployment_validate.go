@@ -116,23 +116,28 @@ func (m deploymentModel) checkTimes(ctx context.Context, judged healthSettings) 
 			diags.Append(attributeError(path.Root("timeouts").AtName(name), "Invalid duration", "must be longer than zero"))
 		}
 	}
-	if !diags.HasError() {
-		diags.Append(m.checkDeadlines("create", create, judged)...)
-		diags.Append(m.checkDeadlines("update", update, judged)...)
+	if diags.HasError() {
+		return diags
+	}
+	for operation, timeout := range map[string]time.Duration{"create": create, "update": update} {
+		if configured, ok := m.Timeouts.Attributes()[operation]; !ok || !configured.IsUnknown() {
+			diags.Append(m.checkDeadlines(operation, timeout, judged)...)
+		}
 	}
 	return diags
 }
 
 // checkDeadlines compares what an operation waits for with the time that it has.
+// Terraform validates with every variable unknown: a default says nothing then.
 func (m deploymentModel) checkDeadlines(operation string, timeout time.Duration, judged healthSettings) diag.Diagnostics {
 	var diags diag.Diagnostics
-	if bake := durationOr(m.BakeTime, defaultBakeTime); bake > timeout {
+	if bake := durationOr(m.BakeTime, defaultBakeTime); bake > timeout && !m.BakeTime.IsUnknown() {
 		diags.Append(attributeError(path.Root("bake_time"), "The watch cannot end in time",
 			fmt.Sprintf("is %s, but timeouts.%s ends the whole operation after %s", bake, operation, timeout)))
 	}
 	attempts := max(judged.retries, 0) + 1
 	// Divided, because the product of two big numbers overflows.
-	if judged.timeout > timeout/time.Duration(attempts) {
+	if judged.timeout > timeout/time.Duration(attempts) && !judged.undecided {
 		diags.Append(attributeError(path.Root("health_check").AtName("timeout"), "The health check cannot end in time",
 			fmt.Sprintf("and retries allow %d attempts of %s, but timeouts.%s ends the whole operation after %s", attempts, judged.timeout, operation, timeout)))
 	}

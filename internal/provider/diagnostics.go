@@ -110,6 +110,19 @@ func (o operation) logs(err error) string {
 	return o.masked(paragraphs(parts...))
 }
 
+// asWarnings lowers errors to warnings.
+func asWarnings(diags diag.Diagnostics) diag.Diagnostics {
+	var lowered diag.Diagnostics
+	for _, d := range diags {
+		if at, ok := d.(diag.DiagnosticWithPath); ok {
+			lowered.AddAttributeWarning(at.Path(), d.Summary(), d.Detail())
+		} else {
+			lowered.AddWarning(d.Summary(), d.Detail())
+		}
+	}
+	return lowered
+}
+
 // masked hides the values of environment variables, which a replica may have
 // written itself.
 func (o operation) masked(text string) string {

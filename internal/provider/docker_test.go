@@ -92,3 +92,29 @@ func TestDockerForeignContainer(t *testing.T) {
 		},
 	)
 }
+
+// The default platform has no block: it is the one that goes which tells that the
+// deployment is another.
+func TestDockerToTheDefaultPlatform(t *testing.T) {
+	t.Parallel()
+	name, g := claimDocker(t)
+	w, here := &world{t: t, name: name, ground: g}, newWorld(t)
+	providers := "provider \"bluegreen\" {\n  " + g.providerBlock() + "\n  " + here.providerBlock() + "\n}\n"
+	here.play(
+		resource.TestStep{Config: providers + w.resource("web")},
+		resource.TestStep{
+			Config: providers + here.resource("web", attributes{"name": `"` + here.name + `"`}),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				action(plancheck.ResourceActionReplace), plans(text(here.id(here.name)), "id"),
+			}},
+			ConfigStateChecks: []statecheck.StateCheck{here.live("1.0.0")},
+		},
+		resource.TestStep{
+			Config: providers + w.resource("web"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				action(plancheck.ResourceActionReplace), plans(text(g.id(name)), "id"),
+			}},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+		},
+	)
+}

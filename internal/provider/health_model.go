@@ -56,6 +56,9 @@ type healthSettings struct {
 	timeout           time.Duration
 	retries           int
 	minHealthyPercent int
+	// undecided tells that timeout or retries are not known yet, and so stand for
+	// nothing.
+	undecided bool
 }
 
 // health reads the health_check block. What is null or unknown has its default,
@@ -74,6 +77,7 @@ func (m deploymentModel) health(ctx context.Context) (healthSettings, diag.Diagn
 		timeout:           durationOr(block.Timeout, otherwise.HealthCheckTimeout),
 		retries:           intOr(block.Retries, otherwise.HealthCheckRetries),
 		minHealthyPercent: intOr(block.MinHealthyPercent, otherwise.MinHealthyPercent),
+		undecided:         m.HealthCheck.IsUnknown() || block.Timeout.IsUnknown() || block.Retries.IsUnknown(),
 	}, diags
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -58,6 +59,22 @@ func TestKubernetesDrift(t *testing.T) {
 }
 
 // A Service of somebody else that has the name is an error, and is never touched.
+// The namespace may be made by the same apply. Which deployment it is is not known
+// before.
+func TestKubernetesUnknownNamespace(t *testing.T) {
+	t.Parallel()
+	name, g := claimKubernetes(t)
+	w := &world{t: t, name: name, ground: g}
+	block := strings.Replace(w.settings()["kubernetes"], fmt.Sprintf("%q", g.namespace), "terraform_data.namespace.output", 1)
+	w.play(resource.TestStep{
+		Config: "resource \"terraform_data\" \"namespace\" {\n  input = \"" + g.namespace + "\"\n}\n" + w.config(attributes{"kubernetes": block}),
+		ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+			action(plancheck.ResourceActionCreate), leavesOpen("id"), leavesOpen("kubernetes", "namespace"),
+		}},
+		ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(text(g.id(name)), "id")},
+	})
+}
+
 func TestKubernetesForeignService(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)

@@ -47,7 +47,7 @@ type timeoutOf func(ctx context.Context, usual time.Duration) (time.Duration, di
 // is touched yet.
 func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (operation, diag.Diagnostics) {
 	name, where := m.Name.ValueString(), m.platform(r.provider)
-	o := operation{name: name, id: where.id(name), platform: where, close: func() {}}
+	o := operation{name: name, id: where.id(name).ValueString(), platform: where, close: func() {}}
 	judged, diags := m.health(ctx)
 	desired, more := m.desired(ctx, judged)
 	diags.Append(more...)

@@ -5,6 +5,9 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 
@@ -85,6 +88,37 @@ func TestDestroyedByHalf(t *testing.T) {
 		},
 		resource.TestStep{Config: undone, Destroy: true},
 	)
+}
+
+// What is left of a deployment is no reason not to destroy it, or to begin afresh,
+// elsewhere: its addresses have gone.
+func TestDestroyedByHalfAndThen(t *testing.T) {
+	t.Parallel()
+	for _, then := range []resource.TestStep{{Destroy: true}, {}} {
+		w := newWorld(t)
+		image := filepath.Join(t.TempDir(), "service")
+		if err := os.Link(w.image(), image); err != nil {
+			t.Fatal(err)
+		}
+		then.Config = w.config(attributes{"image": fmt.Sprintf("%q", image)})
+		then.PreConfig = func() {
+			ada := w.outsider()
+			ada.Platform = unremovable{ada.Platform}
+			if err := ada.Destroy(t.Context()); !errors.Is(err, errUnremovable) {
+				t.Fatalf("the destroy ended with %v", err)
+			}
+			if then.Destroy {
+				if err := os.Remove(image); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if !then.Destroy {
+			then.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{leavesOpen("endpoint"), leavesOpen("preview_endpoint")}
+			then.ConfigStateChecks = []statecheck.StateCheck{w.live("1.0.0")}
+		}
+		w.play(resource.TestStep{Config: then.Config}, then)
+	}
 }
 
 // unremovable is a platform whose instances cannot be removed.

@@ -22,8 +22,9 @@ import (
 type platformConfig interface {
 	// kind is the name of the platform and of its attribute.
 	kind() string
-	// id identifies the deployment called name among those of the platform.
-	id(name string) string
+	// id identifies the deployment called name among those of the platform, if it
+	// is known where that is.
+	id(name string) types.String
 	// check looks at what a plan can look at without touching anything. prior is
 	// the platform's configuration in the state, nil when the deployment is new.
 	check(name string, release plannedRelease, prior platformConfig) diag.Diagnostics
@@ -58,6 +59,8 @@ type plannedRelease struct {
 	deploys bool
 	image   string
 	command []string
+	// vacated reports whether what has an address goes before the release comes.
+	vacated func(address string) bool
 }
 
 // platformsModel holds the blocks of the platforms. In a resource at most one of

@@ -79,7 +79,9 @@ type dockerPlatform struct {
 
 func (p dockerPlatform) kind() string { return kindDocker }
 
-func (p dockerPlatform) id(name string) string { return kindDocker + "://" + name }
+func (p dockerPlatform) id(name string) types.String {
+	return types.StringValue(kindDocker + "://" + name)
+}
 
 // reachesPorts is false: what is dialled is what the agent was told of.
 func (p dockerPlatform) reachesPorts() bool { return false }

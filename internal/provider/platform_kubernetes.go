@@ -72,7 +72,12 @@ type kubernetesPlatform struct {
 
 func (p kubernetesPlatform) kind() string { return kindKubernetes }
 
-func (p kubernetesPlatform) id(name string) string { return p.namespace() + "/" + name }
+func (p kubernetesPlatform) id(name string) types.String {
+	if p.Namespace.IsUnknown() {
+		return types.StringUnknown()
+	}
+	return types.StringValue(p.namespace() + "/" + name)
+}
 
 func (p kubernetesPlatform) namespace() string { return stringOr(p.Namespace, defaultNamespace) }
 

@@ -122,7 +122,7 @@ func newLocalPlatform(deployment localModel, provider *localProviderModel) local
 
 func (p localPlatform) kind() string { return kindLocal }
 
-func (p localPlatform) id(name string) string { return name }
+func (p localPlatform) id(name string) types.String { return types.StringValue(name) }
 
 func (p localPlatform) reachesPorts() bool { return false }
 
@@ -147,7 +147,7 @@ func (p localPlatform) check(name string, release plannedRelease, prior platform
 		"listen":         {p.Listen, former.Listen},
 		"preview_listen": {p.PreviewListen, former.PreviewListen},
 	} {
-		if !given(address[0]) || address[0].Equal(address[1]) {
+		if !given(address[0]) || address[0].Equal(address[1]) || release.vacated(address[0].ValueString()) {
 			continue
 		}
 		if err := local.CheckListen(p.stateDir.ValueString(), name, address[0].ValueString()); err != nil {
@@ -163,7 +163,7 @@ func (p localPlatform) check(name string, release plannedRelease, prior platform
 
 func (p localPlatform) sameEndpoints(prior platformConfig) bool {
 	former, ok := prior.(localPlatform)
-	return ok && p.Listen.Equal(former.Listen) && p.PreviewListen.Equal(former.PreviewListen) && p.protocol() == former.protocol()
+	return ok && p.Listen.Equal(former.Listen) && p.PreviewListen.Equal(former.PreviewListen) && !p.Protocol.IsUnknown() && p.protocol() == former.protocol()
 }
 
 func (p localPlatform) protocol() router.Protocol {

@@ -38,6 +38,8 @@ type providerModel struct {
 	host *docker.Session
 	// cluster is nil while it is not known.
 	cluster *kubernetes.Client
+	// vacated is nil until the provider is configured.
+	vacated *vacated
 }
 
 func (p *bluegreenProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -73,6 +75,7 @@ func (p *bluegreenProvider) Configure(ctx context.Context, req provider.Configur
 	config.cluster, diags = blockOr(blocks.Kubernetes, kubernetesProviderModel{Host: types.StringUnknown()}).newClient(ctx)
 	resp.Diagnostics.Append(diags...)
 	config.host = config.docker.newSession(ctx)
+	config.vacated = &vacated{ports: map[string]bool{}}
 	p.configured.Store(config)
 	resp.ResourceData = config
 	resp.DataSourceData = config

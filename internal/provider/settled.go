@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -23,8 +24,18 @@ func settle(ctx context.Context, planned, found observedModel) (observedModel, d
 	if !planned.RollbackAvailable.IsUnknown() {
 		settled.RollbackAvailable = planned.RollbackAvailable
 	}
+	if !planned.Endpoint.IsUnknown() {
+		settled.Endpoint = planned.Endpoint
+	}
+	if !planned.PreviewEndpoint.IsUnknown() {
+		settled.PreviewEndpoint = planned.PreviewEndpoint
+	}
 	environments, asPlanned := settleMap(ctx, planned.Environments, found.Environments)
 	settled.Environments = environments
+	if !settled.Endpoint.Equal(found.Endpoint) || !settled.PreviewEndpoint.Equal(found.PreviewEndpoint) {
+		diags.AddWarning("Clients find the deployment elsewhere than planned",
+			fmt.Sprintf("Its endpoint is %s now, as when a load balancer has got its address during the apply. The next plan shows it.", found.Endpoint.ValueString()))
+	}
 	if !asPlanned || !settled.RollbackAvailable.Equal(found.RollbackAvailable) {
 		diags.AddWarning("The deployment is not quite as it was planned",
 			"The configured release serves, but what runs beside it has changed during the apply: a replica has stopped, an autoscaler has been at work, "+
