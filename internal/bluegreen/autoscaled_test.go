@@ -3,10 +3,12 @@
 package bluegreen_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -148,6 +150,35 @@ func TestAutoscaledWhileItBakes(t *testing.T) {
 			}
 			s.apply(s.desired("2.0.0"))
 			s.sizes(size, 3)
+		})
+	}
+}
+
+// shrinking takes instances away while the first of them is checked.
+type shrinking struct {
+	bluegreen.Checker
+	shrink func()
+}
+
+func (c shrinking) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
+	c.shrink()
+	return c.Checker.Await(ctx, target)
+}
+
+// Who takes replicas away while they are checked does not make the release fail,
+// as long as one is left.
+func TestAutoscaledWhileItIsChecked(t *testing.T) {
+	for size, healthy := range map[int]bool{0: false, 1: true, 2: true} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			s := newScaledShop(t)
+			s.memory.Autoscale(deployment, bluegreen.Green, 3)
+			s.Checker = shrinking{s.Checker, sync.OnceFunc(func() { s.memory.Autoscale(deployment, bluegreen.Blue, size) })}
+			_, err := s.Deploy(t.Context(), s.desired("2.0.0").Release)
+			s.must(err)
+			result, err := s.HealthCheck(t.Context())
+			if errors.Is(err, bluegreen.HealthCheckFailed) == healthy || len(result.Instances) != size {
+				t.Errorf("%d replicas passed, %v", len(result.Instances), err)
+			}
 		})
 	}
 }

@@ -85,7 +85,8 @@ func (s *session) attempt(ctx context.Context, env Environment) (finding, error)
 	if err != nil {
 		return finding{}, err
 	}
-	size := s.ledger.Slot(env).Release.size(instances)
+	release := s.ledger.Slot(env).Release
+	size := release.size(instances)
 	f := finding{size: max(size, len(instances)), required: required(size, s.Config.MinHealthyPercent)}
 	outcomes := make(chan outcome)
 	for _, instance := range instances {
@@ -100,6 +101,12 @@ func (s *session) attempt(ctx context.Context, env Environment) (finding, error)
 	}
 	for range instances {
 		o := <-outcomes
+		if release.Autoscaled && errors.Is(o.exit, errGone) {
+			// Whoever decides on the size has taken it away.
+			f.size = max(f.size-1, 1)
+			f.required = required(f.size, s.Config.MinHealthyPercent)
+			continue
+		}
 		o.cut = f.hopeless() && o.exit == nil
 		f.outcomes = append(f.outcomes, o)
 		if f.hopeless() {
@@ -270,6 +277,9 @@ func (t *target) Exited(ctx context.Context) error {
 	return exit
 }
 
+// errGone is how an instance ended of which nothing is left to ask.
+var errGone = errors.New("exited")
+
 // exitOf returns how this run of instance ended, or nil while it is among instances and runs.
 func exitOf(instances []Instance, instance Instance) error {
 	for _, now := range instances {
@@ -283,7 +293,7 @@ func exitOf(instances []Instance, instance Instance) error {
 			return errors.New("exited: " + now.Exit)
 		}
 	}
-	return errors.New("exited")
+	return errGone
 }
 
 func runningOf(instances []Instance) []Instance {

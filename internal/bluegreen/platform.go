@@ -128,7 +128,8 @@ type Instance struct {
 	ID string `json:"id"`
 	// Incarnation differs between two runs of the same place.
 	Incarnation string `json:"incarnation"`
-	// Running is false for a replica that has exited, or was never there.
+	// Running is false for a replica that has exited, or was never there. One that
+	// is on its way runs.
 	Running bool `json:"running"`
 	// Exit says how the last run ended, where the platform knows: "exit status 1".
 	Exit string `json:"exit,omitempty"`

@@ -66,6 +66,21 @@ func TestAgentThatIsNotThereIsReadAndMadeAgain(t *testing.T) {
 	s.serves("1.0.0")
 }
 
+// While one makes an agent another may remove the last one's volume. What the
+// engine then makes in its place is ours too.
+func TestVolumeThatGoesWhileTheAgentIsMade(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	h := l.open(t, l.name).host
+	l.must(h.ensureVolume(t.Context()))
+	image, err := h.agentImage(t.Context())
+	l.must(err)
+	l.must(second(l.engine.VolumeRemove(t.Context(), l.name, client.VolumeRemoveOptions{})))
+	l.must(second(l.engine.ContainerCreate(t.Context(), h.container(image))))
+	l.must(h.ensureVolume(t.Context()))
+	l.must(h.dismantle(t.Context()))
+}
+
 func (l *lab) agentRuns() bool {
 	l.Helper()
 	found, err := l.engine.ContainerInspect(context.Background(), l.name, client.ContainerInspectOptions{})

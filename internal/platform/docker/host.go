@@ -145,6 +145,8 @@ func (h *host) create(ctx context.Context) error {
 // their addresses.
 func (h *host) container(image string) client.ContainerCreateOptions {
 	patience := stopSeconds
+	// Where the volume has gone with another agent just now, the engine makes it anew.
+	volume := mount.Mount{Type: mount.TypeVolume, Source: h.Name, Target: volumePath, VolumeOptions: &mount.VolumeOptions{Labels: h.labels()}}
 	return client.ContainerCreateOptions{
 		Name: h.Name,
 		Config: &container.Config{
@@ -152,7 +154,7 @@ func (h *host) container(image string) client.ContainerCreateOptions {
 			Entrypoint: []string{AgentProgram},
 			// Where another one serves, it is that one's successor.
 			Cmd:    []string{"agent", "-state-dir", statePath, "-linger", agent.LingerForever, "-take-over"},
-			Labels: map[string]string{labelAgent: h.Name},
+			Labels: h.labels(),
 			// The agent's image is no user's; nothing in it needs another.
 			User:        "0:0",
 			StopTimeout: &patience,
@@ -166,14 +168,17 @@ func (h *host) container(image string) client.ContainerCreateOptions {
 			CapDrop:        []string{"ALL"},
 			CapAdd:         []string{"NET_BIND_SERVICE"},
 			SecurityOpt:    []string{"no-new-privileges"},
-			Mounts:         []mount.Mount{{Type: mount.TypeVolume, Source: h.Name, Target: volumePath}},
+			Mounts:         []mount.Mount{volume},
 		},
 	}
 }
 
+// labels tell what belongs to this agent.
+func (h *host) labels() map[string]string { return map[string]string{labelAgent: h.Name} }
+
 func (h *host) ensureVolume(ctx context.Context) error {
 	// What is there already is returned as it is.
-	made, err := h.engine.VolumeCreate(ctx, client.VolumeCreateOptions{Name: h.Name, Labels: map[string]string{labelAgent: h.Name}})
+	made, err := h.engine.VolumeCreate(ctx, client.VolumeCreateOptions{Name: h.Name, Labels: h.labels()})
 	if err != nil {
 		return fmt.Errorf("making the agent's volume: %w", err)
 	}

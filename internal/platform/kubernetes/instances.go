@@ -117,7 +117,7 @@ func (p *Platform) number(w workload, pods []*corev1.Pod, remembered []bluegreen
 		instance := bluegreen.Instance{
 			ID:          fmt.Sprintf("%s-%d", w.environment, p.places.numbers[pod.UID]),
 			Incarnation: incarnation(pod.UID, status.RestartCount),
-			Running:     status.State.Running != nil,
+			Running:     status.State.Running != nil || !hasStarted(status),
 			Exit:        exitOf(status),
 		}
 		if err := notReady(pod); err != nil {

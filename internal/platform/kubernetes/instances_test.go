@@ -36,6 +36,13 @@ func container(status corev1.ContainerStatus) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) { pod.Status.ContainerStatuses = []corev1.ContainerStatus{status} }
 }
 
+// starting is a pod whose container is on its way, as one is that an autoscaler
+// has asked for.
+func starting(pod *corev1.Pod) {
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse, Message: "it starts"}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", State: waiting("ContainerCreating", "")}}
+}
+
 func waiting(reason, message string) corev1.ContainerState {
 	return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
 }
@@ -84,7 +91,7 @@ func TestInstancesTellHowContainersEnded(t *testing.T) {
 		aPod("b", container(corev1.ContainerStatus{State: ended(3, "Error")})),
 		aPod("c", container(corev1.ContainerStatus{State: waiting("CrashLoopBackOff", ""), LastTerminationState: ended(137, "OOMKilled"), RestartCount: 4})),
 		aPod("d", container(corev1.ContainerStatus{State: ended(128, "StartError")})),
-		aPod("e", container(corev1.ContainerStatus{State: waiting("ContainerCreating", "")})),
+		aPod("e", starting),
 		aPod("f", func(pod *corev1.Pod) { pod.DeletionTimestamp = &gone }),
 		aPod("g", func(pod *corev1.Pod) { pod.Status.Phase = corev1.PodFailed }),
 	}
@@ -95,7 +102,7 @@ func TestInstancesTellHowContainersEnded(t *testing.T) {
 		{ID: "blue-2", Incarnation: "uid-b/0", Exit: "exit status 3"},
 		{ID: "blue-3", Incarnation: "uid-c/4", Exit: "exit status 137 (OOMKilled)"},
 		{ID: "blue-4", Incarnation: "uid-d/0", Exit: "exit status 128 (StartError): no such file"},
-		{ID: "blue-5", Incarnation: "uid-e/0"},
+		{ID: "blue-5", Incarnation: "uid-e/0", Running: true, Unready: "pod e is not ready: it starts"},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -106,7 +113,7 @@ func TestReadinessIsThatOfTheRun(t *testing.T) {
 	t.Parallel()
 	pods := []*corev1.Pod{aPod("a"), aPod("b", func(pod *corev1.Pod) {
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse, Message: "containers with unready status: [web]"}}
-	}), aPod("c", container(corev1.ContainerStatus{State: ended(3, "Error")}))}
+	}), aPod("c", container(corev1.ContainerStatus{State: ended(3, "Error")})), aPod("d", starting)}
 	cases := map[string]struct {
 		want string
 		over bool
@@ -115,6 +122,7 @@ func TestReadinessIsThatOfTheRun(t *testing.T) {
 		"uid-a/1": {"its container does not run", true},
 		"uid-b/0": {"pod b is not ready: containers with unready status: [web]", false},
 		"uid-c/0": {"exit status 3", true},
+		"uid-d/0": {"pod d is not ready: it starts", false},
 		"uid-z/0": {"its pod is gone", true},
 	}
 	for incarnation, c := range cases {

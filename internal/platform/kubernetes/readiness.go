@@ -88,7 +88,7 @@ func unready(pods []*corev1.Pod, container string, instance bluegreen.Instance) 
 		return true, errors.New("its pod is gone")
 	}
 	status := statusOf(pods[i], container)
-	if status.RestartCount != restarts || status.State.Running == nil {
+	if status.RestartCount != restarts || status.State.Running == nil && hasStarted(status) {
 		return true, errors.New(cmp.Or(exitOf(status), "its container does not run"))
 	}
 	return false, notReady(pods[i])

@@ -140,6 +140,7 @@ func (r *rollout) pending(pods []*corev1.Pod) string {
 	return ""
 }
 
+// hasStarted reports whether the container runs or has ever run.
 func hasStarted(status corev1.ContainerStatus) bool {
 	return status.State.Running != nil || status.State.Terminated != nil || status.LastTerminationState.Terminated != nil
 }
