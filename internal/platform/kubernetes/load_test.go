@@ -6,9 +6,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -66,12 +70,28 @@ func doorOpens(t testing.TB, address string) {
 func (c *crowd) join(ctx context.Context, address string, transport *http.Transport) {
 	c.running.Go(func() {
 		defer transport.CloseIdleConnections()
-		client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+		client := &http.Client{Transport: witness{transport}, Timeout: 10 * time.Second}
 		for pause(ctx, between) == nil {
 			answer, err := ask(client, "http://"+address+"/")
 			c.note(answer, err)
 		}
 	})
+}
+
+// witness tells of a request that failed how far it came.
+type witness struct{ http.RoundTripper }
+
+func (w witness) RoundTrip(r *http.Request) (*http.Response, error) {
+	began := time.Now()
+	course := "it got no connection"
+	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
+		course = fmt.Sprintf("it got a connection after %s, from %s, reused %t, idle for %s", time.Since(began), got.Conn.LocalAddr(), got.Reused, got.IdleTime)
+	}})
+	response, err := w.RoundTripper.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		err = fmt.Errorf("%w (%s)", err, course)
+	}
+	return response, err
 }
 
 func (c *crowd) note(answer string, err error) {
@@ -149,6 +169,32 @@ func TestClusterAHundredSwitches(t *testing.T) {
 		s.must(s.DeployAndSwitch(t.Context(), s.release("2.0.0", 2)))
 	}
 	clients.content()
+}
+
+// What is checked is what stays: the pods of a standby that is being recycled are
+// not evidence for the release that comes back to it.
+func TestClusterReleaseComesBackWhileItsPodsAreReplaced(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(o *Options) { o.RecycleStandby = true })
+	s.live("1.0.0", 3)
+	s.live("2.0.0", 3)
+	s.must(s.Rollback(t.Context(), "to see"))
+	checked := 0
+	s.Progress = func(message string) {
+		if !strings.HasPrefix(message, "checking") {
+			return
+		}
+		checked++
+		found, err := theTestbed.apps.Deployments(s.namespace).Get(t.Context(), workloadName(s.Deployment, bluegreen.Blue), metav1.GetOptions{})
+		s.must(err)
+		if status := found.Status; status.ObservedGeneration < found.Generation || status.UpdatedReplicas != 3 || status.Replicas != 3 {
+			t.Errorf("pods are checked that are about to go: %+v", status)
+		}
+	}
+	s.live("2.0.0", 3)
+	if checked != 1 {
+		t.Errorf("it was checked %d times, want once", checked)
+	}
 }
 
 // Clients that keep their connection leave the old version with its pods: all of

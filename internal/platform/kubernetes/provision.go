@@ -57,7 +57,7 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 		return "", fmt.Errorf("writing %s: %w", objectName("Deployment", p.opts.Namespace, want.Metadata.Name), err)
 	}
 	waiting := &rollout{
-		session: s, sight: seen, generation: written.Generation, template: template,
+		session: s, sight: seen, generation: written.Generation, template: template, fresh: found == nil,
 		replicas: release.Replicas, autoscaled: release.Autoscaled,
 	}
 	if err := waiting.await(ctx); err != nil {

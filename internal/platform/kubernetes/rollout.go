@@ -25,6 +25,8 @@ type rollout struct {
 	// template is the digest of the template that the pods are to be made from,
 	// "" for any.
 	template string
+	// fresh is set where this made the Deployment.
+	fresh bool
 	// image is that of the pods that are to stay, "" for any. What others need to
 	// start is no trouble: they are on their way out.
 	image string
@@ -85,12 +87,12 @@ func (r *rollout) size(deployment *appsv1.Deployment) int {
 	return r.replicas
 }
 
-// settled reports whether no other pods than these are on their way: those made
-// from the template that is waited for tell so themselves, of others only the
-// Deployment's controller can.
+// settled reports whether no other pods than these are on their way. Where there
+// was a Deployment before, its pods may be about to be replaced by others of the
+// same release, which only the Deployment's controller can tell.
 func (r *rollout) settled(deployment *appsv1.Deployment, size int) bool {
 	status := deployment.Status
-	return r.template != "" ||
+	return r.fresh ||
 		status.ObservedGeneration >= r.generation && int(status.Replicas) == size && int(status.UpdatedReplicas) == size
 }
 
