@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -81,6 +83,16 @@ type door struct {
 	listeners []*net.TCPListener
 	protocol  router.Protocol
 	router    *router.Router
+	// former is the door in whose place this one came, while clients leave by it.
+	former atomic.Pointer[door]
+}
+
+// lead sends the requests of all clients to pool: also of those who have not left
+// by a former door yet, for one environment alone is live.
+func (d *door) lead(pool *router.Pool) {
+	for ; d != nil; d = d.former.Load() {
+		d.router.Switch(pool)
+	}
 }
 
 // frontend is the listening side of a deployment.
@@ -164,7 +176,7 @@ func (f *frontend) door(present *door, name string, addresses []string, protocol
 	for _, address := range addresses {
 		listener, err := present.share(address)
 		if err == nil && listener == nil {
-			listener, err = f.inherited.listen(address)
+			listener, err = f.bind(address, present.neighbours(address))
 		}
 		if err != nil {
 			next.drop()
@@ -174,6 +186,13 @@ func (f *frontend) door(present *door, name string, addresses []string, protocol
 	}
 	next.router = router.New(name, protocol, router.Options{Metrics: f.metrics, Logger: f.log})
 	return next, nil
+}
+
+func (f *frontend) bind(address string, neighbours []*net.TCPListener) (*net.TCPListener, error) {
+	if len(neighbours) > 0 {
+		return listenBeside(neighbours, address)
+	}
+	return f.inherited.listen(address)
 }
 
 // fits reports whether the door, which may be nil, is at just these addresses.
@@ -196,6 +215,19 @@ func (d *door) share(address string) (*net.TCPListener, error) {
 	return nil, nil
 }
 
+// neighbours are the listeners of the door, which may be nil, that have the port
+// of address: at 127.0.0.1, maybe, where all addresses are wanted from now on.
+func (d *door) neighbours(address string) []*net.TCPListener {
+	wanted, err := net.ResolveTCPAddr("tcp", address)
+	if d == nil || err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(d.listeners), func(l *net.TCPListener) bool {
+		have, ok := l.Addr().(*net.TCPAddr)
+		return !ok || have.Port != wanted.Port
+	})
+}
+
 // drop closes the listeners of a door that nobody went through.
 func (d *door) drop() {
 	for _, listener := range d.listeners {
@@ -203,14 +235,27 @@ func (d *door) drop() {
 	}
 }
 
+// listensOn reports whether listener is what listen would return for address.
 func listensOn(listener *net.TCPListener, address string) bool {
 	wanted, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return false
 	}
 	have, ok := listener.Addr().(*net.TCPAddr)
-	return ok && have.Port == wanted.Port && (have.IP.Equal(wanted.IP) || (have.IP.IsUnspecified() && len(wanted.IP) == 0))
+	if !ok || have.Port != wanted.Port {
+		return false
+	}
+	if len(wanted.IP) == 0 {
+		return have.IP.IsUnspecified() && (have.IP.To4() == nil || !speaksIPv6())
+	}
+	return have.IP.Equal(wanted.IP)
 }
+
+// speaksIPv6 reports whether a socket for all addresses is one for IPv6 as well.
+var speaksIPv6 = sync.OnceValue(func() bool {
+	listener, err := net.Listen("tcp6", "[::1]:0")
+	return err == nil && listener.Close() == nil
+})
 
 func duplicate(original *net.TCPListener) (*net.TCPListener, error) {
 	file, err := original.File()
@@ -229,12 +274,21 @@ func duplicate(original *net.TCPListener) (*net.TCPListener, error) {
 	return listener, nil
 }
 
+// listen binds address. Without a host it is for IPv4 and IPv6; 0.0.0.0 is for
+// IPv4 alone, where [net.Listen] would let IPv6 in as well.
 func listen(address string) (*net.TCPListener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return net.ListenTCP("tcp", resolved)
+	return net.ListenTCP(networkOf(resolved), resolved)
+}
+
+func networkOf(address *net.TCPAddr) string {
+	if address.IP.To4() != nil {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // reason is what a person needs of a failed bind: "address already in use".
@@ -256,8 +310,8 @@ func (f *frontend) drop(o offer) {
 }
 
 // take makes the change and returns the new doors, which are to be opened once
-// they lead somewhere; their clients wait until then. The former ones close, when
-// what is in flight in them has finished, after the drain timeout at the latest.
+// they lead somewhere; their clients wait until then. Clients of the former ones
+// are asked to come in again; see door.leave.
 func (f *frontend) take(o offer) (opening []*door) {
 	for _, change := range []struct{ have, next **door }{{&f.live, &o.live}, {&f.preview, &o.preview}} {
 		former, next := *change.have, *change.next
@@ -267,7 +321,12 @@ func (f *frontend) take(o offer) (opening []*door) {
 		*change.have = next
 		opening = append(opening, next)
 		if former != nil {
-			go former.close(context.Background(), o.DrainTimeout)
+			former.stopListening()
+			next.former.Store(former)
+			go func() {
+				former.leave(o.DrainTimeout)
+				next.former.Store(nil)
+			}()
 		}
 	}
 	return opening
@@ -282,6 +341,23 @@ func (f *frontend) serve(d *door) {
 			}
 		}()
 	}
+}
+
+// stopListening asks the clients of the door to leave, and waits for none of them.
+func (d *door) stopListening() {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = d.router.Retire(over)
+}
+
+// leave ends the door when its clients have left, with the answer to their next
+// request, and cuts them off when patience is over.
+func (d *door) leave(patience time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	// Errors say that patience ran out; what was left has been closed then.
+	_ = d.router.Retire(ctx)
+	_ = d.router.Shutdown(ctx)
 }
 
 func (d *door) close(ctx context.Context, patience time.Duration) {

@@ -85,27 +85,27 @@ func (o *Offline) Logs(name string, env bluegreen.Environment, id string, n int)
 }
 
 // CheckListen returns an error unless the deployment called name can listen on
-// listen: the *AddressError says who has the address. An address that the
+// address: the *AddressError says who has the address. An address that the
 // deployment itself has is its to keep.
-func CheckListen(stateDirectory, name, listen string) error {
-	if err := parseListen(listen); err != nil {
-		return &AddressError{Address: listen, Err: err}
+func CheckListen(stateDirectory, name, address string) error {
+	if err := parseListen(address); err != nil {
+		return &AddressError{Address: address, Err: err}
 	}
 	dir, err := openStateDir(stateDirectory)
 	if err != nil {
 		return err
 	}
-	switch holder := deploymentAt(dir, listen); holder {
+	switch holder := deploymentAt(dir, address); holder {
 	case name:
 		return nil
 	case "":
-		listener, err := net.Listen("tcp", listen)
+		listener, err := listen(address)
 		if err != nil {
-			return &AddressError{Address: listen, Err: reason(err)}
+			return &AddressError{Address: address, Err: reason(err)}
 		}
 		return listener.Close()
 	default:
-		return &AddressError{Address: listen, Deployment: holder, Err: fmt.Errorf("deployment %q has that address", holder)}
+		return &AddressError{Address: address, Deployment: holder, Err: fmt.Errorf("deployment %q has that address", holder)}
 	}
 }
 

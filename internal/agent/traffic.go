@@ -77,8 +77,8 @@ func (t *traffic) follow(l bluegreen.Ledger, running map[bluegreen.Environment][
 		t.fill(live, l, running)
 	}
 	if front.open() {
-		front.live.router.Switch(t.serving[live])
-		front.preview.router.Switch(t.previewOf(l))
+		front.live.lead(t.serving[live])
+		front.preview.lead(t.previewOf(l))
 	}
 	former := t.live
 	t.live = live

@@ -254,6 +254,35 @@ func TestRename(t *testing.T) {
 	}
 }
 
+// What was tried out on loopback is opened to everybody, at the same port.
+func TestOpensToEverybody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	opensToEverybody(w.world, func(listen string) attributes { return attributes{"local": fmt.Sprintf("{ listen = %q }", listen)} })
+}
+
+// opensToEverybody plays that with the platform's block for where it listens.
+func opensToEverybody(w *world, at func(listen string) attributes) {
+	loopback := freeAddress(w.t)
+	_, port, err := net.SplitHostPort(loopback)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	endpoint := text("http://" + loopback)
+	opened := at("0.0.0.0:" + port)
+	w.play(
+		resource.TestStep{Config: w.config(version("1.0.0"), at(loopback))},
+		resource.TestStep{
+			Config: w.config(version("2.0.0"), opened),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				action(plancheck.ResourceActionUpdate), leavesOpen("endpoint"),
+			}},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0"), has(endpoint, "endpoint")},
+		},
+		resource.TestStep{Config: w.config(version("3.0.0"), opened), ConfigStateChecks: []statecheck.StateCheck{w.live("3.0.0"), has(endpoint, "endpoint")}},
+	)
+}
+
 // freeAddress is one on this machine that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()

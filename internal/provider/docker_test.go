@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"testing"
 
@@ -117,4 +118,12 @@ func TestDockerToTheDefaultPlatform(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
 		},
 	)
+}
+
+func TestDockerOpensToEverybody(t *testing.T) {
+	t.Parallel()
+	name, g := claimDocker(t)
+	opensToEverybody(&world{t: t, name: name, ground: g}, func(publish string) attributes {
+		return attributes{"docker": fmt.Sprintf("{ port = %d, pull = \"never\", publish = [%q], agent_image = %q }", servicePort, publish, g.agentImage)}
+	})
 }

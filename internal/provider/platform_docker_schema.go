@@ -39,8 +39,9 @@ func dockerAttribute() resource.SingleNestedAttribute {
 		},
 		"publish": resource.ListAttribute{
 			Optional: true, ElementType: types.StringType,
-			MarkdownDescription: "The addresses of the Docker host, `host:port`, where clients reach the live environment, such as `\"0.0.0.0:80\"`. Default: a free port on its " +
-				"127.0.0.1, chosen at the first apply and kept. Changing it opens the new addresses before the old ones close, and restarts nothing.",
+			MarkdownDescription: "The addresses of the Docker host, `host:port`, where clients reach the live environment, such as `\"0.0.0.0:80\"` for all of IPv4, `\":80\"` for IPv6 as well. Default: a free port on its " +
+				"127.0.0.1, chosen at the first apply and kept. Changing it opens the new addresses before the old ones close, asks clients " +
+				"that keep their connection to open another one, and restarts nothing.",
 			Validators: []validator.List{listvalidator.SizeAtLeast(1), listvalidator.UniqueValues(), listvalidator.ValueStringsAre(listenAddress{})},
 		},
 		"protocol": resource.StringAttribute{

@@ -51,7 +51,8 @@ func localAttribute() resource.SingleNestedAttribute {
 			"listen": resource.StringAttribute{
 				Optional: true,
 				MarkdownDescription: "The address, `host:port`, where clients reach the live environment. Default: a free port on 127.0.0.1, chosen at the first apply and kept. " +
-					"Changing it opens the new address before the old one closes.",
+					"`0.0.0.0:8080` is every IPv4 address of the machine, `:8080` every IPv6 address as well. Changing it opens the new address before the old one " +
+					"closes, and asks clients that keep their connection to open another one.",
 			},
 			"preview_listen": resource.StringAttribute{
 				Optional:            true,

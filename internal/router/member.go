@@ -149,7 +149,7 @@ func (m *member) rests() bool {
 	if now := time.Since(epoch); int64(now) >= until && m.restsUntil.CompareAndSwap(until, int64(now+dialTimeout)) {
 		go func() {
 			if conn, err := m.dial(context.Background()); err == nil {
-				conn.Close()
+				_ = conn.Close() // nothing was sent
 			}
 		}()
 	}

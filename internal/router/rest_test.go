@@ -33,7 +33,11 @@ func absent(tb testing.TB, id string) (b router.Backend, begin func() net.Listen
 	must(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	bound, err := syscall.Getsockname(fd)
 	must(err)
-	address := net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: bound.(*syscall.SockaddrInet4).Port}
+	at, ok := bound.(*syscall.SockaddrInet4)
+	if !ok {
+		tb.Fatalf("an IPv4 socket is at a %T", bound)
+	}
+	address := net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: at.Port}
 	return router.Backend{ID: id, Addr: address.String()}, func() net.Listener {
 		tb.Helper()
 		must(syscall.Listen(fd, 16))

@@ -197,7 +197,9 @@ func TestInterruptWhileTheAgentIsReplaced(t *testing.T) {
 	defer idle.Close()
 	_, err = fmt.Fprint(idle, "GET / HTTP/1.1\r\nHost: web\r\n\r\n")
 	s.must(err)
-	s.must(second(http.ReadResponse(bufio.NewReader(idle), nil)))
+	response, err := http.ReadResponse(bufio.NewReader(idle), nil)
+	s.must(err)
+	s.must(response.Body.Close())
 
 	visitors := startCrowd(t, s.endpoint())
 	ctx, interrupt := context.WithCancel(t.Context())

@@ -5,7 +5,11 @@
 package local_test
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -238,6 +242,50 @@ func TestSameAddressChangesItsProtocol(t *testing.T) {
 	}
 	if _, body := get(t, before); body != "1.0.0" {
 		t.Errorf("through TCP a client is answered %q", body)
+	}
+}
+
+// A deployment that was tried out on loopback opens to everybody, and closes
+// again, at the same port. Clients that keep their connection are asked to open
+// another one; none is hung up on, and none gets the former release later on.
+func TestSamePortAtMoreAddresses(t *testing.T) {
+	t.Parallel()
+	narrow := agenttest.FreeAddress(t)
+	_, port, err := net.SplitHostPort(narrow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newService(t, local.Frontend{Listen: []string{narrow}, DrainTimeout: farAway})
+	s.live("1.0.0", 1)
+	for i, listen := range []string{"0.0.0.0:" + port, narrow, ":" + port, narrow} {
+		conn, err := net.Dial("tcp", narrow)
+		s.must(err)
+		defer conn.Close()
+		answers := bufio.NewReader(conn)
+		ask := func() (version string, closes bool) {
+			_, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", narrow)
+			s.must(err)
+			response, err := http.ReadResponse(answers, nil)
+			s.must(err)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			s.must(err)
+			return string(body), response.Close
+		}
+		if _, closes := ask(); closes {
+			t.Errorf("%d: clients are asked to go before anything happens", i)
+		}
+		version := fmt.Sprintf("%d.0.0", i+2)
+		s.platform = s.reconfigured(local.Frontend{Listen: []string{listen}, DrainTimeout: farAway})
+		s.Platform = s.platform
+		s.live(version, 1)
+		if answer, closes := ask(); answer != version || !closes {
+			t.Errorf("%s: a client that has kept its connection is answered %q, and asked to go: %t", listen, answer, closes)
+		}
+		s.serves(version)
+		if _, err := net.Listen("tcp", listen); err == nil {
+			t.Errorf("somebody else can listen on %s as well", listen)
+		}
 	}
 }
 
