@@ -27,7 +27,8 @@ func (d *Deployer) Create(ctx context.Context, desired Desired) (warnings []erro
 	}
 	err = d.founded(ctx, func(s *session) (err error) {
 		served := s.ledger.Serving()
-		warnings, err = s.converge(ctx, desired)
+		defer func() { warnings = s.warnings }()
+		err = s.converge(ctx, desired)
 		if err == nil || served || (s.ledger.Serving() && ctx.Err() != nil) {
 			return err
 		}
@@ -86,7 +87,8 @@ func (d *Deployer) Apply(ctx context.Context, planned Ledger, desired Desired) (
 		if err := s.recover(ctx); err != nil {
 			return err
 		}
-		warnings, err = s.converge(ctx, desired)
+		err = s.converge(ctx, desired)
+		warnings = s.warnings
 		return err
 	})
 	return warnings, err
@@ -106,36 +108,36 @@ func (s *session) stale(planned Ledger) error {
 }
 
 // converge does what Next names, until the deployment is as desired.
-func (s *session) converge(ctx context.Context, desired Desired) (warnings []error, err error) {
+func (s *session) converge(ctx context.Context, desired Desired) error {
 	// Judged as the plan was: what runs may not be what should.
 	status, err := s.Platform.Observe(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	steps, err := s.ledger.Next(desired, status.Running)
 	if err != nil {
-		return nil, &Error{RollbackFailed, "rollback", s.ledger.Live, err}
+		return &Error{RollbackFailed, "rollback", s.ledger.Live, err}
 	}
 	if s.ledger.Destroying {
 		if err := s.renew(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, step := range steps {
 		err := s.do(ctx, step, desired)
 		if err != nil && step == StepRemoveStandby {
-			warnings = append(warnings, err)
+			s.warnings = append(s.warnings, err)
 			continue
 		}
 		if err != nil {
-			return warnings, err
+			return err
 		}
 	}
 	if len(steps) > 0 && s.ledger.Settled {
-		return warnings, nil
+		return nil
 	}
 	// Settings that no step carries, such as where to listen, go with this commit.
-	return warnings, s.commit(ctx, s.ledger.settled())
+	return s.commit(ctx, s.ledger.settled())
 }
 
 func (s *session) do(ctx context.Context, step Step, desired Desired) error {

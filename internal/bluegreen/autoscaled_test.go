@@ -183,6 +183,39 @@ func TestAutoscaledWhileItIsChecked(t *testing.T) {
 	}
 }
 
+// surging is a platform with one more instance in env, which is on its way.
+type surging struct {
+	bluegreen.Platform
+	env bluegreen.Environment
+}
+
+func (p surging) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
+	instances, err := p.Platform.Instances(ctx, env)
+	if err == nil && env == p.env {
+		instances = append(instances, bluegreen.Instance{ID: env.String() + "-9", Incarnation: "new", Running: true, Unready: "it starts"})
+	}
+	return instances, err
+}
+
+// What an autoscaler adds takes its time to start, as does what an instance is
+// replaced with. That is no reason to go back, nor not to.
+func TestAutoscaledInstancesStart(t *testing.T) {
+	s := newScaledShop(t)
+	right := s.Platform
+	s.Progress = func(message string) {
+		if strings.HasPrefix(message, "watching") {
+			s.Platform = surging{right, bluegreen.Blue}
+		}
+	}
+	s.apply(s.desired("2.0.0"))
+	s.Progress = nil
+	s.Platform = surging{right, bluegreen.Green}
+	s.must(s.Rollback(t.Context(), "to see"))
+	if got := s.memory.Serves(t, deployment); got != "1.0.0" {
+		t.Errorf("%s serves", got)
+	}
+}
+
 // Between the health check and the switch the size may change as well, but
 // somebody who passed the check must be left.
 func TestAutoscaledBeforeTheSwitch(t *testing.T) {

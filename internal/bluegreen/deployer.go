@@ -125,7 +125,10 @@ func (d *Deployer) CleanupStaging(ctx context.Context) error {
 
 // Scale sets the size of the live environment and of its standby in place.
 func (d *Deployer) Scale(ctx context.Context, replicas int) error {
-	return d.locked(ctx, "scale", func(s *session) error { return s.scale(ctx, replicas) })
+	return d.locked(ctx, "scale", func(s *session) error {
+		err := s.scale(ctx, replicas)
+		return errors.Join(err, errors.Join(s.warnings...))
+	})
 }
 
 // Destroy removes the deployment. A deployment that does not exist is no error.

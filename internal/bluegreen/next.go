@@ -78,7 +78,7 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 		steps = append(steps, StepPreview)
 	}
 	after := l.after(steps, d)
-	if len(steps) == 0 && l.needsRepair(running, d.MinHealthyPercent) {
+	if len(steps) == 0 && l.needsRepair(running, d) {
 		steps = append(steps, StepRepair)
 	}
 	if after.Serving() && after.concerns(d) && !after.scaledAs(d.Release) {
@@ -180,17 +180,27 @@ func (l Ledger) concerns(d Desired) bool {
 
 // needsRepair reports whether an environment runs too little, or something runs
 // where nothing should.
-func (l Ledger) needsRepair(running map[Environment]int, minHealthyPercent int) bool {
+func (l Ledger) needsRepair(running map[Environment]int, d Desired) bool {
 	for _, env := range Environments() {
-		if slot := l.Slot(env); slot.wantsInstances() {
-			if running[env] < slot.Release.least(minHealthyPercent) {
+		slot := l.Slot(env)
+		switch {
+		case slot.State == Idle && slot.Release != nil && (!d.KeepStandby || l.rolledBack(slot)):
+			// It is to go, or waits to be deployed and checked anew: nobody goes back to it.
+		case slot.wantsInstances():
+			if running[env] < slot.Release.least(d.MinHealthyPercent) {
 				return true
 			}
-		} else if running[env] > 0 {
+		case running[env] > 0:
 			return true
 		}
 	}
 	return false
+}
+
+// rolledBack reports whether the release in slot was live and was taken back.
+func (l Ledger) rolledBack(slot Slot) bool {
+	record, found := l.Record(slot.Record)
+	return found && record.Status == StatusRolledBack
 }
 
 // least is how many instances may run before that is worth a repair. One that

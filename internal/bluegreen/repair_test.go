@@ -5,6 +5,7 @@ package bluegreen_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -85,5 +86,72 @@ func TestRepairOfWhatIsLostAndForgotten(t *testing.T) {
 	s.must(err)
 	if _, err := s.Apply(t.Context(), ledger, back); !errors.Is(err, bluegreen.ErrNotProvisioned) {
 		t.Errorf("the repair ended with: %v", err)
+	}
+}
+
+// lame is a platform that cannot give one of the environments another size.
+type lame struct {
+	bluegreen.Platform
+	env bluegreen.Environment
+}
+
+var errLame = errors.New("no room")
+
+func (p lame) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
+	if env == p.env {
+		return errLame
+	}
+	return p.Platform.Scale(ctx, env, replicas)
+}
+
+// Live has its size, whatever is the matter with the standby; that comes as a warning.
+func TestScaleWithAStandbyThatCannotFollow(t *testing.T) {
+	b := newBench(t)
+	want := desired(b.release("2.0.0"))
+	want.Release.Replicas = 3
+	right := b.Platform
+	b.Platform = lame{right, bluegreen.Green}
+	warnings, err := b.Apply(t.Context(), b.ledger(), want)
+	if err != nil || len(warnings) != 1 || !errors.Is(warnings[0], errLame) {
+		t.Errorf("warnings %v, error %v", warnings, err)
+	}
+	status, err := b.Status(t.Context())
+	if err != nil || status.Running[bluegreen.Blue] != 3 {
+		t.Errorf("%d replicas of live run, %v", status.Running[bluegreen.Blue], err)
+	}
+	b.Platform = right
+	if warnings, err := b.Apply(t.Context(), b.ledger(), want); err != nil || len(warnings) > 0 {
+		t.Errorf("then: warnings %v, error %v", warnings, err)
+	}
+	status, err = b.Status(t.Context())
+	if err != nil || status.Running[bluegreen.Green] != 3 {
+		t.Errorf("%d replicas of the standby run, %v", status.Running[bluegreen.Green], err)
+	}
+	b.Platform = lame{right, bluegreen.Green}
+	if err := b.Scale(t.Context(), 2); !errors.Is(err, errLame) {
+		t.Errorf("whoever scales without a plan is told: %v", err)
+	}
+	b.serves("2.0.0")
+}
+
+// Nobody goes back to a release that was taken back, nor to one that is to go:
+// what is left of it is nothing to repair.
+func TestStandbyThatNobodyGoesBackTo(t *testing.T) {
+	b := newBench(t)
+	back, removed, kept := desired(b.release("2.0.0")), desired(b.release("2.0.0")), desired(b.release("2.0.0"))
+	removed.KeepStandby = false
+	lost := map[bluegreen.Environment]int{bluegreen.Blue: 2}
+	for want, c := range map[bluegreen.Step]bluegreen.Desired{bluegreen.StepRepair: kept, bluegreen.StepRemoveStandby: removed} {
+		if steps, err := b.ledger().Next(c, lost); err != nil || !slices.Equal(steps, []bluegreen.Step{want}) {
+			t.Errorf("the steps are %v, %v, want %s", steps, err, want)
+		}
+	}
+	if err := b.Rollback(t.Context(), "it is bad"); err != nil {
+		t.Fatal(err)
+	}
+	back.Rollback = true
+	lost = map[bluegreen.Environment]int{bluegreen.Green: 2}
+	if steps, err := b.ledger().Next(back, lost); err != nil || len(steps) > 0 {
+		t.Errorf("after the rollback the steps are %v, %v", steps, err)
 	}
 }

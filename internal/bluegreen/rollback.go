@@ -43,7 +43,8 @@ func (s *session) alive(ctx context.Context, env Environment) error {
 		return err
 	}
 	slot := s.ledger.Slot(env)
-	size := slot.Release.size(instances)
+	// While an autoscaled one is recycled it has more instances than its size.
+	size := min(slot.Release.size(instances), slot.Release.Replicas)
 	able, why := 0, ""
 	for _, instance := range instances {
 		switch {

@@ -81,14 +81,15 @@ func (s *session) resize(ctx context.Context, whole *Release) error {
 
 // resizeStaging makes what belongs in staging run. It is not checked: a standby
 // has served before, maybe with another health check, and a preview is checked
-// when it is promoted. One of which nothing is left is given up.
+// when it is promoted. One of which nothing is left is given up. What a standby
+// cannot do is a warning: live does not wait for it.
 func (s *session) resizeStaging(ctx context.Context) error {
 	env := s.ledger.Staging()
 	slot := s.ledger.Slot(env)
 	if !slot.wantsInstances() {
 		return nil
 	}
-	err := s.Platform.Scale(ctx, env, slot.Release.Replicas)
+	instances, err := s.resizedStaging(ctx, env, slot.Release.Replicas)
 	if errors.Is(err, ErrNotProvisioned) {
 		s.progress("giving %s up: somebody removed what stood by", env)
 		next, err := s.ledger.cleaned()
@@ -97,10 +98,10 @@ func (s *session) resizeStaging(ctx context.Context) error {
 		}
 		return s.commit(ctx, next)
 	}
-	if err != nil {
-		return err
+	if err != nil && slot.State == Idle && ctx.Err() == nil {
+		s.warnings = append(s.warnings, s.failure("scale", env, err))
+		return nil
 	}
-	instances, err := s.Platform.Instances(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -109,6 +110,13 @@ func (s *session) resizeStaging(ctx context.Context) error {
 		refs = append(refs, instance.Ref())
 	}
 	return s.commit(ctx, s.ledger.admitted(env, refs))
+}
+
+func (s *session) resizedStaging(ctx context.Context, env Environment, replicas int) ([]Instance, error) {
+	if err := s.Platform.Scale(ctx, env, replicas); err != nil {
+		return nil, err
+	}
+	return s.Platform.Instances(ctx, env)
 }
 
 // repair starts what should run and does not, and leads the traffic there. What

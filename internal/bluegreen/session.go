@@ -15,6 +15,8 @@ type session struct {
 	*Deployer
 	// ledger is what was last loaded or committed.
 	ledger Ledger
+	// warnings are trouble that live does not suffer from.
+	warnings []error
 }
 
 // locked runs operate with the deployment's lock and its ledger, after clearing

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -90,10 +91,16 @@ func (s *session) stillThere(ctx context.Context, env Environment) error {
 	return nil
 }
 
-// putBack commits what revert makes of the ledger, because of cause.
+// putBack commits what revert makes of the ledger, because of cause. What has gone
+// meanwhile, or could not take the traffic, is nothing to put it back to.
 func (s *session) putBack(ctx context.Context, revert func(reason string) (Ledger, error), cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
+	if former := s.ledger.Staging(); s.ledger.Slot(former).Release != nil {
+		if err := s.alive(ctx, former); err != nil {
+			return fmt.Errorf("the traffic did not follow: %w; it cannot be put back to %s: %w", cause, former, err)
+		}
+	}
 	s.progress("the traffic did not follow, putting it back")
 	next, err := revert("the traffic did not follow: " + cause.Error())
 	if err == nil {
@@ -157,14 +164,19 @@ func (s *session) bake(ctx context.Context) (*UnhealthyError, error) {
 	}
 }
 
-// probeLive probes every instance of live once.
+// probeLive probes every instance of live once. Those that an autoscaler has added
+// count from when the platform holds them ready, and lets traffic in.
 func (s *session) probeLive(ctx context.Context) (finding, error) {
 	env := s.ledger.Live
 	instances, err := s.Platform.Instances(ctx, env)
 	if err != nil {
 		return finding{}, err
 	}
-	size := s.ledger.Slot(env).Release.size(instances)
+	slot := s.ledger.Slot(env)
+	if slot.Release.Autoscaled {
+		instances = slices.DeleteFunc(instances, func(i Instance) bool { return i.Unready != "" && !slices.Contains(slot.Passed, i.Ref()) })
+	}
+	size := slot.Release.size(instances)
 	f := finding{size: max(size, len(instances)), required: required(size, s.Config.MinHealthyPercent), outcomes: make([]outcome, len(instances))}
 	done := make(chan struct{})
 	for i, instance := range instances {

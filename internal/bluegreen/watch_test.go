@@ -73,3 +73,39 @@ func TestAutomaticRollbackThatTheTrafficDoesNotFollow(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A watch that is taken up finds the traffic elsewhere. The release before it has
+// been removed meanwhile, or is not ready: nothing is led there.
+func TestWatchGoesBackToNothing(t *testing.T) {
+	for what, spoil := range map[string]func(*bench){
+		"gone":      func(b *bench) { b.memory.Lose(deployment, bluegreen.Blue) },
+		"not ready": func(b *bench) { b.memory.Judge(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Blue) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := newBench(t)
+			b.Config.BakeTime = 1 << 40
+			ctx, interrupt := context.WithCancel(t.Context())
+			b.Progress = func(message string) {
+				if strings.HasPrefix(message, "watching") {
+					interrupt()
+				}
+			}
+			if err := b.DeployAndSwitch(ctx, b.release("3.0.0")); !errors.Is(err, bluegreen.Interrupted) {
+				t.Fatal(err)
+			}
+			spoil(b)
+			right := b.Platform
+			b.Platform = astray{right}
+			_, err := b.Apply(t.Context(), b.ledger(), desired(b.release("3.0.0")))
+			if !errors.Is(err, bluegreen.SwitchFailed) || !strings.Contains(err.Error(), "cannot be put back to blue") {
+				t.Errorf("got %v", err)
+			}
+			b.serves("3.0.0")
+			b.Platform, b.Config.BakeTime = right, 0
+			if _, err := b.Apply(t.Context(), b.ledger(), desired(b.release("3.0.0"))); err != nil {
+				t.Error(err)
+			}
+			b.serves("3.0.0")
+		})
+	}
+}

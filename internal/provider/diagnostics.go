@@ -182,12 +182,12 @@ func serves(l bluegreen.Ledger) string {
 	return fmt.Sprintf("%s serves from %s now", l.Slot(l.Live).Release.Version, l.Live)
 }
 
-// warnings tell of trouble with the old side after traffic has moved.
+// warnings tell of trouble that live does not suffer from.
 func (o operation) warnings(troubles []error) diag.Diagnostics {
 	var diags diag.Diagnostics
 	for _, trouble := range troubles {
-		diags.AddWarning("The old environment could not be removed", paragraphs(o.cause(trouble),
-			"What is configured serves: traffic is not concerned.", "The next apply removes it."))
+		diags.AddWarning("The old environment is not as it should be", paragraphs(o.cause(trouble),
+			"What is configured serves: traffic is not concerned.", "The next apply tries again."))
 	}
 	return diags
 }
