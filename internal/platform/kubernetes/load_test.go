@@ -13,6 +13,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -195,6 +196,29 @@ func TestClusterReleaseComesBackWhileItsPodsAreReplaced(t *testing.T) {
 	if checked != 1 {
 		t.Errorf("it was checked %d times, want once", checked)
 	}
+}
+
+// A standby whose pods cannot be replaced keeps nobody from anything: live has its
+// size, and the release that was taken back comes up anew.
+func TestClusterStandbyThatIsNeverWhole(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(o *Options) { o.RecycleStandby = true })
+	s.live("1.0.0", 1)
+	s.live("2.0.0", 1)
+	stuck := []byte(`{"spec":{"minReadySeconds":3600,"progressDeadlineSeconds":7200}}`)
+	if _, err := theTestbed.apps.Deployments(s.namespace).Patch(t.Context(), workloadName(s.Deployment, bluegreen.Blue),
+		types.MergePatchType, stuck, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.must(s.Rollback(t.Context(), "to see"))
+	if err := s.Scale(t.Context(), 2); err == nil || !strings.Contains(err.Error(), "scale of blue") {
+		t.Errorf("the standby is said to have followed: %v", err)
+	}
+	if status, err := s.Status(t.Context()); err != nil || status.Running[bluegreen.Green] != 2 {
+		t.Errorf("%d replicas of live run, %v", status.Running[bluegreen.Green], err)
+	}
+	s.live("2.0.0", 2)
+	s.serves("2.0.0")
 }
 
 // Clients that keep their connection leave the old version with its pods: all of

@@ -43,27 +43,35 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 	if err != nil {
 		return "", err
 	}
-	if found != nil && found.Labels[labelTemplate] != template {
-		found = nil
-	}
-	if found == nil {
-		// Another release's pods go at once: what they had in flight is drained.
-		if err := p.remove(ctx, s, env); err != nil {
-			return "", err
+	waiting := &rollout{session: s, sight: seen, template: template, replicas: release.Replicas, autoscaled: release.Autoscaled}
+	if found != nil && found.Labels[labelTemplate] == template {
+		// What is left of the same release, as of one that was taken back, may never
+		// be whole again.
+		settling, cancel := context.WithTimeout(ctx, standbyTime)
+		defer cancel()
+		if err := p.rollOut(settling, want, waiting); err == nil || ctx.Err() != nil {
+			return waiting.digest, err
 		}
 	}
-	written, err := p.applyDeployment(ctx, s, want)
-	if err != nil {
-		return "", fmt.Errorf("writing %s: %w", objectName("Deployment", p.opts.Namespace, want.Metadata.Name), err)
+	// Another release's pods go at once: what they had in flight is drained.
+	if err := p.remove(ctx, s, env); err != nil {
+		return "", err
 	}
-	waiting := &rollout{
-		session: s, sight: seen, generation: written.Generation, template: template, fresh: found == nil,
-		replicas: release.Replicas, autoscaled: release.Autoscaled,
-	}
-	if err := waiting.await(ctx); err != nil {
+	waiting.fresh = true
+	if err := p.rollOut(ctx, want, waiting); err != nil {
 		return "", p.withLogs(ctx, s, err)
 	}
 	return waiting.digest, nil
+}
+
+// rollOut writes a Deployment and waits for its pods.
+func (p *Platform) rollOut(ctx context.Context, want deploymentApply, waiting *rollout) error {
+	written, err := p.applyDeployment(ctx, waiting.session, want)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", objectName("Deployment", p.opts.Namespace, want.Metadata.Name), err)
+	}
+	waiting.generation = written.Generation
+	return waiting.await(ctx)
 }
 
 func (p *Platform) applyDeployment(ctx context.Context, s *session, want deploymentApply) (*appsv1.Deployment, error) {

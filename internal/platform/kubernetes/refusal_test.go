@@ -77,21 +77,41 @@ func TestClusterDeployThatCannotStart(t *testing.T) {
 
 func TestClusterQuotaEndsADeploy(t *testing.T) {
 	t.Parallel()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: theTestbed.namespace + "-quota"}}
-	t.Cleanup(makeNamespace(t, namespace))
-	quota := &corev1.ResourceQuota{
-		ObjectMeta: metav1.ObjectMeta{Name: "none"},
-		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
-	}
-	if _, err := theTestbed.core.ResourceQuotas(namespace.Name).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	s := newShop(t, func(o *Options) { o.Namespace = namespace.Name })
+	s := newShop(t, inQuota(t, "none", 0))
 	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
 	var refused *StartError
 	if !errors.As(err, &refused) || refused.Reason != "FailedCreate" || !strings.Contains(err.Error(), "exceeded quota: none") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Pods that make room for a release count until they have ended.
+func TestClusterQuotaThatIsJustEnough(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, inQuota(t, "two", 2))
+	for _, version := range []string{"1.0.0", "2.0.0", "3.0.0"} {
+		s.live(version, 1)
+		status, err := s.Status(t.Context())
+		s.must(err)
+		if env := status.Ledger.Live; status.Ledger.Slot(env).Release.Version != version || status.Running[env] != 1 {
+			t.Errorf("%s is not what serves: %+v", version, status)
+		}
+	}
+}
+
+// inQuota puts a deployment in a namespace that may have so many pods.
+func inQuota(t *testing.T, name string, pods int64) func(*Options) {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: theTestbed.namespace + "-" + name}}
+	t.Cleanup(makeNamespace(t, namespace))
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(pods, resource.DecimalSI)}},
+	}
+	if _, err := theTestbed.core.ResourceQuotas(namespace.Name).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return func(o *Options) { o.Namespace = namespace.Name }
 }
 
 func TestClusterNamespaceThatIsNotThere(t *testing.T) {

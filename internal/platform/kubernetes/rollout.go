@@ -51,9 +51,11 @@ func (r *rollout) look() (done bool, again time.Duration, err error) {
 	if err != nil || deployment == nil {
 		return false, 0, err
 	}
-	if err := r.refused(deployment); err != nil {
+	patience, err := r.refused(deployment)
+	if err != nil {
 		return false, 0, err
 	}
+	again = patience
 	started, former := 0, 0
 	for _, pod := range pods {
 		if r.template != "" && pod.Labels[labelTemplate] != r.template {
@@ -97,12 +99,31 @@ func (r *rollout) settled(deployment *appsv1.Deployment, size int) bool {
 }
 
 // refused returns why the cluster makes no pods for the Deployment as it was
-// written: a quota, a policy, a service account that is missing.
-func (r *rollout) refused(deployment *appsv1.Deployment) error {
-	if deployment.Status.ObservedGeneration < r.generation {
-		return nil
+// written, a quota, a policy, a service account that is missing, or how long to
+// wait until that is known: pods that are ending may make room, and what checks
+// pods may be starting itself.
+func (r *rollout) refused(deployment *appsv1.Deployment) (wait time.Duration, err error) {
+	failure, since := replicaFailure(deployment)
+	if failure == nil || deployment.Status.ObservedGeneration < r.generation {
+		return 0, nil
 	}
-	return replicaFailure(deployment)
+	if wait = since.Add(r.patience(failure)).Sub(r.session.api.clock.now()); wait > 0 {
+		return wait, nil
+	}
+	return 0, failure
+}
+
+// patience is how long the cluster may refuse pods before that is a failure.
+func (r *rollout) patience(failure *StartError) time.Duration {
+	opts := r.session.opts
+	switch {
+	case r.sight.ending():
+		return opts.grace() + opts.SchedulingGrace
+	case strings.Contains(failure.Message, "exceeded quota"):
+		return 0
+	default:
+		return opts.SchedulingGrace
+	}
 }
 
 // leaving reports whether the pod has another image than those that are to stay.
@@ -147,15 +168,16 @@ func hasStarted(status corev1.ContainerStatus) bool {
 	return status.State.Running != nil || status.State.Terminated != nil || status.LastTerminationState.Terminated != nil
 }
 
-func replicaFailure(deployment *appsv1.Deployment) error {
+// replicaFailure returns why the last pod was refused, and since when that is so.
+func replicaFailure(deployment *appsv1.Deployment) (failure *StartError, since time.Time) {
 	i := slices.IndexFunc(deployment.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
 		return c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue
 	})
 	if i < 0 {
-		return nil
+		return nil, time.Time{}
 	}
 	condition := deployment.Status.Conditions[i]
-	return &StartError{Deployment: deployment.Name, Reason: condition.Reason, Message: condition.Message}
+	return &StartError{Deployment: deployment.Name, Reason: condition.Reason, Message: condition.Message}, condition.LastTransitionTime.Time
 }
 
 // digestOf is what the image of a container is pinned to.

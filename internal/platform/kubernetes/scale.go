@@ -52,30 +52,31 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if slot.Release != nil {
 		waiting.image, waiting.autoscaled = slot.Release.Image, slot.Release.Autoscaled
 	}
-	if err := waiting.await(ctx); err != nil {
-		return p.withLogs(ctx, s, err)
-	}
-	if k.ledger.Serving() && k.ledger.Live == env {
+	if !k.ledger.Serving() || k.ledger.Live == env {
 		// They get traffic once the engine has proven them healthy.
-		return nil
+		return p.withLogs(ctx, s, waiting.await(ctx))
 	}
-	return standReady(ctx, s, seen)
+	return p.withLogs(ctx, s, standBy(ctx, waiting))
 }
 
-// standbyTime is how long a standby may take to be whole again after it was scaled.
+// standbyTime is how long a standby may take to be whole again, which live does
+// not wait for any longer.
 const standbyTime = 30 * time.Second
 
-// standReady gives the pods of a standby, which nobody checks, the time to become
-// ready. If they do not, the status tells.
-func standReady(ctx context.Context, s *session, seen *sight) error {
-	waiting, cancel := context.WithTimeout(ctx, standbyTime)
+// standBy waits for the pods of a standby, and gives them, which nobody checks,
+// the time to become ready. If they do not, the status tells.
+func standBy(ctx context.Context, waiting *rollout) error {
+	bounded, cancel := context.WithTimeout(ctx, standbyTime)
 	defer cancel()
-	err := s.bell.await(waiting, func() (bool, time.Duration, error) {
-		_, pods, err := seen.now()
+	if err := waiting.await(bounded); err != nil {
+		return err
+	}
+	err := waiting.session.bell.await(bounded, func() (bool, time.Duration, error) {
+		_, pods, err := waiting.sight.now()
 		up := err == nil && !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return notReady(pod) != nil })
 		return up, 0, err
 	})
-	if ctx.Err() == nil && waiting.Err() != nil {
+	if ctx.Err() == nil && bounded.Err() != nil {
 		return nil
 	}
 	return err

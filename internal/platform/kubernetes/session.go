@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -56,6 +57,12 @@ type sight struct {
 	workload    workload
 	deployments *follower[*appsv1.Deployment]
 	pods        *follower[*corev1.Pod]
+}
+
+// ending reports whether pods are on their way out.
+func (s *sight) ending() bool {
+	pods, err := s.pods.current()
+	return err == nil && slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil })
 }
 
 // workload is where an environment runs.

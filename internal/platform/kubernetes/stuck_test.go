@@ -57,13 +57,13 @@ func TestPodsThatTheClusterRefusesAreAFailure(t *testing.T) {
 	t.Parallel()
 	d := &appsv1.Deployment{}
 	d.Name = "web-green"
-	if err := replicaFailure(d); err != nil {
-		t.Errorf("without a condition: %v", err)
+	if failure, _ := replicaFailure(d); failure != nil {
+		t.Errorf("without a condition: %v", failure)
 	}
 	d.Status.Conditions = []appsv1.DeploymentCondition{{
 		Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota: pods",
 	}}
-	if err := replicaFailure(d); err == nil || err.Error() != "Deployment web-green: FailedCreate: exceeded quota: pods" {
+	if err, _ := replicaFailure(d); err == nil || err.Error() != "Deployment web-green: FailedCreate: exceeded quota: pods" {
 		t.Errorf("got %v", err)
 	}
 }
