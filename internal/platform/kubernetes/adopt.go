@@ -167,7 +167,11 @@ func tagOf(image string) string {
 // end, removed. Its pods are not touched.
 func (p *Platform) claim(ctx context.Context, s *session, adopted *adoption) error {
 	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%q,%q:%q}}}`, labelDeployment, p.opts.Name, labelEnvironment, bluegreen.Blue)
-	_, err := s.api.deployments(p.opts.Namespace).Patch(ctx, adopted.Deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: fieldManager})
+	api, err := s.writer(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = api.deployments(p.opts.Namespace).Patch(ctx, adopted.Deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: fieldManager})
 	if err != nil {
 		return fmt.Errorf("taking over %s: %w", objectName("Deployment", p.opts.Namespace, adopted.Deployment), err)
 	}

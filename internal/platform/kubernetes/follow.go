@@ -24,6 +24,8 @@ type bell struct {
 	blinked atomic.Bool
 	mu      sync.Mutex
 	next    chan struct{}
+	// over is why nobody is to wait any longer, nil while they may.
+	over error
 }
 
 func newBell() *bell { return &bell{next: make(chan struct{})} }
@@ -42,9 +44,24 @@ func (b *bell) ring() {
 	b.next = make(chan struct{})
 }
 
+// end rings for the last time that counts: whoever is not done then stops waiting.
+func (b *bell) end(why error) {
+	b.mu.Lock()
+	b.over = why
+	b.mu.Unlock()
+	b.ring()
+}
+
+// ended returns why nobody is to wait any longer, nil while they may.
+func (b *bell) ended() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.over
+}
+
 // await calls look now and after every ring until it is done or returns an
 // error. A *blindError is none: what cannot be seen now will be seen again, unless
-// the cluster forbids it. look may ask to be called again after a while in which
+// the cluster forbids it, or the bell has ended. look may ask to be called again after a while in which
 // nobody rings.
 func (b *bell) await(ctx context.Context, look func() (done bool, again time.Duration, err error)) error {
 	for {
@@ -53,6 +70,9 @@ func (b *bell) await(ctx context.Context, look func() (done bool, again time.Dur
 		var blind *blindError
 		if isBlind := errors.As(err, &blind); done || (err != nil && (!isBlind || blind.forGood())) {
 			return err
+		}
+		if over := b.ended(); over != nil {
+			return over
 		}
 		if ctxErr := listen(ctx, heard, again); ctxErr != nil {
 			if blind != nil {

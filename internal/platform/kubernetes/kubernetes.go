@@ -139,7 +139,7 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 		return nil, err
 	}
 	s := p.newSession(ctx, api)
-	s.lease = held
+	s.lease, held.told = held, s.bell.end
 	s.running.Go(func() { held.keep(s.ctx) })
 	p.mu.Lock()
 	p.session, p.preview = s, nil

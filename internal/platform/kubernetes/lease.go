@@ -56,6 +56,8 @@ type lease struct {
 	until time.Time
 	// lost is why it will never be held again.
 	lost error
+	// told is called with it.
+	told func(lost error)
 }
 
 // takeLease makes holder the one who holds the lease called name. While somebody
@@ -160,12 +162,16 @@ func (l *lease) extend(until time.Time) {
 	l.until = until
 }
 
-// lose makes every further change fail, and returns why.
+// lose makes every further change fail, ends the waits for one, and returns why.
 func (l *lease) lose(why string) error {
+	lost := fmt.Errorf("%w: %s", ErrLockLost, why)
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lost = fmt.Errorf("%w: %s", ErrLockLost, why)
-	return l.lost
+	l.lost = lost
+	l.mu.Unlock()
+	if l.told != nil {
+		l.told(lost)
+	}
+	return lost
 }
 
 func (l *lease) renew(ctx context.Context) error {

@@ -39,49 +39,124 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 	}
 	template := want.Metadata.Labels[labelTemplate]
 	seen := s.watch(p.opts.workload(env))
-	found, err := p.ours(ctx, s, seen)
-	if err != nil {
-		return "", err
-	}
 	waiting := &rollout{session: s, sight: seen, template: template, replicas: release.Replicas, autoscaled: release.Autoscaled}
-	if found != nil && found.Labels[labelTemplate] == template {
-		// What is left of the same release, as of one that was taken back, may never
-		// be whole again.
-		settling, cancel := context.WithTimeout(ctx, standbyTime)
-		defer cancel()
-		if err := p.rollOut(settling, want, waiting); err == nil || ctx.Err() != nil {
-			return waiting.digest, err
-		}
+	// What is left of the same release, as of one that was taken back, may never be
+	// whole again.
+	settling, cancel := context.WithTimeout(ctx, standbyTime)
+	defer cancel()
+	err = p.rollOut(settling, s, env, want, waiting)
+	if err != nil && ctx.Err() == nil {
+		waiting.fresh = true
+		err = p.rollOut(ctx, s, env, want, waiting)
 	}
-	// Another release's pods go at once: what they had in flight is drained.
-	if err := p.remove(ctx, s, env); err != nil {
-		return "", err
-	}
-	waiting.fresh = true
-	if err := p.rollOut(ctx, want, waiting); err != nil {
+	if err != nil {
 		return "", p.withLogs(ctx, s, err)
 	}
 	return waiting.digest, nil
 }
 
-// rollOut writes a Deployment and waits for its pods.
-func (p *Platform) rollOut(ctx context.Context, want deploymentApply, waiting *rollout) error {
-	written, err := p.applyDeployment(ctx, waiting.session, want)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", objectName("Deployment", p.opts.Namespace, want.Metadata.Name), err)
+// errNothingLeft: there is no Deployment of the same release.
+var errNothingLeft = errors.New("nothing is left of it")
+
+// rollOut writes a Deployment, in the place of everything that runs in env where it
+// is to be fresh, and waits for its pods.
+func (p *Platform) rollOut(ctx context.Context, s *session, env bluegreen.Environment, want deploymentApply, waiting *rollout) error {
+	if err := p.withOurs(ctx, s, waiting.sight, func(found *appsv1.Deployment) error {
+		if waiting.fresh {
+			// Another release's pods go at once: what they had in flight is drained.
+			if err := p.remove(ctx, s, env); err != nil {
+				return err
+			}
+			found = nil
+		} else if found == nil || found.Labels[labelTemplate] != waiting.template {
+			return errNothingLeft
+		}
+		written, err := p.writeDeployment(ctx, s, want, found)
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", objectName("Deployment", p.opts.Namespace, want.Metadata.Name), err)
+		}
+		waiting.generation = written.Generation
+		return nil
+	}); err != nil {
+		return err
 	}
-	waiting.generation = written.Generation
 	return waiting.await(ctx)
 }
 
-func (p *Platform) applyDeployment(ctx context.Context, s *session, want deploymentApply) (*appsv1.Deployment, error) {
+// writeDeployment makes the Deployment what it is to be, in the place of found,
+// nil for none. The cluster refuses that where there is something else by now.
+func (p *Platform) writeDeployment(ctx context.Context, s *session, want deploymentApply, found *appsv1.Deployment) (*appsv1.Deployment, error) {
+	if found != nil {
+		want.Metadata.UID, want.Metadata.ResourceVersion = found.UID, found.ResourceVersion
+	}
 	encoded, err := json.Marshal(want)
 	if err != nil {
 		return nil, err
 	}
+	api, err := s.writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	deployments := api.deployments(p.opts.Namespace)
+	if found == nil {
+		// An apply cannot ask that there be nothing: it would change what another
+		// holder of the lock made meanwhile.
+		var object appsv1.Deployment
+		if err := json.Unmarshal(encoded, &object); err != nil {
+			return nil, err
+		}
+		return deployments.Create(ctx, &object, metav1.CreateOptions{FieldManager: fieldManager})
+	}
 	force := true
-	return s.api.deployments(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
+	return deployments.Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
 		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
+}
+
+// withOurs has act write what follows from the Deployment that is seen, which is
+// nil where there is none. Where the cluster says that it has changed meanwhile,
+// as its status does all the time, act is called again with what is seen then.
+func (p *Platform) withOurs(ctx context.Context, s *session, seen *sight, act func(found *appsv1.Deployment) error) error {
+	for {
+		found, err := p.ours(ctx, s, seen)
+		if err != nil {
+			return err
+		}
+		err = act(found)
+		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		if ctxErr := s.awaitOther(ctx, seen, found); ctxErr != nil {
+			return fmt.Errorf("%w while %w", ctxErr, err)
+		}
+	}
+}
+
+// lookAgain is how long a write that was refused waits at most for what is seen
+// to change: the cluster may have had another reason, such as a quota that two
+// wanted to count in at once.
+const lookAgain = time.Second
+
+// awaitOther returns when another version of the Deployment is seen than this one,
+// nil for none, or after a while.
+func (s *session) awaitOther(ctx context.Context, seen *sight, than *appsv1.Deployment) error {
+	waiting, cancel := context.WithTimeout(ctx, lookAgain)
+	defer cancel()
+	err := s.bell.await(waiting, func() (bool, time.Duration, error) {
+		now, err := seen.deployment()
+		return err == nil && versionOf(now) != versionOf(than), 0, err
+	})
+	if ctx.Err() == nil && waiting.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// versionOf tells a Deployment from what it was and will be; nil has one as well.
+func versionOf(d *appsv1.Deployment) string {
+	if d == nil {
+		return ""
+	}
+	return d.ResourceVersion
 }
 
 // ours returns the Deployment that is seen, nil where there is none, or a
@@ -137,18 +212,25 @@ func (p *Platform) remove(ctx context.Context, s *session, env bluegreen.Environ
 }
 
 func (p *Platform) removeWorkload(ctx context.Context, s *session, seen *sight) error {
-	found, err := p.ours(ctx, s, seen)
-	if err != nil {
-		return err
-	}
-	if found != nil {
+	if err := p.withOurs(ctx, s, seen, func(found *appsv1.Deployment) error {
+		if found == nil {
+			return nil
+		}
+		api, err := s.writer(ctx)
+		if err != nil {
+			return err
+		}
 		background := metav1.DeletePropagationBackground
-		err := s.api.deployments(p.opts.Namespace).Delete(ctx, found.Name, metav1.DeleteOptions{
-			PropagationPolicy: &background, Preconditions: &metav1.Preconditions{UID: &found.UID},
+		err = api.deployments(p.opts.Namespace).Delete(ctx, found.Name, metav1.DeleteOptions{
+			PropagationPolicy: &background,
+			Preconditions:     &metav1.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion},
 		})
-		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		if err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("removing %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
 		}
+		return nil
+	}); err != nil {
+		return err
 	}
 	return s.bell.await(ctx, func() (bool, time.Duration, error) {
 		deployment, pods, err := seen.now()

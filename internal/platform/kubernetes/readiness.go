@@ -39,8 +39,8 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 	l := p.remembered().ledger
 	staging := !l.Serving() || l.Live != w.environment
 	var cause error
-	// How the wait ends is in what it saw last.
-	_ = s.bell.await(ctx, func() (bool, time.Duration, error) {
+	// How the wait ends is in what it saw last, unless the lock was lost.
+	if err := s.bell.await(ctx, func() (bool, time.Duration, error) {
 		pods, err := seen.pods.current()
 		if err != nil {
 			cause = err
@@ -52,7 +52,9 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 			cause = unknownTo(s.endpoints(previewName(p.opts.Name)), pod)
 		}
 		return cause == nil || over, 0, nil
-	})
+	}); errors.Is(err, ErrLockLost) {
+		cause = err
+	}
 	return bluegreen.Verdict{checkReady: cause}
 }
 

@@ -50,7 +50,11 @@ func (p *Platform) recycle(ctx context.Context, s *session, doc document) error 
 	if err != nil {
 		return err
 	}
-	_, err = s.api.deployments(p.opts.Namespace).Patch(ctx, w.deployment, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+	api, err := s.writer(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = api.deployments(p.opts.Namespace).Patch(ctx, w.deployment, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("recycling the standby in %s: %w", objectName("Deployment", p.opts.Namespace, w.deployment), err)
 	}

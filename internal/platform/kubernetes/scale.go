@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,27 +29,24 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 		return err
 	}
 	seen := s.watch(p.place(k.document, env))
-	found, err := p.ours(ctx, s, seen)
-	if err != nil {
-		return err
-	}
-	if found == nil {
-		return fmt.Errorf("%s: %w", env, bluegreen.ErrNotProvisioned)
-	}
 	slot := k.ledger.Slot(env)
-	if err := p.chooseWhoGoes(ctx, s, seen, slot, replicas); err != nil {
+	waiting := &rollout{session: s, sight: seen, replicas: replicas}
+	if err := p.withOurs(ctx, s, seen, func(found *appsv1.Deployment) error {
+		if found == nil {
+			return fmt.Errorf("%s: %w", env, bluegreen.ErrNotProvisioned)
+		}
+		if err := p.chooseWhoGoes(ctx, s, seen, slot, replicas); err != nil {
+			return err
+		}
+		written, err := p.resize(ctx, s, seen.workload, found, slot, replicas)
+		if err != nil {
+			return fmt.Errorf("scaling %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
+		}
+		waiting.generation = written.Generation
+		return nil
+	}); err != nil {
 		return err
 	}
-	patch, err := json.Marshal(resized(seen.workload, slot, replicas))
-	if err != nil {
-		return err
-	}
-	written, err := s.api.deployments(p.opts.Namespace).Patch(ctx, found.Name, types.StrategicMergePatchType, patch,
-		metav1.PatchOptions{FieldManager: fieldManager})
-	if err != nil {
-		return fmt.Errorf("scaling %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
-	}
-	waiting := &rollout{session: s, sight: seen, generation: written.Generation, replicas: replicas}
 	if slot.Release != nil {
 		waiting.image, waiting.autoscaled = slot.Release.Image, slot.Release.Autoscaled
 	}
@@ -82,16 +80,30 @@ func standBy(ctx context.Context, waiting *rollout) error {
 	return err
 }
 
+// resize gives the Deployment its size. The cluster refuses that unless it is as
+// it was found.
+func (p *Platform) resize(ctx context.Context, s *session, w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int) (*appsv1.Deployment, error) {
+	patch, err := json.Marshal(resized(w, found, slot, replicas))
+	if err != nil {
+		return nil, err
+	}
+	api, err := s.writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return api.deployments(p.opts.Namespace).Patch(ctx, found.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+}
+
 // resized is a patch that gives a Deployment its size, and the image of the
 // release that the ledger says is there: somebody may have set another.
-func resized(w workload, slot bluegreen.Slot, replicas int) map[string]any {
+func resized(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int) map[string]any {
 	spec := map[string]any{"replicas": replicas}
 	if slot.Release != nil {
 		spec["template"] = map[string]any{"spec": map[string]any{
 			"containers": []any{map[string]any{"name": w.container, "image": slot.Release.Image}},
 		}}
 	}
-	return map[string]any{"spec": spec}
+	return map[string]any{"metadata": map[string]any{"resourceVersion": found.ResourceVersion}, "spec": spec}
 }
 
 // chooseWhoGoes marks the pods that are to go when the environment gets smaller.
@@ -115,7 +127,11 @@ func (p *Platform) chooseWhoGoes(ctx context.Context, s *session, seen *sight, s
 	for _, instance := range instances[replicas:] {
 		uid, _ := runOf(instance.Incarnation)
 		name := p.seen(uid).Name
-		if _, err := s.api.pods(p.opts.Namespace).Patch(ctx, name, types.MergePatchType, []byte(last), metav1.PatchOptions{FieldManager: fieldManager}); err != nil {
+		api, err := s.writer(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := api.pods(p.opts.Namespace).Patch(ctx, name, types.MergePatchType, []byte(last), metav1.PatchOptions{FieldManager: fieldManager}); err != nil {
 			return fmt.Errorf("marking pod %s: %w", name, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -25,8 +26,10 @@ type objectMeta struct {
 	Namespace   string            `json:"namespace"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	// ResourceVersion makes an apply fail with a conflict unless it is current.
-	ResourceVersion string `json:"resourceVersion,omitempty"`
+	// UID and ResourceVersion make an apply fail with a conflict unless they are
+	// those of the object: with the UID, also where there is none.
+	UID             types.UID `json:"uid,omitempty"`
+	ResourceVersion string    `json:"resourceVersion,omitempty"`
 }
 
 type serviceSpec struct {

@@ -45,6 +45,14 @@ func (p *Platform) newSession(ctx context.Context, api *api) *session {
 	return s
 }
 
+// writer is the api for the next write, or an error once the lock is lost. It is
+// asked for immediately before each write, after that was looked at which the
+// write depends on: what was so while the lock was held, and has not changed
+// since, is not what another holder has made of it.
+func (s *session) writer(ctx context.Context) (*api, error) {
+	return s.api, s.lease.held(ctx)
+}
+
 // end returns when nothing of the session runs any more.
 func (s *session) end() {
 	s.cancel()

@@ -195,7 +195,11 @@ func (p *Platform) applyService(ctx context.Context, s *session, want serviceApp
 	if err != nil {
 		return nil, err
 	}
-	return s.api.services(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
+	api, err := s.writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return api.services(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
 		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
 }
 
@@ -267,7 +271,11 @@ func (p *Platform) Erase(ctx context.Context) error {
 }
 
 func (p *Platform) deleteService(ctx context.Context, s *session, name string) error {
-	err := s.api.services(p.opts.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	api, err := s.writer(ctx)
+	if err != nil {
+		return err
+	}
+	err = api.services(p.opts.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("removing %s: %w", objectName("Service", p.opts.Namespace, name), err)
 	}
