@@ -30,6 +30,10 @@ type rollout struct {
 	// image is that of the pods that are to stay, "" for any. What others need to
 	// start is no trouble: they are on their way out.
 	image string
+	// ending is set while pods are, and room is when that was last so: they make
+	// room for others.
+	ending bool
+	room   time.Time
 	// last is what was seen last.
 	last string
 	// digest is what the image of the pods is pinned to, "" where the nodes do not tell.
@@ -51,6 +55,7 @@ func (r *rollout) look() (done bool, again time.Duration, err error) {
 	if err != nil || deployment == nil {
 		return false, 0, err
 	}
+	r.makeRoom()
 	patience, err := r.refused(deployment)
 	if err != nil {
 		return false, 0, err
@@ -107,22 +112,33 @@ func (r *rollout) refused(deployment *appsv1.Deployment) (wait time.Duration, er
 	if failure == nil || deployment.Status.ObservedGeneration < r.generation {
 		return 0, nil
 	}
-	if wait = since.Add(r.patience(failure)).Sub(r.session.api.clock.now()); wait > 0 {
+	if wait = r.patience(failure, since).Sub(r.session.api.clock.now()); wait > 0 {
 		return wait, nil
 	}
 	return 0, failure
 }
 
-// patience is how long the cluster may refuse pods before that is a failure.
-func (r *rollout) patience(failure *StartError) time.Duration {
+// makeRoom notes whether pods are ending.
+func (r *rollout) makeRoom() {
+	was := r.ending
+	if r.ending = r.sight.ending(); r.ending || was {
+		r.room = r.session.api.clock.now()
+	}
+}
+
+// patience is until when the cluster may refuse pods before that is a failure.
+// Where others have just ended, it takes a while until it tries again.
+func (r *rollout) patience(failure *StartError, since time.Time) time.Time {
 	opts := r.session.opts
 	switch {
-	case r.sight.ending():
-		return opts.grace() + opts.SchedulingGrace
-	case strings.Contains(failure.Message, "exceeded quota"):
-		return 0
+	case r.ending:
+		return since.Add(opts.grace() + opts.SchedulingGrace)
+	case !strings.Contains(failure.Message, "exceeded quota"):
+		return since.Add(opts.SchedulingGrace)
+	case r.room.IsZero():
+		return since
 	default:
-		return opts.SchedulingGrace
+		return r.room.Add(opts.SchedulingGrace)
 	}
 }
 
