@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,6 +71,25 @@ func (e *ForeignError) Error() string {
 		text += ", or take it over with kubernetes.adopt"
 	}
 	return text
+}
+
+// LeavingError is a Service that somebody has removed and that its finalizers hold.
+// What it says is about to be lost.
+type LeavingError struct {
+	// Object is "Service default/web".
+	Object     string
+	Since      time.Time
+	Finalizers []string
+}
+
+func (e *LeavingError) Error() string {
+	return fmt.Sprintf("%s is being removed since %s and goes when its finalizers have (%s): wait for whoever works on them, or remove them where nobody does, and try again",
+		e.Object, e.Since.UTC().Format(time.RFC3339), strings.Join(e.Finalizers, ", "))
+}
+
+// leaving is what is wrong with a Service that has a DeletionTimestamp.
+func leaving(svc *corev1.Service) *LeavingError {
+	return &LeavingError{objectName("Service", svc.Namespace, svc.Name), svc.DeletionTimestamp.Time, svc.Finalizers}
 }
 
 func objectName(kind, namespace, name string) string { return kind + " " + namespace + "/" + name }

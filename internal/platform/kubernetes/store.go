@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,7 +29,8 @@ type known struct {
 }
 
 // read asks the cluster for the Service. One that is not there is no error; one
-// that somebody else made is, unless it is to be adopted.
+// that somebody else made is, unless it is to be adopted. So is one that is being
+// removed, with all that it says, unless it says so itself.
 func (p *Platform) read(ctx context.Context) (known, error) {
 	api, err := p.client.open()
 	if err != nil {
@@ -42,13 +45,17 @@ func (p *Platform) read(ctx context.Context) (known, error) {
 	}
 	doc, err := readDocument(service)
 	var foreign *ForeignError
-	if errors.As(err, &foreign) && p.opts.Adopt {
-		return p.adopt(ctx, api, service)
-	}
-	if err != nil {
+	adopting := errors.As(err, &foreign) && p.opts.Adopt
+	switch {
+	case err != nil && !adopting:
 		return known{}, err
+	case service.DeletionTimestamp != nil && !doc.ledger.Destroying:
+		return known{}, leaving(service)
+	case adopting:
+		return p.adopt(ctx, api, service)
+	default:
+		return p.learn(known{service, doc, true}), nil
 	}
-	return p.learn(known{service, doc, true}), nil
 }
 
 func (p *Platform) learn(k known) known {
@@ -173,6 +180,10 @@ func (p *Platform) replace(ctx context.Context, s *session, before known, next b
 	var others map[string]string
 	version := ""
 	if before.service != nil {
+		if before.service.DeletionTimestamp != nil {
+			// Whatever is written there is lost with it.
+			return known{}, leaving(before.service)
+		}
 		others, version = before.service.Annotations, before.service.ResourceVersion
 	}
 	if err := checkSize(annotations, others, next); err != nil {
@@ -250,36 +261,83 @@ func (p *Platform) Erase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k, err := p.read(ctx)
-	if err != nil || k.service == nil {
-		return err
+	for {
+		k, err := p.read(ctx)
+		if err != nil || k.service == nil {
+			return err
+		}
+		err = p.erase(ctx, s, k.service)
+		// Its status may have changed since it was read.
+		if !apierrors.IsConflict(err) || ctx.Err() != nil {
+			return err
+		}
 	}
+}
+
+func (p *Platform) erase(ctx context.Context, s *session, service *corev1.Service) error {
 	if err := p.lookAtPreview(ctx, s); err != nil {
 		return err
 	}
 	if !p.preview.foreign {
-		if err := p.deleteService(ctx, s, previewName(p.opts.Name)); err != nil {
+		if err := p.deleteService(ctx, s, previewName(p.opts.Name), nil); err != nil {
 			return err
 		}
 		p.preview = nil
 	}
-	if err := p.deleteService(ctx, s, p.opts.Name); err != nil {
+	asRead := &metav1.Preconditions{UID: &service.UID, ResourceVersion: &service.ResourceVersion}
+	if err := p.deleteService(ctx, s, p.opts.Name, asRead); err != nil {
 		return err
 	}
 	p.learn(known{loaded: true})
 	return nil
 }
 
-func (p *Platform) deleteService(ctx context.Context, s *session, name string) error {
+// deleteService returns when the Service is gone: until then the next deployment
+// of its name would write its ledger on what is about to go.
+func (p *Platform) deleteService(ctx context.Context, s *session, name string, only *metav1.Preconditions) error {
 	api, err := s.writer(ctx)
 	if err != nil {
 		return err
 	}
-	err = api.services(p.opts.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
+	err = api.services(p.opts.Namespace).Delete(ctx, name, metav1.DeleteOptions{Preconditions: only})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err == nil {
+		err = p.awaitGone(ctx, s, name)
+	}
+	if err != nil {
 		return fmt.Errorf("removing %s: %w", objectName("Service", p.opts.Namespace, name), err)
 	}
 	return nil
+}
+
+// awaitGone returns when a Service that was removed is gone. A load balancer keeps
+// it by a finalizer until it is gone itself, which takes minutes. It is asked for
+// again and again: one may watch Services only where one may list all of them.
+func (p *Platform) awaitGone(ctx context.Context, s *session, name string) error {
+	pace := backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, Multiplier: 2, MaxInterval: time.Second}
+	var held error
+	for pace.Reset(); ; {
+		found, err := s.api.services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) || err == nil && found.DeletionTimestamp == nil {
+			// What is not being removed is another one of this name.
+			return nil
+		}
+		if err == nil {
+			held = leaving(found)
+			err = pause(ctx, pace.NextBackOff())
+		}
+		if err != nil && held != nil {
+			return fmt.Errorf("%w while %w", err, held)
+		}
+		if err != nil {
+			return err
+		}
+		if lost := s.bell.ended(); lost != nil {
+			return lost
+		}
+	}
 }
 
 // Observe implements bluegreen.Platform. It reads the Service and, at the same
