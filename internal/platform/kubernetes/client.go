@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -100,6 +102,18 @@ func (e *UnreachableError) Error() string {
 
 // Unwrap makes the cause visible to errors.Is and errors.As.
 func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// absent reports whether err is the answer of an API server that it has no such
+// object. client-go makes the same of every 404: of a proxy whose backend is away,
+// of an address whose path leads somewhere else.
+func absent(err error, resource, name string) bool {
+	var answer apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || apierrors.IsUnexpectedServerError(err) || !errors.As(err, &answer) {
+		return false
+	}
+	details := answer.Status().Details
+	return details != nil && details.Kind == resource && details.Name == name
+}
 
 // transport tells what is no answer of the cluster, and reads its clock.
 type transport struct {

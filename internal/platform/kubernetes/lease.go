@@ -67,7 +67,7 @@ func takeLease(ctx context.Context, a *api, namespace, deployment, holder string
 	for {
 		err := l.take(ctx, namespace, deployment, holder)
 		// Another was faster: look again who it was.
-		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) && !apierrors.IsNotFound(err) {
+		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) && !absent(err, "leases", leaseName(deployment)) {
 			return l, err
 		}
 		if err := ctx.Err(); err != nil {
@@ -79,7 +79,7 @@ func takeLease(ctx context.Context, a *api, namespace, deployment, holder string
 func (l *lease) take(ctx context.Context, namespace, deployment, holder string) error {
 	name := leaseName(deployment)
 	found, err := l.client.Get(ctx, name, metav1.GetOptions{})
-	missing := apierrors.IsNotFound(err)
+	missing := absent(err, "leases", name)
 	if err != nil && !missing {
 		return fmt.Errorf("reading Lease %s: %w", name, err)
 	}
@@ -99,7 +99,7 @@ func (l *lease) take(ctx context.Context, namespace, deployment, holder string) 
 	sent := time.Now()
 	if missing {
 		found, err = l.client.Create(ctx, found, metav1.CreateOptions{FieldManager: fieldManager})
-		if apierrors.IsNotFound(err) {
+		if absent(err, "namespaces", namespace) {
 			return &OptionError{"namespace", fmt.Errorf("there is no namespace %q in the cluster; make it first", namespace)}
 		}
 	} else {
@@ -183,7 +183,7 @@ func (l *lease) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseTime)
 	defer cancel()
 	err := l.insist(ctx, l.write)
-	if apierrors.IsNotFound(err) {
+	if absent(err, "leases", l.object.Name) {
 		return l.lose("its Lease was removed")
 	}
 	return err

@@ -225,7 +225,7 @@ func (p *Platform) removeWorkload(ctx context.Context, s *session, seen *sight) 
 			PropagationPolicy: &background,
 			Preconditions:     &metav1.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion},
 		})
-		if err != nil && !apierrors.IsNotFound(err) {
+		if err != nil && !absent(err, "deployments", found.Name) {
 			return fmt.Errorf("removing %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
 		}
 		return nil

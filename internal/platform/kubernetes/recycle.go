@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -55,7 +54,7 @@ func (p *Platform) recycle(ctx context.Context, s *session, doc document) error 
 		return err
 	}
 	_, err = api.deployments(p.opts.Namespace).Patch(ctx, w.deployment, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err != nil && !absent(err, "deployments", w.deployment) {
 		return fmt.Errorf("recycling the standby in %s: %w", objectName("Deployment", p.opts.Namespace, w.deployment), err)
 	}
 	return nil

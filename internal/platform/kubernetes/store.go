@@ -37,8 +37,11 @@ func (p *Platform) read(ctx context.Context) (known, error) {
 		return known{}, err
 	}
 	service, err := api.services(p.opts.Namespace).Get(ctx, p.opts.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	if absent(err, "services", p.opts.Name) {
 		return p.learn(known{loaded: true}), nil
+	}
+	if apierrors.IsNotFound(err) {
+		return known{}, fmt.Errorf("reading %s: somebody answers that there is no such page, and that is not how an API server says that there is no such Service: look where the address of the cluster leads, and whether a proxy in between has lost it: %w", p.serviceObject(), err)
 	}
 	if err != nil {
 		return known{}, fmt.Errorf("reading %s: %w", p.serviceObject(), err)
@@ -232,7 +235,7 @@ func (p *Platform) lookAtPreview(ctx context.Context, s *session) error {
 	name := previewName(p.opts.Name)
 	found, err := s.api.services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
-	case apierrors.IsNotFound(err):
+	case absent(err, "services", name):
 		p.preview = &preview{}
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", objectName("Service", p.opts.Namespace, name), err)
@@ -300,7 +303,7 @@ func (p *Platform) deleteService(ctx context.Context, s *session, name string, o
 		return err
 	}
 	err = api.services(p.opts.Namespace).Delete(ctx, name, metav1.DeleteOptions{Preconditions: only})
-	if apierrors.IsNotFound(err) {
+	if absent(err, "services", name) {
 		return nil
 	}
 	if err == nil {
@@ -320,7 +323,7 @@ func (p *Platform) awaitGone(ctx context.Context, s *session, name string) error
 	var held error
 	for pace.Reset(); ; {
 		found, err := s.api.services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) || err == nil && found.DeletionTimestamp == nil {
+		if absent(err, "services", name) || err == nil && found.DeletionTimestamp == nil {
 			// What is not being removed is another one of this name.
 			return nil
 		}
@@ -361,10 +364,11 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	switch {
 	case read.err != nil:
 		return bluegreen.Status{}, read.err
+	case err != nil:
+		// Before it is said that there is nothing: that must be beyond doubt.
+		return bluegreen.Status{}, err
 	case read.service == nil:
 		return bluegreen.Status{}, bluegreen.ErrNotFound
-	case err != nil:
-		return bluegreen.Status{}, err
 	}
 	read.ledger = p.withSizes(read.document, deployments)
 	status := bluegreen.Status{Ledger: read.ledger, Running: map[bluegreen.Environment]int{}}
