@@ -101,8 +101,11 @@ func (s *session) commit(ctx context.Context, next Ledger) error {
 	if err := next.Validate(); err != nil {
 		return fmt.Errorf("refusing to commit an impossible ledger: %w", err)
 	}
-	if err := s.Platform.Commit(ctx, next, closed); err != nil && !s.happened(ctx, next) {
-		return fmt.Errorf("writing the ledger: %w", err)
+	if err := s.Platform.Commit(ctx, next, closed); err != nil {
+		if !s.happened(ctx, next) {
+			return fmt.Errorf("writing the ledger: %w", err)
+		}
+		s.progress("the ledger is written, but maybe not all that follows from it: %v", err)
 	}
 	s.ledger = next
 	return nil

@@ -54,13 +54,18 @@ func phases(before, next bluegreen.Ledger) []phase {
 	return told
 }
 
+// incomplete is a commit that was written, and of what is done after it something
+// was not. The next commit does that.
+func incomplete(err error) phase {
+	return phase{corev1.EventTypeWarning, "Incomplete", err.Error()}
+}
+
 // maxEventMessage is what Kubernetes allows a message to have, in bytes.
 const maxEventMessage = 1024
 
 // tell writes the Events of a commit in the background: nobody waits for them,
 // and without them everything else is as it is.
-func (p *Platform) tell(s *session, before, next bluegreen.Ledger) {
-	told := phases(before, next)
+func (p *Platform) tell(s *session, told []phase) {
 	k := p.remembered()
 	if len(told) == 0 || k.service == nil {
 		return

@@ -16,30 +16,32 @@ import (
 // annotationRecycled is the live record for whose sake a standby's pods are new.
 const annotationRecycled = fieldManager + "/recycled-for"
 
-// watchEnds reports whether next is the end of the watch over the live release:
-// from then on nobody needs the pods that had the traffic before.
-func watchEnds(before, next bluegreen.Ledger) bool {
-	return before.Unwatched != "" && next.Unwatched == "" && next.Live == before.Live && next.Serving()
+// atRest reports whether nobody needs the pods any more that the standby of next
+// had when the traffic left it: the watch over the live release has ended, or none
+// follows, as after a rollback.
+func atRest(next bluegreen.Ledger) bool {
+	standby := next.Slot(next.Staging())
+	return next.Serving() && next.Unwatched == "" && standby.State == bluegreen.Idle && standby.Release != nil
 }
 
-// turnsBack reports whether next takes the traffic back to the standby, which no
-// watch follows.
-func turnsBack(before, next bluegreen.Ledger) bool {
-	return before.Serving() && next.Serving() && next.Live != before.Live && next.Unwatched == ""
+// stays reports whether the traffic is before next where it is afterwards.
+func stays(before, next bluegreen.Ledger) bool {
+	return before.Serving() && before.Live == next.Live
 }
 
 // recycle replaces the pods of the standby one by one, new ones ready first. It
 // is one write: the cluster does the rest, also when this process has ended. The
-// same write twice changes nothing, so that one whose answer got lost is no harm.
+// same write twice changes nothing, so that each holder of the lock writes it
+// once, whether or not it was written before: one that was lost comes with the
+// next commit.
 //
 // An adopted Deployment is left as it is: nothing says that its pods go on serving
 // until every node has heard that they end.
 func (p *Platform) recycle(ctx context.Context, s *session, doc document) error {
 	live, _ := doc.ledger.LiveRecord()
-	standby := doc.ledger.Slot(doc.ledger.Staging())
 	w := p.place(doc, doc.ledger.Staging())
 	adopted := w.deployment != workloadName(p.opts.Name, w.environment)
-	if !p.opts.RecycleStandby || adopted || standby.State != bluegreen.Idle || standby.Release == nil {
+	if !p.opts.RecycleStandby || adopted || s.recycled == live.ID {
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{
@@ -57,5 +59,6 @@ func (p *Platform) recycle(ctx context.Context, s *session, doc document) error 
 	if err != nil && !absent(err, "deployments", w.deployment) {
 		return fmt.Errorf("recycling the standby in %s: %w", objectName("Deployment", p.opts.Namespace, w.deployment), err)
 	}
+	s.recycled = live.ID
 	return nil
 }

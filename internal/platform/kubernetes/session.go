@@ -25,6 +25,8 @@ type session struct {
 	opts Options
 	// lease is nil without the lock.
 	lease *lease
+	// recycled is the live record for whose sake the standby was recycled, "" for none.
+	recycled string
 
 	ctx     context.Context
 	cancel  context.CancelFunc

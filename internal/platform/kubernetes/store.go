@@ -151,7 +151,7 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 	if p.preview.foreign && next.Slot(next.Staging()).State == bluegreen.Deploying {
 		return &ForeignError{Object: objectName("Service", p.opts.Namespace, previewName(p.opts.Name))}
 	}
-	if watchEnds(before.ledger, next) {
+	if stays(before.ledger, next) && atRest(next) {
 		// Before the ledger says that all is done, so that it is not forgotten.
 		if err := p.recycle(ctx, s, before.document); err != nil {
 			return err
@@ -166,11 +166,17 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", p.serviceObject(), err)
 	}
-	p.tell(s, before.ledger, next)
-	if turnsBack(before.ledger, next) {
+	told := phases(before.ledger, next)
+	if before.ledger.Serving() && !stays(before.ledger, next) && atRest(next) {
+		// What is its standby now had the traffic until this moment.
 		err = p.recycle(ctx, s, written.document)
 	}
-	return errors.Join(err, p.pointPreview(ctx, s, p.place(written.document, next.Staging())))
+	err = errors.Join(err, p.pointPreview(ctx, s, p.place(written.document, next.Staging())))
+	if err != nil {
+		told = append(told, incomplete(err))
+	}
+	p.tell(s, told)
+	return err
 }
 
 // replace writes the Service as it is to be after before.

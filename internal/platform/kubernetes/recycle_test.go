@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// A standby that could not be recycled when the traffic was taken away from it is
+// recycled with the next commit, and whoever looks is told.
+func TestClusterRecyclingThatWasLostIsRepeated(t *testing.T) {
+	t.Parallel()
+	client, net := throughNetwork(t)
+	s := newShop(t, func(o *Options) { o.RecycleStandby = true })
+	s.live("1.0.0", 1)
+	s.live("2.0.0", 1)
+	operator := openShop(t, client, s.platform.opts)
+	var said []string
+	operator.Progress = func(message string) { said = append(said, message) }
+	net.catch(true, func(r *http.Request) bool {
+		return r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/deployments/"+workloadName(s.Deployment, bluegreen.Blue))
+	})
+	s.must(operator.Rollback(t.Context(), "to see"))
+	net.heal()
+	s.serves("1.0.0")
+	if !slices.ContainsFunc(said, func(message string) bool { return strings.Contains(message, "recycling the standby") }) {
+		t.Errorf("nobody is told what was not done: %q", said)
+	}
+	s.tells("RolledBack", "Incomplete")
+
+	want := s.desired("2.0.0", 1)
+	want.Rollback = true
+	s.must(s.apply(want))
+	ledger, err := s.platform.Load(t.Context())
+	s.must(err)
+	live, _ := ledger.LiveRecord()
+	if got := s.deployment(bluegreen.Blue).Spec.Template.Annotations[annotationRecycled]; got != live.ID {
+		t.Errorf("the standby was recycled for %q, want %q", got, live.ID)
+	}
+}
