@@ -30,8 +30,24 @@ type adoption struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
+// replaced reports whether blue, by what it holds, runs a release that was deployed
+// there: what was adopted had been removed before.
+func (a *adoption) replaced(blue bluegreen.Slot) bool {
+	started := blue.State == bluegreen.Ready || blue.State == bluegreen.Live || blue.State == bluegreen.Idle
+	return started && blue.Release != nil && !blue.Holds(a.Fingerprint)
+}
+
 func (a *adoption) workload() workload {
 	return workload{bluegreen.Blue, a.Deployment, a.Selector, a.Container, a.Port}
+}
+
+// own are those of the pods that belong to the workload. The labels of one that
+// was adopted may be those of other pods as well.
+func (w workload) own(pods []*corev1.Pod) []*corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
+		owner := metav1.GetControllerOf(pod)
+		return owner != nil && owner.Name != w.deployment+"-"+pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+	})
 }
 
 // place returns where env runs what the ledger says that it holds.
@@ -87,6 +103,12 @@ func (p *Platform) adopt(ctx context.Context, a *api, service *corev1.Service) (
 	deployment := selected[0]
 	if owner := deployment.Labels[labelDeployment]; owner != "" && owner != p.opts.Name {
 		return refuse("its Deployment %s belongs to the deployment %q", deployment.Name, owner)
+	}
+	for _, env := range bluegreen.Environments() {
+		if deployment.Name == workloadName(p.opts.Name, env) {
+			// A release in env would take its place while it serves.
+			return refuse("its Deployment has the name %s, which the %s environment needs: make one of another name, let the Service select its pods, and adopt that", deployment.Name, env)
+		}
 	}
 	if sizeOf(deployment) < 1 {
 		return refuse("its Deployment %s has no replicas", deployment.Name)

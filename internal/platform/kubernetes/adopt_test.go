@@ -34,6 +34,8 @@ func foreignService(name string, port int32) *corev1.Service {
 }
 
 // foreignDeployment is called "NAME-SUFFIX" or "NAME", and its pods answer "legacy".
+// They settle before they end, as ours do: a connection that is closed in the very
+// moment in which kube-proxy writes its rules may die without a word.
 func foreignDeployment(name, image string, replicas int32) *appsv1.Deployment {
 	pods := foreignLabels(strings.TrimSuffix(name, "-legacy"))
 	return &appsv1.Deployment{
@@ -47,6 +49,7 @@ func foreignDeployment(name, image string, replicas int32) *appsv1.Deployment {
 					Name: "app", Image: image,
 					Env:            []corev1.EnvVar{{Name: "PORT", Value: "8000"}, {Name: "BLUEGREEN_VERSION", Value: "legacy"}},
 					ReadinessProbe: accepting(replicaPort),
+					Lifecycle:      Options{}.lifecycle(),
 				}}},
 			},
 		},
@@ -122,6 +125,21 @@ func TestClusterAdoption(t *testing.T) {
 	s.live("4.0.0", 2)
 	clients.hears("4.0.0")
 	clients.content()
+
+	// Whoever made it makes it again: that is nothing to us any more.
+	deployments := s.api.deployments(s.namespace)
+	again, err := deployments.Create(t.Context(), foreignDeployment(s.Deployment+"-legacy", s.replicaImage(s), 0), metav1.CreateOptions{})
+	s.must(err)
+	s.live("5.0.0", 1)
+	s.live("6.0.0", 1)
+	defer func() {
+		left, err := deployments.Get(t.Context(), again.Name, metav1.GetOptions{})
+		s.must(err)
+		if left.UID != again.UID || len(left.Labels) > 0 {
+			t.Errorf("somebody else's Deployment is touched: %+v", left.ObjectMeta)
+		}
+		s.must(deployments.Delete(t.Context(), again.Name, metav1.DeleteOptions{}))
+	}()
 	s.must(s.Destroy(context.WithoutCancel(t.Context())))
 	s.nothingLeft()
 }
@@ -145,6 +163,21 @@ func TestClusterAdoptionNeedsOneDeployment(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	s.must(deployments.Delete(t.Context(), owned.Name, metav1.DeleteOptions{}))
+	for _, env := range bluegreen.Environments() {
+		// What serves has the very name that a release needs, which would take its place.
+		owned.Name, owned.Labels = workloadName(s.Deployment, env), nil
+		before, err := deployments.Create(t.Context(), owned, metav1.CreateOptions{})
+		s.must(err)
+		if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &refused) || !strings.Contains(err.Error(), "which the "+env.String()+" environment needs") {
+			t.Errorf("got %v", err)
+		}
+		after, err := deployments.Get(t.Context(), owned.Name, metav1.GetOptions{})
+		s.must(err)
+		if after.UID != before.UID || len(after.Labels) > 0 {
+			t.Errorf("%s was touched: %+v", owned.Name, after.ObjectMeta)
+		}
+		s.must(deployments.Delete(t.Context(), owned.Name, metav1.DeleteOptions{}))
+	}
 	s.must(services.Delete(t.Context(), s.Deployment, metav1.DeleteOptions{}))
 	_, err = services.Create(t.Context(), foreignService(s.Deployment, 8080), metav1.CreateOptions{})
 	s.must(err)

@@ -21,6 +21,8 @@ type deploymentApply struct {
 type deploymentSpec struct {
 	Replicas int                  `json:"replicas"`
 	Selector metav1.LabelSelector `json:"selector"`
+	// Paused is false: nothing becomes of a Deployment that somebody paused.
+	Paused bool `json:"paused"`
 	// RevisionHistoryLimit is 0: what to go back to is the other environment.
 	RevisionHistoryLimit int             `json:"revisionHistoryLimit"`
 	Strategy             strategy        `json:"strategy"`

@@ -142,6 +142,9 @@ func (d document) followedBy(next bluegreen.Ledger, closed []bluegreen.Record, n
 			delete(left, env)
 		}
 	}
+	if d.adopted != nil && d.adopted.replaced(next.Blue) {
+		d.adopted = nil
+	}
 	d.ledger, d.left = next, left
 	return d
 }

@@ -43,8 +43,9 @@ func TestClusterDriftOfADeployment(t *testing.T) {
 	s := newShop(t)
 	s.live("1.0.0", 1)
 	for name, patch := range map[string]string{
-		"an image": fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":%q,"image":"docker.io/library/nowhere:1"}]}}}}`, s.Deployment),
-		"a size":   `{"spec":{"replicas":0}}`,
+		"an image, in a pause": `{"spec":{"paused":true,"template":{"spec":{"containers":[{"name":"` + s.Deployment + `","image":"docker.io/library/nowhere:1"}]}}}}`,
+		"an image":             fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":%q,"image":"docker.io/library/nowhere:1"}]}}}}`, s.Deployment),
+		"a size":               `{"spec":{"replicas":0}}`,
 	} {
 		s.patchDeployment(bluegreen.Green, patch)
 		if running := s.running(); running[bluegreen.Green] != 0 {
@@ -57,6 +58,29 @@ func TestClusterDriftOfADeployment(t *testing.T) {
 		unlock()
 		s.serves("1.0.0")
 	}
+}
+
+// Whoever removes a Deployment and leaves its pods leaves live as it is, and so
+// does the repair.
+func TestClusterPodsWithoutTheirDeployment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.live("1.0.0", 2)
+	clients := gather(t, s.clusterAddress(), 2, 2)
+	before := s.podsOf(bluegreen.Green)
+	orphan := metav1.DeletePropagationOrphan
+	s.must(s.api.deployments(s.namespace).Delete(t.Context(), workloadName(s.Deployment, bluegreen.Green), metav1.DeleteOptions{PropagationPolicy: &orphan}))
+	s.must(s.apply(s.desired("1.0.0", 2)))
+	for uid := range s.podsOf(bluegreen.Green) {
+		if before[uid] == nil {
+			t.Errorf("pod %s was not there before", uid)
+		}
+	}
+	if running := s.running(); running[bluegreen.Green] != 2 {
+		t.Errorf("the status is %v", running)
+	}
+	clients.hears("1.0.0")
+	clients.content()
 }
 
 // running is what a refresh counts.

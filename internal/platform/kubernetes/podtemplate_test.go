@@ -172,7 +172,7 @@ func TestDeploymentSaysNothingOfWhatOthersDecide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range []string{"status", "creationTimestamp", "paused", "resourceVersion"} {
+	for _, field := range []string{"status", "creationTimestamp", "resourceVersion"} {
 		if bytes.Contains(encoded, []byte(`"`+field+`"`)) {
 			t.Errorf("the apply mentions %s: %s", field, encoded)
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -40,19 +41,30 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 	template := want.Metadata.Labels[labelTemplate]
 	seen := s.watch(p.opts.workload(env))
 	waiting := &rollout{session: s, sight: seen, template: template, replicas: release.Replicas, autoscaled: release.Autoscaled}
-	// What is left of the same release, as of one that was taken back, may never be
-	// whole again.
-	settling, cancel := context.WithTimeout(ctx, standbyTime)
-	defer cancel()
-	err = p.rollOut(settling, s, env, want, waiting)
-	if err != nil && ctx.Err() == nil {
-		waiting.fresh = true
+	if k.ledger.Serving() && k.ledger.Live == env {
+		// Its Deployment is gone; pods that are left of it may serve still.
+		waiting.live = true
 		err = p.rollOut(ctx, s, env, want, waiting)
+	} else {
+		err = p.provisionStaging(ctx, s, env, want, waiting)
 	}
 	if err != nil {
 		return "", p.withLogs(ctx, s, err)
 	}
 	return waiting.digest, nil
+}
+
+// provisionStaging makes do with what is left of the same release, as of one that
+// was taken back, unless that is not whole in time.
+func (p *Platform) provisionStaging(ctx context.Context, s *session, env bluegreen.Environment, want deploymentApply, waiting *rollout) error {
+	settling, cancel := context.WithTimeout(ctx, standbyTime)
+	defer cancel()
+	err := p.rollOut(settling, s, env, want, waiting)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	waiting.fresh = true
+	return p.rollOut(ctx, s, env, want, waiting)
 }
 
 // errNothingLeft: there is no Deployment of the same release.
@@ -68,14 +80,14 @@ func (p *Platform) rollOut(ctx context.Context, s *session, env bluegreen.Enviro
 				return err
 			}
 			found = nil
-		} else if found == nil || found.Labels[labelTemplate] != waiting.template {
+		} else if !waiting.live && (found == nil || found.Labels[labelTemplate] != waiting.template) {
 			return errNothingLeft
 		}
 		written, err := p.writeDeployment(ctx, s, want, found)
 		if err != nil {
 			return fmt.Errorf("writing %s: %w", objectName("Deployment", p.opts.Namespace, want.Metadata.Name), err)
 		}
-		waiting.generation = written.Generation
+		waiting.generation, waiting.seen = written.Generation, found != nil
 		return nil
 	}); err != nil {
 		return err
@@ -232,8 +244,43 @@ func (p *Platform) removeWorkload(ctx context.Context, s *session, seen *sight) 
 	}); err != nil {
 		return err
 	}
+	began := s.api.clock.now()
 	return s.bell.await(ctx, func() (bool, time.Duration, error) {
 		deployment, pods, err := seen.now()
-		return err == nil && deployment == nil && len(pods) == 0, 0, err
+		if err != nil || deployment != nil {
+			return false, 0, err
+		}
+		pods = seen.workload.own(pods)
+		if patience := began.Add(orphanTime).Sub(s.api.clock.now()); len(pods) > 0 && patience > 0 {
+			return false, patience, nil
+		}
+		if len(pods) > 0 {
+			return false, 0, &OrphanError{objectName("Deployment", p.opts.Namespace, seen.workload.deployment), namesOf(pods)}
+		}
+		return true, 0, nil
 	})
+}
+
+// orphanTime is how long the cluster may take to tell the pods of a Deployment
+// that is gone to end.
+const orphanTime = time.Minute
+
+// OrphanError are pods that nobody ends, as those of a Deployment that was removed
+// with --cascade=orphan.
+type OrphanError struct {
+	// Object is "Deployment default/web-green".
+	Object string
+	Pods   []string
+}
+
+func (e *OrphanError) Error() string {
+	return fmt.Sprintf("%s is gone, and its pods (%s) are not told to end: remove them and their ReplicaSet", e.Object, strings.Join(e.Pods, ", "))
+}
+
+func namesOf(pods []*corev1.Pod) []string {
+	var names []string
+	for _, pod := range pods {
+		names = append(names, pod.Name)
+	}
+	return names
 }

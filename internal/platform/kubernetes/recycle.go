@@ -45,6 +45,7 @@ func (p *Platform) recycle(ctx context.Context, s *session, doc document) error 
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{
+		"paused":   false,
 		"strategy": oneByOne,
 		"template": map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationRecycled: live.ID}}},
 	}})

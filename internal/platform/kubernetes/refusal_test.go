@@ -39,6 +39,10 @@ func TestClusterDeployThatCannotStart(t *testing.T) {
 			template: `{"spec":{"initContainers":[{"name":"migrate","image":"IMAGE","env":[{"name":"BEHAVIOUR","value":"crashing"}]}]}}`,
 			want:     StartError{Container: "migrate", Reason: "CrashLoopBackOff", Exit: "exit status 3"}, says: "after exit status 3",
 		},
+		"no-volume": {
+			template: `{"spec":{"volumes":[{"name":"keys","secret":{"secretName":"absent"}}],"containers":[{"name":"NAME","volumeMounts":[{"name":"keys","mountPath":"/keys"}]}]}}`,
+			want:     StartError{Container: "NAME", Reason: "FailedMount"}, says: `secret "absent" not found`,
+		},
 		"no-node": {
 			template: `{"spec":{"nodeSelector":{"planet":"mars"}}}`,
 			want:     StartError{Reason: "Unschedulable"}, says: "0/1 nodes are available",
@@ -73,6 +77,30 @@ func TestClusterDeployThatCannotStart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Nobody waits for the pods of a Deployment that somebody removed meanwhile.
+func TestClusterDeploymentIsRemovedWhileItStarts(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(o *Options) { o.PodTemplate = `{"spec":{"nodeSelector":{"planet":"mars"}}}` })
+	watching := s.platform.newSession(t.Context(), s.api)
+	defer watching.end()
+	seen := watching.watch(s.platform.opts.workload(bluegreen.Green))
+	removed := make(chan error, 1)
+	go func() {
+		err := watching.bell.await(t.Context(), func() (bool, time.Duration, error) {
+			found, err := seen.deployment()
+			return found != nil, 0, err
+		})
+		if err == nil {
+			err = s.api.deployments(s.namespace).Delete(t.Context(), seen.workload.deployment, metav1.DeleteOptions{})
+		}
+		removed <- err
+	}()
+	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); err == nil || !strings.Contains(err.Error(), "was removed while its pods started") {
+		t.Errorf("got %v", err)
+	}
+	s.must(<-removed)
 }
 
 func TestClusterQuotaEndsADeploy(t *testing.T) {

@@ -25,11 +25,15 @@ type rollout struct {
 	// template is the digest of the template that the pods are to be made from,
 	// "" for any.
 	template string
-	// fresh is set where this made the Deployment.
-	fresh bool
+	// fresh is set where this made the Deployment in the place of whatever ran, and
+	// live where clients may be served by what runs.
+	fresh, live bool
+	// seen is set once the Deployment was: one that goes then does not come back.
+	seen bool
 	// image is that of the pods that are to stay, "" for any. What others need to
 	// start is no trouble: they are on their way out.
-	image string
+	image    string
+	obstacle obstacle
 	// ending is set while pods are, and room is when that was last so: they make
 	// room for others.
 	ending bool
@@ -52,9 +56,13 @@ func (r *rollout) await(ctx context.Context) error {
 
 func (r *rollout) look() (done bool, again time.Duration, err error) {
 	deployment, pods, err := r.sight.now()
-	if err != nil || deployment == nil {
+	if err != nil || deployment == nil && !r.seen {
 		return false, 0, err
 	}
+	if deployment == nil || deployment.DeletionTimestamp != nil {
+		return false, 0, fmt.Errorf("%s was removed while its pods started", objectName("Deployment", r.session.opts.Namespace, r.sight.workload.deployment))
+	}
+	r.seen = true
 	r.makeRoom()
 	patience, err := r.refused(deployment)
 	if err != nil {
@@ -74,7 +82,7 @@ func (r *rollout) look() (done bool, again time.Duration, err error) {
 		if err != nil {
 			return false, 0, err
 		}
-		again = max(again, wait)
+		again = sooner(again, wait)
 		if status := statusOf(pod, r.sight.workload.container); hasStarted(status) {
 			started++
 			r.digest = digestOf(status)
@@ -84,6 +92,14 @@ func (r *rollout) look() (done bool, again time.Duration, err error) {
 	r.last = fmt.Sprintf("%d of %d pods have started%s", started, size, r.pending(pods))
 	complete := started == size && len(pods) == size && former == 0
 	return complete && r.settled(deployment, size), again, nil
+}
+
+// sooner is the shorter of two times to wait; 0 is no time at all to look again.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // size is how many pods there are to be.
@@ -156,7 +172,7 @@ func (r *rollout) trouble(pod *corev1.Pod) (wait time.Duration, err error) {
 	}
 	reason := unschedulable(pod)
 	if reason == "" {
-		return 0, nil
+		return r.obstacle.of(r.session.ctx, r.session.api, pod, r.sight.workload.container, r.session.opts.SchedulingGrace)
 	}
 	if wait = pod.CreationTimestamp.Add(r.session.opts.SchedulingGrace).Sub(r.session.api.clock.now()); wait > 0 {
 		return wait, nil

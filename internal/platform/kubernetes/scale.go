@@ -42,7 +42,7 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 		if err != nil {
 			return fmt.Errorf("scaling %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
 		}
-		waiting.generation = written.Generation
+		waiting.generation, waiting.seen = written.Generation, true
 		return nil
 	}); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (p *Platform) resize(ctx context.Context, s *session, w workload, found *ap
 // resized is a patch that gives a Deployment its size, and the image of the
 // release that the ledger says is there: somebody may have set another.
 func resized(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int) map[string]any {
-	spec := map[string]any{"replicas": replicas}
+	spec := map[string]any{"replicas": replicas, "paused": false}
 	if slot.Release != nil {
 		spec["template"] = map[string]any{"spec": map[string]any{
 			"containers": []any{map[string]any{"name": w.container, "image": slot.Release.Image}},
