@@ -216,6 +216,42 @@ func TestAutoscaledInstancesStart(t *testing.T) {
 	}
 }
 
+// restarting is a platform on which what passed in env runs anew, and is not ready.
+type restarting struct {
+	bluegreen.Platform
+	env bluegreen.Environment
+}
+
+func (p restarting) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
+	instances, err := p.Platform.Instances(ctx, env)
+	for i := range instances {
+		if env == p.env && i > 0 {
+			instances[i].Incarnation, instances[i].Unready = "restarted", "it crashes"
+		}
+	}
+	return instances, err
+}
+
+// What has passed and crashes afterwards is not what an autoscaler has added.
+func TestAutoscaledInstancesCrash(t *testing.T) {
+	s := newScaledShop(t)
+	s.memory.Autoscale(deployment, bluegreen.Green, 3)
+	right := s.Platform
+	s.Progress = func(message string) {
+		if strings.HasPrefix(message, "watching") {
+			s.Platform = restarting{right, bluegreen.Blue}
+		}
+	}
+	ledger, err := s.Platform.Load(t.Context())
+	s.must(err)
+	if _, err := s.Apply(t.Context(), ledger, s.desired("2.0.0")); !errors.Is(err, bluegreen.HealthCheckFailed) || !strings.Contains(err.Error(), "2 of 3 replicas unhealthy") {
+		t.Errorf("got %v", err)
+	}
+	if got := s.memory.Serves(t, deployment); got != "1.0.0" {
+		t.Errorf("%s serves", got)
+	}
+}
+
 // Between the health check and the switch the size may change as well, but
 // somebody who passed the check must be left.
 func TestAutoscaledBeforeTheSwitch(t *testing.T) {

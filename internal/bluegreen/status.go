@@ -16,7 +16,7 @@ type Status struct {
 // environment: where traffic is or was, one that it does not reach is of no use.
 // What admits is Traffic.Admits.
 func (s Slot) Counts(instance InstanceRef, admits func(passed []InstanceRef, instance InstanceRef) bool) bool {
-	return s.State != Live && s.State != Idle || admits(s.Passed, instance)
+	return s.Release == nil || s.State != Live && s.State != Idle || admits(s.Passed, instance)
 }
 
 // RollbackAvailable reports whether a rollback would find what it needs: the

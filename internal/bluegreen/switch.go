@@ -174,7 +174,11 @@ func (s *session) probeLive(ctx context.Context) (finding, error) {
 	}
 	slot := s.ledger.Slot(env)
 	if slot.Release.Autoscaled {
-		instances = slices.DeleteFunc(instances, func(i Instance) bool { return i.Unready != "" && !slices.Contains(slot.Passed, i.Ref()) })
+		instances = slices.DeleteFunc(instances, func(i Instance) bool {
+			// A place that has passed is the same after a restart.
+			passed := slices.ContainsFunc(slot.Passed, func(ref InstanceRef) bool { return ref.ID == i.ID })
+			return i.Unready != "" && !passed
+		})
 	}
 	size := slot.Release.size(instances)
 	f := finding{size: max(size, len(instances)), required: required(size, s.Config.MinHealthyPercent), outcomes: make([]outcome, len(instances))}

@@ -133,12 +133,13 @@ func (h *host) replace(ctx context.Context) error {
 // new one has been started nobody here knows which of the two serves, and so
 // neither an interrupt nor a connection that breaks ends the wait.
 func (h *host) succeed(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := h.ensure(starting); err != nil {
 		return err
 	}
-	ctx, cancel = context.WithTimeoutCause(context.WithoutCancel(ctx), takeOverTimeout, fmt.Errorf("the new one has not taken over within %s", takeOverTimeout))
+	ctx, cancel = context.WithTimeoutCause(ctx, takeOverTimeout, fmt.Errorf("the new one has not taken over within %s", takeOverTimeout))
 	defer cancel()
 	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, h.awaitSuccession(ctx) }, backoff.WithMaxElapsedTime(0))
 	return err

@@ -50,7 +50,7 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if slot.Release != nil {
 		waiting.image, waiting.autoscaled = slot.Release.Image, slot.Release.Autoscaled
 	}
-	if !k.ledger.Serving() || k.ledger.Live == env {
+	if slot.State != bluegreen.Idle {
 		// They get traffic once the engine has proven them healthy.
 		return p.withLogs(ctx, s, waiting.await(ctx))
 	}
