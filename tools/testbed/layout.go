@@ -25,9 +25,9 @@ type layout struct {
 	Environment      string // what a shell needs in order to use kubectl and ctr
 	ContainerdSocket string
 
-	Node, NodeAddress, Bridge, BridgeAddress string
-	PodNetwork, ServiceNetwork, DNSAddress   string
-	CNIPlugins, PauseImage                   string
+	Node, NodeAddress, Bridge, BridgeAddress, BridgeHardware string
+	PodNetwork, ServiceNetwork, DNSAddress                   string
+	CNIPlugins, PauseImage                                   string
 
 	Ports ports
 }
@@ -56,7 +56,7 @@ func newLayout(dir, binaries string) layout {
 		ContainerdSocket: filepath.Join(dir, "containerd", "containerd.sock"),
 
 		Node: "testbed", NodeAddress: "198.18.0.1",
-		Bridge: "bgtestbed0", BridgeAddress: "198.18.0.1/20",
+		Bridge: "bgtestbed0", BridgeAddress: "198.18.0.1/20", BridgeHardware: "02:00:c6:12:00:01",
 		PodNetwork: "198.18.0.0/20", ServiceNetwork: "198.19.0.0/20", DNSAddress: "198.19.0.10",
 		CNIPlugins: "/usr/lib/cni", PauseImage: "docker.io/library/bluegreen-testbed-pause:1",
 

@@ -14,17 +14,23 @@ import (
 	"strings"
 )
 
-// raiseBridge gives the node its device and its address.
+// raiseBridge gives the node its device and its addresses. Left to itself a bridge
+// has the lowest hardware address of its ports: each pod that comes or goes may
+// change it, and then nothing that other pods send arrives until they have asked
+// for it again, seconds later.
 func (c *cluster) raiseBridge(ctx context.Context) error {
 	if device, err := net.InterfaceByName(c.Bridge); err == nil {
 		addresses, err := device.Addrs()
 		if err != nil {
 			return err
 		}
-		if device.Flags&net.FlagUp != 0 && slices.ContainsFunc(addresses, func(a net.Addr) bool { return a.String() == c.BridgeAddress }) {
+		if device.Flags&net.FlagUp != 0 && device.HardwareAddr.String() == c.BridgeHardware && slices.ContainsFunc(addresses, func(a net.Addr) bool { return a.String() == c.BridgeAddress }) {
 			return nil
 		}
 	} else if err := ip(ctx, "link", "add", c.Bridge, "type", "bridge"); err != nil {
+		return err
+	}
+	if err := ip(ctx, "link", "set", c.Bridge, "address", c.BridgeHardware); err != nil {
 		return err
 	}
 	if err := ip(ctx, "address", "replace", c.BridgeAddress, "dev", c.Bridge); err != nil {

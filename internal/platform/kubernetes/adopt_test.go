@@ -34,8 +34,6 @@ func foreignService(name string, port int32) *corev1.Service {
 }
 
 // foreignDeployment is called "NAME-SUFFIX" or "NAME", and its pods answer "legacy".
-// They settle before they end, as ours do: a connection that is closed in the very
-// moment in which kube-proxy writes its rules may die without a word.
 func foreignDeployment(name, image string, replicas int32) *appsv1.Deployment {
 	pods := foreignLabels(strings.TrimSuffix(name, "-legacy"))
 	return &appsv1.Deployment{
@@ -49,7 +47,6 @@ func foreignDeployment(name, image string, replicas int32) *appsv1.Deployment {
 					Name: "app", Image: image,
 					Env:            []corev1.EnvVar{{Name: "PORT", Value: "8000"}, {Name: "BLUEGREEN_VERSION", Value: "legacy"}},
 					ReadinessProbe: accepting(replicaPort),
-					Lifecycle:      Options{}.lifecycle(),
 				}}},
 			},
 		},
