@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
@@ -266,6 +268,56 @@ func TestSeveralReplaceTheAgentOnce(t *testing.T) {
 		t.Errorf("the agents were %v", ids)
 	}
 	s.serves("1.0.0")
+}
+
+// Several deployments of one process, and another process, find the agent too old
+// at the same time.
+func TestSeveralFindTheAgentTooOld(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	next := l.name + ":next"
+	l.buildImage(next, "FROM "+l.base+"\nLABEL another=one", nil)
+	image, err := l.engine.ImageInspect(t.Context(), next)
+	s.must(err)
+	opts := l.options(l.name)
+	opts.Agent.Image = next
+	shared := opts
+	shared.Session = NewSession(opts.Connection, l.name)
+	visitors := startCrowd(t, s.endpoint())
+	var all, group sync.WaitGroup
+	all.Add(4)
+	for _, with := range []Options{shared, shared, shared, opts} {
+		h := l.openWith(t, with).host
+		looked := sync.OnceFunc(func() { all.Done(); all.Wait() })
+		group.Go(func() {
+			if err := h.launching(t.Context(), func() error {
+				present, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+				looked()
+				if err != nil {
+					return fmt.Errorf("%w: %w", agent.ErrNotRunning, err)
+				}
+				if present.Container.Image != image.ID {
+					return &agent.VersionError{Agent: 1, Provider: 2}
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	visitors.stop("an agent that was too old was replaced")
+	if _, err := l.engine.ContainerInspect(t.Context(), l.name+"-former", client.ContainerInspectOptions{}); !errdefs.IsNotFound(err) {
+		t.Errorf("the former agent is still there: %v", err)
+	}
+	present, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	s.must(err)
+	if c := present.Container; c.Image != image.ID || c.RestartCount != 0 || c.HostConfig.RestartPolicy.Name != container.RestartPolicyUnlessStopped {
+		t.Errorf("the agent is of %s, was started %d times again, and restarts %s", c.Image, c.RestartCount, c.HostConfig.RestartPolicy.Name)
+	}
+	s.bring(s.release("2.0.0", agenttest.Healthy))
 }
 
 func TestAgentThatCannotBeReplacedGoesOn(t *testing.T) {

@@ -52,12 +52,21 @@ type host struct {
 func (h *host) launching(ctx context.Context, attempt func() error) error {
 	err := attempt()
 	if older(err) {
-		if err := h.replace(ctx); err != nil {
-			return err
-		}
-	} else if !agent.Startable(err) {
+		err = h.renewing.take(ctx, func() error {
+			// Whoever had the turn before may have replaced it.
+			if err := attempt(); !older(err) {
+				return err
+			}
+			if err := h.replace(ctx); err != nil {
+				return err
+			}
+			return attempt()
+		})
+	}
+	if !agent.Startable(err) {
 		return h.versioned(err)
-	} else if err := h.prepare(ctx); err != nil {
+	}
+	if err := h.prepare(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the agent, container %s, did not answer within %s", h.Name, startTimeout))
@@ -70,7 +79,7 @@ func (h *host) launching(ctx context.Context, attempt func() error) error {
 			return struct{}{}, err
 		}
 		err := attempt()
-		if err != nil && !agent.Startable(err) && !older(err) {
+		if err != nil && !agent.Startable(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err

@@ -120,11 +120,12 @@ func (h *host) replace(ctx context.Context) error {
 		err = h.setAside(ctx)
 	}
 	if err == nil {
-		err = h.succeed(ctx)
+		if err = h.succeed(ctx); err != nil {
+			err = errors.Join(err, h.bringBack(context.WithoutCancel(ctx)))
+		}
 	}
 	if err != nil {
-		err = fmt.Errorf("replacing the agent, container %s: %w", h.Name, err)
-		return errors.Join(err, h.bringBack(context.WithoutCancel(ctx)))
+		return fmt.Errorf("replacing the agent, container %s: %w", h.Name, err)
 	}
 	return h.removeFormer(context.WithoutCancel(ctx))
 }
@@ -148,18 +149,35 @@ func (h *host) succeed(ctx context.Context) error {
 // awaitSuccession waits until the former has ended. What is wrong with the wait
 // itself is no permanent error.
 func (h *host) awaitSuccession(ctx context.Context) error {
-	former := h.engine.ContainerWait(ctx, h.formerName(), client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
-	next := h.engine.ContainerWait(ctx, h.Name, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	former := h.awaitEnd(ctx, h.formerName(), container.WaitConditionNotRunning)
+	next := h.awaitEnd(ctx, h.Name, container.WaitConditionNextExit)
 	select {
-	case <-former.Result:
-		return nil
-	case err := <-former.Error:
+	case err := <-former:
 		return ignoreGone(err)
-	case <-next.Result:
+	case err := <-next:
+		if err != nil {
+			return err
+		}
 		return backoff.Permanent(fmt.Errorf("the new one ended: %s", h.lastWords(ctx)))
-	case err := <-next.Error:
-		return err
 	}
+}
+
+// awaitEnd sends nil when the container is in the condition, or what is wrong with
+// the wait. The library's own channels have to be read in any case.
+func (h *host) awaitEnd(ctx context.Context, name string, condition container.WaitCondition) <-chan error {
+	wait := h.engine.ContainerWait(ctx, name, client.ContainerWaitOptions{Condition: condition})
+	done := make(chan error, 1)
+	go func() {
+		select {
+		case <-wait.Result:
+			done <- nil
+		case err := <-wait.Error:
+			done <- err
+		}
+	}()
+	return done
 }
 
 // lastWords are the last lines that the agent wrote.
@@ -172,49 +190,68 @@ func (h *host) lastWords(ctx context.Context) string {
 }
 
 // setAside gives the agent's container another name, for a new one to have its
-// own. It is not to be started again once it has ended.
+// own. It is not to be started again once it has ended. Containers go by their IDs
+// here: another process may replace the agent at the same time.
 func (h *host) setAside(ctx context.Context) error {
+	present, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
 	// The container of an earlier one, which has ended, is in the way. One that has
-	// not is the agent: a process that replaced it died in the middle.
+	// not is the agent: a process that replaces it goes on, or died in the middle.
 	if err := h.removeFormer(ctx); err != nil {
 		return err
 	}
-	if _, err := h.engine.ContainerInspect(ctx, h.formerName(), client.ContainerInspectOptions{}); !errdefs.IsNotFound(err) {
+	_, err = h.engine.ContainerInspect(ctx, h.formerName(), client.ContainerInspectOptions{})
+	if !errdefs.IsNotFound(err) {
 		return err
 	}
-	if err := h.restart(ctx, h.Name, container.RestartPolicyDisabled); err != nil {
+	if present.Container.ID == "" {
+		// There is nothing left to take over from.
+		return nil
+	}
+	if err := h.restart(ctx, present.Container.ID, container.RestartPolicyDisabled); err != nil {
 		return err
 	}
-	_, err := h.engine.ContainerRename(ctx, h.Name, client.ContainerRenameOptions{NewName: h.formerName()})
-	return err
+	_, err = h.engine.ContainerRename(ctx, present.Container.ID, client.ContainerRenameOptions{NewName: h.formerName()})
+	if err == nil {
+		return nil
+	}
+	undoing := context.WithoutCancel(ctx)
+	former, unknown := h.engine.ContainerInspect(undoing, h.formerName(), client.ContainerInspectOptions{})
+	if unknown == nil && former.Container.ID == present.Container.ID {
+		// It has the name: the other process gave it.
+		return nil
+	}
+	return errors.Join(err, ignoreGone(h.restart(undoing, present.Container.ID, container.RestartPolicyUnlessStopped)))
 }
 
 // bringBack makes the former the host's agent again, unless it has ended: then the
 // new one is all there is.
 func (h *host) bringBack(ctx context.Context) error {
+	next, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
 	former, err := h.engine.ContainerInspect(ctx, h.formerName(), client.ContainerInspectOptions{})
-	if errdefs.IsNotFound(err) {
-		// It was not set aside, or not yet by its name.
-		return ignoreGone(h.restart(ctx, h.Name, container.RestartPolicyUnlessStopped))
+	if err != nil || !former.Container.State.Running {
+		// Where it is gone another process has brought it back, or removed it.
+		return ignoreGone(err)
 	}
-	if err != nil {
-		return err
-	}
-	if !former.Container.State.Running {
-		return nil
-	}
-	_, err = h.engine.ContainerRemove(ctx, h.Name, client.ContainerRemoveOptions{Force: true})
-	if ignoreGone(err) != nil {
-		return err
+	if next.Container.ID != "" {
+		_, err = h.engine.ContainerRemove(ctx, next.Container.ID, client.ContainerRemoveOptions{Force: true})
+		if ignoreGone(err) != nil {
+			return err
+		}
 	}
 	if _, err := h.engine.ContainerRename(ctx, former.Container.ID, client.ContainerRenameOptions{NewName: h.Name}); err != nil {
 		return err
 	}
-	return h.restart(ctx, h.Name, container.RestartPolicyUnlessStopped)
+	return h.restart(ctx, former.Container.ID, container.RestartPolicyUnlessStopped)
 }
 
-func (h *host) restart(ctx context.Context, name string, policy container.RestartPolicyMode) error {
-	_, err := h.engine.ContainerUpdate(ctx, name, client.ContainerUpdateOptions{RestartPolicy: &container.RestartPolicy{Name: policy}})
+func (h *host) restart(ctx context.Context, id string, policy container.RestartPolicyMode) error {
+	_, err := h.engine.ContainerUpdate(ctx, id, client.ContainerUpdateOptions{RestartPolicy: &container.RestartPolicy{Name: policy}})
 	return err
 }
 
