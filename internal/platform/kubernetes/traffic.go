@@ -5,6 +5,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -110,18 +111,31 @@ func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) error {
 	if !served || (k.ledger.Serving() && k.ledger.Live == env) {
 		return nil
 	}
-	remaining := left.Add(p.opts.DrainTimeout).Sub(api.clock.now())
-	if remaining <= 0 {
+	passed := api.clock.now().Sub(left)
+	if passed >= max(p.opts.DrainTimeout, shortestSettling) {
 		return nil
 	}
+	var needed time.Duration
 	for _, w := range p.workloads(k.document, env) {
 		pods, err := p.pods(ctx, w)
 		if err != nil {
 			return err
 		}
 		if len(pods) > 0 {
-			return pause(ctx, remaining)
+			needed = max(needed, p.opts.DrainTimeout)
+		}
+		if slices.ContainsFunc(pods, endsAtOnce) {
+			needed = max(needed, shortestSettling)
 		}
 	}
-	return nil
+	return pause(ctx, needed-passed)
+}
+
+// endsAtOnce reports whether a container of the pod refuses connections as soon as
+// it is told to end, as those of an adopted Deployment may: nodes that have not
+// heard of a switch yet lead new clients there still.
+func endsAtOnce(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
+		return c.Lifecycle == nil || c.Lifecycle.PreStop == nil
+	})
 }
