@@ -183,6 +183,24 @@ func TestAutoscaledWhileItIsChecked(t *testing.T) {
 	}
 }
 
+// What is replaced while it is checked, as by an eviction, is not less than before:
+// those in its place are checked as well.
+func TestAutoscaledIsReplacedWhileItIsChecked(t *testing.T) {
+	s := newScaledShop(t)
+	s.memory.Autoscale(deployment, bluegreen.Green, 3)
+	s.Config.HealthCheckRetries = 1
+	s.Checker = shrinking{s.Checker, sync.OnceFunc(func() {
+		s.memory.Autoscale(deployment, bluegreen.Blue, 1)
+		s.memory.Autoscale(deployment, bluegreen.Blue, 3)
+	})}
+	_, err := s.Deploy(t.Context(), s.desired("2.0.0").Release)
+	s.must(err)
+	result, err := s.HealthCheck(t.Context())
+	if err != nil || len(result.Instances) != 3 {
+		t.Errorf("%d replicas passed, %v", len(result.Instances), err)
+	}
+}
+
 // surging is a platform with one more instance in env, which is on its way.
 type surging struct {
 	bluegreen.Platform

@@ -79,9 +79,9 @@ type outcome struct {
 
 // attempt probes every instance of env until it passes or the attempt's time is over.
 func (s *session) attempt(ctx context.Context, env Environment) (finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Config.HealthCheckTimeout)
+	attempting, cancel := context.WithTimeout(ctx, s.Config.HealthCheckTimeout)
 	defer cancel()
-	instances, err := s.Platform.Instances(ctx, env)
+	instances, err := s.Platform.Instances(attempting, env)
 	if err != nil {
 		return finding{}, err
 	}
@@ -92,19 +92,18 @@ func (s *session) attempt(ctx context.Context, env Environment) (finding, error)
 	for _, instance := range instances {
 		go func() {
 			t := &target{platform: s.Platform, env: env, instance: instance}
-			o := outcome{instance: instance, verdict: s.awaitHealthy(ctx, t)}
+			o := outcome{instance: instance, verdict: s.awaitHealthy(attempting, t)}
 			if exit := t.exit.Load(); exit != nil && !o.verdict.Healthy() {
 				o.exit = *exit
 			}
 			outcomes <- o
 		}()
 	}
+	gone := 0
 	for range instances {
 		o := <-outcomes
 		if release.Autoscaled && errors.Is(o.exit, errGone) {
-			// Whoever decides on the size has taken it away.
-			f.size = max(f.size-1, 1)
-			f.required = required(f.size, s.Config.MinHealthyPercent)
+			gone++
 			continue
 		}
 		o.cut = f.hopeless() && o.exit == nil
@@ -112,6 +111,15 @@ func (s *session) attempt(ctx context.Context, env Environment) (finding, error)
 		if f.hopeless() {
 			cancel()
 		}
+	}
+	if gone > 0 {
+		// Whoever decides on the size has taken them away, or others are in their place.
+		now, err := s.Platform.Instances(ctx, env)
+		if err != nil {
+			return finding{}, err
+		}
+		f.size = max(f.size-gone, len(now), 1)
+		f.required = required(f.size, s.Config.MinHealthyPercent)
 	}
 	slices.SortFunc(f.outcomes, func(a, b outcome) int { return strings.Compare(a.instance.ID, b.instance.ID) })
 	return f, nil
