@@ -43,3 +43,27 @@ func TestClusterRecyclingThatWasLostIsRepeated(t *testing.T) {
 		t.Errorf("the standby was recycled for %q, want %q", got, live.ID)
 	}
 }
+
+// A standby that nobody is allowed to change holds up nothing that live needs.
+func TestClusterStandbyThatCannotBeChanged(t *testing.T) {
+	t.Parallel()
+	client, net := throughNetwork(t)
+	s := newShop(t, func(o *Options) { o.RecycleStandby = true })
+	s.live("1.0.0", 1)
+	s.live("2.0.0", 1)
+	operator := openShop(t, client, s.platform.opts)
+	net.catch(true, func(r *http.Request) bool {
+		return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/deployments/"+workloadName(s.Deployment, bluegreen.Green))
+	})
+	err := operator.Scale(t.Context(), 2)
+	net.heal()
+	if err == nil || !strings.Contains(err.Error(), "scale of green") {
+		t.Errorf("the standby is said to have followed: %v", err)
+	}
+	status, err := s.Status(t.Context())
+	s.must(err)
+	if live := status.Ledger.Slot(bluegreen.Blue).Release; live.Replicas != 2 || status.Running[bluegreen.Blue] != 2 {
+		t.Errorf("of %d replicas %d run", live.Replicas, status.Running[bluegreen.Blue])
+	}
+	s.serves("2.0.0")
+}

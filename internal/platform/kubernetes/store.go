@@ -151,10 +151,13 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 	if p.preview.foreign && next.Slot(next.Staging()).State == bluegreen.Deploying {
 		return &ForeignError{Object: objectName("Service", p.opts.Namespace, previewName(p.opts.Name))}
 	}
+	var undone error
 	if stays(before.ledger, next) && atRest(next) {
-		// Before the ledger says that all is done, so that it is not forgotten.
-		if err := p.recycle(ctx, s, before.document); err != nil {
-			return err
+		// Before the ledger says that all is done, so that it is not forgotten. No other
+		// commit waits for a standby that cannot be changed.
+		undone = p.recycle(ctx, s, before.document)
+		if undone != nil && before.ledger.Unwatched != "" {
+			return undone
 		}
 	}
 	if before.adopted != nil && before.ledger.Generation == 0 {
@@ -169,9 +172,9 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 	told := phases(before.ledger, next)
 	if before.ledger.Serving() && !stays(before.ledger, next) && atRest(next) {
 		// What is its standby now had the traffic until this moment.
-		err = p.recycle(ctx, s, written.document)
+		undone = p.recycle(ctx, s, written.document)
 	}
-	err = errors.Join(err, p.pointPreview(ctx, s, p.place(written.document, next.Staging())))
+	err = errors.Join(undone, p.pointPreview(ctx, s, p.place(written.document, next.Staging())))
 	if err != nil {
 		told = append(told, incomplete(err))
 	}
