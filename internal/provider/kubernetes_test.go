@@ -58,7 +58,6 @@ func TestKubernetesDrift(t *testing.T) {
 	w.play(steps...)
 }
 
-// A Service of somebody else that has the name is an error, and is never touched.
 // The namespace may be made by the same apply. Which deployment it is is not known
 // before.
 func TestKubernetesUnknownNamespace(t *testing.T) {
@@ -75,6 +74,7 @@ func TestKubernetesUnknownNamespace(t *testing.T) {
 	})
 }
 
+// A Service of somebody else that has the name is an error, and is never touched.
 func TestKubernetesForeignService(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)

@@ -4,11 +4,15 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,13 +46,33 @@ func gather(t testing.TB, address string, fresh, faithful int) *crowd {
 	ctx, stop := context.WithCancel(t.Context())
 	c := &crowd{TB: t, stop: stop, answers: map[string]int{}, last: map[string]time.Time{}, heard: newBell()}
 	for range fresh {
-		c.join(ctx, address, &http.Transport{DisableKeepAlives: true})
+		c.join(ctx, address, &http.Transport{DisableKeepAlives: true, DialContext: dialAfresh})
 	}
 	for range faithful {
 		c.join(ctx, address, &http.Transport{MaxConnsPerHost: 1})
 	}
 	t.Cleanup(func() { c.leave() })
 	return c
+}
+
+// freshPorts are those that new connections come from, one after the other: below
+// those of the test bed and those that the system gives to clients.
+const firstFreshPort, freshPorts = 10000, 16000
+
+var freshPort atomic.Int64
+
+// dialAfresh connects from a port that nobody had for a long time. For seconds after
+// a connection was reset the kernel leads the next one from the same port to the
+// same pod, which may be gone: a new connection that is none.
+func dialAfresh(ctx context.Context, network, address string) (connection net.Conn, err error) {
+	for range freshPorts {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{Port: firstFreshPort + int(freshPort.Add(1)%freshPorts)}}
+		connection, err = dialer.DialContext(ctx, network, address)
+		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			break
+		}
+	}
+	return connection, err
 }
 
 // doorOpens returns when the node has heard of a new Service. It does not tell

@@ -5,6 +5,7 @@ package kubernetes
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,9 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// obstacles are what keeps a container from being created, such as a volume whose
-// Secret is missing. The cluster tells them by Events only, and tries again.
-var obstacles = []string{"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
+// A volume whose Secret is missing keeps a container from being created. The
+// cluster tells that by Events only, and tries again. What else such an Event may
+// tell of, as a disk that another node still has, often goes by itself.
+const (
+	failedMount = "FailedMount"
+	missing     = "not found"
+)
 
 // refusals are what a node says of a container that it cannot make, and will try to
 // make again.
@@ -52,7 +57,7 @@ func (o *obstacle) of(ctx context.Context, api *api, pod *corev1.Pod, container 
 	if waiting := statusOf(pod, container).State.Waiting; waiting != nil && slices.Contains(refusals, waiting.Reason) {
 		return 0, &StartError{Pod: pod.Name, Container: container, Reason: waiting.Reason, Message: waiting.Message}
 	}
-	if last := newestEvent(ctx, api, pod); slices.Contains(obstacles, last.Reason) {
+	if last := newestEvent(ctx, api, pod); last.Reason == failedMount && strings.Contains(last.Message, missing) {
 		return 0, &StartError{Pod: pod.Name, Container: container, Reason: last.Reason, Message: last.Message}
 	}
 	// It may be an image that is large.
