@@ -75,7 +75,7 @@ type Instance struct {
 func (c *Client) Deployment(ctx context.Context, name string) (bluegreen.Status, error) {
 	var reply deploymentReply
 	err := c.call(ctx, http.MethodGet, deploymentPath(name), "", nil, &reply)
-	return bluegreen.Status(reply), err
+	return reply.status(), err
 }
 
 // History returns the archived records, oldest first.

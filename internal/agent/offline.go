@@ -43,7 +43,7 @@ func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
 	if err != nil {
 		return bluegreen.Status{}, err
 	}
-	return bluegreen.Status(replyOf(doc, nil)), nil
+	return replyOf(doc, nil).status(), nil
 }
 
 // History returns the archived records, oldest first.

@@ -146,6 +146,10 @@ func replyOf(doc document, running map[bluegreen.Environment]int) deploymentRepl
 	return deploymentReply{doc.Ledger, running, doc.Frontend.endpoint(doc.Frontend.address()), doc.Frontend.endpoint(doc.Frontend.PreviewAddress)}
 }
 
+func (r deploymentReply) status() bluegreen.Status {
+	return bluegreen.Status{Ledger: r.Ledger, Running: r.Running, Endpoint: r.Endpoint, Preview: r.Preview}
+}
+
 func (a *agent) getHistory(_ context.Context, r *http.Request) (any, error) {
 	d, err := a.deployment(r.PathValue("name"))
 	if err != nil {

@@ -8,6 +8,9 @@ type Status struct {
 	// Running counts the instances that run in each environment: of live and of its
 	// standby only those that traffic can reach.
 	Running map[Environment]int
+	// Unready counts those of Running that the platform itself says cannot do their
+	// work now. They are there, which is no drift, but no rollback goes to them.
+	Unready map[Environment]int
 	// Endpoint and Preview are where clients reach live and staging, "" for nowhere.
 	Endpoint, Preview string
 }
@@ -27,5 +30,5 @@ func (s Status) RollbackAvailable(minHealthyPercent int) bool {
 		return false
 	}
 	size := s.Ledger.Slot(target.Environment).Release.Replicas
-	return s.Running[target.Environment] >= required(size, minHealthyPercent)
+	return s.Running[target.Environment]-s.Unready[target.Environment] >= required(size, minHealthyPercent)
 }

@@ -104,7 +104,8 @@ func (f forecast) environment(env bluegreen.Environment) environmentModel {
 // rollbackAvailable depends on what runs in the standby, as far as there is one.
 func (f forecast) rollbackAvailable() types.Bool {
 	target, ok := f.after.Ledger.RollbackTarget()
-	if ok && f.seen.environments[target.Environment].ReadyReplicas.IsUnknown() {
+	env := target.Environment
+	if ok && (f.seen.environments[env].ReadyReplicas.IsUnknown() || f.after.Unready[env] > 0) {
 		return types.BoolUnknown()
 	}
 	return f.seen.RollbackAvailable

@@ -89,7 +89,7 @@ func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err er
 		return status, err
 	}
 	led := status.Running
-	status.Running, err = p.running(ctx, status.Ledger)
+	err = p.count(ctx, &status)
 	if l := status.Ledger; led != nil && l.Serving() && led[l.Live] == 0 {
 		// The agent leads no traffic there, whatever runs.
 		status.Running[l.Live] = 0

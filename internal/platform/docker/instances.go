@@ -146,21 +146,30 @@ func exitOf(c container.InspectResponse) string {
 	return exit
 }
 
-// running counts the containers that run in each environment, as Status.Running.
-func (p *Platform) running(ctx context.Context, l bluegreen.Ledger) (map[bluegreen.Environment]int, error) {
+// count counts the containers that run in each environment, as Status.Running and
+// Status.Unready.
+func (p *Platform) count(ctx context.Context, status *bluegreen.Status) error {
 	list, err := p.engine.ContainerList(ctx, client.ContainerListOptions{
 		Filters: p.ofDeployment().Add("status", string(container.StateRunning)),
 	})
-	counts := map[bluegreen.Environment]int{}
+	status.Running, status.Unready = map[bluegreen.Environment]int{}, map[bluegreen.Environment]int{}
 	for _, item := range list.Items {
 		env := bluegreen.Environment(item.Labels[labelEnvironment])
 		ref := bluegreen.InstanceRef{ID: item.Labels[labelReplica], Incarnation: incarnation(item.ID, "")}
-		if l.Slot(env).Counts(ref, p.Admits) {
-			counts[env]++
+		if !status.Ledger.Slot(env).Counts(ref, p.Admits) {
+			continue
+		}
+		status.Running[env]++
+		if unhealthy.MatchString(item.Status) {
+			status.Unready[env]++
 		}
 	}
-	return counts, err
+	return err
 }
+
+// unhealthy is what the engine's list has of a container whose HEALTHCHECK does not
+// pass, or has not run yet: "Up 2 seconds (health: starting)".
+var unhealthy = regexp.MustCompile(`\((unhealthy|health: starting)\)$`)
 
 // Dial implements bluegreen.Workloads. The agent connects: it is the one that
 // must reach the instance, and the one that is on its network.

@@ -86,7 +86,7 @@ func newLabAt(t testing.TB, connection Connection) *lab {
 	content, err := program()
 	l.must(err)
 	l.must(l.importImage(l.base, map[string]file{
-		strings.TrimPrefix(AgentProgram, "/"): {content: content}, "bin/true": {link: AgentProgram}, "bin/false": {link: AgentProgram},
+		strings.TrimPrefix(AgentProgram, "/"): {content: content}, "bin/true": {link: AgentProgram}, "bin/false": {link: AgentProgram}, "bin/spoil": {link: AgentProgram},
 	}))
 	return l
 }

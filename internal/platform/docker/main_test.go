@@ -27,15 +27,27 @@ import (
 // the time they wait for the engine.
 const parallel = 4
 
+// spoiled is there in a container once "spoil" was called in it.
+const spoiled = "/spoiled"
+
 // TestMain makes this binary what it is run as: in a container it is the agent,
-// a replica, one that takes all the memory it gets, or one of the two commands
-// that a replica's image has beside it.
+// a replica, one that takes all the memory it gets, or one of the commands that a
+// replica's image has beside it: "true" succeeds until "spoil" was called.
 //
 // Without a Docker engine the tests cannot run. That is a failure where
 // BLUEGREEN_REQUIRE_DOCKER is set.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "true":
+		if _, err := os.Stat(spoiled); err == nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	case "spoil":
+		if err := os.WriteFile(spoiled, nil, 0o600); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 		os.Exit(0)
 	case "false":
 		fmt.Println("so it is")

@@ -43,6 +43,38 @@ func TestHealthcheckOfTheImageMustPass(t *testing.T) {
 	s.serves("1.0.0")
 }
 
+// A standby whose HEALTHCHECK fails is there, and is nothing to go back to.
+func TestRollbackIsNotAvailableToAnUnhealthyStandby(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.bring(l.judged("1.0.0", "/bin/true"))
+	s.live("2.0.0")
+	available := func() (bool, bluegreen.Status) {
+		status, err := s.platform.Observe(t.Context())
+		s.must(err)
+		return status.RollbackAvailable(100), status
+	}
+	if is, status := available(); !is {
+		t.Fatalf("no rollback is available: %+v", status)
+	}
+	standby := s.instances(bluegreen.Green)[0]
+	s.must(s.platform.Exec(t.Context(), standby, []string{"/bin/spoil"}))
+	s.soon(func() error {
+		if is, _ := available(); is {
+			return errors.New("a rollback is available")
+		}
+		return nil
+	})
+	if _, status := available(); status.Running[bluegreen.Green] != 2 {
+		t.Errorf("%d replicas of the standby run, want 2", status.Running[bluegreen.Green])
+	}
+	if err := s.Rollback(t.Context(), "to see"); !contains(err, "is not ready: unhealthy") {
+		t.Errorf("got %v", err)
+	}
+	s.serves("2.0.0")
+}
+
 func TestImageWithoutHealthcheckIsJudgedByTheChecksAlone(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
