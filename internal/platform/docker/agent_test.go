@@ -320,6 +320,28 @@ func TestSeveralFindTheAgentTooOld(t *testing.T) {
 	s.bring(s.release("2.0.0", agenttest.Healthy))
 }
 
+// An agent_image with a version that is too old is no reason to replace the agent
+// again and again.
+func TestAgentImageIsTooOld(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.newService(t, l.name)
+	s.live("1.0.0")
+	before, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	s.must(err)
+	opts := l.options(l.name)
+	opts.Agent.Image = before.Container.Config.Image
+	err = l.openWith(t, opts).host.launching(t.Context(), func() error { return &agent.VersionError{Agent: 1, Provider: 2} })
+	if err == nil || !contains(err, "and so is agent_image, "+opts.Agent.Image) {
+		t.Errorf("got %v", err)
+	}
+	after, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	s.must(err)
+	if after.Container.ID != before.Container.ID {
+		t.Error("the agent was replaced")
+	}
+}
+
 func TestAgentThatCannotBeReplacedGoesOn(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

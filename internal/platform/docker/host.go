@@ -57,7 +57,7 @@ func (h *host) launching(ctx context.Context, attempt func() error) error {
 			if err := attempt(); !older(err) {
 				return err
 			}
-			if err := h.replace(ctx); err != nil {
+			if err := h.renewOlder(ctx); err != nil {
 				return err
 			}
 			return attempt()

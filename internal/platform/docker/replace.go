@@ -70,22 +70,44 @@ func (h *host) renew(ctx context.Context) error {
 		return nil
 	}
 	return h.renewing.take(ctx, func() error {
-		wanted, err := h.agentImage(ctx)
-		if err != nil {
-			return err
-		}
-		present, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
-		if errdefs.IsNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if same, err := h.sameAgent(ctx, present.Container.Image, wanted); same || err != nil {
+		present, current, err := h.look(ctx)
+		if err != nil || !present || current {
 			return err
 		}
 		return h.replace(ctx)
 	})
+}
+
+// renewOlder replaces an agent that is older than this program, unless the image
+// that is to be used has no other.
+func (h *host) renewOlder(ctx context.Context) error {
+	present, current, err := h.look(ctx)
+	switch {
+	case err != nil || !present:
+		return err
+	case current:
+		return fmt.Errorf("the agent, container %s, is older than this provider, and so is agent_image, %s: set it to an image with this version of the provider", h.Name, h.Image)
+	default:
+		return h.replace(ctx)
+	}
+}
+
+// look reports whether there is an agent's container, and whether it is from the
+// image that is to be used.
+func (h *host) look(ctx context.Context) (present, current bool, err error) {
+	wanted, err := h.agentImage(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	found, err := h.engine.ContainerInspect(ctx, h.Name, client.ContainerInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	current, err = h.sameAgent(ctx, found.Container.Image, wanted)
+	return true, current, err
 }
 
 // sameAgent reports whether two images are one, or are built from the same program.
