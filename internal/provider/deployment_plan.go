@@ -37,9 +37,15 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 		return
 	}
 	if base.prior != nil && !plan.undecided() {
-		from, to := base.prior.platform(r.provider).kind(), plan.platform(r.provider).kind()
-		if from != to || !base.prior.Name.Equal(plan.Name) {
+		after := plan.platform(r.provider)
+		from, to := base.prior.platform(r.provider).kind(), after.kind()
+		id := types.StringUnknown()
+		if given(plan.Name) {
+			id = after.id(plan.Name.ValueString())
+		}
+		if from != to || !id.Equal(base.prior.ID) {
 			r.provider.vacated.note(base.prior.Endpoint, base.prior.PreviewEndpoint)
+			resp.Diagnostics.Append(replaced(base.prior.ID, from, id, to))
 		}
 		if from != to {
 			// Terraform heeds only what differs, and the default platform may have no block.
@@ -54,6 +60,19 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	}
 	resp.Diagnostics.Append(r.plan(ctx, &plan, base)...)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// replaced warns of a plan that takes away what serves: there is no blue and green
+// between two deployments.
+func replaced(before types.String, from string, after types.String, to string) diag.Diagnostic {
+	other := "another one"
+	if given(after) {
+		other = fmt.Sprintf("%q on %s", after.ValueString(), to)
+	}
+	return diag.NewWarningDiagnostic("The deployment is replaced, with an interruption",
+		fmt.Sprintf("%q on %s is destroyed, with what serves, its standby and its history, and then %s is made: until that has been deployed and is healthy nothing serves, "+
+			"and if it fails there is nothing to go back to. Where that is not meant, undo the change of the name, the namespace or the platform. Where it is, and the two "+
+			"do not need the same address, lifecycle { create_before_destroy = true } makes the new one first.", before.ValueString(), from, other))
 }
 
 // planBase is what a plan is made from.

@@ -65,7 +65,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 		resp.Diagnostics.AddWarning("The deployment serves, but was not watched to the end",
 			sentence(err)+" The next apply takes the watch up again.")
 	case err != nil:
-		resp.Diagnostics.Append(op.failed("created", err, op.afterCreate(status, lookErr)))
+		resp.Diagnostics.Append(op.failed("created", err, op.afterCreate(err, status, lookErr)))
 		return
 	case lookErr != nil:
 		resp.Diagnostics.Append(op.failed("created", lookErr, op.recordedNothing()))

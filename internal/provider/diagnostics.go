@@ -134,11 +134,13 @@ func (o operation) masked(text string) string {
 	return text
 }
 
-// afterCreate says what a create that failed has left.
-func (o operation) afterCreate(status bluegreen.Status, lookErr error) string {
+// afterCreate says what a create that failed with err has left.
+func (o operation) afterCreate(err error, status bluegreen.Status, lookErr error) string {
 	switch {
 	case errors.Is(lookErr, bluegreen.ErrNotFound):
 		return "Nothing was left behind, and nothing is recorded."
+	case lookErr != nil && strings.HasSuffix(err.Error(), lookErr.Error()):
+		return "Whether it has left anything cannot be seen, for the same reason."
 	case lookErr != nil:
 		return fmt.Sprintf("What it has left could not be looked at: %v.", lookErr)
 	case adopting(status.Ledger):

@@ -117,6 +117,24 @@ func TestFailuresPointAtAttributes(t *testing.T) {
 	}
 }
 
+func TestWhatACreateThatFailedHasLeft(t *testing.T) {
+	t.Parallel()
+	failed := fmt.Errorf("locking the deployment: %w", errors.New("no answer"))
+	for name, tt := range map[string]struct {
+		after bluegreen.Status
+		err   error
+		want  string
+	}{
+		"nothing":                {bluegreen.Status{}, bluegreen.ErrNotFound, "Nothing was left behind, and nothing is recorded."},
+		"not to be had":          {bluegreen.Status{}, errors.New("no route"), "What it has left could not be looked at: no route."},
+		"not to be had, as said": {bluegreen.Status{}, errors.New("no answer"), "Whether it has left anything cannot be seen, for the same reason."},
+	} {
+		if got := told().afterCreate(failed, tt.after, tt.err); got != tt.want {
+			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
+		}
+	}
+}
+
 func TestWhatServesAfterAnUpdate(t *testing.T) {
 	t.Parallel()
 	before := history(t)

@@ -3,6 +3,8 @@
 package provider
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -25,4 +27,21 @@ func TestStalePlan(t *testing.T) {
 
 	says(t, tf.must("plan"), "The deployment was rolled back", "2.0.0 was rolled back at", "by ada@example pid 1: it lost orders", "This plan deploys 3.0.0",
 		`~ live_environment = "green" -> "blue"`)
+}
+
+// Between two deployments there is no blue and green: the plan says so before what
+// serves is destroyed.
+func TestPlanSaysWhatAReplacementTakesAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tf := w.terraform()
+	tf.apply(w.config(version("1.0.0")))
+	tf.write(w.config(attributes{"name": fmt.Sprintf("%q", w.name+"-2")}))
+	says(t, tf.must("plan"), "must be replaced", "The deployment is replaced, with an interruption", fmt.Sprintf("%q on local is destroyed", w.name),
+		fmt.Sprintf("%q on local is made", w.name+"-2"), "create_before_destroy")
+	tf.write(w.config(version("2.0.0")))
+	if output := tf.must("plan"); strings.Contains(output, "is replaced") {
+		t.Errorf("another version is called a replacement:\n%s", output)
+	}
+	w.answers("1.0.0")
 }
