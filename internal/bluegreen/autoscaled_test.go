@@ -172,6 +172,8 @@ func TestAutoscaledWhileItIsChecked(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			s := newScaledShop(t)
 			s.memory.Autoscale(deployment, bluegreen.Green, 3)
+			// It is not the next attempt that finds them gone.
+			s.Config.HealthCheckRetries = 0
 			s.Checker = shrinking{s.Checker, sync.OnceFunc(func() { s.memory.Autoscale(deployment, bluegreen.Blue, size) })}
 			_, err := s.Deploy(t.Context(), s.desired("2.0.0").Release)
 			s.must(err)

@@ -332,6 +332,12 @@ func TestStatusCountsWhatRuns(t *testing.T) {
 		if status.RollbackAvailable(percent) {
 			t.Errorf("with %d of 2 running and %d %% needed a rollback", running-1, percent)
 		}
+		// One more runs, which cannot do its work.
+		status.Running[bluegreen.Green], status.Unready = running, map[bluegreen.Environment]int{bluegreen.Green: 1}
+		if status.RollbackAvailable(percent) {
+			t.Errorf("with one of %d unready and %d %% needed a rollback", running, percent)
+		}
+		status.Unready = nil
 	}
 	if err := b.CleanupStaging(t.Context()); err != nil {
 		t.Fatal(err)
