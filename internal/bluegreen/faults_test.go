@@ -300,6 +300,23 @@ func TestEvidenceOfAFailureIsKept(t *testing.T) {
 	}
 }
 
+// What has exited does not come back for another attempt.
+func TestNoAttemptIsMadeOnWhatHasExited(t *testing.T) {
+	b := newBench(t)
+	b.Config.HealthCheckRetries = 2
+	began := len(b.progress)
+	err := b.DeployAndSwitch(t.Context(), b.memory.Release("3.0.0", platformtest.Crashing))
+	var unhealthy *bluegreen.UnhealthyError
+	if !errors.As(err, &unhealthy) || unhealthy.Unhealthy != 2 {
+		t.Fatalf("got %v", err)
+	}
+	for _, message := range b.progress[began:] {
+		if strings.HasPrefix(message, "attempt") {
+			t.Errorf("told of %q", message)
+		}
+	}
+}
+
 func TestNoEvidenceWithoutAProbe(t *testing.T) {
 	b := newBench(t)
 	b.Progress = func(message string) {
