@@ -232,17 +232,17 @@ func (h *host) setAside(ctx context.Context) error {
 		// There is nothing left to take over from.
 		return nil
 	}
-	if err := h.restart(ctx, present.Container.ID, container.RestartPolicyDisabled); err != nil {
-		return err
+	err = h.restart(ctx, present.Container.ID, container.RestartPolicyDisabled)
+	if err == nil {
+		_, err = h.engine.ContainerRename(ctx, present.Container.ID, client.ContainerRenameOptions{NewName: h.formerName()})
 	}
-	_, err = h.engine.ContainerRename(ctx, present.Container.ID, client.ContainerRenameOptions{NewName: h.formerName()})
 	if err == nil {
 		return nil
 	}
 	undoing := context.WithoutCancel(ctx)
 	former, unknown := h.engine.ContainerInspect(undoing, h.formerName(), client.ContainerInspectOptions{})
 	if unknown == nil && former.Container.ID == present.Container.ID {
-		// It has the name: the other process gave it.
+		// It has the name: the other process gave it, or this one, whose answer was lost.
 		return nil
 	}
 	return errors.Join(err, ignoreGone(h.restart(undoing, present.Container.ID, container.RestartPolicyUnlessStopped)))
