@@ -104,8 +104,7 @@ func (f forecast) environment(env bluegreen.Environment) environmentModel {
 // rollbackAvailable depends on what runs in the standby, as far as there is one.
 func (f forecast) rollbackAvailable() types.Bool {
 	target, ok := f.after.Ledger.RollbackTarget()
-	env := target.Environment
-	if ok && (f.seen.environments[env].ReadyReplicas.IsUnknown() || f.after.Unready[env] > 0) {
+	if ok && f.seen.environments[target.Environment].ReadyReplicas.IsUnknown() {
 		return types.BoolUnknown()
 	}
 	return f.seen.RollbackAvailable

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -277,6 +278,32 @@ func TestSettle(t *testing.T) {
 	ready := settled.readyReplicas()
 	if ready[bluegreen.Blue] != 2 || ready[bluegreen.Green] != 2 {
 		t.Errorf("replicas are %v: those of blue were planned, those of green were not", ready)
+	}
+}
+
+// A standby that is there and not healthy is told by a refresh. Nothing is to be done
+// about it, and so the plan is empty.
+func TestUnhealthyStandbyIsNoChange(t *testing.T) {
+	t.Parallel()
+	before := history(t, second)
+	before.Unready = map[bluegreen.Environment]int{before.Ledger.Staging(): 1}
+	seen := observe("web", before, 100).model()
+	ledger, err := json.Marshal(before.Ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := planBase{prior: &deploymentModel{observedModel: seen}}
+	if diags := base.read(t.Context(), privateKeys{ledgerKey: ledger}, "web"); diags.HasError() {
+		t.Fatal(diags)
+	}
+	f, err := predict("web", base.status, wanted("2.0.0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned := f.seen.model()
+	planned.Endpoint, planned.PreviewEndpoint = seen.Endpoint, seen.PreviewEndpoint
+	if len(f.steps) > 0 || seen.RollbackAvailable.ValueBool() || !planned.equal(seen) {
+		t.Errorf("found %v, planned %v by %v", seen, planned, f.steps)
 	}
 }
 
