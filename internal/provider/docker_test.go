@@ -16,6 +16,52 @@ import (
 	"github.com/moby/moby/client"
 )
 
+// A standby whose HEALTHCHECK fails is nothing to go back to, and no change.
+func TestDockerStandbyIsUnhealthy(t *testing.T) {
+	t.Parallel()
+	name, g := claimDocker(t)
+	w := &world{t: t, name: name, ground: g}
+	image, err := engine.checked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := func(v string) string { return w.config(version(v), attributes{"image": fmt.Sprintf("%q", image)}) }
+	w.play(
+		resource.TestStep{Config: checked("1.0.0")},
+		resource.TestStep{Config: checked("2.0.0"), ConfigStateChecks: []statecheck.StateCheck{has(knownvalue.Bool(true), "rollback_available")}},
+		resource.TestStep{
+			PreConfig: func() { spoil(t, name+"-green-1") },
+			Config:    checked("2.0.0"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}, PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+			ConfigStateChecks: []statecheck.StateCheck{
+				w.live("2.0.0"), has(knownvalue.Bool(false), "rollback_available"), has(number(1), "environments", "green", "ready_replicas"),
+			},
+		},
+	)
+}
+
+// spoil returns when the engine holds a container to be unhealthy.
+func spoil(t *testing.T, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	told := engine.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.Add("container", name).Add("event", "health_status: unhealthy")})
+	made, err := engine.ExecCreate(ctx, name, client.ExecCreateOptions{Cmd: []string{"/replica", "spoil"}})
+	if err == nil {
+		_, err = engine.ExecStart(ctx, made.ID, client.ExecStartOptions{Detach: true})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-told.Messages:
+	case err := <-told.Err:
+		t.Fatal(err)
+	}
+}
+
 // A container that somebody removes or stops is shown by the plan, and apply
 // brings it back.
 func TestDockerContainersByHand(t *testing.T) {

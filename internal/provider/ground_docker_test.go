@@ -32,6 +32,8 @@ var engine struct {
 	run string
 	// replica has the test's service, agent the provider.
 	replica, agent func() (image string, err error)
+	// checked is the replica with a HEALTHCHECK.
+	checked func() (image string, err error)
 }
 
 func findEngine() (err error) {
@@ -40,6 +42,9 @@ func findEngine() (err error) {
 	}
 	engine.run = "bgacc-" + strings.ToLower(rand.Text()[:6])
 	engine.replica = sync.OnceValues(func() (string, error) { return engineImage("replica", "/replica", replicaProgram) })
+	engine.checked = sync.OnceValues(func() (string, error) {
+		return engineImage("checked", "/replica", replicaProgram, `HEALTHCHECK --interval=200ms --retries=1 CMD ["/replica", "check"]`)
+	})
 	engine.agent = sync.OnceValues(func() (string, error) { return engineImage("agent", docker.AgentProgram, providerProgram) })
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -47,8 +52,9 @@ func findEngine() (err error) {
 	return err
 }
 
-// engineImage makes an image with nothing but a program.
-func engineImage(tag, path string, build func() (string, error)) (image string, err error) {
+// engineImage makes an image with nothing but a program, and with instructions of a
+// Dockerfile.
+func engineImage(tag, path string, build func() (string, error), instructions ...string) (image string, err error) {
 	program, err := build()
 	if err != nil {
 		return "", err
@@ -64,7 +70,7 @@ func engineImage(tag, path string, build func() (string, error)) (image string, 
 		return "", err
 	}
 	image = engine.run + ":" + tag
-	changes := []string{fmt.Sprintf("ENTRYPOINT [%q]", path), "LABEL bluegreen.test.run=" + engine.run}
+	changes := append(instructions, fmt.Sprintf("ENTRYPOINT [%q]", path), "LABEL bluegreen.test.run="+engine.run)
 	response, err := engine.ImageImport(context.Background(), client.ImageImportSource{Source: &archive, SourceName: "-"}, image, client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		return "", err

@@ -5,7 +5,9 @@
 //
 // REPLICA says how it fares: "sick" fails every health check, GET /healthz,
 // "sickens" passes the first one only, and "dies" ends it with exit status 3
-// before it listens. SECRET is something that it prints when it starts.
+// before it listens. SECRET is something that it prints when it starts. As
+// "/replica check" it is the HEALTHCHECK of an image, which passes until
+// "/replica spoil" was called in the container.
 package main
 
 import (
@@ -21,7 +23,17 @@ import (
 	"time"
 )
 
+// spoiled is there once the check is to fail.
+const spoiled = "/spoiled"
+
 func main() {
+	if len(os.Args) > 1 {
+		if err := command(os.Args[1]); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	conduct := os.Getenv("REPLICA")
 	fmt.Println("starting", os.Getenv("BLUEGREEN_VERSION"), os.Getenv("SECRET"))
 	if conduct == "dies" {
@@ -40,6 +52,16 @@ func main() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+}
+
+func command(name string) error {
+	if name == "spoil" {
+		return os.WriteFile(spoiled, nil, 0o600)
+	}
+	if _, err := os.Stat(spoiled); err == nil {
+		return errors.New("spoiled")
+	}
+	return nil
 }
 
 func handler(conduct string) http.Handler {
