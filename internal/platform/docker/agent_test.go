@@ -157,13 +157,22 @@ func TestProgramThatCannotBeTheAgent(t *testing.T) {
 	}
 }
 
+// anotherAgent makes an image with an agent that is not the one which runs.
+func (l *lab) anotherAgent() (reference, id string) {
+	l.Helper()
+	reference = l.name + ":next"
+	l.buildImage(reference, "FROM "+l.base+"\nLABEL another=one", nil)
+	image, err := l.engine.ImageInspect(l.Context(), reference)
+	l.must(err)
+	return reference, image.ID
+}
+
 func TestAgentIsReplacedWithoutADroppedRequest(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	s := l.newService(t, l.name)
 	release := s.live("1.0.0")
-	next := l.name + ":next"
-	l.buildImage(next, "FROM "+l.base+"\nLABEL another=one", nil)
+	next, id := l.anotherAgent()
 	opts := l.options(l.name)
 	opts.Agent.Image, opts.Agent.Replace = next, true
 	visitors := startCrowd(t, s.endpoint())
@@ -173,9 +182,7 @@ func TestAgentIsReplacedWithoutADroppedRequest(t *testing.T) {
 	visitors.stop("the agent was replaced")
 	found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
 	s.must(err)
-	image, err := l.engine.ImageInspect(t.Context(), next)
-	s.must(err)
-	if found.Container.Image != image.ID {
+	if found.Container.Image != id {
 		t.Errorf("the agent's image is %s", found.Container.Image)
 	}
 	renewed.bring(s.release("2.0.0", agenttest.Healthy))
@@ -188,10 +195,7 @@ func TestInterruptWhileTheAgentIsReplaced(t *testing.T) {
 	l := newLab(t)
 	s := l.newService(t, l.name)
 	release := s.live("1.0.0")
-	next := l.name + ":next"
-	l.buildImage(next, "FROM "+l.base+"\nLABEL another=one", nil)
-	image, err := l.engine.ImageInspect(t.Context(), next)
-	s.must(err)
+	next, id := l.anotherAgent()
 	opts := l.options(l.name)
 	opts.Agent.Image, opts.Agent.Replace = next, true
 	idle, err := net.Dial("tcp", strings.TrimPrefix(s.endpoint(), "http://"))
@@ -225,7 +229,7 @@ func TestInterruptWhileTheAgentIsReplaced(t *testing.T) {
 	}
 	found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
 	s.must(err)
-	if found.Container.Image != image.ID {
+	if found.Container.Image != id {
 		t.Errorf("the agent's image is %s", found.Container.Image)
 	}
 	visitors.stop("an interrupt came while the agent was replaced")
@@ -239,8 +243,7 @@ func TestSeveralReplaceTheAgentOnce(t *testing.T) {
 	l := newLab(t)
 	s := l.newService(t, l.name)
 	s.live("1.0.0")
-	next := l.name + ":next"
-	l.buildImage(next, "FROM "+l.base+"\nLABEL another=one", nil)
+	next, _ := l.anotherAgent()
 	opts := l.options(l.name)
 	opts.Agent.Image, opts.Agent.Replace = next, true
 	opts.Session = NewSession(opts.Connection, l.name)
@@ -277,10 +280,7 @@ func TestSeveralFindTheAgentTooOld(t *testing.T) {
 	l := newLab(t)
 	s := l.newService(t, l.name)
 	s.live("1.0.0")
-	next := l.name + ":next"
-	l.buildImage(next, "FROM "+l.base+"\nLABEL another=one", nil)
-	image, err := l.engine.ImageInspect(t.Context(), next)
-	s.must(err)
+	next, id := l.anotherAgent()
 	opts := l.options(l.name)
 	opts.Agent.Image = next
 	shared := opts
@@ -298,7 +298,7 @@ func TestSeveralFindTheAgentTooOld(t *testing.T) {
 				if err != nil {
 					return fmt.Errorf("%w: %w", agent.ErrNotRunning, err)
 				}
-				if present.Container.Image != image.ID {
+				if present.Container.Image != id {
 					return &agent.VersionError{Agent: 1, Provider: 2}
 				}
 				return nil
@@ -314,7 +314,7 @@ func TestSeveralFindTheAgentTooOld(t *testing.T) {
 	}
 	present, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
 	s.must(err)
-	if c := present.Container; c.Image != image.ID || c.RestartCount != 0 || c.HostConfig.RestartPolicy.Name != container.RestartPolicyUnlessStopped {
+	if c := present.Container; c.Image != id || c.RestartCount != 0 || c.HostConfig.RestartPolicy.Name != container.RestartPolicyUnlessStopped {
 		t.Errorf("the agent is of %s, was started %d times again, and restarts %s", c.Image, c.RestartCount, c.HostConfig.RestartPolicy.Name)
 	}
 	s.bring(s.release("2.0.0", agenttest.Healthy))

@@ -92,7 +92,7 @@ func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err er
 	err = p.count(ctx, &status)
 	if l := status.Ledger; led != nil && l.Serving() && led[l.Live] == 0 {
 		// The agent leads no traffic there, whatever runs.
-		status.Running[l.Live] = 0
+		status.Running[l.Live], status.Unready[l.Live] = 0, 0
 	}
 	return status, err
 }

@@ -14,13 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// A volume whose Secret is missing keeps a container from being created. The
-// cluster tells that by Events only, and tries again. What else such an Event may
-// tell of, as a disk that another node still has, often goes by itself.
-const (
-	failedMount = "FailedMount"
-	missing     = "not found"
-)
+// lacks reports whether an Event tells that what a volume is made of is missing, as
+// a Secret: that keeps a container from being created. The cluster tries again. What
+// else keeps it, as a disk that another node still has, often goes by itself.
+func lacks(event corev1.Event) bool {
+	return event.Reason == "FailedMount" && strings.Contains(event.Message, "not found")
+}
 
 // refusals are what a node says of a container that it cannot make, and will try to
 // make again.
@@ -57,7 +56,7 @@ func (o *obstacle) of(ctx context.Context, api *api, pod *corev1.Pod, container 
 	if waiting := statusOf(pod, container).State.Waiting; waiting != nil && slices.Contains(refusals, waiting.Reason) {
 		return 0, &StartError{Pod: pod.Name, Container: container, Reason: waiting.Reason, Message: waiting.Message}
 	}
-	if last := newestEvent(ctx, api, pod); last.Reason == failedMount && strings.Contains(last.Message, missing) {
+	if last := newestEvent(ctx, api, pod); lacks(last) {
 		return 0, &StartError{Pod: pod.Name, Container: container, Reason: last.Reason, Message: last.Message}
 	}
 	// It may be an image that is large.

@@ -11,15 +11,21 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
+// recycling returns a shop with a standby, and who operates it behind a network.
+func recycling(t *testing.T) (s, operator *shop, net *network) {
+	t.Helper()
+	client, net := throughNetwork(t)
+	s = newShop(t, func(o *Options) { o.RecycleStandby = true })
+	s.live("1.0.0", 1)
+	s.live("2.0.0", 1)
+	return s, openShop(t, client, s.platform.opts), net
+}
+
 // A standby that could not be recycled when the traffic was taken away from it is
 // recycled with the next commit, and whoever looks is told.
 func TestClusterRecyclingThatWasLostIsRepeated(t *testing.T) {
 	t.Parallel()
-	client, net := throughNetwork(t)
-	s := newShop(t, func(o *Options) { o.RecycleStandby = true })
-	s.live("1.0.0", 1)
-	s.live("2.0.0", 1)
-	operator := openShop(t, client, s.platform.opts)
+	s, operator, net := recycling(t)
 	var said []string
 	operator.Progress = func(message string) { said = append(said, message) }
 	net.catch(true, func(r *http.Request) bool {
@@ -47,11 +53,7 @@ func TestClusterRecyclingThatWasLostIsRepeated(t *testing.T) {
 // A standby that nobody is allowed to change holds up nothing that live needs.
 func TestClusterStandbyThatCannotBeChanged(t *testing.T) {
 	t.Parallel()
-	client, net := throughNetwork(t)
-	s := newShop(t, func(o *Options) { o.RecycleStandby = true })
-	s.live("1.0.0", 1)
-	s.live("2.0.0", 1)
-	operator := openShop(t, client, s.platform.opts)
+	s, operator, net := recycling(t)
 	net.catch(true, func(r *http.Request) bool {
 		return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/deployments/"+workloadName(s.Deployment, bluegreen.Green))
 	})

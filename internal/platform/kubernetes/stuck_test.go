@@ -82,3 +82,21 @@ func TestPodWithoutANodeSaysWhy(t *testing.T) {
 		t.Errorf("a pod with a node: %q", got)
 	}
 }
+
+// Only what is missing ends a deploy: a disk or a network may take its time.
+func TestEventsThatEndADeploy(t *testing.T) {
+	t.Parallel()
+	for message, c := range map[string]struct {
+		reason string
+		want   bool
+	}{
+		`MountVolume.SetUp failed for volume "web" : secret "absent" not found`:                        {"FailedMount", true},
+		`Unable to attach or mount volumes: timed out waiting for the condition`:                       {"FailedMount", false},
+		`Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one node`:     {"FailedAttachVolume", false},
+		`Failed to create pod sandbox: plugin type="bridge" failed (add): network namespace not found`: {"FailedCreatePodSandBox", false},
+	} {
+		if got := lacks(corev1.Event{Reason: c.reason, Message: message}); got != c.want {
+			t.Errorf("%s: %s: %t", c.reason, message, got)
+		}
+	}
+}
