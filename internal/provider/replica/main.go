@@ -7,7 +7,7 @@
 // "sickens" passes the first one only, and "dies" ends it with exit status 3
 // before it listens. SECRET is something that it prints when it starts. As
 // "/replica check" it is the HEALTHCHECK of an image, which passes until
-// "/replica spoil" was called in the container.
+// "/replica spoil" was called in the container; other arguments do nothing.
 package main
 
 import (
@@ -28,11 +28,13 @@ const spoiled = "/spoiled"
 
 func main() {
 	if len(os.Args) > 1 {
-		if err := command(os.Args[1]); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
+		if command := commands[os.Args[1]]; command != nil {
+			if err := command(); err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	conduct := os.Getenv("REPLICA")
 	fmt.Println("starting", os.Getenv("BLUEGREEN_VERSION"), os.Getenv("SECRET"))
@@ -54,14 +56,16 @@ func main() {
 	}
 }
 
-func command(name string) error {
-	if name == "spoil" {
-		return os.WriteFile(spoiled, nil, 0o600)
-	}
-	if _, err := os.Stat(spoiled); err == nil {
-		return errors.New("spoiled")
-	}
-	return nil
+// commands are what it does in the place of serving. Any other argument is one of
+// the service.
+var commands = map[string]func() error{
+	"spoil": func() error { return os.WriteFile(spoiled, nil, 0o600) },
+	"check": func() error {
+		if _, err := os.Stat(spoiled); err == nil {
+			return errors.New("spoiled")
+		}
+		return nil
+	},
 }
 
 func handler(conduct string) http.Handler {
