@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -73,8 +74,8 @@ func (e *ForeignError) Error() string {
 	return text
 }
 
-// LeavingError is a Service that somebody has removed and that its finalizers hold.
-// What it says is about to be lost.
+// LeavingError is an object that somebody has removed and that its finalizers
+// hold. What it says is about to be lost.
 type LeavingError struct {
 	// Object is "Service default/web".
 	Object     string
@@ -87,9 +88,9 @@ func (e *LeavingError) Error() string {
 		e.Object, e.Since.UTC().Format(time.RFC3339), strings.Join(e.Finalizers, ", "))
 }
 
-// leaving is what is wrong with a Service that has a DeletionTimestamp.
-func leaving(svc *corev1.Service) *LeavingError {
-	return &LeavingError{objectName("Service", svc.Namespace, svc.Name), svc.DeletionTimestamp.Time, svc.Finalizers}
+// leaving is what is wrong with an object that has a DeletionTimestamp.
+func leaving(kind string, o metav1.Object) *LeavingError {
+	return &LeavingError{objectName(kind, o.GetNamespace(), o.GetName()), o.GetDeletionTimestamp().Time, o.GetFinalizers()}
 }
 
 func objectName(kind, namespace, name string) string { return kind + " " + namespace + "/" + name }

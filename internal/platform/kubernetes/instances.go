@@ -198,7 +198,7 @@ func firstLine(text string) string {
 // the release. settled is false where the status may lag behind the pods.
 func ready(w workload, slot bluegreen.Slot, deployments []appsv1.Deployment) (count int, settled bool) {
 	found := named(w.deployment, deployments)
-	if found == nil || found.DeletionTimestamp != nil {
+	if found == nil || isLeaving(found) {
 		return 0, true
 	}
 	container := containerOf(&found.Spec.Template, w.container)

@@ -58,7 +58,7 @@ func (s *shop) awaitService(is func(*corev1.Service) bool) *corev1.Service {
 	return last
 }
 
-func isLeaving(service *corev1.Service) bool {
+func isServiceLeaving(service *corev1.Service) bool {
 	return service != nil && service.DeletionTimestamp != nil
 }
 
@@ -72,7 +72,7 @@ func TestClusterDestroyWaitsForTheService(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	destroyed := make(chan error)
 	go func() { destroyed <- s.Destroy(ctx) }()
-	s.awaitService(isLeaving)
+	s.awaitService(isServiceLeaving)
 	interrupt()
 	var held *LeavingError
 	if err := <-destroyed; !errors.Is(err, bluegreen.Interrupted) {
@@ -93,7 +93,7 @@ func TestClusterDestroyWaitsForTheService(t *testing.T) {
 	}
 	unlock()
 
-	former := s.awaitService(isLeaving)
+	former := s.awaitService(isServiceLeaving)
 	client, net := throughNetwork(t)
 	again := openShop(t, client, s.platform.opts)
 	erasing := net.catch(false, func(r *http.Request) bool {
@@ -109,7 +109,7 @@ func TestClusterDestroyWaitsForTheService(t *testing.T) {
 	release()
 	s.must(<-created)
 	s.serves("2.0.0")
-	if now := s.awaitService(func(now *corev1.Service) bool { return now != nil }); now.UID == former.UID || isLeaving(now) {
+	if now := s.awaitService(func(now *corev1.Service) bool { return now != nil }); now.UID == former.UID || isServiceLeaving(now) {
 		t.Error("it was made of what was about to go")
 	}
 	s.must(s.Destroy(t.Context()))
@@ -126,7 +126,7 @@ func TestClusterServiceThatSomebodyRemoves(t *testing.T) {
 	s.must(err)
 	release := s.held()
 	s.must(s.api.services(s.namespace).Delete(t.Context(), s.Deployment, metav1.DeleteOptions{}))
-	former := s.awaitService(isLeaving)
+	former := s.awaitService(isServiceLeaving)
 	var held *LeavingError
 	if _, err := s.Apply(t.Context(), planned, s.desired("2.0.0", 1)); !errors.As(err, &held) {
 		t.Errorf("an apply: %v", err)
@@ -134,7 +134,7 @@ func TestClusterServiceThatSomebodyRemoves(t *testing.T) {
 	if _, err := s.Status(t.Context()); !errors.As(err, &held) {
 		t.Errorf("a refresh: %v", err)
 	}
-	if now := s.awaitService(isLeaving); now.ResourceVersion != former.ResourceVersion {
+	if now := s.awaitService(isServiceLeaving); now.ResourceVersion != former.ResourceVersion {
 		t.Error("it was written to")
 	}
 	release()
@@ -142,4 +142,44 @@ func TestClusterServiceThatSomebodyRemoves(t *testing.T) {
 	_, err = s.Create(t.Context(), s.desired("2.0.0", 1))
 	s.must(err)
 	s.serves("2.0.0")
+}
+
+// A Deployment of live that somebody removes is replaced once it is gone, and not
+// written to before: that would be lost with it.
+func TestClusterDeploymentThatSomebodyRemoves(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.live("1.0.0", 1)
+	s.patchDeployment(bluegreen.Green, `{"metadata":{"finalizers":["example.com/held"]}}`)
+	release := func() { s.patchDeployment(bluegreen.Green, `{"metadata":{"finalizers":null}}`) }
+	s.must(s.api.deployments(s.namespace).Delete(t.Context(), workloadName(s.Deployment, bluegreen.Green), metav1.DeleteOptions{}))
+
+	unlock, err := s.platform.Lock(t.Context(), s.Actor)
+	s.must(err)
+	session, err := s.platform.changing(t.Context())
+	s.must(err)
+	seen := session.watch(s.platform.opts.workload(bluegreen.Green))
+	s.must(session.awaitDeployment(t.Context(), seen, isLeaving))
+	former, err := seen.deployment()
+	s.must(err)
+	_, err = s.platform.Load(t.Context())
+	s.must(err)
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	var held *LeavingError
+	if err := s.platform.Scale(impatient, bluegreen.Green, 1); !errors.As(err, &held) || !strings.Contains(err.Error(), "example.com/held") {
+		t.Errorf("scaling what is about to go: %v", err)
+	}
+	now, err := seen.deployment()
+	s.must(err)
+	if now.ResourceVersion != former.ResourceVersion {
+		t.Error("it was written to")
+	}
+	release()
+	if err := s.platform.Scale(t.Context(), bluegreen.Green, 1); !errors.Is(err, bluegreen.ErrNotProvisioned) {
+		t.Errorf("scaling what has gone: %v", err)
+	}
+	unlock()
+	s.must(s.apply(s.desired("1.0.0", 1)))
+	s.serves("1.0.0")
 }

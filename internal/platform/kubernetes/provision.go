@@ -172,19 +172,38 @@ func versionOf(d *appsv1.Deployment) string {
 }
 
 // ours returns the Deployment that is seen, nil where there is none, or a
-// *ForeignError where somebody else made it.
+// *ForeignError where somebody else made it. One that is being removed is waited
+// for: what is written to it is lost with it.
 func (p *Platform) ours(ctx context.Context, s *session, seen *sight) (*appsv1.Deployment, error) {
 	var found *appsv1.Deployment
-	if err := s.bell.await(ctx, func() (done bool, again time.Duration, err error) {
-		found, err = seen.deployment()
-		return err == nil, 0, err
+	if err := s.awaitDeployment(ctx, seen, func(now *appsv1.Deployment) bool {
+		found = now
+		return !isLeaving(now) || !p.owns(now)
 	}); err != nil {
 		return nil, err
 	}
-	if found != nil && found.Labels[labelDeployment] != p.opts.Name {
+	if found != nil && !p.owns(found) {
 		return nil, &ForeignError{Object: objectName("Deployment", p.opts.Namespace, found.Name)}
 	}
 	return found, nil
+}
+
+func (p *Platform) owns(d *appsv1.Deployment) bool { return d.Labels[labelDeployment] == p.opts.Name }
+
+func isLeaving(d *appsv1.Deployment) bool { return d != nil && d.DeletionTimestamp != nil }
+
+// awaitDeployment returns when the Deployment, nil for none, is as it should be. If
+// it never is, the error has the *LeavingError of one that does not go.
+func (s *session) awaitDeployment(ctx context.Context, seen *sight, is func(*appsv1.Deployment) bool) error {
+	var now *appsv1.Deployment
+	err := s.bell.await(ctx, func() (done bool, again time.Duration, err error) {
+		now, err = seen.deployment()
+		return err == nil && is(now), 0, err
+	})
+	if err != nil && isLeaving(now) {
+		return fmt.Errorf("%w while %w", err, leaving("Deployment", now))
+	}
+	return err
 }
 
 // withLogs adds what the container of a StartError wrote last.
@@ -244,10 +263,13 @@ func (p *Platform) removeWorkload(ctx context.Context, s *session, seen *sight) 
 	}); err != nil {
 		return err
 	}
+	if err := s.awaitDeployment(ctx, seen, func(now *appsv1.Deployment) bool { return now == nil }); err != nil {
+		return err
+	}
 	began := s.api.clock.now()
 	return s.bell.await(ctx, func() (bool, time.Duration, error) {
-		deployment, pods, err := seen.now()
-		if err != nil || deployment != nil {
+		_, pods, err := seen.now()
+		if err != nil {
 			return false, 0, err
 		}
 		pods = seen.workload.own(pods)

@@ -52,7 +52,7 @@ func (p *Platform) read(ctx context.Context) (known, error) {
 	case err != nil && !adopting:
 		return known{}, err
 	case service.DeletionTimestamp != nil && !doc.ledger.Destroying:
-		return known{}, leaving(service)
+		return known{}, leaving("Service", service)
 	case adopting:
 		return p.adopt(ctx, api, service)
 	default:
@@ -193,7 +193,7 @@ func (p *Platform) replace(ctx context.Context, s *session, before known, next b
 	if before.service != nil {
 		if before.service.DeletionTimestamp != nil {
 			// Whatever is written there is lost with it.
-			return known{}, leaving(before.service)
+			return known{}, leaving("Service", before.service)
 		}
 		others, version = before.service.Annotations, before.service.ResourceVersion
 	}
@@ -336,7 +336,7 @@ func (p *Platform) awaitGone(ctx context.Context, s *session, name string) error
 			return nil
 		}
 		if err == nil {
-			held = leaving(found)
+			held = leaving("Service", found)
 			err = pause(ctx, pace.NextBackOff())
 		}
 		if err != nil && held != nil {
