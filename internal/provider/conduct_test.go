@@ -179,6 +179,21 @@ func TestUnknownVersion(t *testing.T) {
 	)
 }
 
+// A name may be one that another resource makes up.
+func TestUnknownName(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w *world) {
+		config := "resource \"terraform_data\" \"name\" {\n  input = \"" + w.name + "\"\n}\n" + w.config(attributes{"name": "terraform_data.name.output"})
+		w.play(resource.TestStep{
+			Config: config,
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				action(plancheck.ResourceActionCreate), leavesOpen("id"), leavesOpen("live_environment"),
+			}},
+			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(text(w.id(w.name)), "id")},
+		})
+	})
+}
+
 // Which platform it is may be known only when the apply gets there.
 func TestUnknownPlatform(t *testing.T) {
 	t.Parallel()

@@ -158,7 +158,7 @@ func (m *deploymentModel) endpoints(base planBase, platform platformConfig, prov
 
 // check looks at what can be seen from here without touching anything.
 func (r *deploymentResource) check(ctx context.Context, plan *deploymentModel, base planBase, foreseen forecast) diag.Diagnostics {
-	if plan.undecided() {
+	if plan.undecided() || plan.Name.IsUnknown() {
 		return nil
 	}
 	var prior platformConfig

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 )
 
 // errMovedOn: an apply succeeded, and a moment later something else serves.
@@ -95,8 +96,13 @@ func (o operation) cause(err error) string {
 	return o.masked(text)
 }
 
-// logs are the last lines that the unhealthy replicas wrote.
+// logs are the last lines that the unhealthy replicas wrote, or a container that
+// held up its pod.
 func (o operation) logs(err error) string {
+	var stuck *kubernetes.StartError
+	if errors.As(err, &stuck) && len(stuck.Logs) > 0 {
+		return o.masked(fmt.Sprintf("The last lines of container %q in pod %s:\n    %s", stuck.Container, stuck.Pod, strings.Join(stuck.Logs, "\n    ")))
+	}
 	var unhealthy *bluegreen.UnhealthyError
 	if !errors.As(err, &unhealthy) {
 		return ""

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
@@ -39,6 +40,12 @@ func TestFailuresAreTold(t *testing.T) {
 		"unhealthy": {
 			failure(bluegreen.HealthCheckFailed, "health check", sickly), "The release is not healthy",
 			[]string{"The health check of blue failed: 1 of 3 replicas unhealthy: replica blue-2: http: GET /healthz: 503.", "connecting as ***\n    refused", serving, "apply again"},
+		},
+		"a container that holds up its pod": {
+			failure(bluegreen.DeployFailed, "deploy", &kubernetes.StartError{
+				Pod: "web-blue-7f", Container: "migrate", Reason: "CrashLoopBackOff", Exit: "exit status 3", Logs: []string{"connecting as " + secret, "no such table"},
+			}), "The release could not be started",
+			[]string{`pod web-blue-7f, container "migrate": CrashLoopBackOff after exit status 3`, "The last lines of container \"migrate\" in pod web-blue-7f:\n    connecting as ***\n    no such table", serving},
 		},
 		"unhealthy, and the cleaning up failed": {
 			errors.Join(failure(bluegreen.HealthCheckFailed, "health check", sickly), errors.New("cleaning blue up: disk full; the next run does it")), "The release is not healthy",

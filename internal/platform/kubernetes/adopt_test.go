@@ -109,6 +109,7 @@ func TestClusterAdoption(t *testing.T) {
 	if !status.RollbackAvailable(100) {
 		t.Errorf("the status is %+v", status.Running)
 	}
+	s.tells("Adopted")
 	s.must(s.Rollback(t.Context(), "to see"))
 	clients.hears("legacy")
 	service, err := s.api.services(s.namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})

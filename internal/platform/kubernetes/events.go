@@ -36,6 +36,13 @@ func phases(before, next bluegreen.Ledger) []phase {
 		tell(corev1.EventTypeWarning, "SwitchUndone", "traffic is back on %s in %s", live.Version, next.Live)
 	case serving && live.ID != former.ID:
 		tell(corev1.EventTypeNormal, "Switched", "traffic goes to %s in %s", live.Version, next.Live)
+	case serving && before.Unwatched != "" && next.Unwatched == "":
+		tell(corev1.EventTypeNormal, "Watched", "%s in %s stayed healthy", live.Version, next.Live)
+	case serving && !next.Slot(next.Live).Release.Autoscaled && before.Slot(next.Live).Release.Replicas != next.Slot(next.Live).Release.Replicas:
+		tell(corev1.EventTypeNormal, "Scaled", "%s in %s, replicas: %d", live.Version, next.Live, next.Slot(next.Live).Release.Replicas)
+	}
+	if standby := before.Slot(next.Staging()); standby.State == bluegreen.Idle && standby.Release != nil && next.Slot(next.Staging()).Release == nil && !next.Destroying {
+		tell(corev1.EventTypeNormal, "StandbyRemoved", "%s in %s: no rollback goes there any more", standby.Release.Version, next.Staging())
 	}
 	staging := next.Slot(next.Staging())
 	if record, known := next.Record(staging.Record); known {
@@ -52,6 +59,11 @@ func phases(before, next bluegreen.Ledger) []phase {
 		}
 	}
 	return told
+}
+
+// adopted is that what served already has become the blue environment.
+func adopted(k known) phase {
+	return phase{corev1.EventTypeNormal, "Adopted", fmt.Sprintf("Deployment %s, %s, serves as blue", k.adopted.Deployment, k.ledger.Blue.Release.Version)}
 }
 
 // incomplete is a commit that was written, and of what is done after it something

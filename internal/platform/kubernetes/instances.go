@@ -118,7 +118,7 @@ func (p *Platform) number(w workload, pods []*corev1.Pod, remembered []bluegreen
 			ID:          fmt.Sprintf("%s-%d", w.environment, p.places.numbers[pod.UID]),
 			Incarnation: incarnation(pod.UID, status.RestartCount),
 			Running:     status.State.Running != nil || !hasStarted(status),
-			Exit:        exitOf(status),
+			Exit:        exitIn(pod, status),
 		}
 		if err := notReady(pod); err != nil {
 			instance.Unready = err.Error()
@@ -164,6 +164,19 @@ func statusOf(pod *corev1.Pod, container string) corev1.ContainerStatus {
 		return corev1.ContainerStatus{}
 	}
 	return pod.Status.ContainerStatuses[i]
+}
+
+// exitIn says how the last run of a pod's container ended, and where to look for
+// it, "" where none has.
+func exitIn(pod *corev1.Pod, status corev1.ContainerStatus) string {
+	exit := exitOf(status)
+	if exit == "" {
+		return ""
+	}
+	if waiting := status.State.Waiting; waiting != nil {
+		exit += ", " + waiting.Reason
+	}
+	return fmt.Sprintf("%s (pod %s, container %q)", exit, pod.Name, status.Name)
 }
 
 // exitOf says how the last run of a container ended, "" where none has.

@@ -99,9 +99,9 @@ func TestInstancesTellHowContainersEnded(t *testing.T) {
 	got := p.number(workload{environment: bluegreen.Blue, container: "web"}, pods, nil)
 	want := []bluegreen.Instance{
 		{ID: "blue-1", Incarnation: "uid-a/0", Running: true},
-		{ID: "blue-2", Incarnation: "uid-b/0", Exit: "exit status 3"},
-		{ID: "blue-3", Incarnation: "uid-c/4", Exit: "exit status 137 (OOMKilled)"},
-		{ID: "blue-4", Incarnation: "uid-d/0", Exit: "exit status 128 (StartError): no such file"},
+		{ID: "blue-2", Incarnation: "uid-b/0", Exit: `exit status 3 (pod b, container "web")`},
+		{ID: "blue-3", Incarnation: "uid-c/4", Exit: `exit status 137 (OOMKilled), CrashLoopBackOff (pod c, container "web")`},
+		{ID: "blue-4", Incarnation: "uid-d/0", Exit: `exit status 128 (StartError): no such file (pod d, container "web")`},
 		{ID: "blue-5", Incarnation: "uid-e/0", Running: true, Unready: "pod e is not ready: it starts"},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -113,7 +113,9 @@ func TestReadinessIsThatOfTheRun(t *testing.T) {
 	t.Parallel()
 	pods := []*corev1.Pod{aPod("a"), aPod("b", func(pod *corev1.Pod) {
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse, Message: "containers with unready status: [web]"}}
-	}), aPod("c", container(corev1.ContainerStatus{State: ended(3, "Error")})), aPod("d", starting)}
+	}), aPod("c", container(corev1.ContainerStatus{State: ended(3, "Error")})), aPod("d", starting), aPod("e", starting, func(pod *corev1.Pod) {
+		pod.Status.ContainerStatuses = append(aPod("e").Status.ContainerStatuses, corev1.ContainerStatus{Name: "proxy", State: waiting("ImagePullBackOff", "no such image")})
+	})}
 	cases := map[string]struct {
 		want string
 		over bool
@@ -121,8 +123,9 @@ func TestReadinessIsThatOfTheRun(t *testing.T) {
 		"uid-a/0": {"<nil>", false},
 		"uid-a/1": {"its container does not run", true},
 		"uid-b/0": {"pod b is not ready: containers with unready status: [web]", false},
-		"uid-c/0": {"exit status 3", true},
+		"uid-c/0": {`exit status 3 (pod c, container "web")`, true},
 		"uid-d/0": {"pod d is not ready: it starts", false},
+		"uid-e/0": {`pod e, container "proxy": ImagePullBackOff: no such image`, true},
 		"uid-z/0": {"its pod is gone", true},
 	}
 	for incarnation, c := range cases {

@@ -153,7 +153,7 @@ func (o Options) generatedTemplate(env bluegreen.Environment, release bluegreen.
 		if given.ReadinessProbe != nil {
 			container.ReadinessProbe = nil
 		}
-		if given.Lifecycle != nil {
+		if given.Lifecycle != nil && given.Lifecycle.PreStop != nil {
 			container.Lifecycle = nil
 		}
 	}

@@ -100,6 +100,10 @@ func TestPodTemplateOfTheUserIsMergedOver(t *testing.T) {
 	if container.Lifecycle.PreStop.Exec == nil || container.Lifecycle.PreStop.Sleep != nil {
 		t.Errorf("the hook is %+v", container.Lifecycle.PreStop)
 	}
+	_, container = rendered(t, `{"spec":{"containers":[{"name":"web","lifecycle":{"postStart":{"exec":{"command":["/warm"]}}}}]}}`)
+	if container.Lifecycle.PostStart.Exec == nil || container.Lifecycle.PreStop == nil || container.Lifecycle.PreStop.Sleep == nil {
+		t.Errorf("beside a hook of the user's for its start, those are %+v", container.Lifecycle)
+	}
 }
 
 func TestSameSettingsAreTheSameTemplate(t *testing.T) {

@@ -91,9 +91,13 @@ func unready(pods []*corev1.Pod, container string, instance bluegreen.Instance) 
 	}
 	status := statusOf(pods[i], container)
 	if status.RestartCount != restarts || status.State.Running == nil && hasStarted(status) {
-		return true, errors.New(cmp.Or(exitOf(status), "its container does not run"))
+		return true, errors.New(cmp.Or(exitIn(pods[i], status), "its container does not run"))
 	}
-	return false, notReady(pods[i])
+	cause = notReady(pods[i])
+	if failure := held(pods[i], container); cause != nil && failure != nil {
+		return true, failure
+	}
+	return false, cause
 }
 
 // notReady returns why a pod gets no traffic, nil when it does.

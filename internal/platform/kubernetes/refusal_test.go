@@ -79,6 +79,18 @@ func TestClusterDeployThatCannotStart(t *testing.T) {
 	}
 }
 
+// A sidecar that cannot start ends the health check at once, too, by its name.
+func TestClusterSidecarThatCannotStart(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(o *Options) {
+		o.PodTemplate = `{"spec":{"containers":[{"name":"proxy","image":"docker.io/library/nowhere:1","imagePullPolicy":"Never"}]}}`
+	})
+	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+	if !errors.Is(err, bluegreen.HealthCheckFailed) || !strings.Contains(err.Error(), `container "proxy": ErrImageNeverPull`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Nobody waits for the pods of a Deployment that somebody removed meanwhile.
 func TestClusterDeploymentIsRemovedWhileItStarts(t *testing.T) {
 	t.Parallel()

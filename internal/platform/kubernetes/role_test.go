@@ -95,7 +95,7 @@ func TestClusterRole(t *testing.T) {
 		t.Error(err)
 	}
 	s.serves("1.0.0")
-	s.tells("Deploying", "Deployed", "Healthy", "Switched", "RolledBack")
+	s.tells("Deploying", "Deployed", "Healthy", "Switched", "Watched", "Scaled", "RolledBack")
 	s.must(s.Destroy(t.Context()))
 	s.nothingLeft()
 }

@@ -169,6 +169,9 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 		return fmt.Errorf("writing %s: %w", p.serviceObject(), err)
 	}
 	told := phases(before.ledger, next)
+	if before.adopted != nil && before.ledger.Generation == 0 {
+		told = append([]phase{adopted(before)}, told...)
+	}
 	if before.ledger.Serving() && !stays(before.ledger, next) && atRest(next) {
 		// What is its standby now had the traffic until this moment.
 		undone = p.recycle(ctx, s, written.document)

@@ -77,7 +77,16 @@ func stuck(pod *corev1.Pod, container string) *StartError {
 	if hasStarted(statusOf(pod, container)) {
 		return nil
 	}
+	return held(pod, "")
+}
+
+// held returns which container of a pod, other than this one, will never run, nil
+// as long as all may.
+func held(pod *corev1.Pod, except string) *StartError {
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if status.Name == except {
+			continue
+		}
 		if reason, message := waitsFor(status); reason != "" {
 			return &StartError{Pod: pod.Name, Container: status.Name, Reason: reason, Message: message, Exit: exitOf(status)}
 		}
