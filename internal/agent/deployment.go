@@ -145,12 +145,12 @@ func (d *deployment) observe() (document, map[bluegreen.Environment]int, error) 
 	for name, env := range d.environments {
 		slot := l.Slot(name)
 		for _, c := range env.candidates() {
-			if slot.Counts(c.ref, Admits) {
+			if slot.IsCounted(c.ref, CanReceiveTraffic) {
 				counts[name]++
 			}
 		}
 	}
-	if l.Serving() && !d.front.open() {
+	if l.IsServing() && !d.front.open() {
 		// What runs there is out of everybody's reach.
 		counts[l.Live] = 0
 	}

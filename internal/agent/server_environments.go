@@ -54,7 +54,7 @@ func (a *agent) provision(ctx context.Context, name string, env bluegreen.Enviro
 	}
 	fingerprint := release.Fingerprint
 	if fingerprint == "" {
-		fingerprint = release.Sealed().Fingerprint
+		fingerprint = release.Seal().Fingerprint
 	}
 	next := &workload{
 		Schema: documentSchema, Revision: rand.Text(), Version: release.Version, Fingerprint: fingerprint,

@@ -37,13 +37,13 @@ type traffic struct {
 // candidate is a replica that may get traffic.
 type candidate struct {
 	router.Backend
-	// ref must have passed; see Admits.
+	// ref must have passed; see CanReceiveTraffic.
 	ref bluegreen.InstanceRef
 }
 
-// Admits reports whether a replica gets traffic when those in passed have passed
+// CanReceiveTraffic reports whether a replica gets traffic when those in passed have passed
 // their health check. Without an incarnation any run of the place will do.
-func Admits(passed []bluegreen.InstanceRef, replica bluegreen.InstanceRef) bool {
+func CanReceiveTraffic(passed []bluegreen.InstanceRef, replica bluegreen.InstanceRef) bool {
 	return slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool {
 		return ref.ID == replica.ID && (replica.Incarnation == "" || replica.Incarnation == madeOnce(ref))
 	})
@@ -70,7 +70,7 @@ func newTraffic(metrics *router.Metrics, log *slog.Logger, guard sync.Locker) *t
 // one leads elsewhere than before.
 func (t *traffic) follow(l bluegreen.Ledger, running map[bluegreen.Environment][]candidate, front *frontend, drainTimeout time.Duration) (switched bool) {
 	live := bluegreen.Environment("")
-	if l.Serving() {
+	if l.IsServing() {
 		live = l.Live
 		// The new target is complete before traffic comes, and the old one stays
 		// so until traffic has gone.
@@ -104,7 +104,7 @@ func (t *traffic) fill(env bluegreen.Environment, l bluegreen.Ledger, running ma
 	passed := l.Slot(env).Passed
 	var members []candidate
 	for _, c := range running[env] {
-		if Admits(passed, c.ref) {
+		if CanReceiveTraffic(passed, c.ref) {
 			members = append(members, c)
 		}
 	}

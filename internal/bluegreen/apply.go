@@ -26,10 +26,10 @@ func (d *Deployer) Create(ctx context.Context, desired Desired) (warnings []erro
 		return nil, &Error{RollbackFailed, "rollback", Blue, ErrNothingToRollBackTo}
 	}
 	err = d.founded(ctx, func(s *session) (err error) {
-		served := s.ledger.Serving()
+		served := s.ledger.IsServing()
 		defer func() { warnings = s.warnings }()
 		err = s.converge(ctx, desired)
-		if err == nil || served || (s.ledger.Serving() && ctx.Err() != nil) {
+		if err == nil || served || (s.ledger.IsServing() && ctx.Err() != nil) {
 			return err
 		}
 		return s.dissolve(ctx, err)
@@ -51,9 +51,9 @@ func (d *Deployer) founded(ctx context.Context, create func(*session) error) err
 		err = s.commit(ctx, s.ledger)
 	case err != nil:
 		return err
-	case stored.Settled && !stored.Destroying:
+	case stored.Created && !stored.Destroying:
 		return fmt.Errorf("%w, and is at generation %d", ErrExists, stored.Generation)
-	case stored.Serving():
+	case stored.IsServing():
 		s.ledger = stored
 		err = s.recover(ctx)
 	default:
@@ -97,9 +97,9 @@ func (d *Deployer) Apply(ctx context.Context, planned Ledger, desired Desired) (
 // stale compares the ledger with the one the plan was made from.
 func (s *session) stale(planned Ledger) error {
 	switch found := s.ledger; {
-	case found.Live != planned.Live || found.Serving() != planned.Serving():
+	case found.Live != planned.Live || found.IsServing() != planned.IsServing():
 		return fmt.Errorf("%w: %s was live when it was made, and now %s is", ErrPlanStale, planned.Live, found.Live)
-	case found.Serving() && !found.Slot(found.Live).Holds(planned.Slot(planned.Live).Release.Fingerprint):
+	case found.IsServing() && !found.Slot(found.Live).HasRelease(planned.Slot(planned.Live).Release.Fingerprint):
 		return fmt.Errorf("%w: another release is live in %s now", ErrPlanStale, found.Live)
 	case found.Generation != planned.Generation:
 		return fmt.Errorf("%w: it was made at generation %d, and the deployment is at %d", ErrPlanStale, planned.Generation, found.Generation)
@@ -133,7 +133,7 @@ func (s *session) converge(ctx context.Context, desired Desired) error {
 			return err
 		}
 	}
-	if len(steps) > 0 && s.ledger.Settled {
+	if len(steps) > 0 && s.ledger.Created {
 		return nil
 	}
 	// Settings that no step carries, such as where to listen, go with this commit.

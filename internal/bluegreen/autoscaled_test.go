@@ -305,7 +305,7 @@ func TestAutoscaledToNothing(t *testing.T) {
 	}
 	status, err := s.Status(t.Context())
 	s.must(err)
-	if status.RollbackAvailable(100) {
+	if status.CanRollBack(100) {
 		t.Error("there is nothing to roll back to")
 	}
 	s.apply(s.desired("2.0.0"))

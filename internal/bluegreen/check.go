@@ -93,7 +93,7 @@ func (s *session) attempt(ctx context.Context, env Environment) (finding, error)
 		go func() {
 			t := &target{platform: s.Platform, env: env, instance: instance}
 			o := outcome{instance: instance, verdict: s.awaitHealthy(attempting, t)}
-			if exit := t.exit.Load(); exit != nil && !o.verdict.Healthy() {
+			if exit := t.exit.Load(); exit != nil && !o.verdict.IsHealthy() {
 				o.exit = *exit
 			}
 			outcomes <- o
@@ -139,7 +139,7 @@ func (f finding) hopeless() bool {
 func (f finding) result(duration time.Duration) HealthResult {
 	r := HealthResult{Details: map[string]bool{}, Duration: duration}
 	for _, o := range f.outcomes {
-		if o.verdict.Healthy() {
+		if o.verdict.IsHealthy() {
 			r.Instances = append(r.Instances, o.instance.Ref())
 		}
 		for check, cause := range o.verdict {
@@ -164,7 +164,7 @@ func (f finding) unhealthy() *UnhealthyError {
 	e := &UnhealthyError{Size: f.size}
 	healthy := 0
 	for _, o := range f.outcomes {
-		if o.verdict.Healthy() {
+		if o.verdict.IsHealthy() {
 			healthy++
 			continue
 		}

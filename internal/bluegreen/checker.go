@@ -33,8 +33,8 @@ type Target interface {
 // A Verdict without checks is not healthy: no result is no pass.
 type Verdict map[string]error
 
-// Healthy reports whether there was at least one check and every check passed.
-func (v Verdict) Healthy() bool {
+// IsHealthy reports whether there was at least one check and every check passed.
+func (v Verdict) IsHealthy() bool {
 	for _, cause := range v {
 		if cause != nil {
 			return false

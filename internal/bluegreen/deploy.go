@@ -45,6 +45,7 @@ func (s *session) bringLive(ctx context.Context) error {
 func (s *session) deploy(ctx context.Context, release Release) error {
 	env := s.ledger.Staging()
 	former := s.ledger.Slot(env)
+	release = s.ledger.sizeForDeploy(release)
 	next, err := s.ledger.beginDeploy(release, s.stamp())
 	if err != nil {
 		return err
@@ -52,7 +53,6 @@ func (s *session) deploy(ctx context.Context, release Release) error {
 	if err := s.commit(ctx, next); err != nil {
 		return s.failure("deploy", env, err)
 	}
-	release.Replicas = next.Slot(env).Release.Replicas
 	s.progress("deploying %s to %s, replicas: %d", release.Version, env, release.Replicas)
 	return s.undoOnError(ctx, s.failure("deploy", env, s.provision(ctx, former, release)))
 }
@@ -60,7 +60,7 @@ func (s *session) deploy(ctx context.Context, release Release) error {
 // provision starts release in staging, in the place of what was there.
 func (s *session) provision(ctx context.Context, former Slot, release Release) error {
 	env := s.ledger.Staging()
-	if former.Release != nil && !s.ledger.Slot(env).Holds(former.Release.Fingerprint) {
+	if former.Release != nil && !s.ledger.Slot(env).HasRelease(former.Release.Fingerprint) {
 		// What the last switch left in flight here must end before its instances do.
 		if err := s.Platform.Drain(ctx, env); err != nil {
 			return err

@@ -342,16 +342,16 @@ func TestStatusCountsWhatRuns(t *testing.T) {
 	}
 	for percent, running := range map[int]int{100: 2, 50: 1, 1: 1} {
 		status.Running[bluegreen.Green] = running
-		if !status.RollbackAvailable(percent) {
+		if !status.CanRollBack(percent) {
 			t.Errorf("with %d of 2 running and %d %% needed no rollback", running, percent)
 		}
 		status.Running[bluegreen.Green] = running - 1
-		if status.RollbackAvailable(percent) {
+		if status.CanRollBack(percent) {
 			t.Errorf("with %d of 2 running and %d %% needed a rollback", running-1, percent)
 		}
 		// One more runs, which cannot do its work.
 		status.Running[bluegreen.Green], status.Unready = running, map[bluegreen.Environment]int{bluegreen.Green: 1}
-		if status.RollbackAvailable(percent) {
+		if status.CanRollBack(percent) {
 			t.Errorf("with one of %d unready and %d %% needed a rollback", running, percent)
 		}
 		status.Unready = nil
@@ -359,7 +359,7 @@ func TestStatusCountsWhatRuns(t *testing.T) {
 	if err := b.CleanupStaging(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if status, err = b.Status(t.Context()); err != nil || status.RollbackAvailable(1) {
+	if status, err = b.Status(t.Context()); err != nil || status.CanRollBack(1) {
 		t.Errorf("rollback to nothing: %+v, %v", status, err)
 	}
 }
@@ -416,7 +416,7 @@ func TestNoVerdictIsNotHealthy(t *testing.T) {
 		"passed": {bluegreen.Verdict{"http": nil}, true},
 		"mixed":  {bluegreen.Verdict{"http": nil, "tcp": failed}, false},
 	} {
-		if got := c.verdict.Healthy(); got != c.want {
+		if got := c.verdict.IsHealthy(); got != c.want {
 			t.Errorf("%s is healthy: %t", name, got)
 		}
 	}

@@ -33,12 +33,13 @@ type Ledger struct {
 	// Records are the ones that an environment refers to, oldest first. The
 	// others are closed: they never change again and live in the archive.
 	Records []Record `json:"records"`
-	// Settled is false from the first commit until an operation that deploys has
-	// run to its end, watch included. A ledger that was never settled belongs to
-	// nobody's Terraform state.
-	Settled bool `json:"settled"`
-	// Unwatched is the live record whose watch after the switch has not ended.
-	Unwatched string `json:"unwatched,omitempty"`
+	// Created is false from the first commit until an operation that deploys has
+	// run to its end, watch included. Until then the deployment belongs to nobody's
+	// Terraform state.
+	Created bool `json:"settled"`
+	// WatchDue is the ID of the live record whose watch after the switch has not
+	// ended, "" where none is due.
+	WatchDue string `json:"unwatched,omitempty"`
 	// Destroying is set once the removal of the deployment has begun.
 	Destroying bool `json:"destroying,omitempty"`
 }
@@ -57,8 +58,8 @@ type Slot struct {
 	DeployedAt *time.Time    `json:"deployed_at,omitempty"`
 }
 
-// Holds reports whether the slot holds the release with this fingerprint.
-func (s Slot) Holds(fingerprint string) bool {
+// HasRelease reports whether the slot holds the release with this fingerprint.
+func (s Slot) HasRelease(fingerprint string) bool {
 	return s.Release != nil && s.Release.Fingerprint == fingerprint
 }
 
@@ -73,12 +74,12 @@ func (l Ledger) Slot(env Environment) Slot {
 // Staging is the environment that has no traffic.
 func (l Ledger) Staging() Environment { return l.Live.Other() }
 
-// Serving reports whether there is a live environment that traffic reaches.
-func (l Ledger) Serving() bool { return l.Slot(l.Live).State == Live }
+// IsServing reports whether there is a live environment that traffic reaches.
+func (l Ledger) IsServing() bool { return l.Slot(l.Live).State == Live }
 
 // LiveRecord returns the record of the release that serves.
 func (l Ledger) LiveRecord() (Record, bool) {
-	if !l.Serving() {
+	if !l.IsServing() {
 		return Record{}, false
 	}
 	return l.Record(l.Slot(l.Live).Record)
@@ -105,20 +106,20 @@ func (l Ledger) RollbackTarget() (Record, bool) {
 	return target, known && target.Status == StatusSuperseded
 }
 
-// Seen returns the ledger with the size that env has now, if its release leaves
-// that to others. An environment without any instance should have one.
-func (l Ledger) Seen(env Environment, replicas int) Ledger {
+// WithSize returns the ledger with the size that env has now, if an autoscaler
+// decides on it. An environment without any instance should have one.
+func (l Ledger) WithSize(env Environment, replicas int) Ledger {
 	if slot := l.Slot(env); slot.Release == nil || !slot.Release.Autoscaled {
 		return l
 	}
 	return l.resized(env, max(replicas, 1), true)
 }
 
-// Undone is the fingerprint of the release that the live one was brought back
-// in the place of, or "" where no rollback is in force.
-func (l Ledger) Undone() string {
+// RolledBackFingerprint identifies the release that the rollback in force took out
+// of service. It is "" where no rollback is in force.
+func (l Ledger) RolledBackFingerprint() string {
 	live, _ := l.LiveRecord()
-	return live.Undid
+	return live.RolledBackFingerprint
 }
 
 // MergeHistory joins the archived records with the ones in the ledger, newest

@@ -49,23 +49,23 @@ const (
 func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	l = l.resumed()
 	var steps []Step
-	switch want := d.Release.Sealed().Fingerprint; {
+	switch want := d.Release.Seal().Fingerprint; {
 	case d.Rollback:
-		if !l.Serving() {
+		if !l.IsServing() {
 			return nil, ErrNothingToRollBackTo
 		}
-		if l.Undone() == want {
+		if l.RolledBackFingerprint() == want {
 			break
 		}
-		if !l.Slot(l.Live).Holds(want) {
+		if !l.Slot(l.Live).HasRelease(want) {
 			return nil, ErrRollbackOfNewRelease
 		}
 		if _, available := l.RollbackTarget(); !available {
 			return nil, ErrNothingToRollBackTo
 		}
 		steps = append(steps, StepRollback)
-	case l.Serving() && l.Slot(l.Live).Holds(want):
-		if l.Unwatched != "" {
+	case l.IsServing() && l.Slot(l.Live).HasRelease(want):
+		if l.WatchDue != "" {
 			steps = append(steps, StepWatch)
 		}
 	case l.previews(d.Release):
@@ -81,7 +81,7 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	if len(steps) == 0 && l.needsRepair(running, d) {
 		steps = append(steps, StepRepair)
 	}
-	if after.Serving() && after.concerns(d) && !after.scaledAs(d.Release) {
+	if after.IsServing() && after.concerns(d) && !after.scaledAs(d.Release) {
 		steps = append(steps, StepScale)
 	}
 	if standby := after.Slot(after.Staging()); !d.KeepStandby && standby.State == Idle && standby.Release != nil {
@@ -110,7 +110,7 @@ func (l Ledger) afterStep(step Step, d Desired) (Ledger, error) {
 	now := time.Time{}
 	switch step {
 	case StepDeployAndSwitch, StepPreview:
-		next, err := l.beginDeploy(d.Release, stamp{})
+		next, err := l.beginDeploy(l.sizeForDeploy(d.Release), stamp{})
 		if err == nil {
 			next, err = next.deployed("")
 		}
@@ -159,7 +159,7 @@ func (l Ledger) interrupted() Ledger {
 // previews reports whether staging holds release, proven healthy and at its size.
 func (l Ledger) previews(release Release) bool {
 	slot := l.Slot(l.Staging())
-	return slot.State == Ready && slot.Checked && slot.Holds(release.Sealed().Fingerprint) && slot.Release.scaledAs(release)
+	return slot.State == Ready && slot.Checked && slot.HasRelease(release.Seal().Fingerprint) && slot.Release.scaledAs(release)
 }
 
 // scaledAs reports whether live has the size that is asked for, and whether it is
@@ -175,7 +175,7 @@ func (l Ledger) scaledAs(release Release) bool {
 // concerns reports whether the size asked for is that of what serves, rather
 // than that of a preview beside it.
 func (l Ledger) concerns(d Desired) bool {
-	return d.Rollback || l.Slot(l.Live).Holds(d.Release.Sealed().Fingerprint)
+	return d.Rollback || l.Slot(l.Live).HasRelease(d.Release.Seal().Fingerprint)
 }
 
 // needsRepair reports whether an environment runs too little, or something runs

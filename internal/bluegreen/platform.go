@@ -109,11 +109,11 @@ type Traffic interface {
 	// to nothing else.
 	AwaitTraffic(ctx context.Context, env Environment) error
 
-	// Admits reports whether traffic may go to instance when those in passed have
-	// passed: it is one of them, or came back by itself in the place of one. Where
+	// CanReceiveTraffic reports whether traffic may go to instance when those in passed
+	// have passed: it is one of them, or came back by itself in the place of one. Where
 	// traffic goes to whatever is ready in an environment, every instance may have
 	// it. It asks nobody.
-	Admits(passed []InstanceRef, instance InstanceRef) bool
+	CanReceiveTraffic(passed []InstanceRef, instance InstanceRef) bool
 
 	// Drain returns when nothing talks to env any more. What still does when the
 	// platform's drain timeout, counted from the switch, is over gets closed; for

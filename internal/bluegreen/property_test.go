@@ -189,7 +189,7 @@ var operations = []operation{
 		}
 		// What the plan predicted is what the apply did.
 		promise := ""
-		if predicted := planned.Predict(steps, want); predicted.Serving() {
+		if predicted := planned.Predict(steps, want); predicted.IsServing() {
 			promise = predicted.Slot(predicted.Live).Release.Version
 		}
 		return &promise, err
@@ -279,7 +279,7 @@ func (m *machine) recordsAreTrue(l bluegreen.Ledger) {
 func (m *machine) clientSeesTheLedger(served string) {
 	l, err := m.memory.Open(m, deployment).Load(context.Background())
 	want := ""
-	if err == nil && l.Serving() {
+	if err == nil && l.IsServing() {
 		want = l.Slot(l.Live).Release.Version
 	} else if err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
 		m.rt.Fatal(err)
@@ -296,7 +296,7 @@ func (m *machine) converge() {
 	d := m.deployer(platformtest.NewFaulty(process, nil, m.committed))
 	release := m.memory.Release("last", platformtest.Healthy)
 	ledger, err := process.Load(context.Background())
-	if err == nil && ledger.Settled {
+	if err == nil && ledger.Created {
 		_, err = d.Apply(context.Background(), ledger, desired(release))
 	} else {
 		_, err = d.Create(context.Background(), desired(release))

@@ -32,7 +32,7 @@ func (s *session) awaitHealthy(ctx context.Context, t *target) Verdict {
 	judged := make(chan Verdict, 1)
 	go func() { judged <- platform.AwaitReady(waiting, t.instance) }()
 	verdict := s.Checker.Await(ctx, t)
-	if !verdict.Healthy() {
+	if !verdict.IsHealthy() {
 		// The attempt has failed for this instance, whatever the platform finds.
 		cancel()
 	}

@@ -50,8 +50,8 @@ type Record struct {
 	Actor string `json:"actor,omitempty"`
 	// Replaced is the record that was live before this one.
 	Replaced string `json:"replaced,omitempty"`
-	// Undid is the fingerprint of the release that a rollback took out of service.
-	Undid string `json:"undid,omitempty"`
+	// RolledBackFingerprint identifies the release that a rollback took out of service.
+	RolledBackFingerprint string `json:"undid,omitempty"`
 	// Health is the evidence on which the release was allowed to go live.
 	Health *HealthResult `json:"health,omitempty"`
 }

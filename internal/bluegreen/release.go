@@ -24,26 +24,37 @@ type Release struct {
 	// Env may hold secrets: it goes to the platform with the workload and never
 	// into the ledger. Fingerprint still tells when it changed.
 	Env map[string]string `json:"-"`
-	// Settings are the platform's own settings of the workload in the words of the
-	// platform, such as limits. They are kept from the ledger as Env is.
-	Settings string `json:"-"`
-	// Fingerprint identifies the release in the ledger; see Sealed.
+	// Settings are the platform's own settings of the workload, nil for none. They
+	// are kept from the ledger as Env is.
+	Settings Settings `json:"-"`
+	// Fingerprint identifies the release in the ledger; see Seal.
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
-// Sealed returns the release as the ledger keeps it: fingerprinted and without
+// Settings are a platform's own settings of a workload, such as limits. The
+// platform that made them reads them; everybody else only compares them.
+type Settings interface {
+	// Identity returns the same text for the same settings and another text for
+	// other ones. It may contain secrets.
+	Identity() string
+}
+
+// Seal returns the release as the ledger keeps it: fingerprinted and without
 // its environment variables and settings.
 //
 // Two releases with the same fingerprint are the same release: version, image
 // and workload settings agree. The size does not take part, because a release
 // is scaled in place, nor does the digest, which only the platform knows.
-func (r Release) Sealed() Release {
+func (r Release) Seal() Release {
 	identity := struct {
 		Version, Image string
 		Command, Args  []string
 		Env            map[string]string
 		Settings       string
-	}{r.Version, r.Image, orEmpty(r.Command), orEmpty(r.Args), r.Env, r.Settings}
+	}{Version: r.Version, Image: r.Image, Command: orEmpty(r.Command), Args: orEmpty(r.Args), Env: r.Env}
+	if r.Settings != nil {
+		identity.Settings = r.Settings.Identity()
+	}
 	if identity.Env == nil {
 		identity.Env = map[string]string{}
 	}
@@ -51,7 +62,7 @@ func (r Release) Sealed() Release {
 	encoded, _ := json.Marshal(identity)
 	sum := sha256.Sum256(encoded)
 	r.Fingerprint = hex.EncodeToString(sum[:])
-	r.Env, r.Settings = nil, ""
+	r.Env, r.Settings = nil, nil
 	return r
 }
 

@@ -160,11 +160,11 @@ func TestStandbyThatNobodyGoesBackTo(t *testing.T) {
 func TestEmptyEnvironmentAdmitsNobodyAndHidesNobody(t *testing.T) {
 	nobody := func([]bluegreen.InstanceRef, bluegreen.InstanceRef) bool { return false }
 	empty := bluegreen.Slot{State: bluegreen.Idle}
-	if !empty.Counts(bluegreen.InstanceRef{ID: "green-1"}, nobody) {
+	if !empty.IsCounted(bluegreen.InstanceRef{ID: "green-1"}, nobody) {
 		t.Error("a replica that is left over does not count")
 	}
 	standby := bluegreen.Slot{State: bluegreen.Idle, Release: &bluegreen.Release{}}
-	if standby.Counts(bluegreen.InstanceRef{ID: "green-1"}, nobody) {
+	if standby.IsCounted(bluegreen.InstanceRef{ID: "green-1"}, nobody) {
 		t.Error("a replica of the standby counts that traffic cannot reach")
 	}
 }

@@ -52,7 +52,7 @@ func (s *session) alive(ctx context.Context, env Environment) error {
 			why = fmt.Sprintf(": replica %s exited: %s", instance.ID, instance.Exit)
 		case instance.Unready != "":
 			why = fmt.Sprintf(": replica %s is not ready: %s", instance.ID, instance.Unready)
-		case !slot.Counts(instance.Ref(), s.Platform.Admits):
+		case !slot.IsCounted(instance.Ref(), s.Platform.CanReceiveTraffic):
 			why = fmt.Sprintf(": replica %s was made anew and has not been let in; an apply without the rollback does that", instance.ID)
 		default:
 			able++

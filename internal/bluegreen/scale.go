@@ -61,7 +61,7 @@ func (s *session) resize(ctx context.Context, whole *Release) error {
 	live := s.ledger.Live
 	slot := s.ledger.Slot(live)
 	err := s.Platform.Scale(ctx, live, slot.Release.Replicas)
-	if errors.Is(err, ErrNotProvisioned) && whole != nil && slot.Holds(whole.Sealed().Fingerprint) {
+	if errors.Is(err, ErrNotProvisioned) && whole != nil && slot.HasRelease(whole.Seal().Fingerprint) {
 		again := *whole
 		again.Replicas, again.Autoscaled = slot.Release.Replicas, slot.Release.Autoscaled
 		_, err = s.Platform.Provision(ctx, live, again)
@@ -124,8 +124,8 @@ func (s *session) resizedStaging(ctx context.Context, env Environment, replicas 
 func (s *session) repair(ctx context.Context, release Release) error {
 	s.progress("repairing: starting what should run")
 	env := s.ledger.Staging()
-	previewed := s.ledger.Slot(env).State == Ready && s.ledger.Slot(env).Holds(release.Sealed().Fingerprint)
-	if s.ledger.Serving() {
+	previewed := s.ledger.Slot(env).State == Ready && s.ledger.Slot(env).HasRelease(release.Seal().Fingerprint)
+	if s.ledger.IsServing() {
 		if err := s.reconnect(ctx, release); err != nil {
 			return s.failure("repair", s.ledger.Live, err)
 		}

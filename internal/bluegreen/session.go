@@ -120,7 +120,7 @@ func (s *session) happened(ctx context.Context, next Ledger) bool {
 	}
 	for _, env := range Environments() {
 		if release := stored.Slot(env).Release; release != nil {
-			next = next.Seen(env, release.Replicas)
+			next = next.WithSize(env, release.Replicas)
 		}
 	}
 	// A ledger is plain data: both sides always encode.

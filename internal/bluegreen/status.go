@@ -15,16 +15,16 @@ type Status struct {
 	Endpoint, Preview string
 }
 
-// Counts reports whether instance counts as one that runs in the slot's
+// IsCounted reports whether instance counts as one that runs in the slot's
 // environment: where traffic is or was, one that it does not reach is of no use.
-// What admits is Traffic.Admits.
-func (s Slot) Counts(instance InstanceRef, admits func(passed []InstanceRef, instance InstanceRef) bool) bool {
+// What admits is Traffic.CanReceiveTraffic.
+func (s Slot) IsCounted(instance InstanceRef, admits func(passed []InstanceRef, instance InstanceRef) bool) bool {
 	return s.Release == nil || s.State != Live && s.State != Idle || admits(s.Passed, instance)
 }
 
-// RollbackAvailable reports whether a rollback would find what it needs: the
+// CanRollBack reports whether a rollback would find what it needs: the
 // release before the live one, with enough of its instances alive.
-func (s Status) RollbackAvailable(minHealthyPercent int) bool {
+func (s Status) CanRollBack(minHealthyPercent int) bool {
 	target, ok := s.Ledger.RollbackTarget()
 	if !ok {
 		return false

@@ -97,7 +97,7 @@ func (s *storyteller) transition(t *testing.T, words []string) (next Ledger, clo
 	case "new":
 		next = NewLedger("web")
 	case "adopt":
-		next = AdoptedLedger("web", release(words[1:]), []InstanceRef{{"blue-1", "a"}}, s.clock, "ann@host")
+		next = NewAdoptedLedger("web", release(words[1:]), []InstanceRef{{"blue-1", "a"}}, s.clock, "ann@host")
 	case "begin":
 		next, err = l.beginDeploy(release(words[1:]), by)
 	case "deployed":
@@ -189,7 +189,7 @@ func release(words []string) Release {
 
 func render(l Ledger) string {
 	flags := ""
-	for flag, set := range map[string]bool{"serving": l.Serving(), "settled": l.Settled, "destroying": l.Destroying, "unwatched:" + l.Unwatched: l.Unwatched != ""} {
+	for flag, set := range map[string]bool{"serving": l.IsServing(), "settled": l.Created, "destroying": l.Destroying, "unwatched:" + l.WatchDue: l.WatchDue != ""} {
 		if set {
 			flags += " " + flag
 		}
@@ -223,7 +223,7 @@ func render(l Ledger) string {
 	if target, ok := l.RollbackTarget(); ok {
 		out += "  a rollback would bring " + target.ID + "\n"
 	}
-	if l.Undone() != "" {
+	if l.RolledBackFingerprint() != "" {
 		out += "  a rollback is in force\n"
 	}
 	return out
@@ -240,7 +240,7 @@ func renderRecord(r Record) string {
 	if r.Replaced != "" {
 		out += " replaced " + r.Replaced
 	}
-	if r.Undid != "" {
+	if r.RolledBackFingerprint != "" {
 		out += " undid something"
 	}
 	if r.ImageDigest != "" {

@@ -27,7 +27,7 @@ type patient struct {
 
 func (p *patient) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
 	for {
-		if v := p.Probe(ctx, target); v.Healthy() {
+		if v := p.Probe(ctx, target); v.IsHealthy() {
 			return v
 		}
 		select {

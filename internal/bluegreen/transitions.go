@@ -31,17 +31,26 @@ func NewLedger(name string) Ledger {
 	}
 }
 
-// AdoptedLedger is the ledger of a deployment that takes over a workload which
+// NewAdoptedLedger is the ledger of a deployment that takes over a workload which
 // serves already: it is live in blue, and a rollback to it will work.
-func AdoptedLedger(name string, baseline Release, instances []InstanceRef, at time.Time, actor string) Ledger {
+func NewAdoptedLedger(name string, baseline Release, instances []InstanceRef, at time.Time, actor string) Ledger {
 	l := NewLedger(name)
-	baseline = baseline.Sealed()
+	baseline = baseline.Seal()
 	l, record := l.newRecord(OpAdopt, Blue, baseline, stamp{at, actor})
 	record.Status, record.SwitchedAt = StatusLive, &at
-	l.Settled = true
+	l.Created = true
 	return l.withRecord(record).with(Blue, Slot{
 		State: Live, Release: &baseline, Record: record.ID, Passed: instances, DeployedAt: &at,
 	})
+}
+
+// sizeForDeploy returns the release with the size that it is deployed at: an
+// autoscaled one begins with as many replicas as live has.
+func (l Ledger) sizeForDeploy(release Release) Release {
+	if release.Autoscaled && l.IsServing() {
+		release.Replicas = l.Slot(l.Live).Release.Replicas
+	}
+	return release
 }
 
 // beginDeploy gives staging to release. What staging held is given up.
@@ -54,11 +63,8 @@ func (l Ledger) beginDeploy(release Release, by stamp) (Ledger, error) {
 	case slot.State == Deploying:
 		return l, &Error{EnvironmentBusy, "deploy", env, fmt.Errorf("%s is being deployed there", slot.Release.Version)}
 	}
-	release = release.Sealed()
+	release = release.Seal()
 	release.ImageDigest = ""
-	if release.Autoscaled && l.Serving() {
-		release.Replicas = l.Slot(l.Live).Release.Replicas
-	}
 	l, record := l.newRecord(OpDeploy, env, release, by)
 	l = l.giveUp(slot.Record, "given up for "+record.ID+" before it went live")
 	return l.withRecord(record).with(env, Slot{
@@ -111,7 +117,7 @@ func (l Ledger) failed(reason string) (Ledger, error) {
 func (l Ledger) switchTo(env Environment, at time.Time) (Ledger, error) {
 	slot := l.Slot(env)
 	switch {
-	case l.Serving() && env == l.Live:
+	case l.IsServing() && env == l.Live:
 		return l, invalid("switch", env, "it is live already")
 	case slot.State != Ready:
 		return l, invalid("switch", env, "it is %s, not ready", slot.State)
@@ -125,7 +131,7 @@ func (l Ledger) switchTo(env Environment, at time.Time) (Ledger, error) {
 		l = l.standDown(StatusSuperseded)
 	}
 	slot.State = Live
-	l.Live, l.Unwatched = env, record.ID
+	l.Live, l.WatchDue = env, record.ID
 	return l.withRecord(record).with(env, slot), nil
 }
 
@@ -137,7 +143,7 @@ func (l Ledger) revertSwitch(reason string) (Ledger, error) {
 	}
 	env := l.Live
 	former, existed := l.Record(record.Replaced)
-	l.Unwatched = ""
+	l.WatchDue = ""
 	slot := l.Slot(env)
 	slot.State, slot.Checked, slot.Passed = Failed, false, nil
 	record.Status, record.Reason = StatusFailed, reason
@@ -164,10 +170,10 @@ func (l Ledger) rollback(reason string, by stamp) (Ledger, error) {
 	l = l.standDown(StatusRolledBack)
 	l, record := l.newRecord(OpRollback, env, *slot.Release, by)
 	record.Status, record.SwitchedAt, record.Reason = StatusLive, &by.at, reason
-	record.Replaced, record.Undid = undone.ID, undone.Fingerprint
+	record.Replaced, record.RolledBackFingerprint = undone.ID, undone.Fingerprint
 	undone.Status, undone.RolledBackAt, undone.Reason = StatusRolledBack, &by.at, reason
 	slot.State, slot.Record = Live, record.ID
-	l.Live, l.Unwatched = env, ""
+	l.Live, l.WatchDue = env, ""
 	return l.withRecord(undone).withRecord(record).with(env, slot), nil
 }
 
@@ -204,7 +210,7 @@ func (l Ledger) cleaned() (Ledger, error) {
 // scaled sets the size of the live environment and of its standby. Where that is
 // left to others from now on, both keep the one that they have.
 func (l Ledger) scaled(replicas int, autoscaled bool) (Ledger, error) {
-	if !l.Serving() {
+	if !l.IsServing() {
 		return l, invalid("scale", l.Live, "nothing is live")
 	}
 	for _, env := range Environments() {
@@ -244,13 +250,13 @@ func (l Ledger) admitted(env Environment, instances []InstanceRef) Ledger {
 
 // watched says that the watch over the live release is over.
 func (l Ledger) watched() Ledger {
-	l.Unwatched = ""
+	l.WatchDue = ""
 	return l
 }
 
 // settled says that an operation ran to its end.
 func (l Ledger) settled() Ledger {
-	l.Settled = true
+	l.Created = true
 	return l
 }
 
@@ -261,7 +267,7 @@ func (l Ledger) destroying() Ledger {
 		record.Status, record.Reason = StatusSuperseded, "destroyed"
 		l = l.withRecord(record)
 	}
-	l.Destroying, l.Unwatched = true, ""
+	l.Destroying, l.WatchDue = true, ""
 	return l
 }
 

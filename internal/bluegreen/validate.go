@@ -89,7 +89,7 @@ func (l Ledger) validateLive() error {
 		}
 		everLive = everLive || r.Status == StatusSuperseded || r.Status == StatusRolledBack
 	}
-	if !l.Serving() {
+	if !l.IsServing() {
 		if len(live) > 0 {
 			return fmt.Errorf("record %s is live, but no environment is", live[0].ID)
 		}

@@ -123,28 +123,28 @@ func TestFingerprintTellsReleasesApart(t *testing.T) {
 		"args":     func(r *Release) { r.Args = []string{"b"} },
 		"env":      func(r *Release) { r.Env = map[string]string{"K": "w"} },
 		"env name": func(r *Release) { r.Env = map[string]string{"L": "v"} },
-		"settings": func(r *Release) { r.Settings = "memory 512m" },
+		"settings": func(r *Release) { r.Settings = settings("memory 512m") },
 	}
-	want := base.Sealed()
+	want := base.Seal()
 	if len(want.Fingerprint) != 64 || want.Env != nil || base.Env == nil {
 		t.Fatalf("sealed: %+v of %+v", want, base)
 	}
 	for name, edit := range same {
 		r := base
 		edit(&r)
-		if r.Sealed().Fingerprint != want.Fingerprint {
+		if r.Seal().Fingerprint != want.Fingerprint {
 			t.Errorf("%s makes another release of it", name)
 		}
 	}
 	for name, edit := range other {
 		r := base
 		edit(&r)
-		if r.Sealed().Fingerprint == want.Fingerprint {
+		if r.Seal().Fingerprint == want.Fingerprint {
 			t.Errorf("%s makes no other release of it", name)
 		}
 	}
 	null, empty := Release{Version: "1"}, Release{Version: "1", Command: []string{}, Args: []string{}, Env: map[string]string{}}
-	if null.Sealed().Fingerprint != empty.Sealed().Fingerprint {
+	if null.Seal().Fingerprint != empty.Seal().Fingerprint {
 		t.Error("null and empty differ")
 	}
 }
@@ -172,3 +172,8 @@ func TestEnvironmentNames(t *testing.T) {
 		t.Errorf("got %v, want an error that names both", err)
 	}
 }
+
+// settings are those of a platform of which only their identity matters.
+type settings string
+
+func (s settings) Identity() string { return string(s) }

@@ -55,7 +55,7 @@ func awaitBoot(b *testing.B, checker *health.Checker, boot time.Duration) time.D
 		now := time.Now()
 		opened.Store(&now)
 	})
-	if verdict := checker.Await(b.Context(), target); !verdict.Healthy() {
+	if verdict := checker.Await(b.Context(), target); !verdict.IsHealthy() {
 		b.Fatal(verdict)
 	}
 	seen := time.Now()
@@ -80,7 +80,7 @@ func BenchmarkProbe(b *testing.B) {
 			checker := newChecker(b, kind.config)
 			b.ReportAllocs()
 			for b.Loop() {
-				if verdict := checker.Probe(b.Context(), kind.target); !verdict.Healthy() {
+				if verdict := checker.Probe(b.Context(), kind.target); !verdict.IsHealthy() {
 					b.Fatal(verdict)
 				}
 			}

@@ -112,7 +112,7 @@ func wantCauses(t testing.TB, verdict bluegreen.Verdict, want map[string]string)
 	if len(verdict) != len(want) {
 		t.Errorf("the verdict has %d checks, want %d: %v", len(verdict), len(want), verdict)
 	}
-	if verdict.Healthy() != healthy {
-		t.Errorf("healthy: %t, want %t", verdict.Healthy(), healthy)
+	if verdict.IsHealthy() != healthy {
+		t.Errorf("healthy: %t, want %t", verdict.IsHealthy(), healthy)
 	}
 }

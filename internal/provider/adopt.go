@@ -25,7 +25,7 @@ func (m *deploymentModel) adopt(ctx context.Context, ledger bluegreen.Ledger) di
 	m.HistoryLimit = types.Int64Value(int64(ledger.HistoryLimit))
 
 	slot := ledger.Slot(ledger.Live)
-	if !ledger.Serving() {
+	if !ledger.IsServing() {
 		slot = ledger.Slot(ledger.Staging())
 	}
 	if slot.Release == nil {

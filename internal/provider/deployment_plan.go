@@ -101,7 +101,7 @@ func (b *planBase) read(ctx context.Context, private privateReader, name string)
 	}
 	ledger, diags := readLedger(ctx, private)
 	b.status = bluegreen.Status{Ledger: ledger, Running: b.prior.readyReplicas()}
-	if target, ok := ledger.RollbackTarget(); ok && b.status.RollbackAvailable(100) && b.prior.RollbackAvailable.Equal(types.BoolValue(false)) {
+	if target, ok := ledger.RollbackTarget(); ok && b.status.CanRollBack(100) && b.prior.RollbackAvailable.Equal(types.BoolValue(false)) {
 		// All of them run, and the refresh found that nobody could go back there: that is
 		// what the platform says of their health, which the state has nothing else of.
 		b.status.Unready = map[bluegreen.Environment]int{target.Environment: b.status.Running[target.Environment]}

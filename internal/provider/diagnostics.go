@@ -151,7 +151,7 @@ func (o operation) afterCreate(err error, status bluegreen.Status, lookErr error
 		return fmt.Sprintf("What it has left could not be looked at: %v.", lookErr)
 	case adopting(status.Ledger):
 		return paragraphs(serves(status.Ledger)+", as it did before.", "Nothing is recorded. The next apply begins again.")
-	case status.Ledger.Serving():
+	case status.Ledger.IsServing():
 		return paragraphs(serves(status.Ledger)+".", o.recordedNothing())
 	default:
 		return "What it has left is removed by the next apply; nothing is recorded."

@@ -54,7 +54,7 @@ func (f *forecast) beginWithOthers() {
 		Replicas: types.Int64Unknown(), ReadyReplicas: types.Int64Unknown(), HealthCheckPassed: types.BoolUnknown(), DeployedAt: types.StringUnknown(),
 	}
 	f.seen.RollbackAvailable = types.BoolUnknown()
-	if !f.after.Ledger.Serving() {
+	if !f.after.Ledger.IsServing() {
 		f.seen.LiveEnvironment, f.seen.LiveVersion, f.seen.LiveImage, f.seen.DeploymentID =
 			types.StringUnknown(), types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
 	}

@@ -204,7 +204,7 @@ func (g *kubernetesGround) id(name string) string { return g.namespace + "/" + n
 
 func (g *kubernetesGround) open(name string) (openPlatform, error) {
 	return kubernetes.New(cluster.client, kubernetes.Options{
-		Namespace: g.namespace, Name: name, Port: servicePort, DrainTimeout: time.Second, RecycleStandby: true,
+		Namespace: g.namespace, Name: name, PodSettings: kubernetes.PodSettings{Port: servicePort}, DrainTimeout: time.Second, RecycleStandby: true,
 	})
 }
 

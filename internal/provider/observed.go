@@ -50,13 +50,13 @@ func observe(id string, status bluegreen.Status, minHealthyPercent int) observat
 		observedModel: observedModel{
 			ID:                 types.StringValue(id),
 			StagingEnvironment: types.StringValue(status.Ledger.Staging().String()),
-			RollbackAvailable:  types.BoolValue(status.RollbackAvailable(minHealthyPercent)),
+			RollbackAvailable:  types.BoolValue(status.CanRollBack(minHealthyPercent)),
 			Endpoint:           textOrNull(status.Endpoint),
 			PreviewEndpoint:    textOrNull(status.Preview),
 		},
 		environments: map[bluegreen.Environment]environmentModel{},
 	}
-	if live := status.Ledger.Slot(status.Ledger.Live); status.Ledger.Serving() {
+	if live := status.Ledger.Slot(status.Ledger.Live); status.Ledger.IsServing() {
 		o.LiveEnvironment = types.StringValue(status.Ledger.Live.String())
 		o.LiveVersion = types.StringValue(live.Release.Version)
 		o.LiveImage = types.StringValue(live.Release.Image)

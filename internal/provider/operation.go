@@ -81,7 +81,7 @@ func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (
 func (o operation) create(ctx context.Context) ([]error, error) {
 	status, err := o.Status(ctx)
 	asPlanned := o.desired.Promote && status.Ledger.Live == bluegreen.NewLedger(o.name).Staging() && o.fulfilled(status)
-	if err == nil && status.Ledger.Serving() && !asPlanned && !adopting(status.Ledger) {
+	if err == nil && status.Ledger.IsServing() && !asPlanned && !adopting(status.Ledger) {
 		return nil, fmt.Errorf("%w: %s serves from %s", bluegreen.ErrExists, status.Ledger.Slot(status.Ledger.Live).Release.Version, status.Ledger.Live)
 	}
 	return o.Create(ctx, o.desired)
@@ -91,7 +91,7 @@ func (o operation) create(ctx context.Context) ([]error, error) {
 // deployment's own has ever done so.
 func adopting(l bluegreen.Ledger) bool {
 	live, serving := l.LiveRecord()
-	return serving && live.Operation == bluegreen.OpAdopt && !l.Settled
+	return serving && live.Operation == bluegreen.OpAdopt && !l.Created
 }
 
 // look returns the deployment as it is, also when ctx has ended.

@@ -36,7 +36,7 @@ type platformConfig interface {
 	reachesPorts() bool
 	// settings are what a release consists of on this platform beside what it
 	// consists of everywhere: see bluegreen.Release. They must be known.
-	settings(ctx context.Context) (string, diag.Diagnostics)
+	settings(ctx context.Context) (bluegreen.Settings, diag.Diagnostics)
 	// settingsKnown reports whether they are.
 	settingsKnown(ctx context.Context) bool
 	// adopts reports whether a new deployment may take over what serves already.

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -104,7 +105,7 @@ func (p dockerPlatform) sameEndpoints(prior platformConfig) bool {
 	return ok && p.Publish.Equal(former.Publish) && p.Protocol.Equal(former.Protocol)
 }
 
-func (p dockerPlatform) settings(ctx context.Context) (string, diag.Diagnostics) {
+func (p dockerPlatform) settings(ctx context.Context) (bluegreen.Settings, diag.Diagnostics) {
 	w := docker.Workload{
 		Port:      int(p.Port.ValueInt64()),
 		Network:   p.Network.ValueString(),
@@ -127,7 +128,7 @@ func (p dockerPlatform) settings(ctx context.Context) (string, diag.Diagnostics)
 			Name: v.VolumeName.ValueString(), HostPath: v.HostPath.ValueString(), ContainerPath: v.ContainerPath.ValueString(), ReadOnly: v.ReadOnly.ValueBool(),
 		})
 	}
-	return w.Settings(), diags
+	return w, diags
 }
 
 func (p dockerPlatform) settingsKnown(ctx context.Context) bool {

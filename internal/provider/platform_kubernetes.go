@@ -4,7 +4,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 )
 
@@ -107,22 +107,12 @@ func (p kubernetesPlatform) sameEndpoints(prior platformConfig) bool {
 	return ok && p.Namespace.Equal(former.Namespace) && p.Port.Equal(former.Port) && p.Service.Equal(former.Service)
 }
 
-// settings are the port and the pod template as a value, so that another way to
-// write the same JSON makes no other release.
-func (p kubernetesPlatform) settings(context.Context) (string, diag.Diagnostics) {
-	var diags diag.Diagnostics
-	var template any
-	if given(p.PodTemplate) {
-		diags = p.PodTemplate.Unmarshal(&template)
-	}
-	encoded, err := json.Marshal(struct {
-		Port        int64 `json:"port"`
-		PodTemplate any   `json:"pod_template,omitempty"`
-	}{p.Port.ValueInt64(), template})
-	if err != nil {
-		diags.AddAttributeError(path.Root(kindKubernetes).AtName("pod_template"), "Invalid pod template", sentence(err))
-	}
-	return string(encoded), diags
+func (p kubernetesPlatform) settings(context.Context) (bluegreen.Settings, diag.Diagnostics) {
+	return p.podSettings(), nil
+}
+
+func (p kubernetesPlatform) podSettings() kubernetes.PodSettings {
+	return kubernetes.PodSettings{Port: int(p.Port.ValueInt64()), PodTemplate: p.PodTemplate.ValueString()}
 }
 
 func (p kubernetesPlatform) settingsKnown(ctx context.Context) bool {
@@ -150,8 +140,7 @@ func (p kubernetesPlatform) options(ctx context.Context, name string, drainTimeo
 	options := kubernetes.Options{
 		Namespace:      p.namespace(),
 		Name:           name,
-		Port:           int(p.Port.ValueInt64()),
-		PodTemplate:    p.PodTemplate.ValueString(),
+		PodSettings:    p.podSettings(),
 		DrainTimeout:   drainTimeout,
 		RecycleStandby: p.RecycleStandby.IsNull() || p.RecycleStandby.ValueBool(),
 		Adopt:          p.Adopt.ValueBool(),

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -174,7 +175,9 @@ func (p localPlatform) protocol() router.Protocol {
 	return router.HTTP
 }
 
-func (p localPlatform) settings(context.Context) (string, diag.Diagnostics) { return "", nil }
+func (p localPlatform) settings(context.Context) (bluegreen.Settings, diag.Diagnostics) {
+	return nil, nil
+}
 
 func (p localPlatform) settingsKnown(context.Context) bool { return true }
 

@@ -30,10 +30,10 @@ func faultStories() []faultStory {
 	serves := func(version string) func(*world) bool {
 		return func(w *world) bool {
 			l, err := w.process.Load(w.Context())
-			if err != nil || !l.Serving() {
+			if err != nil || !l.IsServing() {
 				return false
 			}
-			return l.Slot(l.Live).Release.Version == version && l.Unwatched == ""
+			return l.Slot(l.Live).Release.Version == version && l.WatchDue == ""
 		}
 	}
 	return []faultStory{
@@ -214,7 +214,7 @@ func clientSeesTheLedger(t *testing.T, h Harness, w *world, story faultStory) {
 		if err := l.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		if l.Serving() {
+		if l.IsServing() {
 			want = l.Slot(l.Live).Release.Version
 		}
 	}

@@ -208,9 +208,9 @@ func (f *Faulty) AwaitTraffic(ctx context.Context, env bluegreen.Environment) er
 	return f.call("AwaitTraffic", func() error { return f.platform.AwaitTraffic(ctx, env) })
 }
 
-// Admits asks nobody, and so nothing can befall it.
-func (f *Faulty) Admits(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
-	return f.platform.Admits(passed, instance)
+// CanReceiveTraffic asks nobody, and so nothing can befall it.
+func (f *Faulty) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
+	return f.platform.CanReceiveTraffic(passed, instance)
 }
 
 func (f *Faulty) Drain(ctx context.Context, env bluegreen.Environment) error {

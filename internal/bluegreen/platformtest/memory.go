@@ -175,7 +175,7 @@ func (p *memoryPlatform) Commit(ctx context.Context, next bluegreen.Ledger, clos
 			return err
 		}
 		d.ledger, d.archive, d.route = encoded, append(d.archive, closed...), nil
-		if next.Serving() {
+		if next.IsServing() {
 			d.route = &next.Live
 		}
 		return nil
@@ -211,7 +211,7 @@ func (p *memoryPlatform) Lock(ctx context.Context, holder string) (func(), error
 func (p *memoryPlatform) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (string, error) {
 	digest := "sha256:" + release.Version
 	return digest, p.changing(ctx, func(d *memoryDeployment) error {
-		if e := d.envs[env]; e == nil || e.release.Sealed().Fingerprint != release.Sealed().Fingerprint {
+		if e := d.envs[env]; e == nil || e.release.Seal().Fingerprint != release.Seal().Fingerprint {
 			d.envs[env] = &memoryEnvironment{release: release}
 		}
 		p.start(d.envs[env], env, release.Replicas)
@@ -255,7 +255,7 @@ func (p *memoryPlatform) Instances(ctx context.Context, env bluegreen.Environmen
 			instances = slices.Clone(e.instances)
 		}
 		for i := range instances {
-			if verdict := d.judgement.on(instances[i]); len(verdict) > 0 && !verdict.Healthy() {
+			if verdict := d.judgement.on(instances[i]); len(verdict) > 0 && !verdict.IsHealthy() {
 				instances[i].Unready = "the machine says so"
 			}
 		}
@@ -326,8 +326,8 @@ func (p *memoryPlatform) AwaitTraffic(ctx context.Context, env bluegreen.Environ
 	})
 }
 
-// Admits lets every run of a place in: whoever starts one again does not check it.
-func (p *memoryPlatform) Admits(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
+// CanReceiveTraffic lets every run of a place in: whoever starts one again does not check it.
+func (p *memoryPlatform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
 	return p.machine.autoscales || slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool { return ref.ID == instance.ID })
 }
 
@@ -346,7 +346,7 @@ func (p *memoryPlatform) Observe(ctx context.Context) (status bluegreen.Status, 
 		for env, e := range d.envs {
 			slot := status.Ledger.Slot(env)
 			for _, instance := range running(e.instances) {
-				if slot.Counts(instance.Ref(), p.Admits) {
+				if slot.IsCounted(instance.Ref(), p.CanReceiveTraffic) {
 					status.Running[env]++
 				}
 			}
@@ -370,7 +370,7 @@ type memoryChecker struct{}
 
 func (c memoryChecker) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
 	verdict := c.Probe(ctx, target)
-	if !verdict.Healthy() {
+	if !verdict.IsHealthy() {
 		// How the instance ended, if it did, is noted by the target.
 		_ = target.Exited(ctx)
 	}

@@ -30,7 +30,7 @@ func (m *Memory) Lose(deployment string, env bluegreen.Environment) {
 func (d *memoryDeployment) seen() (l bluegreen.Ledger, err error) {
 	err = json.Unmarshal(d.ledger, &l)
 	for env, e := range d.envs {
-		l = l.Seen(env, len(e.instances))
+		l = l.WithSize(env, len(e.instances))
 	}
 	return l, err
 }

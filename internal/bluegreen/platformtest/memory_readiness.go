@@ -47,7 +47,7 @@ func (p *memoryPlatform) AwaitReady(ctx context.Context, instance bluegreen.Inst
 	for {
 		now := p.judgement()
 		verdict := now.on(instance)
-		if len(verdict) == 0 || verdict.Healthy() {
+		if len(verdict) == 0 || verdict.IsHealthy() {
 			return verdict
 		}
 		select {

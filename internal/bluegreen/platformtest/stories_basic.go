@@ -15,7 +15,7 @@ import (
 func initialState(w *world) {
 	w.exist()
 	w.states(bluegreen.Idle, bluegreen.Idle)
-	if l := w.ledger(); l.Live != bluegreen.Blue || l.Serving() || len(l.Records) != 0 {
+	if l := w.ledger(); l.Live != bluegreen.Blue || l.IsServing() || len(l.Records) != 0 {
 		w.Errorf("a new deployment is %+v", l)
 	}
 	w.serves("")

@@ -130,7 +130,7 @@ func scaleUpInterrupted(w *world) {
 	reached := func() (reached int) {
 		slot := w.ledger().Slot(bluegreen.Green)
 		for _, instance := range w.instances(bluegreen.Green) {
-			if w.process.Admits(slot.Passed, instance.Ref()) {
+			if w.process.CanReceiveTraffic(slot.Passed, instance.Ref()) {
 				reached++
 			}
 		}

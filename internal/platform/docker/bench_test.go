@@ -36,7 +36,7 @@ func (w *stopwatch) Await(ctx context.Context, target bluegreen.Target) bluegree
 func (w *stopwatch) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) error {
 	err := w.Platform.Commit(ctx, next, closed)
 	// The commit that switches is the first one after which live is not yet watched.
-	if next.Unwatched != "" {
+	if next.WatchDue != "" {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.switched = time.Now()

@@ -90,7 +90,7 @@ func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err er
 	}
 	led := status.Running
 	err = p.count(ctx, &status)
-	if l := status.Ledger; led != nil && l.Serving() && led[l.Live] == 0 {
+	if l := status.Ledger; led != nil && l.IsServing() && led[l.Live] == 0 {
 		// The agent leads no traffic there, whatever runs.
 		status.Running[l.Live], status.Unready[l.Live] = 0, 0
 	}
@@ -187,10 +187,10 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 	return p.client.AwaitTraffic(ctx, p.name, env)
 }
 
-// Admits implements bluegreen.Traffic: a container that was started again comes
+// CanReceiveTraffic implements bluegreen.Traffic: a container that was started again comes
 // back by itself, and one that was made anew does not.
-func (p *Platform) Admits(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
-	return agent.Admits(passed, bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)})
+func (p *Platform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
+	return agent.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)})
 }
 
 // Drain implements bluegreen.Traffic. Without an agent nothing has traffic.

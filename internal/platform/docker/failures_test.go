@@ -68,7 +68,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 			release, workload := l.release("1.0.0", agenttest.Healthy), Workload{Port: servicePort}
 			release.Version = "2.0.0"
 			c.change(&release, &workload)
-			release.Settings = workload.Settings()
+			release.Settings = workload
 			err := s.DeployAndSwitch(t.Context(), release)
 			if err == nil {
 				t.Fatal("it was deployed")

@@ -156,7 +156,7 @@ func (p *Platform) count(ctx context.Context, status *bluegreen.Status) error {
 	for _, item := range list.Items {
 		env := bluegreen.Environment(item.Labels[labelEnvironment])
 		ref := bluegreen.InstanceRef{ID: item.Labels[labelReplica], Incarnation: incarnation(item.ID, "")}
-		if !status.Ledger.Slot(env).Counts(ref, p.Admits) {
+		if !status.Ledger.Slot(env).IsCounted(ref, p.CanReceiveTraffic) {
 			continue
 		}
 		status.Running[env]++

@@ -169,7 +169,7 @@ func (l *lab) release(version string, mode agenttest.Mode) bluegreen.Release {
 		l.must(err)
 		release.Image, release.Command = l.imageOf(version), nil
 		l.buildImage(release.Image, "FROM "+l.base+"\nCOPY version.txt /\nENTRYPOINT [\""+AgentProgram+"\"]", map[string][]byte{"version.txt": content})
-		release.Settings = Workload{Port: servicePort}.Settings()
+		release.Settings = Workload{Port: servicePort}
 		release.Replicas = 2
 		l.releases[key] = release
 	}

@@ -21,7 +21,7 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 	if err != nil {
 		return "", err
 	}
-	workload, err := workloadOf(release.Settings)
+	workload, err := workloadOf(release)
 	if err != nil {
 		return "", err
 	}

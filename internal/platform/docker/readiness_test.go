@@ -53,7 +53,7 @@ func TestRollbackIsNotAvailableToAnUnhealthyStandby(t *testing.T) {
 	available := func() (bool, bluegreen.Status) {
 		status, err := s.platform.Observe(t.Context())
 		s.must(err)
-		return status.RollbackAvailable(100), status
+		return status.CanRollBack(100), status
 	}
 	if is, status := available(); !is {
 		t.Fatalf("no rollback is available: %+v", status)

@@ -9,10 +9,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Workload are the settings of a container that other platforms do not know. They
-// travel in a release's Settings, so that changing them makes another release.
+var _ bluegreen.Settings = Workload{}
+
+// Workload holds the settings of a container that other platforms do not know. A
+// release has them as its Settings, so that changing them makes another release.
 type Workload struct {
 	// Port is the one that the container serves.
 	Port int `json:"port"`
@@ -44,17 +48,18 @@ type Volume struct {
 	ReadOnly      bool   `json:"read_only,omitempty"`
 }
 
-// Settings is the workload as a release carries it.
-func (w Workload) Settings() string {
+// Identity implements bluegreen.Settings.
+func (w Workload) Identity() string {
 	// Strings, numbers, and slices and maps of strings always encode; map keys are sorted.
 	encoded, _ := json.Marshal(w)
 	return string(encoded)
 }
 
-// workloadOf reads the settings of a release.
-func workloadOf(settings string) (w Workload, err error) {
-	if err := json.Unmarshal([]byte(settings), &w); err != nil {
-		return w, fmt.Errorf("the release has no settings of Docker: %w", err)
+// workloadOf returns the settings that a release has for Docker.
+func workloadOf(release bluegreen.Release) (Workload, error) {
+	w, ok := release.Settings.(Workload)
+	if !ok {
+		return w, errors.New("the release has no settings of Docker")
 	}
 	return w, w.Validate()
 }

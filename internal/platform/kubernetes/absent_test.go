@@ -62,7 +62,7 @@ func platformAt(t *testing.T, server *httptest.Server) *Platform {
 	t.Helper()
 	client := NewClient(ClientConfig{Host: server.URL})
 	t.Cleanup(client.Close)
-	p, err := New(client, Options{Namespace: "default", Name: "web", Port: 80})
+	p, err := New(client, Options{Namespace: "default", Name: "web", PodSettings: PodSettings{Port: 80}})
 	if err != nil {
 		t.Fatal(err)
 	}

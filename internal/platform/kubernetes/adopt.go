@@ -34,7 +34,7 @@ type adoption struct {
 // there: what was adopted had been removed before.
 func (a *adoption) replaced(blue bluegreen.Slot) bool {
 	started := blue.State == bluegreen.Ready || blue.State == bluegreen.Live || blue.State == bluegreen.Idle
-	return started && blue.Release != nil && !blue.Holds(a.Fingerprint)
+	return started && blue.Release != nil && !blue.HasRelease(a.Fingerprint)
 }
 
 func (a *adoption) workload() workload {
@@ -52,7 +52,7 @@ func (w workload) own(pods []*corev1.Pod) []*corev1.Pod {
 
 // place returns where env runs what the ledger says that it holds.
 func (p *Platform) place(d document, env bluegreen.Environment) workload {
-	if d.adopted != nil && env == bluegreen.Blue && d.ledger.Blue.Holds(d.adopted.Fingerprint) {
+	if d.adopted != nil && env == bluegreen.Blue && d.ledger.Blue.HasRelease(d.adopted.Fingerprint) {
 		return d.adopted.workload()
 	}
 	return p.opts.workload(env)
@@ -116,7 +116,7 @@ func (p *Platform) adopt(ctx context.Context, a *api, service *corev1.Service) (
 	target := service.Spec.Ports[i].TargetPort
 	container := serves(deployment.Spec.Template.Spec.Containers, target)
 	baseline := baselineOf(deployment, container)
-	adopted := &adoption{deployment.Name, service.Spec.Selector, container.Name, target, baseline.Sealed().Fingerprint}
+	adopted := &adoption{deployment.Name, service.Spec.Selector, container.Name, target, baseline.Seal().Fingerprint}
 	pods, err := p.pods(ctx, adopted.workload())
 	if err != nil {
 		return known{}, err
@@ -125,9 +125,9 @@ func (p *Platform) adopt(ctx context.Context, a *api, service *corev1.Service) (
 	for _, instance := range p.number(adopted.workload(), pods, nil) {
 		refs = append(refs, instance.Ref())
 	}
-	ledger := bluegreen.AdoptedLedger(p.opts.Name, baseline, refs, a.clock.now(), fieldManager)
+	ledger := bluegreen.NewAdoptedLedger(p.opts.Name, baseline, refs, a.clock.now(), fieldManager)
 	// Nobody's Terraform state has it yet.
-	ledger.Settled = false
+	ledger.Created = false
 	return p.learn(known{service, document{ledger: ledger, adopted: adopted}, true}), nil
 }
 
@@ -171,9 +171,14 @@ func baselineOf(deployment *appsv1.Deployment, container corev1.Container) blueg
 		Image:   container.Image, Command: container.Command, Args: container.Args,
 		Replicas: sizeOf(deployment),
 		// Nothing that a configuration can say is the same release.
-		Settings: "adopted from Deployment " + deployment.Name,
+		Settings: adoptedFrom(deployment.Name),
 	}
 }
+
+// adoptedFrom names the Deployment that a release was adopted from.
+type adoptedFrom string
+
+func (name adoptedFrom) Identity() string { return "adopted from Deployment " + string(name) }
 
 // tagOf is the tag of an image reference, "" where it has none.
 func tagOf(image string) string {

@@ -106,7 +106,7 @@ func TestClusterAdoption(t *testing.T) {
 	}
 	status, err := s.Status(t.Context())
 	s.must(err)
-	if !status.RollbackAvailable(100) {
+	if !status.CanRollBack(100) {
 		t.Errorf("the status is %+v", status.Running)
 	}
 	s.tells("Adopted")

@@ -27,7 +27,7 @@ func autoscaled(l bluegreen.Ledger) bool {
 func (p *Platform) withSizes(d document, deployments []appsv1.Deployment) bluegreen.Ledger {
 	for _, env := range bluegreen.Environments() {
 		if found := named(p.place(d, env).deployment, deployments); found != nil {
-			d.ledger = d.ledger.Seen(env, sizeOf(found))
+			d.ledger = d.ledger.WithSize(env, sizeOf(found))
 		}
 	}
 	return d.ledger

@@ -48,7 +48,7 @@ var _ platformtest.Harness = (*lab)(nil)
 func (l *lab) open(t testing.TB, deployment string) *Platform {
 	t.Helper()
 	p, err := New(l.client, Options{
-		Namespace: l.namespace, Name: deployment, Port: replicaPort,
+		Namespace: l.namespace, Name: deployment, PodSettings: PodSettings{Port: replicaPort},
 		DrainTimeout: time.Second, RecycleStandby: true,
 	})
 	if err != nil {

@@ -134,7 +134,7 @@ func (d document) followedBy(next bluegreen.Ledger, closed []bluegreen.Record, n
 		left = map[bluegreen.Environment]time.Time{}
 	}
 	for _, env := range bluegreen.Environments() {
-		had, has := d.ledger.Serving() && d.ledger.Live == env, next.Serving() && next.Live == env
+		had, has := d.ledger.IsServing() && d.ledger.Live == env, next.IsServing() && next.Live == env
 		switch {
 		case had && !has:
 			left[env] = now

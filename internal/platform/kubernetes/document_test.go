@@ -19,7 +19,7 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // serving is a ledger in which env serves and the other environment has been live before.
 func serving(env bluegreen.Environment) bluegreen.Ledger {
-	l := bluegreen.AdoptedLedger("web", webRelease, nil, noon, "ann@host (pid 1)")
+	l := bluegreen.NewAdoptedLedger("web", webRelease, nil, noon, "ann@host (pid 1)")
 	l.Generation, l.HistoryLimit = 4, 3
 	if env == bluegreen.Green {
 		l.Live, l.Green, l.Blue = bluegreen.Green, l.Blue, l.Green

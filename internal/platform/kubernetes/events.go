@@ -36,7 +36,7 @@ func phases(before, next bluegreen.Ledger) []phase {
 		tell(corev1.EventTypeWarning, "SwitchUndone", "traffic is back on %s in %s", live.Version, next.Live)
 	case serving && live.ID != former.ID:
 		tell(corev1.EventTypeNormal, "Switched", "traffic goes to %s in %s", live.Version, next.Live)
-	case serving && before.Unwatched != "" && next.Unwatched == "":
+	case serving && before.WatchDue != "" && next.WatchDue == "":
 		tell(corev1.EventTypeNormal, "Watched", "%s in %s stayed healthy", live.Version, next.Live)
 	case serving && !next.Slot(next.Live).Release.Autoscaled && before.Slot(next.Live).Release.Replicas != next.Slot(next.Live).Release.Replicas:
 		tell(corev1.EventTypeNormal, "Scaled", "%s in %s, replicas: %d", live.Version, next.Live, next.Slot(next.Live).Release.Replicas)

@@ -11,6 +11,7 @@ package kubernetes
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -22,12 +23,8 @@ import (
 type Options struct {
 	// Namespace and Name are those of the Service that clients use.
 	Namespace, Name string
-	// Port is where the pods listen. They are told in PORT. 0 is not known, which
-	// is enough for a deployment that is there and gets no pods.
-	Port    int
+	PodSettings
 	Service ServiceOptions
-	// PodTemplate is JSON that is merged over the generated pod template; "" is nothing.
-	PodTemplate string
 	// DrainTimeout is how long what is in flight in the old environment may take.
 	// It is the pods' grace period as well.
 	DrainTimeout time.Duration
@@ -45,10 +42,33 @@ type Options struct {
 	SchedulingGrace time.Duration
 }
 
-// Settings are what a release consists of here beside what it consists of on
-// every platform: bluegreen.Release has them so that a change is another release.
-func (o Options) Settings() string {
-	return fmt.Sprintf("port %d, pod template %s", o.Port, o.PodTemplate)
+// PodSettings hold what a release consists of here beside what it consists of on
+// every platform. A release has them as its Settings, so that changing them makes
+// another release.
+type PodSettings struct {
+	// Port is where the pods listen. They are told in PORT. 0 is not known, which
+	// is enough for a deployment that is there and gets no pods.
+	Port int
+	// PodTemplate is JSON that is merged over the generated pod template; "" is nothing.
+	PodTemplate string
+}
+
+var _ bluegreen.Settings = PodSettings{}
+
+// Identity implements bluegreen.Settings. It has the pod template as a value:
+// another way to write the same JSON makes no other release.
+func (s PodSettings) Identity() string {
+	identity := struct {
+		Port        int `json:"port"`
+		PodTemplate any `json:"pod_template,omitempty"`
+	}{Port: s.Port}
+	if s.PodTemplate != "" && json.Unmarshal([]byte(s.PodTemplate), &identity.PodTemplate) != nil {
+		// The plan refuses what is no JSON. Here it only has to differ.
+		identity.PodTemplate = s.PodTemplate
+	}
+	// Numbers and what JSON was decoded into always encode; map keys are sorted.
+	encoded, _ := json.Marshal(identity)
+	return string(encoded)
 }
 
 // DefaultSchedulingGrace is enough for a node to become free, and not for one to

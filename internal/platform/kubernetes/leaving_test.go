@@ -81,7 +81,7 @@ func TestClusterDestroyWaitsForTheService(t *testing.T) {
 
 	status, err := s.Status(t.Context())
 	s.must(err)
-	if !status.Ledger.Destroying || status.Ledger.Serving() {
+	if !status.Ledger.Destroying || status.Ledger.IsServing() {
 		t.Errorf("half destroyed, it is said to be %+v", status.Ledger)
 	}
 	unlock, err := s.platform.Lock(t.Context(), s.Actor)

@@ -55,7 +55,7 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 
 // leads reports whether the Service selects what its ledger says.
 func (p *Platform) leads(k known) bool {
-	if !k.ledger.Serving() {
+	if !k.ledger.IsServing() {
 		return true
 	}
 	want := p.place(k.document, k.ledger.Live).selector

@@ -117,7 +117,7 @@ func (s *busyShop) converges() {
 	next.Config.SwitchTimeout = recovery
 	ledger, err := next.platform.Load(deadline)
 	s.must(err)
-	if !ledger.Serving() {
+	if !ledger.IsServing() {
 		s.Fatal("nothing serves")
 	}
 	if s.err != nil {

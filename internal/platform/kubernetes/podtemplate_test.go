@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	webOptions = Options{Namespace: "default", Name: "web", Port: 8080, DrainTimeout: 30 * time.Second}
+	webOptions = Options{Namespace: "default", Name: "web", PodSettings: PodSettings{Port: 8080}, DrainTimeout: 30 * time.Second}
 	webRelease = bluegreen.Release{
 		Version: "1.2.0+7", Image: "web:1.2.0", Replicas: 2, Args: []string{"-v"}, Env: map[string]string{"LEVEL": "info"},
 	}
@@ -103,6 +103,19 @@ func TestPodTemplateOfTheUserIsMergedOver(t *testing.T) {
 	_, container = rendered(t, `{"spec":{"containers":[{"name":"web","lifecycle":{"postStart":{"exec":{"command":["/warm"]}}}}]}}`)
 	if container.Lifecycle.PostStart.Exec == nil || container.Lifecycle.PreStop == nil || container.Lifecycle.PreStop.Sleep == nil {
 		t.Errorf("beside a hook of the user's for its start, those are %+v", container.Lifecycle)
+	}
+}
+
+// The identity is part of every fingerprint in a ledger: it must never change.
+func TestPodSettingsKeepTheirIdentity(t *testing.T) {
+	t.Parallel()
+	for template, want := range map[string]string{
+		"": `{"port":8080}`,
+		`{ "spec": {"nodeSelector": {"disk": "ssd"}, "hostNetwork": false} }`: `{"port":8080,"pod_template":{"spec":{"hostNetwork":false,"nodeSelector":{"disk":"ssd"}}}}`,
+	} {
+		if got := (PodSettings{Port: 8080, PodTemplate: template}).Identity(); got != want {
+			t.Errorf("the identity of %q is %s, want %s", template, got, want)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 	template := want.Metadata.Labels[labelTemplate]
 	seen := s.watch(p.opts.workload(env))
 	waiting := &rollout{session: s, sight: seen, template: template, replicas: release.Replicas, autoscaled: release.Autoscaled}
-	if k.ledger.Serving() && k.ledger.Live == env {
+	if k.ledger.IsServing() && k.ledger.Live == env {
 		// Its Deployment is gone; pods that are left of it may serve still.
 		waiting.live = true
 		err = p.rollOut(ctx, s, env, want, waiting)

@@ -37,7 +37,7 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 	}
 	seen := s.watch(w)
 	l := p.remembered().ledger
-	staging := !l.Serving() || l.Live != w.environment
+	staging := !l.IsServing() || l.Live != w.environment
 	var cause error
 	// How the wait ends is in what it saw last, unless the lock was lost.
 	if err := s.bell.await(ctx, func() (bool, time.Duration, error) {

@@ -21,12 +21,12 @@ const annotationRecycled = fieldManager + "/recycled-for"
 // follows, as after a rollback.
 func atRest(next bluegreen.Ledger) bool {
 	standby := next.Slot(next.Staging())
-	return next.Serving() && next.Unwatched == "" && standby.State == bluegreen.Idle && standby.Release != nil
+	return next.IsServing() && next.WatchDue == "" && standby.State == bluegreen.Idle && standby.Release != nil
 }
 
 // stays reports whether the traffic is before next where it is afterwards.
 func stays(before, next bluegreen.Ledger) bool {
-	return before.Serving() && before.Live == next.Live
+	return before.IsServing() && before.Live == next.Live
 }
 
 // recycle replaces the pods of the standby one by one, new ones ready first. It

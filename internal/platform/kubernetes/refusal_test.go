@@ -156,7 +156,7 @@ func inQuota(t *testing.T, name string, pods int64) func(*Options) {
 
 func TestClusterNamespaceThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, theTestbed.client, Options{Namespace: "nowhere", Name: "web", Port: replicaPort})
+	s := openShop(t, theTestbed.client, Options{Namespace: "nowhere", Name: "web", PodSettings: PodSettings{Port: replicaPort}})
 	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
 	var option *OptionError
 	if !errors.As(err, &option) || option.Option != "namespace" || !strings.Contains(err.Error(), `no namespace "nowhere"`) {

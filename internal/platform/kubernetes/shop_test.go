@@ -33,7 +33,7 @@ func newShop(t testing.TB, change ...func(*Options)) *shop {
 func newShopOf(t testing.TB, client *Client, change ...func(*Options)) *shop {
 	t.Helper()
 	name, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(t.Name(), "TestCluster"), "Benchmark")), "/")
-	options := Options{Namespace: theTestbed.namespace, Name: name[:min(len(name), 30)], Port: replicaPort, DrainTimeout: time.Second}
+	options := Options{Namespace: theTestbed.namespace, Name: name[:min(len(name), 30)], PodSettings: PodSettings{Port: replicaPort}, DrainTimeout: time.Second}
 	for _, f := range change {
 		f(&options)
 	}

@@ -155,7 +155,7 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 		// Before the ledger says that all is done, so that it is not forgotten. No other
 		// commit waits for a standby that cannot be changed.
 		undone = p.recycle(ctx, s, before.document)
-		if undone != nil && before.ledger.Unwatched != "" {
+		if undone != nil && before.ledger.WatchDue != "" {
 			return undone
 		}
 	}
@@ -172,7 +172,7 @@ func (p *Platform) advance(ctx context.Context, s *session, before known, next b
 	if before.adopted != nil && before.ledger.Generation == 0 {
 		told = append([]phase{adopted(before)}, told...)
 	}
-	if before.ledger.Serving() && !stays(before.ledger, next) && atRest(next) {
+	if before.ledger.IsServing() && !stays(before.ledger, next) && atRest(next) {
 		// What is its standby now had the traffic until this moment.
 		undone = p.recycle(ctx, s, written.document)
 	}
@@ -204,7 +204,7 @@ func (p *Platform) replace(ctx context.Context, s *session, before known, next b
 		return known{}, err
 	}
 	live, selector := p.place(doc, next.Live), podLabels(p.opts.Name, nowhere)
-	if next.Serving() {
+	if next.IsServing() {
 		selector = live.selector
 	}
 	// A Service that is not known to exist is not taken from whom made it meanwhile.

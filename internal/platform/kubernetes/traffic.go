@@ -28,7 +28,7 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 	if err != nil {
 		return err
 	}
-	if !k.ledger.Serving() || k.ledger.Live != env {
+	if !k.ledger.IsServing() || k.ledger.Live != env {
 		return fmt.Errorf("traffic does not go to %s", env)
 	}
 	seen := s.watch(p.place(k.document, env))
@@ -91,9 +91,11 @@ func receivers(slices []*discoveryv1.EndpointSlice) map[types.UID]bool {
 	return receiving
 }
 
-// Admits implements bluegreen.Traffic: the Service leads traffic to every pod of
+// CanReceiveTraffic implements bluegreen.Traffic: the Service leads traffic to every pod of
 // the environment that is ready.
-func (p *Platform) Admits([]bluegreen.InstanceRef, bluegreen.InstanceRef) bool { return true }
+func (p *Platform) CanReceiveTraffic([]bluegreen.InstanceRef, bluegreen.InstanceRef) bool {
+	return true
+}
 
 // Drain implements bluegreen.Traffic. Nobody can see who still talks to a pod, so
 // an environment that still runs what had the traffic is given its time. What
@@ -108,7 +110,7 @@ func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) error {
 		return err
 	}
 	left, served := k.left[env]
-	if !served || (k.ledger.Serving() && k.ledger.Live == env) {
+	if !served || (k.ledger.IsServing() && k.ledger.Live == env) {
 		return nil
 	}
 	passed := api.clock.now().Sub(left)

@@ -194,7 +194,7 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 		return "", err
 	}
 	// The fingerprint is that of what the user wrote, and the path that of here.
-	release.Fingerprint = cmp.Or(release.Fingerprint, release.Sealed().Fingerprint)
+	release.Fingerprint = cmp.Or(release.Fingerprint, release.Seal().Fingerprint)
 	if release.Image, err = filepath.Abs(release.Image); err != nil {
 		return "", &ImageError{Path: release.Image, Err: err}
 	}
@@ -235,10 +235,10 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 	return p.client.AwaitTraffic(ctx, p.name, env)
 }
 
-// Admits implements bluegreen.Traffic: a process that was started again comes back
+// CanReceiveTraffic implements bluegreen.Traffic: a process that was started again comes back
 // by itself, being the same release.
-func (p *Platform) Admits(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
-	return agent.Admits(passed, bluegreen.InstanceRef{ID: instance.ID})
+func (p *Platform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
+	return agent.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID})
 }
 
 // Drain implements bluegreen.Traffic. Without an agent nothing has traffic.

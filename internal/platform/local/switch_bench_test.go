@@ -41,7 +41,7 @@ func (s *stopwatch) Commit(ctx context.Context, next bluegreen.Ledger, closed []
 	began := time.Now()
 	err := s.Platform.Commit(ctx, next, closed)
 	// The commit that switches is the first one after which live is not yet watched.
-	if next.Unwatched != "" {
+	if next.WatchDue != "" {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.begun, s.switched = began, time.Now()
