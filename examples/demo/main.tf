@@ -1,4 +1,4 @@
-# What the demo applies, with other variables at every step.
+# The configuration of the demo. Each step applies it with other variables.
 
 terraform {
   required_providers {
@@ -9,12 +9,12 @@ terraform {
 }
 
 variable "name" {
-  description = "The deployment, a name that nothing else on the platform has."
+  description = "Name of the deployment. Nothing else on the platform has this name."
   type        = string
 }
 
 variable "state_dir" {
-  description = "Where the agent of the local platform keeps its ledger and its processes."
+  description = "State directory of the agent of the local platform."
   type        = string
 }
 

@@ -1,4 +1,5 @@
-# Where the service runs: local, docker or kubernetes. The demo writes this file.
+# The platform that the service runs on: local, docker or kubernetes. The demo
+# writes this file.
 
 locals {
   platform = "local"

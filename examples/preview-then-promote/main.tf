@@ -1,4 +1,5 @@
-# Deploy first, go live later: see the README of this directory.
+# Deploy a release first, and let it go live later. See the README of this
+# directory.
 
 terraform {
   required_providers {
@@ -19,7 +20,7 @@ variable "release" {
 }
 
 variable "promote" {
-  description = "Whether the release serves, or waits at the preview endpoint."
+  description = "Whether the release goes live. If not, it waits at the preview endpoint."
   type        = bool
   default     = false
 }
@@ -41,16 +42,16 @@ resource "bluegreen_deployment" "web" {
 }
 
 output "endpoint" {
-  description = "Where clients are."
+  description = "Address at which clients reach the live release."
   value       = bluegreen_deployment.web.endpoint
 }
 
 output "preview_endpoint" {
-  description = "Where the release that waits can be tried."
+  description = "Address of a release that waits for its promotion."
   value       = bluegreen_deployment.web.preview_endpoint
 }
 
 output "live_version" {
-  description = "Version that clients see."
+  description = "Version of the live release."
   value       = bluegreen_deployment.web.live_version
 }

@@ -7,8 +7,8 @@ terraform {
 }
 
 provider "bluegreen" {
-  # Where the agent of this machine keeps its ledgers and its processes.
-  # Without it: $XDG_STATE_HOME/bluegreen.
+  # The directory in which the agent keeps its ledgers, images and logs. Default:
+  # $XDG_STATE_HOME/bluegreen, or ~/.local/state/bluegreen.
   local = {
     state_dir = "/var/lib/bluegreen"
   }

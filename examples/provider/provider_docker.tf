@@ -1,5 +1,5 @@
-# A Docker host over ssh. With docker left out it is the host that the docker
-# command talks to: DOCKER_HOST, the current context, or the default socket.
+# A Docker host over ssh. Without the docker block, the provider uses the same host
+# as the docker command: DOCKER_HOST, the current context, or the default socket.
 provider "bluegreen" {
   docker = {
     host     = "ssh://deploy@web1.example.com"
@@ -14,7 +14,7 @@ provider "bluegreen" {
 }
 
 variable "registry_token" {
-  description = "What images are pulled with."
+  description = "Token that is used to pull images."
   type        = string
   sensitive   = true
 }

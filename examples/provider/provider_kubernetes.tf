@@ -1,5 +1,6 @@
-# A cluster of a kubeconfig. With kubernetes left out: KUBE_CONFIG_PATH, else
-# KUBECONFIG, else the service account of the pod that Terraform runs in.
+# A cluster of a kubeconfig. Without the kubernetes block, the provider uses
+# KUBE_CONFIG_PATH, KUBECONFIG, or the service account of the pod that Terraform
+# runs in.
 provider "bluegreen" {
   kubernetes = {
     config_path    = "~/.kube/config"

@@ -1,5 +1,5 @@
 # Three services from one module. Each is deployed, checked, switched and rolled
-# back by itself: a broken release of one does not stop the others.
+# back on its own. A broken release of one service does not stop the others.
 
 terraform {
   required_providers {
@@ -34,7 +34,7 @@ module "service" {
 }
 
 output "services" {
-  description = "What serves where."
+  description = "Version and address of each service."
   value = {
     for name, service in module.service :
     name => "${service.live_version} at ${service.endpoint}"

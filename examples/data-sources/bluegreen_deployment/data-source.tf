@@ -1,5 +1,5 @@
-# What serves now, and how it came to that, also where another configuration
-# manages the deployment.
+# Reads what serves now, and the history. Another configuration may manage the
+# deployment.
 data "bluegreen_deployment" "web" {
   name = "web"
 }

@@ -1,4 +1,4 @@
-# On Docker and on Kubernetes, say so.
+# For a deployment on Docker or Kubernetes, name the platform.
 data "bluegreen_deployment" "shop" {
   name   = "shop"
   docker = {}

@@ -1,5 +1,5 @@
-# A release whose image brings a HEALTHCHECK: it has to pass, and so have the
-# checks below. See the README of this directory.
+# A release whose image has a HEALTHCHECK. It must pass, and so must the checks
+# below. See the README of this directory.
 
 terraform {
   required_providers {
@@ -20,8 +20,8 @@ resource "bluegreen_deployment" "web" {
   image    = "bluegreen-example:${var.release}"
   replicas = 2
 
-  # From outside, by way of the proxy's network: does it answer?
-  # From inside, the HEALTHCHECK: does it think that it is well?
+  # The agent sends this request over the network of the deployment. The
+  # HEALTHCHECK of the image runs inside the container.
   health_check = {
     http = { path = "/" }
   }
@@ -29,13 +29,13 @@ resource "bluegreen_deployment" "web" {
   docker = {
     port      = 8080
     publish   = ["127.0.0.1:8080"]
-    pull      = "never" # it was built on this host
+    pull      = "never" # the image was built on this host
     read_only = true
     user      = "65534:65534"
   }
 }
 
 output "endpoint" {
-  description = "Where clients reach the live release."
+  description = "Address at which clients reach the live release."
   value       = bluegreen_deployment.web.endpoint
 }

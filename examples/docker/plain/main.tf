@@ -29,18 +29,18 @@ resource "bluegreen_deployment" "web" {
   }
 
   docker = {
-    port    = 8080               # where the containers listen; they are told in PORT
-    publish = ["127.0.0.1:8080"] # where clients are; "0.0.0.0:80" for everybody
+    port    = 8080               # the port that the containers listen on; they get it as PORT
+    publish = ["127.0.0.1:8080"] # the address that clients use; "0.0.0.0:80" is every address of the host
     memory  = "256m"
   }
 }
 
 output "endpoint" {
-  description = "Where clients reach the live release."
+  description = "Address at which clients reach the live release."
   value       = bluegreen_deployment.web.endpoint
 }
 
 output "preview_endpoint" {
-  description = "Where a release that waits for its promotion can be tried."
+  description = "Address of a release that waits for its promotion."
   value       = bluegreen_deployment.web.preview_endpoint
 }

@@ -1,4 +1,4 @@
-# An image from a registry that wants a login.
+# An image from a registry that requires a login.
 
 terraform {
   required_providers {
@@ -9,12 +9,12 @@ terraform {
 }
 
 variable "registry_username" {
-  description = "Who pulls."
+  description = "User that pulls the image."
   type        = string
 }
 
 variable "registry_password" {
-  description = "The password or token to pull with."
+  description = "Password or token of that user."
   type        = string
   sensitive   = true
 }
@@ -26,7 +26,7 @@ variable "release" {
 
 provider "bluegreen" {
   docker = {
-    # Of a registry that is not listed here, the login is taken that
+    # For a registry that is not listed here, the provider uses the login that
     # `docker login` has stored on this machine.
     registry_auth = [{
       address  = "registry.example.com"
@@ -44,6 +44,6 @@ resource "bluegreen_deployment" "web" {
   docker = {
     port    = 8080
     publish = ["0.0.0.0:80"]
-    pull    = "always" # ask the registry at every deploy, also for a tag that is there
+    pull    = "always" # pull at every deploy, even if the host has the tag already
   }
 }

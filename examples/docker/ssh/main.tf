@@ -1,5 +1,5 @@
-# Two Docker hosts over ssh, one provider each. On the hosts nothing is needed
-# but Docker and a user who may use it; no port is opened for administration.
+# Two Docker hosts over ssh, with one provider for each. A host needs only Docker
+# and a user who may use it. No port is opened for administration.
 
 terraform {
   required_providers {
@@ -20,7 +20,7 @@ variable "release" {
 }
 
 locals {
-  # The host's key has to be known already; nobody is asked.
+  # The host's key must be known already, because ssh cannot ask here.
   ssh = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-i", pathexpand("~/.ssh/deploy")]
 }
 
@@ -52,7 +52,7 @@ resource "bluegreen_deployment" "east" {
   }
 }
 
-# West follows once east has switched and stayed healthy.
+# West is deployed after east has switched and stayed healthy.
 resource "bluegreen_deployment" "west" {
   provider   = bluegreen.west
   depends_on = [bluegreen_deployment.east]

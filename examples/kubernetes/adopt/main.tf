@@ -1,5 +1,5 @@
-# A Service and its Deployment that are there already become the blue
-# environment: see the README of this directory.
+# An existing Service and its Deployment become the blue environment. See the
+# README of this directory.
 
 terraform {
   required_providers {
@@ -10,17 +10,17 @@ terraform {
 }
 
 variable "image" {
-  description = "Image of the release that comes after what serves today."
+  description = "Image of the first release after the adoption."
   type        = string
 }
 
 variable "release" {
-  description = "Its version."
+  description = "Version of that release."
   type        = string
 }
 
 variable "rollback" {
-  description = "Whether what was adopted, or later the release before, serves."
+  description = "Whether the previous release serves, which is at first the adopted one."
   type        = bool
   default     = false
 }
@@ -37,7 +37,7 @@ resource "bluegreen_deployment" "web" {
     adopt     = true
     port      = 8080
 
-    # As the Service is today: what is said here is what it becomes.
+    # Set these to what the Service has today: the apply changes it to these values.
     service = {
       type = "ClusterIP"
       port = 80

@@ -19,7 +19,7 @@ variable "release" {
 }
 
 variable "promote" {
-  description = "Whether the release serves, or waits at the preview's host name."
+  description = "Whether the release goes live. If not, it waits at the host name of the preview."
   type        = bool
   default     = true
 }

@@ -24,7 +24,7 @@ variable "namespace" {
   default     = "default"
 }
 
-# Which cluster: KUBE_CONFIG_PATH, or config_path here.
+# The cluster is the one in KUBE_CONFIG_PATH. Set config_path to name it here.
 provider "bluegreen" {
   kubernetes = {}
 }
@@ -41,17 +41,17 @@ resource "bluegreen_deployment" "web" {
 
   kubernetes = {
     namespace = var.namespace
-    port      = 8080 # where the pods listen; they are told in PORT
+    port      = 8080 # the port that the pods listen on; they get it as PORT
     service   = { port = 80 }
   }
 }
 
 output "endpoint" {
-  description = "Where clients in the cluster reach the live release."
+  description = "Address at which clients in the cluster reach the live release."
   value       = bluegreen_deployment.web.endpoint
 }
 
 output "preview_endpoint" {
-  description = "Where a release that waits for its promotion can be tried, in the cluster."
+  description = "Address, in the cluster, of a release that waits for its promotion."
   value       = bluegreen_deployment.web.preview_endpoint
 }

@@ -1,4 +1,5 @@
-# Everything that a pod can have: it is merged over what the provider generates.
+# A pod template that is merged over the one that the provider generates. It can
+# set every field of a pod.
 
 terraform {
   required_providers {
@@ -31,8 +32,8 @@ resource "bluegreen_deployment" "web" {
   image    = var.image
   replicas = 3
 
-  # Values given here are in the Deployment, where everybody reads them who may
-  # read Deployments. Those of Secrets belong into the pod template.
+  # Everybody who can read Deployments can read these values. Take secrets from a
+  # Secret, in the pod template.
   env = {
     LOG_LEVEL = "info"
   }
@@ -42,7 +43,7 @@ resource "bluegreen_deployment" "web" {
     timeout = "2m"
   }
 
-  # In flight requests, and the pods' termination grace period.
+  # The time for requests in flight, and the termination grace period of the pods.
   drain_timeout = "60s"
 
   kubernetes = {

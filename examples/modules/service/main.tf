@@ -1,5 +1,5 @@
-# One HTTP service with the defaults of the house: two replicas, a health check
-# on /healthz, and half a minute of watching after every switch.
+# One HTTP service with defaults: two replicas, a health check on /healthz, and a
+# watch of half a minute after every switch.
 
 terraform {
   required_providers {

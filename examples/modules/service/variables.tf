@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "release" {
-  description = "Version that should serve. Terraform keeps the name version for modules themselves."
+  description = "Version that should serve. Terraform reserves the name version for the module itself."
   type        = string
 }
 
@@ -38,19 +38,19 @@ variable "bake_time" {
 }
 
 variable "listen" {
-  description = "Address to serve at; null takes a free port."
+  description = "Address that clients use; null chooses a free port."
   type        = string
   default     = null
 }
 
 variable "promote" {
-  description = "Whether the release goes live once it is healthy; false stops at a preview."
+  description = "Whether the release goes live when it is healthy; false stops at a preview."
   type        = bool
   default     = true
 }
 
 variable "rollback" {
-  description = "Whether the release before this one serves."
+  description = "Whether the previous release serves."
   type        = bool
   default     = false
 }

@@ -1,8 +1,8 @@
-# On the local platform the id of a deployment is its name,
+# On the local platform the id of a deployment is its name.
 terraform import bluegreen_deployment.web web
 
-# on Docker it is docker://NAME,
+# On Docker it is docker://NAME.
 terraform import bluegreen_deployment.shop docker://shop
 
-# and on Kubernetes NAMESPACE/NAME.
+# On Kubernetes it is NAMESPACE/NAME.
 terraform import bluegreen_deployment.basket shop/basket

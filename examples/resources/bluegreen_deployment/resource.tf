@@ -1,5 +1,5 @@
-# Three processes behind one address. A new version goes to the environment
-# without traffic, has to answer GET /healthz there, and only then serves.
+# Three processes behind one address. A new version is deployed to the environment
+# without traffic. Traffic is switched to it when it answers GET /healthz there.
 resource "bluegreen_deployment" "web" {
   name     = "web"
   version  = "1.4.0"

@@ -1,4 +1,4 @@
-# Every gate that a release can be put through.
+# A release with two health checks, a long watch and a long drain.
 resource "bluegreen_deployment" "checkout" {
   name     = "checkout"
   version  = "2.0.0"
@@ -7,7 +7,7 @@ resource "bluegreen_deployment" "checkout" {
   args     = ["serve"]
   replicas = 4
 
-  # Both have to pass. Three of the four replicas are enough.
+  # A replica must pass both checks. Three of the four replicas are enough.
   health_check = {
     http                = { path = "/ready", headers = { Authorization = "Bearer ${var.probe_token}" } }
     exec                = { command = ["bin/checkout", "selftest"] }
@@ -20,10 +20,10 @@ resource "bluegreen_deployment" "checkout" {
   }
 
   # After the switch the release is watched for two minutes. If it fails, traffic
-  # goes back by itself and the apply fails.
+  # is rolled back automatically and the apply fails.
   bake_time = "2m"
 
-  # Streams and WebSockets may stay this long on the old release.
+  # Streams and WebSockets can stay on the old release for this long.
   drain_timeout = "5m"
 
   timeouts = {
@@ -32,7 +32,7 @@ resource "bluegreen_deployment" "checkout" {
 }
 
 variable "probe_token" {
-  description = "What the service asks of those who want to know how it is."
+  description = "Token that the service requires for /ready."
   type        = string
   sensitive   = true
 }

@@ -1,5 +1,5 @@
-# Containers on a Docker host. The agent on that host is what listens on port 80;
-# the containers publish nothing.
+# Containers on a Docker host. The agent on that host listens on port 80. The
+# containers publish no port.
 resource "bluegreen_deployment" "shop" {
   name     = "shop"
   version  = "1.4.0"

@@ -1,4 +1,4 @@
-# Pods on a cluster, behind the Service "basket".
+# Pods on a cluster, behind a Service called "basket".
 resource "bluegreen_deployment" "basket" {
   name     = "basket"
   version  = "1.4.0"

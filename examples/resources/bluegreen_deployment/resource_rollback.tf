@@ -1,5 +1,5 @@
-# The release before 1.5.0 serves for as long as rollback is true. It still runs
-# as the standby, so nothing has to boot.
+# The release before 1.5.0 serves while rollback is true. It still runs as the
+# standby, so no process has to start.
 resource "bluegreen_deployment" "api" {
   name     = "api"
   version  = "1.5.0"
