@@ -125,7 +125,7 @@ func TestAutoscaledFromNowOn(t *testing.T) {
 	s.Progress = func(message string) { told = append(told, message) }
 	s.apply(s.desired("1.0.0"))
 	s.sizes(0, 3)
-	if !slices.Equal(told, []string{"leaving the number of replicas to others"}) {
+	if !slices.Equal(told, []string{"leaving the number of replicas to the autoscaler"}) {
 		t.Errorf("it says %q", told)
 	}
 	s.idle(s.desired("1.0.0"))

@@ -2,146 +2,75 @@
 
 package bluegreen
 
-import (
-	"context"
-	"errors"
-	"fmt"
-)
+import "context"
 
-// deployAndSwitch is the whole of a release.
-func (s *session) deployAndSwitch(ctx context.Context, release Release) error {
-	if err := s.preview(ctx, release); err != nil {
+// deployAndSwitch brings a release live: deploy, check, switch, watch.
+func (e *executor) deployAndSwitch(ctx context.Context, release Release) error {
+	if err := e.preview(ctx, release); err != nil {
 		return err
 	}
-	return s.bringLive(ctx)
+	return e.bringLive(ctx)
 }
 
-// preview brings a release to staging and proves it healthy there.
-func (s *session) preview(ctx context.Context, release Release) error {
-	if err := s.deploy(ctx, release); err != nil {
+// preview brings a release to staging and checks its health there.
+func (e *executor) preview(ctx context.Context, release Release) error {
+	if err := e.deploy(ctx, release); err != nil {
 		return err
 	}
-	_, err := s.check(ctx)
-	return s.undoOnError(ctx, err)
+	_, err := e.check(ctx)
+	return e.giveUpOnError(ctx, err)
 }
 
-// promote brings a preview live. It may have waited for long: it is checked again.
-func (s *session) promote(ctx context.Context) error {
-	if _, err := s.check(ctx); err != nil {
-		return s.undoOnError(ctx, err)
+// promote brings a preview live. It checks the preview again, because it may have
+// run unchecked for a long time.
+func (e *executor) promote(ctx context.Context) error {
+	if _, err := e.check(ctx); err != nil {
+		return e.giveUpOnError(ctx, err)
 	}
-	return s.bringLive(ctx)
+	return e.bringLive(ctx)
 }
 
-// bringLive moves traffic to staging, which is proven healthy, and watches it there.
-func (s *session) bringLive(ctx context.Context) error {
-	if err := s.switchTraffic(ctx); err != nil {
-		return s.undoOnError(ctx, err)
+// bringLive moves traffic to staging, whose health check has passed, and watches
+// it there.
+func (e *executor) bringLive(ctx context.Context) error {
+	if err := e.switchTraffic(ctx); err != nil {
+		return e.giveUpOnError(ctx, err)
 	}
-	return s.watch(ctx)
+	return e.watch(ctx)
 }
 
-// deploy starts release in staging. Nothing but staging is touched.
-func (s *session) deploy(ctx context.Context, release Release) error {
-	env := s.ledger.Staging()
-	former := s.ledger.Slot(env)
-	release = s.ledger.sizeForDeploy(release)
-	next, err := s.ledger.beginDeploy(release, s.stamp())
+// deploy starts release in staging. It touches nothing but staging.
+func (e *executor) deploy(ctx context.Context, release Release) error {
+	env := e.ledger.Staging()
+	former := e.ledger.Slot(env)
+	release = e.ledger.sizeForDeploy(release)
+	next, err := e.ledger.beginDeploy(release, e.stamp())
 	if err != nil {
 		return err
 	}
-	if err := s.commit(ctx, next); err != nil {
-		return s.failure("deploy", env, err)
+	if err := e.commit(ctx, next); err != nil {
+		return operationError("deploy", env, err)
 	}
-	s.progress("deploying %s to %s, replicas: %d", release.Version, env, release.Replicas)
-	return s.undoOnError(ctx, s.failure("deploy", env, s.provision(ctx, former, release)))
+	e.progress("deploying %s to %s, replicas: %d", release.Version, env, release.Replicas)
+	return e.giveUpOnError(ctx, operationError("deploy", env, e.provision(ctx, former, release)))
 }
 
-// provision starts release in staging, in the place of what was there.
-func (s *session) provision(ctx context.Context, former Slot, release Release) error {
-	env := s.ledger.Staging()
-	if former.Release != nil && !s.ledger.Slot(env).HasRelease(former.Release.Fingerprint) {
-		// What the last switch left in flight here must end before its instances do.
-		if err := s.Platform.Drain(ctx, env); err != nil {
+// provision starts release in staging in place of former, which was there before.
+func (e *executor) provision(ctx context.Context, former Slot, release Release) error {
+	env := e.ledger.Staging()
+	if former.Release != nil && !e.ledger.Slot(env).HasRelease(former.Release.Fingerprint) {
+		// Requests that began before the last switch may still run there.
+		if err := e.Platform.Drain(ctx, env); err != nil {
 			return err
 		}
 	}
-	digest, err := s.Platform.Provision(ctx, env, release)
+	digest, err := e.Platform.Provision(ctx, env, release)
 	if err != nil {
 		return err
 	}
-	next, err := s.ledger.deployed(digest)
+	next, err := e.ledger.finishDeploy(digest)
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, next)
-}
-
-// undoOnError gives the release in staging up when err is not nil: its record
-// says why, and its instances go. Live is not touched.
-func (s *session) undoOnError(ctx context.Context, err error) error {
-	env := s.ledger.Staging()
-	state := s.ledger.Slot(env).State
-	if err == nil || errors.Is(err, InvalidState) || (state != Deploying && state != Ready && state != Failed) {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	if cleanupErr := s.giveUp(ctx, env, err); cleanupErr != nil {
-		return errors.Join(err, fmt.Errorf("cleaning %s up: %w; the next run does it", env, cleanupErr))
-	}
-	return err
-}
-
-func (s *session) giveUp(ctx context.Context, env Environment, cause error) error {
-	s.progress("giving %s up", env)
-	if s.ledger.Slot(env).State != Failed {
-		next, err := s.ledger.failed(reasonOf(cause))
-		if err != nil {
-			return err
-		}
-		if err := s.commit(ctx, next); err != nil {
-			return err
-		}
-	}
-	if err := s.Platform.Drain(ctx, env); err != nil {
-		return err
-	}
-	return s.Platform.Remove(ctx, env)
-}
-
-// reasonOf is the one line that a record keeps of an error.
-func reasonOf(err error) string {
-	var failure *Error
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "interrupted"
-	case errors.As(err, &failure):
-		return failure.Cause.Error()
-	default:
-		return err.Error()
-	}
-}
-
-// failure makes err, if there is one, the failure of an operation.
-func (s *session) failure(operation string, env Environment, err error) error {
-	if err == nil {
-		return nil
-	}
-	kind := DeployFailed
-	switch operation {
-	case "health check", "watch":
-		kind = HealthCheckFailed
-	case "switch":
-		kind = SwitchFailed
-	case "rollback":
-		kind = RollbackFailed
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		kind = Interrupted
-	case errors.Is(err, context.DeadlineExceeded):
-		kind = Timeout
-	}
-	return &Error{kind, operation, env, err}
+	return e.commit(ctx, next)
 }

@@ -7,8 +7,8 @@ import "fmt"
 // Environment is one of the two places where a release of a deployment runs.
 type Environment string
 
-// The two environments of every deployment. Neither is special: which of them
-// is live is computed by the engine and never configured.
+// The two environments of every deployment. They are equal: the engine decides
+// which of them is live, and no configuration does.
 const (
 	Blue  Environment = "blue"
 	Green Environment = "green"
@@ -17,18 +17,17 @@ const (
 // Environments lists both environments, blue first.
 func Environments() []Environment { return []Environment{Blue, Green} }
 
-// ParseEnvironment returns the environment called name, or an error that names
-// the two that exist.
+// ParseEnvironment returns the environment called name, or an error that names both.
 func ParseEnvironment(name string) (Environment, error) {
 	switch e := Environment(name); e {
 	case Blue, Green:
 		return e, nil
 	default:
-		return "", fmt.Errorf("%q is no environment: it is %q or %q", name, Blue, Green)
+		return "", fmt.Errorf("%q is not an environment, use %q or %q", name, Blue, Green)
 	}
 }
 
-// Other returns the environment that e is not.
+// Other returns green for blue, and blue for green.
 func (e Environment) Other() Environment {
 	if e == Blue {
 		return Green
@@ -38,13 +37,13 @@ func (e Environment) Other() Environment {
 
 func (e Environment) String() string { return string(e) }
 
-// State is what an environment is doing.
+// State is the state of an environment.
 type State string
 
 const (
-	// Idle: no traffic. With a release it is the standby, without one it is empty.
+	// Idle: no traffic reaches it. With a release it is the standby, without one it is empty.
 	Idle State = "idle"
-	// Deploying: a release is being started here; its outcome is not known yet.
+	// Deploying: a release is being started here.
 	Deploying State = "deploying"
 	// Ready: a release runs here and waits for its health check or for the switch.
 	Ready State = "ready"

@@ -7,42 +7,41 @@ import (
 	"fmt"
 )
 
-// Kind is what went wrong, for errors.Is: errors.Is(err, bluegreen.SwitchFailed).
+// Kind is the kind of an Error. Use it with errors.Is: errors.Is(err, bluegreen.SwitchFailed).
 type Kind string
 
-// The kinds of failure of an operation. None of them touched what the live
-// environment serves.
+// The kinds of an operation's failure. In each case the live environment serves what
+// it served before.
 const (
-	// EnvironmentBusy: another operation that is still alive holds the deployment.
+	// EnvironmentBusy: another operation that still runs holds the deployment's lock.
 	EnvironmentBusy Kind = "EnvironmentBusy"
 	// DeployFailed: the platform could not start the release.
 	DeployFailed Kind = "DeployFailed"
 	// HealthCheckFailed: too few instances of the release became or stayed healthy.
 	HealthCheckFailed Kind = "HealthCheckFailed"
-	// SwitchFailed: traffic is where it was before.
+	// SwitchFailed: the release could not be made live; traffic is where it was before.
 	SwitchFailed Kind = "SwitchFailed"
-	// RollbackFailed: there is nothing (alive) to go back to; nothing changed.
+	// RollbackFailed: there is no standby, or it cannot take the traffic; nothing changed.
 	RollbackFailed Kind = "RollbackFailed"
-	// InvalidState: the deployment is in no state in which the operation makes sense.
+	// InvalidState: the operation is not possible in the state of the deployment.
 	InvalidState Kind = "InvalidState"
-	// Interrupted: the operation was asked to stop, and did at the next safe point.
+	// Interrupted: the operation was asked to stop and has stopped at a safe point.
 	Interrupted Kind = "Interrupted"
-	// Timeout: the operation did not end in the time it was given.
+	// Timeout: the operation did not end in time.
 	Timeout Kind = "Timeout"
 )
 
 func (k Kind) Error() string { return string(k) }
 
-// Error is how an operation of the engine fails. It matches its Kind and its
-// Cause with errors.Is and errors.As.
+// Error is the error of an operation that failed. With errors.Is and errors.As it
+// matches its Kind and its Cause.
 type Error struct {
 	Kind Kind
 	// Operation names the step that failed: "deploy", "switch".
 	Operation string
-	// Environment is where it failed. It is the live one only for a rollback
-	// and a watch.
+	// Environment is the one in which the operation failed.
 	Environment Environment
-	// Cause is the last thing observed.
+	// Cause is what was observed last.
 	Cause error
 }
 
@@ -55,26 +54,27 @@ func (e *Error) Unwrap() []error { return []error{e.Kind, e.Cause} }
 
 // Errors that a Platform returns.
 var (
-	// ErrNotFound: there is no deployment of this name.
+	// ErrNotFound says that there is no deployment of this name.
 	ErrNotFound = errors.New("no such deployment")
-	// ErrStale: the ledger has changed since it was loaded.
-	ErrStale = errors.New("the ledger has changed meanwhile")
-	// ErrNotProvisioned: nothing was provisioned in an environment, or somebody
-	// removed it.
+	// ErrStale says that the ledger has changed since it was loaded. Nothing was written.
+	ErrStale = errors.New("the ledger has changed since it was loaded")
+	// ErrNotProvisioned says that nothing was provisioned in an environment, or that
+	// somebody else removed it.
 	ErrNotProvisioned = errors.New("nothing was provisioned there")
 )
 
-// HolderError is returned for a lock that somebody else holds.
+// HolderError says who holds the lock that an operation needs.
 type HolderError struct{ Holder Holder }
 
 func (e *HolderError) Error() string {
-	return fmt.Sprintf("%s is at work on this deployment since %s", e.Holder.Name, e.Holder.Since.UTC().Format("2006-01-02 15:04:05 MST"))
+	since := e.Holder.Since.UTC().Format("2006-01-02 15:04:05 MST")
+	return fmt.Sprintf("the deployment is locked by %s since %s", e.Holder.Name, since)
 }
 
-// Errors that Ledger.Next returns for what a configuration asks.
+// Errors that Ledger.Next returns for a rollback that is not possible.
 var (
-	// ErrNothingToRollBackTo: no release that live replaced is standing by.
+	// ErrNothingToRollBackTo says that no release that live replaced is standing by.
 	ErrNothingToRollBackTo = errors.New("there is nothing to roll back to")
-	// ErrRollbackOfNewRelease: the release to roll back from is not the live one.
+	// ErrRollbackOfNewRelease says that the release to roll back from is not the live one.
 	ErrRollbackOfNewRelease = errors.New("a release that is not live cannot be rolled back")
 )

@@ -185,7 +185,7 @@ func TestCleaningUpThatFailsIsLeftToTheNextRun(t *testing.T) {
 	b := newBench(t)
 	b.fails = "Remove"
 	err := b.DeployAndSwitch(t.Context(), b.memory.Release("3.0.0", platformtest.Crashing))
-	if !errors.Is(err, bluegreen.HealthCheckFailed) || !errors.Is(err, platformtest.ErrInjected) || !strings.Contains(err.Error(), "the next run does it") {
+	if !errors.Is(err, bluegreen.HealthCheckFailed) || !errors.Is(err, platformtest.ErrInjected) || !strings.Contains(err.Error(), "the next run finishes it") {
 		t.Errorf("the error is %v", err)
 	}
 	b.fails = ""
@@ -204,7 +204,7 @@ func TestCreateThatCannotCleanUpIsTakenUpAgain(t *testing.T) {
 	}
 	b.fails = "Erase"
 	_, err := b.Create(t.Context(), desired(b.memory.Release("1.0.0", platformtest.Crashing)))
-	if !errors.Is(err, bluegreen.HealthCheckFailed) || !errors.Is(err, platformtest.ErrInjected) || !strings.Contains(err.Error(), "the next run does it") {
+	if !errors.Is(err, bluegreen.HealthCheckFailed) || !errors.Is(err, platformtest.ErrInjected) || !strings.Contains(err.Error(), "the next run finishes it") {
 		t.Errorf("the error is %v", err)
 	}
 	b.fails = ""
@@ -370,14 +370,14 @@ func TestStalePlanSaysHowItMovedOn(t *testing.T) {
 	other := planned
 	other.Generation--
 	_, err := b.Apply(t.Context(), other, desired(b.release("3.0.0")))
-	if !errors.Is(err, bluegreen.ErrPlanStale) || !strings.Contains(err.Error(), "at generation") {
+	if !errors.Is(err, bluegreen.ErrPlanStale) || !strings.Contains(err.Error(), "ledger generation") {
 		t.Errorf("got %v", err)
 	}
 	if err := b.Rollback(t.Context(), "bad"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Apply(t.Context(), planned, desired(b.release("3.0.0")))
-	if !errors.Is(err, bluegreen.ErrPlanStale) || !strings.Contains(err.Error(), "blue was live when it was made, and now green is") {
+	if !errors.Is(err, bluegreen.ErrPlanStale) || !strings.Contains(err.Error(), "blue was live when it was made, and green is live now") {
 		t.Errorf("got %v", err)
 	}
 	if err := b.DeployAndSwitch(t.Context(), b.release("4.0.0")); err != nil {

@@ -2,15 +2,10 @@
 
 package bluegreen
 
-import (
-	"slices"
-	"strconv"
-	"strings"
-	"time"
-)
+import "time"
 
 // SchemaVersion is the version of the ledger's format that this engine writes.
-// It reads every version up to this one.
+// It reads every version from 1 up to this one.
 const SchemaVersion = 1
 
 // Ledger is everything known about a deployment: who is live, what runs where,
@@ -19,26 +14,25 @@ const SchemaVersion = 1
 type Ledger struct {
 	Schema int    `json:"schema"`
 	Name   string `json:"name"`
-	// Generation counts the commits. It is what a plan is compared with.
+	// Generation counts the commits. A plan is stale once it has changed.
 	Generation uint64 `json:"generation"`
-	// Live points at the environment that traffic reaches. Until something has
-	// been live it points at an environment that is not Live, and nothing serves.
+	// Live is the environment that traffic reaches. Until something has been live,
+	// the environment that it names is not in the state Live, and nothing serves.
 	Live  Environment `json:"live"`
 	Blue  Slot        `json:"blue"`
 	Green Slot        `json:"green"`
 	// Sequence is the number of the newest record. It only grows.
 	Sequence int `json:"sequence"`
-	// HistoryLimit is how many records are kept, the ones in the ledger included.
+	// HistoryLimit is how many records are kept, those in the ledger included.
 	HistoryLimit int `json:"history_limit"`
-	// Records are the ones that an environment refers to, oldest first. The
-	// others are closed: they never change again and live in the archive.
+	// Records are the ones that an environment refers to, oldest first. All others
+	// are closed: they never change again and are in the archive.
 	Records []Record `json:"records"`
 	// Created is false from the first commit until an operation that deploys has
-	// run to its end, watch included. Until then the deployment belongs to nobody's
-	// Terraform state.
+	// run to its end, watch included. Until then no Terraform state has the deployment.
 	Created bool `json:"settled"`
 	// WatchDue is the ID of the live record whose watch after the switch has not
-	// ended, "" where none is due.
+	// ended, or "".
 	WatchDue string `json:"unwatched,omitempty"`
 	// Destroying is set once the removal of the deployment has begun.
 	Destroying bool `json:"destroying,omitempty"`
@@ -47,13 +41,13 @@ type Ledger struct {
 // Slot is what the ledger knows of one environment.
 type Slot struct {
 	State State `json:"state"`
-	// Release is nil in an empty environment. It is never written through.
+	// Release is nil in an empty environment. What it points at never changes.
 	Release *Release `json:"release,omitempty"`
 	// Record is the ID of the record that brought the release here.
 	Record string `json:"record,omitempty"`
 	// Checked is true once this very release passed its health check here.
 	Checked bool `json:"checked,omitempty"`
-	// Passed are the instances that passed; traffic goes to no other.
+	// Passed are the instances that passed; see Traffic.CanReceiveTraffic.
 	Passed     []InstanceRef `json:"passed,omitempty"`
 	DeployedAt *time.Time    `json:"deployed_at,omitempty"`
 }
@@ -71,31 +65,15 @@ func (l Ledger) Slot(env Environment) Slot {
 	return l.Green
 }
 
-// Staging is the environment that has no traffic.
+// Staging returns the environment that has no traffic.
 func (l Ledger) Staging() Environment { return l.Live.Other() }
 
 // IsServing reports whether there is a live environment that traffic reaches.
 func (l Ledger) IsServing() bool { return l.Slot(l.Live).State == Live }
 
-// LiveRecord returns the record of the release that serves.
-func (l Ledger) LiveRecord() (Record, bool) {
-	if !l.IsServing() {
-		return Record{}, false
-	}
-	return l.Record(l.Slot(l.Live).Record)
-}
-
-// Record returns the record with this ID if the ledger still holds it.
-func (l Ledger) Record(id string) (Record, bool) {
-	i := slices.IndexFunc(l.Records, func(r Record) bool { return r.ID == id })
-	if i < 0 {
-		return Record{}, false
-	}
-	return l.Records[i], true
-}
-
-// RollbackTarget returns the record of the standby that a rollback would bring
-// back: the release that the live one replaced, and that was not itself rolled back.
+// RollbackTarget returns the record of the standby that a rollback would make live:
+// the release that the live one replaced and that was not itself rolled back. Without
+// such a standby it returns false.
 func (l Ledger) RollbackTarget() (Record, bool) {
 	live, serving := l.LiveRecord()
 	standby := l.Slot(l.Staging())
@@ -106,42 +84,18 @@ func (l Ledger) RollbackTarget() (Record, bool) {
 	return target, known && target.Status == StatusSuperseded
 }
 
-// WithSize returns the ledger with the size that env has now, if an autoscaler
-// decides on it. An environment without any instance should have one.
+// WithSize returns the ledger with replicas as the size of env if the release there
+// is autoscaled, and unchanged otherwise. A size below 1 counts as 1.
 func (l Ledger) WithSize(env Environment, replicas int) Ledger {
 	if slot := l.Slot(env); slot.Release == nil || !slot.Release.Autoscaled {
 		return l
 	}
-	return l.resized(env, max(replicas, 1), true)
+	return l.resize(env, max(replicas, 1), true)
 }
 
-// RolledBackFingerprint identifies the release that the rollback in force took out
-// of service. It is "" where no rollback is in force.
+// RolledBackFingerprint returns the fingerprint of the release that was rolled back, if
+// the live release came from a rollback, and "" otherwise.
 func (l Ledger) RolledBackFingerprint() string {
 	live, _ := l.LiveRecord()
 	return live.RolledBackFingerprint
-}
-
-// MergeHistory joins the archived records with the ones in the ledger, newest
-// first and kept to the limit. The ledger's own records are never dropped.
-func (l Ledger) MergeHistory(archived []Record) []Record {
-	byAge := func(a, b Record) int { return number(b.ID) - number(a.ID) }
-	old := slices.Clone(archived)
-	slices.SortFunc(old, byAge)
-	if room := max(l.HistoryLimit-len(l.Records), 0); len(old) > room {
-		old = old[:room]
-	}
-	all := append(old, l.Records...)
-	slices.SortFunc(all, byAge)
-	return all
-}
-
-// number is the N of a record's ID, 0 for an ID that has none.
-func number(id string) int {
-	_, digits, _ := strings.Cut(id, "-")
-	n, err := strconv.Atoi(digits)
-	if err != nil {
-		return 0
-	}
-	return n
 }

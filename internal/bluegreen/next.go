@@ -4,17 +4,20 @@ package bluegreen
 
 import "time"
 
-// Desired is what a configuration asks of a deployment. It names a level, not an
-// event: asked twice, the second time there is nothing to do.
+// Desired is what a configuration asks of a deployment. It describes a state and
+// not an action: once the deployment is as desired, there is nothing to do.
 type Desired struct {
 	Release Release
-	// Promote false stops at a healthy preview in staging.
+	// Promote brings Release live. If it is false, Release stops as a healthy preview
+	// in staging.
 	Promote bool
-	// Rollback asks that the release before Release serves.
+	// Rollback asks that the release before Release is live.
 	Rollback bool
-	// KeepStandby false removes the old environment once it is drained.
+	// KeepStandby keeps the standby for a rollback. If it is false, the standby is
+	// removed once it is drained.
 	KeepStandby bool
-	// MinHealthyPercent is how many of an environment's replicas must run, in 1..100.
+	// MinHealthyPercent of an environment's replicas must run, in 1..100, rounded up;
+	// otherwise it is repaired.
 	MinHealthyPercent int
 }
 
@@ -24,15 +27,15 @@ type Step string
 const (
 	// StepDeployAndSwitch brings the release to staging, checks it, and switches.
 	StepDeployAndSwitch Step = "deploy and switch"
-	// StepPreview brings the release to staging, checks it, and stops there.
+	// StepPreview brings the release to staging and checks it.
 	StepPreview Step = "deploy a preview"
 	// StepPromote checks the preview again and switches.
 	StepPromote Step = "promote"
 	// StepRollback makes the standby live.
 	StepRollback Step = "roll back"
-	// StepWatch finishes the watch that an interrupted apply left.
+	// StepWatch begins the watch again that an interrupted apply left.
 	StepWatch Step = "watch"
-	// StepScale changes the size of live and standby in place.
+	// StepScale changes the size of live and standby in place, or leaves it to an autoscaler.
 	StepScale Step = "scale"
 	// StepRepair starts what should run and does not, and removes what should not run.
 	StepRepair Step = "repair"
@@ -40,14 +43,14 @@ const (
 	StepRemoveStandby Step = "remove the standby"
 )
 
-// Next decides what is to be done so that the deployment is as desired. running
-// counts the instances that run in each environment. It is a pure function: the
-// plan predicts with it what the apply will do.
+// Next returns the steps that make the deployment as desired. running counts the
+// instances that run in each environment. Next is a pure function: the plan and the
+// apply both call it and agree as long as nothing has changed between them.
 //
-// It returns ErrRollbackOfNewRelease or ErrNothingToRollBackTo for a rollback
-// that cannot be.
+// For a rollback that is not possible it returns ErrRollbackOfNewRelease or
+// ErrNothingToRollBackTo.
 func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
-	l = l.resumed()
+	l = l.recoverInterrupted()
 	var steps []Step
 	switch want := d.Release.Seal().Fingerprint; {
 	case d.Rollback:
@@ -68,7 +71,7 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 		if l.WatchDue != "" {
 			steps = append(steps, StepWatch)
 		}
-	case l.previews(d.Release):
+	case l.hasPreview(d.Release):
 		if d.Promote {
 			steps = append(steps, StepPromote)
 		}
@@ -77,11 +80,11 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	default:
 		steps = append(steps, StepPreview)
 	}
-	after := l.after(steps, d)
-	if len(steps) == 0 && l.needsRepair(running, d) {
+	after := l.Predict(steps, d)
+	if len(steps) == 0 && l.hasDrift(running, d) {
 		steps = append(steps, StepRepair)
 	}
-	if after.IsServing() && after.concerns(d) && !after.scaledAs(d.Release) {
+	if after.IsServing() && after.isDesiredForLive(d) && !after.hasSizeOf(d.Release) {
 		steps = append(steps, StepScale)
 	}
 	if standby := after.Slot(after.Staging()); !d.KeepStandby && standby.State == Idle && standby.Release != nil {
@@ -90,15 +93,13 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	return steps, nil
 }
 
-// Predict returns the ledger as it will be once steps are done. What only the
-// apply decides (times, IDs, digests, instances) is left as it is or empty.
-func (l Ledger) Predict(steps []Step, d Desired) Ledger { return l.after(steps, d) }
-
-func (l Ledger) after(steps []Step, d Desired) Ledger {
+// Predict returns the ledger as it is after steps. What only the apply decides
+// (times, digests, instances) stays as it is or is empty. Predict is a pure function.
+func (l Ledger) Predict(steps []Step, d Desired) Ledger {
 	for _, step := range steps {
-		next, err := l.resumed().afterStep(step, d)
+		next, err := l.recoverInterrupted().predictStep(step, d)
 		if err != nil {
-			// Next only names steps that the ledger allows.
+			// This does not happen to the steps that Next returns.
 			return l
 		}
 		l = next
@@ -106,16 +107,17 @@ func (l Ledger) after(steps []Step, d Desired) Ledger {
 	return l
 }
 
-func (l Ledger) afterStep(step Step, d Desired) (Ledger, error) {
+// predictStep returns the ledger as it is after one step.
+func (l Ledger) predictStep(step Step, d Desired) (Ledger, error) {
 	now := time.Time{}
 	switch step {
 	case StepDeployAndSwitch, StepPreview:
 		next, err := l.beginDeploy(l.sizeForDeploy(d.Release), stamp{})
 		if err == nil {
-			next, err = next.deployed("")
+			next, err = next.finishDeploy("")
 		}
 		if err == nil {
-			next, err = next.checked(HealthResult{Healthy: true})
+			next, err = next.recordCheck(HealthResult{Healthy: true})
 		}
 		if err == nil && step == StepDeployAndSwitch {
 			next, err = next.switchTo(next.Staging(), now)
@@ -124,70 +126,70 @@ func (l Ledger) afterStep(step Step, d Desired) (Ledger, error) {
 	case StepPromote:
 		return l.switchTo(l.Staging(), now)
 	case StepRollback:
-		return l.rollback("", stamp{})
+		return l.rollBack("", stamp{})
 	case StepScale:
-		return l.scaled(d.Release.Replicas, d.Release.Autoscaled)
+		return l.scale(d.Release.Replicas, d.Release.Autoscaled)
 	case StepRemoveStandby:
-		return l.cleaned()
+		return l.clearStaging()
 	default:
 		return l, nil
 	}
 }
 
-// resumed is the ledger from which an apply goes on after whatever was
-// interrupted before it.
-func (l Ledger) resumed() Ledger {
+// recoverInterrupted returns the ledger that an apply starts from, after whatever
+// operation was interrupted before it.
+func (l Ledger) recoverInterrupted() Ledger {
 	if l.Destroying {
 		return NewLedger(l.Name)
 	}
-	return l.interrupted()
+	return l.failInterrupted()
 }
 
-// interrupted closes what a holder that is gone left in progress: with the lock
-// in hand, a release that is being deployed is being deployed by nobody.
-func (l Ledger) interrupted() Ledger {
+// failInterrupted records that a release failed which was being deployed when the
+// process that deployed it died. Only the holder of the lock can know that.
+func (l Ledger) failInterrupted() Ledger {
 	if l.Slot(l.Staging()).State != Deploying {
 		return l
 	}
-	next, err := l.failed("interrupted")
+	next, err := l.failRelease("interrupted")
 	if err != nil {
 		return l
 	}
 	return next
 }
 
-// previews reports whether staging holds release, proven healthy and at its size.
-func (l Ledger) previews(release Release) bool {
+// hasPreview reports whether staging holds release, checked and at its size.
+func (l Ledger) hasPreview(release Release) bool {
 	slot := l.Slot(l.Staging())
-	return slot.State == Ready && slot.Checked && slot.HasRelease(release.Seal().Fingerprint) && slot.Release.scaledAs(release)
+	return slot.State == Ready && slot.Checked && slot.HasRelease(release.Seal().Fingerprint) && slot.Release.hasSizeOf(release)
 }
 
-// scaledAs reports whether live has the size that is asked for, and whether it is
-// the same ones that decide on it in live and in its standby.
-func (l Ledger) scaledAs(release Release) bool {
+// hasSizeOf reports whether live has the size of release, or is autoscaled as
+// release is. The standby must be autoscaled or not as live is.
+func (l Ledger) hasSizeOf(release Release) bool {
 	standby := l.Slot(l.Staging())
 	if standby.State == Idle && standby.Release != nil && standby.Release.Autoscaled != release.Autoscaled {
 		return false
 	}
-	return l.Slot(l.Live).Release.scaledAs(release)
+	return l.Slot(l.Live).Release.hasSizeOf(release)
 }
 
-// concerns reports whether the size asked for is that of what serves, rather
-// than that of a preview beside it.
-func (l Ledger) concerns(d Desired) bool {
+// isDesiredForLive reports whether the desired size is that of live. Otherwise it
+// is the size of a preview.
+func (l Ledger) isDesiredForLive(d Desired) bool {
 	return d.Rollback || l.Slot(l.Live).HasRelease(d.Release.Seal().Fingerprint)
 }
 
-// needsRepair reports whether an environment runs too little, or something runs
-// where nothing should.
-func (l Ledger) needsRepair(running map[Environment]int, d Desired) bool {
+// hasDrift reports whether an environment runs too few instances, or one runs where
+// none should.
+func (l Ledger) hasDrift(running map[Environment]int, d Desired) bool {
 	for _, env := range Environments() {
 		slot := l.Slot(env)
 		switch {
-		case slot.State == Idle && slot.Release != nil && (!d.KeepStandby || l.rolledBack(slot)):
-			// It is to go, or waits to be deployed and checked anew: nobody goes back to it.
-		case slot.wantsInstances():
-			if running[env] < slot.Release.least(d.MinHealthyPercent) {
+		case slot.State == Idle && slot.Release != nil && (!d.KeepStandby || l.isRolledBack(slot)):
+			// No rollback leads to it: it is about to be removed, or was itself rolled back.
+		case slot.isMeantToRun():
+			if running[env] < slot.Release.minRunning(d.MinHealthyPercent) {
 				return true
 			}
 		case running[env] > 0:
@@ -197,27 +199,28 @@ func (l Ledger) needsRepair(running map[Environment]int, d Desired) bool {
 	return false
 }
 
-// rolledBack reports whether the release in slot was live and was taken back.
-func (l Ledger) rolledBack(slot Slot) bool {
+// isRolledBack reports whether the release in slot was taken out of service by a rollback.
+func (l Ledger) isRolledBack(slot Slot) bool {
 	record, found := l.Record(slot.Record)
 	return found && record.Status == StatusRolledBack
 }
 
-// least is how many instances may run before that is worth a repair. One that
-// others scale may be on its way from one size to another.
-func (r Release) least(minHealthyPercent int) int {
+// minRunning returns how many instances must run so that no repair is needed. For
+// an autoscaled release that is one, because the autoscaler may be changing its size.
+func (r Release) minRunning(minHealthyPercent int) int {
 	if r.Autoscaled {
 		return 1
 	}
-	return required(r.Replicas, minHealthyPercent)
+	return requiredReplicas(r.Replicas, minHealthyPercent)
 }
 
-// wantsInstances reports whether instances belong in the slot's environment.
-func (s Slot) wantsInstances() bool {
+// isMeantToRun reports whether instances should run in the slot's environment.
+func (s Slot) isMeantToRun() bool {
 	return s.Release != nil && (s.State == Live || s.State == Idle || s.State == Ready)
 }
 
-// required is how many of n replicas must be healthy: percent of them, rounded up.
-func required(n, percent int) int {
+// requiredReplicas returns how many of n replicas must be healthy: percent of them,
+// rounded up.
+func requiredReplicas(n, percent int) int {
 	return (n*percent + 99) / 100
 }

@@ -10,14 +10,14 @@ import (
 
 // Platform keeps the ledger of one deployment and runs its instances.
 //
-// It is the only seam between the engine and the world. Its contract, which
-// platformtest holds every implementation to:
+// Everything outside the engine is behind this interface, apart from the Checker.
+// Package platformtest tests every implementation against this contract:
 //
 //   - A Platform value belongs to one deployment and one operation at a time.
 //   - Everything that changes something (Commit, Erase, Provision, Scale,
 //     Remove) is called with the lock held, and fails once it is lost.
 //   - Every method may be repeated: a second call with the same arguments finds
-//     the work done and succeeds.
+//     the work done and succeeds. Commit is the exception; it returns ErrStale.
 //   - What a method has done is durable when it returns nil. When it returns an
 //     error it may have done all, part or none of it.
 //   - A method returns soon after its context ends.
@@ -27,8 +27,8 @@ type Platform interface {
 	Workloads
 	Traffic
 
-	// Observe tells at one look what there is, or ErrNotFound as Load does. It
-	// needs no lock and starts nothing.
+	// Observe returns the ledger and what runs at one moment, or ErrNotFound as Load
+	// does. It needs no lock and starts nothing.
 	Observe(ctx context.Context) (Status, error)
 }
 
@@ -36,25 +36,25 @@ type Platform interface {
 type Store interface {
 	// Load returns the ledger, or ErrNotFound where there is no deployment of
 	// that name. It needs no lock. A ledger that cannot be read or understood is
-	// an error, never ErrNotFound. Where something else than Scale may change the
-	// size of a release that is Autoscaled, the ledger tells the size it has now.
+	// an error, never ErrNotFound. If an autoscaler can change the size of a release
+	// that is Autoscaled, the ledger has the size of now; see Ledger.WithSize.
 	Load(ctx context.Context) (Ledger, error)
 
-	// Commit puts next in the place of the ledger and appends closed to the
-	// archive, in one durable and atomic step, and points traffic at next.Live.
+	// Commit replaces the ledger with next and appends closed to the archive, in
+	// one durable and atomic step, and points traffic at next.Live.
 	// next.Generation must be one above the stored ledger's (1 for the first),
 	// otherwise Commit returns ErrStale and nothing has changed.
 	//
-	// Traffic goes to the instances named in next.Slot(next.Live).Passed; where
-	// the slot is not Live nothing serves.
+	// Traffic goes to the instances in next.Slot(next.Live).Passed. If the state of
+	// that slot is not Live, nothing serves.
 	Commit(ctx context.Context, next Ledger, closed []Record) error
 
 	// History returns the archived records, oldest first. The store keeps at
 	// least the newest Ledger.HistoryLimit of them. It needs no lock.
 	History(ctx context.Context) ([]Record, error)
 
-	// Erase forgets the deployment: ledger, archive, endpoints. Its environments
-	// have been removed before.
+	// Erase removes the ledger, the archive and the endpoints of the deployment. Its
+	// environments have been removed before.
 	Erase(ctx context.Context) error
 
 	// Lock makes holder the only one to change this deployment until unlock is
@@ -66,82 +66,84 @@ type Store interface {
 // Workloads runs the instances of both environments.
 type Workloads interface {
 	// Provision makes env run exactly this release at this size, whatever was
-	// there, and returns what the release's image is pinned to. Instances that
-	// already run exactly this release stay untouched. It returns when the
-	// instances have been started; whether they work is the health check's part.
-	// A released environment variable is durable with the workload.
+	// there, and returns the digest that the release's image is pinned to.
+	// Instances that already run exactly this release stay untouched. It returns
+	// when the instances have been started; the health check finds out whether
+	// they work. The release's environment variables are durable with the workload.
 	Provision(ctx context.Context, env Environment, release Release) (imageDigest string, err error)
 
 	// Scale makes env run what was provisioned last at this size and starts what
 	// is missing. Instances that are removed leave the traffic first and finish
-	// what they have in flight. Where somebody can remove what was provisioned
-	// there, and has, Scale returns ErrNotProvisioned.
+	// their requests in flight. If somebody else has removed what was provisioned
+	// there, Scale returns ErrNotProvisioned.
 	Scale(ctx context.Context, env Environment, replicas int) error
 
-	// Instances lists what runs in env, and what should but has exited, ordered
-	// by ID. An empty environment has none. It needs no lock and starts nothing.
+	// Instances lists the instances of env by ID: those that run, and those that
+	// should run and have exited. It needs no lock and starts nothing.
 	Instances(ctx context.Context, env Environment) ([]Instance, error)
 
-	// Dial connects to the port that the instance serves, from wherever the caller is.
+	// Dial connects to the port that the instance serves. The caller need not be on
+	// the instance's network.
 	Dial(ctx context.Context, instance Instance) (net.Conn, error)
 
-	// Exec runs a command beside the instance with the instance's environment
-	// and returns nil when it exits with 0; otherwise the error says how it
-	// ended and its last line of output.
+	// Exec runs a command next to the instance, with the instance's environment
+	// variables. It returns nil if the command exits with 0; otherwise the error
+	// says how it ended and its last line of output.
 	Exec(ctx context.Context, instance Instance, command []string) error
 
 	// Logs returns at most the last n lines the instance wrote, oldest first.
 	Logs(ctx context.Context, instance Instance, n int) ([]string, error)
 
-	// Remove stops and removes everything in env. It waits for no traffic: Drain does.
+	// Remove stops and removes everything in env. It does not wait for requests in
+	// flight; Drain does.
 	Remove(ctx context.Context, env Environment) error
 }
 
-// PortDialer is a Platform that reaches other ports of an instance than the one
-// it serves. A health check with a port of its own needs it.
+// PortDialer is a Platform that can connect to any port of an instance. A health
+// check with a port of its own needs it.
 type PortDialer interface {
 	DialPort(ctx context.Context, instance Instance, port int) (net.Conn, error)
 }
 
-// Traffic is the data plane.
+// Traffic carries clients' requests to the live environment.
 type Traffic interface {
-	// AwaitTraffic returns when the data plane carries new requests to env and
-	// to nothing else.
+	// AwaitTraffic returns when new requests reach env and nothing else.
 	AwaitTraffic(ctx context.Context, env Environment) error
 
-	// CanReceiveTraffic reports whether traffic may go to instance when those in passed
-	// have passed: it is one of them, or came back by itself in the place of one. Where
-	// traffic goes to whatever is ready in an environment, every instance may have
-	// it. It asks nobody.
+	// CanReceiveTraffic reports whether traffic may go to instance if those in passed
+	// passed the health check: it is one of them, or one of them that has restarted
+	// by itself. On a platform that sends traffic to whatever is ready in an
+	// environment it is always true. It does no I/O.
 	CanReceiveTraffic(passed []InstanceRef, instance InstanceRef) bool
 
-	// Drain returns when nothing talks to env any more. What still does when the
-	// platform's drain timeout, counted from the switch, is over gets closed; for
-	// an environment that traffic never reached it is over. Drain returns at once
-	// for the live environment, which has nothing to drain.
+	// Drain returns when env has no requests or connections of clients any more. It
+	// closes those that are left when the platform's drain timeout is over, which
+	// counts from the switch. It returns at once for an environment that traffic never
+	// reached, and for the live one, which is not to be drained.
 	Drain(ctx context.Context, env Environment) error
 }
 
 // Instance is one replica in an environment.
 type Instance struct {
-	// ID names the replica's place, such as "green-2". It is the same after a restart.
+	// ID is the replica's name, such as "green-2". It is the same after a restart.
 	ID string `json:"id"`
-	// Incarnation differs between two runs of the same place.
+	// Incarnation is different for each run of the replica.
 	Incarnation string `json:"incarnation"`
-	// Running is false for a replica that has exited, or was never there. One that
-	// is on its way runs.
+	// Running is false for a replica that has exited, or that was never there. It is
+	// true for one that is starting.
 	Running bool `json:"running"`
-	// Exit says how the last run ended, where the platform knows: "exit status 1".
+	// Exit says how the last run ended, such as "exit status 1", or "" if the platform
+	// does not know.
 	Exit string `json:"exit,omitempty"`
-	// Unready says why the platform, where it judges instances itself, holds one
-	// that runs not ready; "" where it does not.
+	// Unready says why the platform holds a running replica not ready. It is "" for a
+	// ready one, and on a platform that does not judge instances itself.
 	Unready string `json:"unready,omitempty"`
 }
 
 // Ref identifies this run of the instance.
 func (i Instance) Ref() InstanceRef { return InstanceRef{ID: i.ID, Incarnation: i.Incarnation} }
 
-// InstanceRef is an instance as the ledger remembers it.
+// InstanceRef identifies one run of an instance in the ledger.
 type InstanceRef struct {
 	ID          string `json:"id"`
 	Incarnation string `json:"incarnation"`

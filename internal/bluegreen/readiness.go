@@ -7,54 +7,54 @@ import (
 	"maps"
 )
 
-// Readiness is a Platform that judges instances itself: by a pod's readiness, by
-// a container's HEALTHCHECK. What it finds counts like the Checker's checks, of
-// which its own have other names; all must pass. A Verdict without checks means
-// that it has no means to tell for this instance. Neither method needs the lock
-// or starts anything.
+// Readiness is a Platform that judges instances itself, as Kubernetes does by a
+// pod's readiness and Docker by a container's HEALTHCHECK. Its checks count like
+// those of the Checker, have other names, and must all pass too. A Verdict without
+// checks means that the platform does not judge this instance. Neither method
+// needs the lock or starts anything.
 type Readiness interface {
 	// AwaitReady returns as soon as the platform holds this run of the instance
 	// ready, the instance has exited, or ctx ends, whichever is first.
 	AwaitReady(ctx context.Context, instance Instance) Verdict
 
-	// Ready tells how it is now.
+	// Ready returns what the platform finds of the instance now.
 	Ready(ctx context.Context, instance Instance) Verdict
 }
 
-// awaitHealthy waits, at the same time, for the checks and for the platform.
-func (s *session) awaitHealthy(ctx context.Context, t *target) Verdict {
-	platform, ok := s.Platform.(Readiness)
+// awaitHealthy waits for the Checker and for the platform at the same time.
+func (e *executor) awaitHealthy(ctx context.Context, t *target) Verdict {
+	platform, ok := e.Platform.(Readiness)
 	if !ok {
-		return s.Checker.Await(ctx, t)
+		return e.Checker.Await(ctx, t)
 	}
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	judged := make(chan Verdict, 1)
 	go func() { judged <- platform.AwaitReady(waiting, t.instance) }()
-	verdict := s.Checker.Await(ctx, t)
+	verdict := e.Checker.Await(ctx, t)
 	if !verdict.IsHealthy() {
 		// The attempt has failed for this instance, whatever the platform finds.
 		cancel()
 	}
-	return verdict.and(<-judged)
+	return verdict.merge(<-judged)
 }
 
-// probe asks the checks and the platform once.
-func (s *session) probe(ctx context.Context, t *target) Verdict {
-	verdict := s.Checker.Probe(ctx, t)
-	if platform, ok := s.Platform.(Readiness); ok {
-		return verdict.and(platform.Ready(ctx, t.instance))
+// probe asks the Checker and the platform once.
+func (e *executor) probe(ctx context.Context, t *target) Verdict {
+	verdict := e.Checker.Probe(ctx, t)
+	if platform, ok := e.Platform.(Readiness); ok {
+		return verdict.merge(platform.Ready(ctx, t.instance))
 	}
 	return verdict
 }
 
-// and adds the checks of another verdict. The Checker must have given a result:
-// the platform's alone is no health check.
-func (v Verdict) and(other Verdict) Verdict {
+// merge adds the checks of another verdict. If v has none, it stays without: a
+// platform's readiness alone is no health check.
+func (v Verdict) merge(other Verdict) Verdict {
 	if len(v) == 0 || len(other) == 0 {
 		return v
 	}
-	joined := maps.Clone(v)
-	maps.Copy(joined, other)
-	return joined
+	merged := maps.Clone(v)
+	maps.Copy(merged, other)
+	return merged
 }

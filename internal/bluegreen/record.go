@@ -4,22 +4,23 @@ package bluegreen
 
 import "time"
 
-// Operation is how a release came to an environment.
+// Operation is what brought a release to its environment.
 type Operation string
 
 const (
-	// OpDeploy brings a release through the health gate.
+	// OpDeploy starts a release; it goes live after a passed health check.
 	OpDeploy Operation = "deploy"
-	// OpRollback brings the release before the live one back.
+	// OpRollback makes the release before the live one live again.
 	OpRollback Operation = "rollback"
-	// OpAdopt takes over a workload that served before the deployment was managed.
+	// OpAdopt takes over a workload that served before the deployment existed.
 	OpAdopt Operation = "adopt"
 )
 
-// RecordStatus is how far a record came.
+// RecordStatus is what became of the release of a record.
 type RecordStatus string
 
-// Superseded, rolled back and failed are final.
+// The statuses of a record. Failed is final. A superseded or rolled back record becomes
+// live again only when a switch or a rollback is reverted.
 const (
 	StatusInProgress RecordStatus = "in_progress"
 	StatusReady      RecordStatus = "ready"
@@ -44,7 +45,7 @@ type Record struct {
 	SwitchedAt   *time.Time   `json:"switched_at,omitempty"`
 	RolledBackAt *time.Time   `json:"rolled_back_at,omitempty"`
 	Status       RecordStatus `json:"status"`
-	// Reason says why a record failed or was rolled back, or why a rollback was made.
+	// Reason says why the release failed or was rolled back, or why a rollback was made.
 	Reason string `json:"reason,omitempty"`
 	// Actor is who did it: user@host and pid.
 	Actor string `json:"actor,omitempty"`
@@ -52,21 +53,21 @@ type Record struct {
 	Replaced string `json:"replaced,omitempty"`
 	// RolledBackFingerprint identifies the release that a rollback took out of service.
 	RolledBackFingerprint string `json:"undid,omitempty"`
-	// Health is the evidence on which the release was allowed to go live.
+	// Health is the result of the last health check in staging, nil if there was none.
 	Health *HealthResult `json:"health,omitempty"`
 }
 
-// HealthResult is the outcome of the health check of an environment.
+// HealthResult is the result of the health check of an environment.
 type HealthResult struct {
 	Healthy      bool `json:"healthy"`
 	ChecksPassed int  `json:"checks_passed"`
 	ChecksFailed int  `json:"checks_failed"`
-	// Details tells for each check of each instance, "green-1 http", whether it passed.
+	// Details says for each check of each instance, such as "green-1 http", whether it passed.
 	Details map[string]bool `json:"details"`
-	// Causes holds the last cause of each check that failed.
+	// Causes holds the cause of the last failure of each check that failed.
 	Causes map[string]string `json:"causes,omitempty"`
-	// Duration is the time from the first probe of the first attempt to the verdict.
+	// Duration is the time from the start of the first attempt to the end of the last.
 	Duration time.Duration `json:"duration_ns"`
-	// Instances are those that passed.
+	// Instances are the ones that passed.
 	Instances []InstanceRef `json:"instances,omitempty"`
 }

@@ -8,31 +8,31 @@ import (
 	"encoding/json"
 )
 
-// Release is what runs in an environment: a version of a workload and its settings.
+// Release is a version of a workload with the settings that it runs with.
 type Release struct {
 	Version string `json:"version"`
 	// Image is what the user wrote: a path for local, a reference elsewhere.
 	Image string `json:"image"`
-	// ImageDigest pins what Image meant when it was deployed. The platform finds it out.
+	// ImageDigest pins what Image meant when it was deployed. Provision returns it.
 	ImageDigest string `json:"image_digest,omitempty"`
 	Replicas    int    `json:"replicas"`
-	// Autoscaled leaves the size to somebody else: Replicas is then what it was when
-	// it was seen last, and nothing but a repair or another deploy goes by it.
+	// Autoscaled leaves the size to an autoscaler. Replicas is then the size that was
+	// seen last; only a repair and the next deploy use it.
 	Autoscaled bool     `json:"autoscaled,omitempty"`
 	Command    []string `json:"command,omitempty"`
 	Args       []string `json:"args,omitempty"`
-	// Env may hold secrets: it goes to the platform with the workload and never
-	// into the ledger. Fingerprint still tells when it changed.
+	// Env may hold secrets. It goes to the platform with the workload and never into
+	// the ledger. A change to it changes the Fingerprint.
 	Env map[string]string `json:"-"`
-	// Settings are the platform's own settings of the workload, nil for none. They
-	// are kept from the ledger as Env is.
+	// Settings are the platform's own settings of the workload, nil for none. Like
+	// Env they never go into the ledger.
 	Settings Settings `json:"-"`
 	// Fingerprint identifies the release in the ledger; see Seal.
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
-// Settings are a platform's own settings of a workload, such as limits. The
-// platform that made them reads them; everybody else only compares them.
+// Settings are a platform's own settings of a workload, such as limits. Only the
+// platform reads them; the engine compares them.
 type Settings interface {
 	// Identity returns the same text for the same settings and another text for
 	// other ones. It may contain secrets.
@@ -66,20 +66,22 @@ func (r Release) Seal() Release {
 	return r
 }
 
-// size is how many instances there are to be, of which these are found.
-func (r Release) size(found []Instance) int {
+// expectedSize returns how many instances there should be. For an autoscaled release
+// these are the ones that were found, but at least one.
+func (r Release) expectedSize(found []Instance) int {
 	if r.Autoscaled {
 		return max(len(found), 1)
 	}
 	return r.Replicas
 }
 
-// scaledAs reports whether the release has the size that other has, or leaves it
-// to others as other does.
-func (r Release) scaledAs(other Release) bool {
+// hasSizeOf reports whether the release has the same size as other, or whether both
+// are autoscaled.
+func (r Release) hasSizeOf(other Release) bool {
 	return r.Autoscaled == other.Autoscaled && (r.Autoscaled || r.Replicas == other.Replicas)
 }
 
+// orEmpty returns an empty slice for nil, so that both have the same fingerprint.
 func orEmpty(s []string) []string {
 	if s == nil {
 		return []string{}

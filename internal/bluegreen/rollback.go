@@ -7,44 +7,44 @@ import (
 	"fmt"
 )
 
-// rollback makes the release before the live one live again. It is one write;
-// when the data plane does not follow, a second one undoes it.
-func (s *session) rollback(ctx context.Context, reason string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.Config.SwitchTimeout)
+// rollBack makes the release before the live one live again, in one commit. If
+// traffic does not reach it in time, a second commit reverts the rollback.
+func (e *executor) rollBack(ctx context.Context, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, e.Config.SwitchTimeout)
 	defer cancel()
-	if err := s.rollbackTo(ctx, reason); err != nil {
+	if err := e.switchToStandby(ctx, reason); err != nil {
 		return err
 	}
-	if err := s.Platform.AwaitTraffic(ctx, s.ledger.Live); err != nil {
-		return s.failure("rollback", s.ledger.Live, s.putBack(ctx, s.ledger.revertRollback, err))
+	if err := e.Platform.AwaitTraffic(ctx, e.ledger.Live); err != nil {
+		return operationError("rollback", e.ledger.Live, e.revertTraffic(ctx, e.ledger.revertRollback, err))
 	}
 	return nil
 }
 
-// rollbackTo makes the standby live if it is there and alive.
-func (s *session) rollbackTo(ctx context.Context, reason string) error {
-	next, err := s.ledger.rollback(reason, s.stamp())
+// switchToStandby commits a rollback, if the standby can take the traffic.
+func (e *executor) switchToStandby(ctx context.Context, reason string) error {
+	next, err := e.ledger.rollBack(reason, e.stamp())
 	if err != nil {
 		return err
 	}
 	env := next.Live
-	if err := s.alive(ctx, env); err != nil {
-		return s.failure("rollback", env, err)
+	if err := e.requireStandby(ctx, env); err != nil {
+		return operationError("rollback", env, err)
 	}
-	s.progress("rolling back to %s in %s", next.Slot(env).Release.Version, env)
-	return s.failure("rollback", env, s.commit(ctx, next.settled()))
+	e.progress("rolling back to %s in %s", next.Slot(env).Release.Version, env)
+	return operationError("rollback", env, e.commit(ctx, next.markCreated()))
 }
 
-// alive makes sure that enough instances of env run, are ready as far as the
-// platform judges that, and may have the traffic.
-func (s *session) alive(ctx context.Context, env Environment) error {
-	instances, err := s.Platform.Instances(ctx, env)
+// requireStandby returns an error unless enough instances of env run, are ready
+// if the platform judges that, and may receive traffic.
+func (e *executor) requireStandby(ctx context.Context, env Environment) error {
+	instances, err := e.Platform.Instances(ctx, env)
 	if err != nil {
 		return err
 	}
-	slot := s.ledger.Slot(env)
-	// While an autoscaled one is recycled it has more instances than its size.
-	size := min(slot.Release.size(instances), slot.Release.Replicas)
+	slot := e.ledger.Slot(env)
+	// While the standby's pods are replaced, there are more instances than its size.
+	size := min(slot.Release.expectedSize(instances), slot.Release.Replicas)
 	able, why := 0, ""
 	for _, instance := range instances {
 		switch {
@@ -52,13 +52,14 @@ func (s *session) alive(ctx context.Context, env Environment) error {
 			why = fmt.Sprintf(": replica %s exited: %s", instance.ID, instance.Exit)
 		case instance.Unready != "":
 			why = fmt.Sprintf(": replica %s is not ready: %s", instance.ID, instance.Unready)
-		case !slot.IsCounted(instance.Ref(), s.Platform.CanReceiveTraffic):
-			why = fmt.Sprintf(": replica %s was made anew and has not been let in; an apply without the rollback does that", instance.ID)
+		case !slot.IsCounted(instance.Ref(), e.Platform.CanReceiveTraffic):
+			why = fmt.Sprintf(": replica %s was replaced and does not receive traffic yet; "+
+				"an apply without the rollback changes that", instance.ID)
 		default:
 			able++
 		}
 	}
-	if able < required(size, s.Config.MinHealthyPercent) {
+	if able < requiredReplicas(size, e.Config.MinHealthyPercent) {
 		return fmt.Errorf("%d of %d replicas of the standby can take the traffic%s", able, size, why)
 	}
 	return nil

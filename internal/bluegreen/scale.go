@@ -8,98 +8,106 @@ import (
 	"fmt"
 )
 
-// scale sets the size of live and standby. New replicas of live get traffic once
-// they are proven healthy; if they are not, the former size comes back.
-func (s *session) scale(ctx context.Context, replicas int) error {
-	env := s.ledger.Live
-	next, err := s.ledger.scaled(replicas, false)
+// scale sets the size of live and standby. New replicas of live receive traffic
+// once they are healthy. If they do not become healthy, the former size comes back.
+func (e *executor) scale(ctx context.Context, replicas int) error {
+	env := e.ledger.Live
+	next, err := e.ledger.scale(replicas, false)
 	if err != nil {
 		return err
 	}
-	before := *s.ledger.Slot(env).Release
-	former := before.Replicas
-	s.progress("scaling from %d to %d replicas", former, replicas)
-	if err := s.commit(ctx, next); err != nil {
-		return s.failure("scale", env, err)
+	before := *e.ledger.Slot(env).Release
+	e.progress("scaling from %d to %d replicas", before.Replicas, replicas)
+	if err := e.commit(ctx, next); err != nil {
+		return operationError("scale", env, err)
 	}
-	err = s.resize(ctx, nil)
-	if err == nil {
-		return nil
+	if err := e.applySizes(ctx, nil); err != nil {
+		return operationError("scale", env, e.scaleBack(ctx, before, err))
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	return nil
+}
+
+// scaleBack restores the size that live had before a scaling that failed because
+// of cause.
+func (e *executor) scaleBack(ctx context.Context, before Release, cause error) error {
+	ctx, cancel := e.cleanupContext(ctx)
 	defer cancel()
-	s.progress("scaling back to %d replicas", former)
-	back, undoErr := s.ledger.scaled(former, before.Autoscaled)
-	if undoErr == nil {
-		undoErr = s.commit(ctx, back)
+	e.progress("scaling back to %d replicas", before.Replicas)
+	back, err := e.ledger.scale(before.Replicas, before.Autoscaled)
+	if err == nil {
+		err = e.commit(ctx, back)
 	}
 	for _, env := range Environments() {
-		if undoErr == nil && s.ledger.Slot(env).wantsInstances() {
-			undoErr = s.Platform.Scale(ctx, env, former)
+		if err == nil && e.ledger.Slot(env).isMeantToRun() {
+			err = e.Platform.Scale(ctx, env, before.Replicas)
 		}
 	}
-	if undoErr != nil {
-		err = errors.Join(err, fmt.Errorf("scaling back: %w; the next run does it", undoErr))
+	if err != nil {
+		return errors.Join(cause, fmt.Errorf("scaling back: %w; the next run finishes it", err))
 	}
-	return s.failure("scale", env, err)
+	return cause
 }
 
-// letScale leaves the size of live and standby to others.
-func (s *session) letScale(ctx context.Context) error {
-	next, err := s.ledger.scaled(0, true)
+// leaveSizeToAutoscaler keeps live and standby at the size that they have, and
+// leaves it to an autoscaler from now on.
+func (e *executor) leaveSizeToAutoscaler(ctx context.Context) error {
+	next, err := e.ledger.scale(0, true)
 	if err != nil {
 		return err
 	}
-	s.progress("leaving the number of replicas to others")
-	return s.failure("scale", s.ledger.Live, s.commit(ctx, next))
+	e.progress("leaving the number of replicas to the autoscaler")
+	return operationError("scale", e.ledger.Live, e.commit(ctx, next))
 }
 
-// resize makes live and standby run at the size that the ledger says, and admits
-// the replicas of live that prove healthy. A live environment of which nothing is
-// left is provisioned again if whole is its release, environment variables and all.
-func (s *session) resize(ctx context.Context, whole *Release) error {
-	live := s.ledger.Live
-	slot := s.ledger.Slot(live)
-	err := s.Platform.Scale(ctx, live, slot.Release.Replicas)
-	if errors.Is(err, ErrNotProvisioned) && whole != nil && slot.HasRelease(whole.Seal().Fingerprint) {
-		again := *whole
+// applySizes makes live and standby run at the size that the ledger says, and
+// admits the replicas of live that are healthy to the traffic. If the workload of
+// live was removed and configured is its release, live is provisioned again:
+// configured has the environment variables, which the ledger has not. It may be nil.
+func (e *executor) applySizes(ctx context.Context, configured *Release) error {
+	live := e.ledger.Live
+	slot := e.ledger.Slot(live)
+	err := e.Platform.Scale(ctx, live, slot.Release.Replicas)
+	if errors.Is(err, ErrNotProvisioned) && configured != nil && slot.HasRelease(configured.Seal().Fingerprint) {
+		again := *configured
 		again.Replicas, again.Autoscaled = slot.Release.Replicas, slot.Release.Autoscaled
-		_, err = s.Platform.Provision(ctx, live, again)
+		_, err = e.Platform.Provision(ctx, live, again)
 	}
 	if err != nil {
 		return err
 	}
-	result, err := s.prove(ctx, live)
+	result, err := e.checkHealth(ctx, live)
 	if err != nil {
 		return err
 	}
-	if err := s.commit(ctx, s.ledger.admitted(live, result.Instances)); err != nil {
+	if err := e.commit(ctx, e.ledger.admit(live, result.Instances)); err != nil {
 		return err
 	}
-	return s.resizeStaging(ctx)
+	return e.applyStagingSize(ctx)
 }
 
-// resizeStaging makes what belongs in staging run. It is not checked: a standby
-// has served before, maybe with another health check, and a preview is checked
-// when it is promoted. One of which nothing is left is given up. What a standby
-// cannot do is a warning: live does not wait for it.
-func (s *session) resizeStaging(ctx context.Context) error {
-	env := s.ledger.Staging()
-	slot := s.ledger.Slot(env)
-	if !slot.wantsInstances() {
+// applyStagingSize makes staging run at the size that the ledger says, if it is a
+// standby or a preview. It does not check the health: a standby has served before,
+// maybe with another health check, and a preview is checked when it is promoted.
+//
+// A release whose workload was removed is given up. That a standby cannot be
+// scaled is a warning, because live does not depend on it.
+func (e *executor) applyStagingSize(ctx context.Context) error {
+	env := e.ledger.Staging()
+	slot := e.ledger.Slot(env)
+	if !slot.isMeantToRun() {
 		return nil
 	}
-	instances, err := s.resizedStaging(ctx, env, slot.Release.Replicas)
+	instances, err := e.scaleStaging(ctx, env, slot.Release.Replicas)
 	if errors.Is(err, ErrNotProvisioned) {
-		s.progress("giving %s up: somebody removed what stood by", env)
-		next, err := s.ledger.cleaned()
+		e.progress("giving up %s in %s: its workload was removed", slot.Release.Version, env)
+		next, err := e.ledger.clearStaging()
 		if err != nil {
 			return err
 		}
-		return s.commit(ctx, next)
+		return e.commit(ctx, next)
 	}
 	if err != nil && slot.State == Idle && ctx.Err() == nil {
-		s.warnings = append(s.warnings, s.failure("scale", env, err))
+		e.warnings = append(e.warnings, operationError("scale", env, err))
 		return nil
 	}
 	if err != nil {
@@ -109,80 +117,13 @@ func (s *session) resizeStaging(ctx context.Context) error {
 	for _, instance := range runningOf(instances) {
 		refs = append(refs, instance.Ref())
 	}
-	return s.commit(ctx, s.ledger.admitted(env, refs))
+	return e.commit(ctx, e.ledger.admit(env, refs))
 }
 
-func (s *session) resizedStaging(ctx context.Context, env Environment, replicas int) ([]Instance, error) {
-	if err := s.Platform.Scale(ctx, env, replicas); err != nil {
+// scaleStaging makes env run this many replicas and returns what is there then.
+func (e *executor) scaleStaging(ctx context.Context, env Environment, replicas int) ([]Instance, error) {
+	if err := e.Platform.Scale(ctx, env, replicas); err != nil {
 		return nil, err
 	}
-	return s.Platform.Instances(ctx, env)
-}
-
-// repair starts what should run and does not, and leads the traffic there. What
-// should not run has gone when the session began.
-func (s *session) repair(ctx context.Context, release Release) error {
-	s.progress("repairing: starting what should run")
-	env := s.ledger.Staging()
-	previewed := s.ledger.Slot(env).State == Ready && s.ledger.Slot(env).HasRelease(release.Seal().Fingerprint)
-	if s.ledger.IsServing() {
-		if err := s.reconnect(ctx, release); err != nil {
-			return s.failure("repair", s.ledger.Live, err)
-		}
-	} else if err := s.resizeStaging(ctx); err != nil {
-		return s.failure("repair", env, err)
-	}
-	if previewed && s.ledger.Slot(env).Release == nil {
-		// Nothing was left of it, and it is what is configured.
-		return s.preview(ctx, release)
-	}
-	return nil
-}
-
-// reconnect makes live whole, and returns when it has the traffic.
-func (s *session) reconnect(ctx context.Context, release Release) error {
-	if err := s.resize(ctx, &release); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.Config.SwitchTimeout)
-	defer cancel()
-	return s.Platform.AwaitTraffic(ctx, s.ledger.Live)
-}
-
-// removeStandby empties the environment that has no traffic.
-func (s *session) removeStandby(ctx context.Context) error {
-	env := s.ledger.Staging()
-	next, err := s.ledger.cleaned()
-	if err != nil {
-		return err
-	}
-	s.progress("draining and removing what is left in %s", env)
-	if err := s.Platform.Drain(ctx, env); err != nil {
-		return s.failure("cleanup", env, err)
-	}
-	// Were the instances gone before the ledger says so, a rollback would count on them.
-	if err := s.commit(ctx, next); err != nil {
-		return s.failure("cleanup", env, err)
-	}
-	return s.failure("cleanup", env, s.Platform.Remove(ctx, env))
-}
-
-// destroy removes everything: first the traffic, then what is in flight, then
-// the instances, the ledger last.
-func (s *session) destroy(ctx context.Context) error {
-	if !s.ledger.Destroying {
-		s.progress("destroying: no traffic from now on")
-		if err := s.commit(ctx, s.ledger.destroying()); err != nil {
-			return s.failure("destroy", s.ledger.Live, err)
-		}
-	}
-	for _, env := range Environments() {
-		if err := s.Platform.Drain(ctx, env); err != nil {
-			return s.failure("destroy", env, err)
-		}
-		if err := s.Platform.Remove(ctx, env); err != nil {
-			return s.failure("destroy", env, err)
-		}
-	}
-	return s.failure("destroy", s.ledger.Live, s.Platform.Erase(ctx))
+	return e.Platform.Instances(ctx, env)
 }

@@ -2,33 +2,36 @@
 
 package bluegreen
 
-// Status is a deployment as it is.
+// Status is what a platform knows of a deployment at one moment.
 type Status struct {
 	Ledger Ledger
-	// Running counts the instances that run in each environment: of live and of its
-	// standby only those that traffic can reach.
+	// Running counts the instances that run in each environment. In live and in the
+	// standby only those count that traffic can reach.
 	Running map[Environment]int
-	// Unready counts those of Running that the platform itself says cannot do their
-	// work now. They are there, which is no drift, but no rollback goes to them.
+	// Unready counts those of Running that the platform itself holds not ready. They
+	// exist, so they are no drift, but a rollback cannot use them.
 	Unready map[Environment]int
-	// Endpoint and Preview are where clients reach live and staging, "" for nowhere.
+	// Endpoint and Preview are the addresses of live and staging, "" where there is none.
 	Endpoint, Preview string
 }
 
 // IsCounted reports whether instance counts as one that runs in the slot's
-// environment: where traffic is or was, one that it does not reach is of no use.
-// What admits is Traffic.CanReceiveTraffic.
-func (s Slot) IsCounted(instance InstanceRef, admits func(passed []InstanceRef, instance InstanceRef) bool) bool {
-	return s.Release == nil || s.State != Live && s.State != Idle || admits(s.Passed, instance)
+// environment. In live and in the standby an instance counts only if it can receive
+// traffic. canReceive is Traffic.CanReceiveTraffic of the platform.
+func (s Slot) IsCounted(
+	instance InstanceRef, canReceive func(passed []InstanceRef, instance InstanceRef) bool,
+) bool {
+	return s.Release == nil || s.State != Live && s.State != Idle || canReceive(s.Passed, instance)
 }
 
-// CanRollBack reports whether a rollback would find what it needs: the
-// release before the live one, with enough of its instances alive.
+// CanRollBack reports whether a rollback would work now: the release before the
+// live one is standing by, and at least minHealthyPercent (1..100) of its instances
+// run and are ready.
 func (s Status) CanRollBack(minHealthyPercent int) bool {
 	target, ok := s.Ledger.RollbackTarget()
 	if !ok {
 		return false
 	}
 	size := s.Ledger.Slot(target.Environment).Release.Replicas
-	return s.Running[target.Environment]-s.Unready[target.Environment] >= required(size, minHealthyPercent)
+	return s.Running[target.Environment]-s.Unready[target.Environment] >= requiredReplicas(size, minHealthyPercent)
 }

@@ -65,7 +65,7 @@ func always(string, time.Duration) bool { return true }
 func TestDefaultsAct(t *testing.T) {
 	want := bluegreen.Config{
 		HealthCheckTimeout: 30 * time.Second, HealthCheckRetries: 3, MinHealthyPercent: 100,
-		SwitchTimeout: time.Minute, ProbeInterval: time.Second, HistoryLimit: 10,
+		SwitchTimeout: time.Minute, DrainTimeout: 30 * time.Second, ProbeInterval: time.Second, HistoryLimit: 10,
 	}
 	if got := bluegreen.DefaultConfig(); got != want {
 		t.Errorf("the defaults are %+v, want %+v", got, want)

@@ -4,23 +4,21 @@ package bluegreen
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 )
 
-// The transitions of the ledger. Each takes the ledger as it is and returns it
-// as it should be, or says why that makes no sense. None looks at a clock or at
-// a platform.
+// This file holds the transitions. Each returns the ledger that follows from the
+// one it is called on, or an error if it is not allowed from there. None looks at
+// a clock or at a platform.
 
-// stamp is when and by whom a transition is made.
+// stamp says when a transition is made, and by whom.
 type stamp struct {
 	at    time.Time
 	actor string
 }
 
-// NewLedger is the ledger of a deployment that has nothing yet: both
-// environments empty, so that the first release goes to green.
+// NewLedger returns the ledger of a deployment that has nothing yet. Both
+// environments are empty, and the first release goes to green.
 func NewLedger(name string) Ledger {
 	return Ledger{
 		Schema: SchemaVersion,
@@ -31,21 +29,22 @@ func NewLedger(name string) Ledger {
 	}
 }
 
-// NewAdoptedLedger is the ledger of a deployment that takes over a workload which
-// serves already: it is live in blue, and a rollback to it will work.
+// NewAdoptedLedger returns the ledger of a deployment that takes over a workload
+// which serves already. The workload is live in blue, and once a release has
+// replaced it, a rollback to it works.
 func NewAdoptedLedger(name string, baseline Release, instances []InstanceRef, at time.Time, actor string) Ledger {
 	l := NewLedger(name)
 	baseline = baseline.Seal()
 	l, record := l.newRecord(OpAdopt, Blue, baseline, stamp{at, actor})
 	record.Status, record.SwitchedAt = StatusLive, &at
 	l.Created = true
-	return l.withRecord(record).with(Blue, Slot{
+	return l.withRecord(record).withSlot(Blue, Slot{
 		State: Live, Release: &baseline, Record: record.ID, Passed: instances, DeployedAt: &at,
 	})
 }
 
-// sizeForDeploy returns the release with the size that it is deployed at: an
-// autoscaled one begins with as many replicas as live has.
+// sizeForDeploy returns release with the number of replicas that it is deployed
+// with. An autoscaled release begins with as many as live has.
 func (l Ledger) sizeForDeploy(release Release) Release {
 	if release.Autoscaled && l.IsServing() {
 		release.Replicas = l.Slot(l.Live).Release.Replicas
@@ -53,76 +52,77 @@ func (l Ledger) sizeForDeploy(release Release) Release {
 	return release
 }
 
-// beginDeploy gives staging to release. What staging held is given up.
+// beginDeploy puts release into staging. What staging held is given up.
 func (l Ledger) beginDeploy(release Release, by stamp) (Ledger, error) {
 	env := l.Staging()
 	slot := l.Slot(env)
 	switch {
 	case l.Destroying:
-		return l, invalid("deploy", env, "the deployment is being destroyed")
+		return l, invalidState("deploy", env, "the deployment is being destroyed")
 	case slot.State == Deploying:
 		return l, &Error{EnvironmentBusy, "deploy", env, fmt.Errorf("%s is being deployed there", slot.Release.Version)}
 	}
 	release = release.Seal()
 	release.ImageDigest = ""
 	l, record := l.newRecord(OpDeploy, env, release, by)
-	l = l.giveUp(slot.Record, "given up for "+record.ID+" before it went live")
-	return l.withRecord(record).with(env, Slot{
+	l = l.closeUnfinished(slot.Record, "replaced by "+record.ID+" before it went live")
+	return l.withRecord(record).withSlot(env, Slot{
 		State: Deploying, Release: &release, Record: record.ID, DeployedAt: &record.DeployedAt,
 	}), nil
 }
 
-// deployed says that staging runs its release, whose image is pinned to digest.
-func (l Ledger) deployed(digest string) (Ledger, error) {
+// finishDeploy records that staging runs its release, whose image is pinned to digest.
+func (l Ledger) finishDeploy(digest string) (Ledger, error) {
 	env := l.Staging()
 	slot := l.Slot(env)
 	if slot.State != Deploying {
-		return l, invalid("deploy", env, "it is %s, not deploying", slot.State)
+		return l, invalidState("deploy", env, "it is %s, not deploying", slot.State)
 	}
 	release := *slot.Release
 	release.ImageDigest = digest
 	slot.State, slot.Release = Ready, &release
 	record, _ := l.Record(slot.Record)
 	record.Status, record.ImageDigest = StatusReady, digest
-	return l.withRecord(record).with(env, slot), nil
+	return l.withRecord(record).withSlot(env, slot), nil
 }
 
-// checked notes the outcome of the health check of staging.
-func (l Ledger) checked(result HealthResult) (Ledger, error) {
+// recordCheck records the result of the health check of staging.
+func (l Ledger) recordCheck(result HealthResult) (Ledger, error) {
 	env := l.Staging()
 	slot := l.Slot(env)
 	if slot.State != Ready {
-		return l, invalid("health check", env, "it is %s, not ready", slot.State)
+		return l, invalidState("health check", env, "it is %s, not ready", slot.State)
 	}
 	slot.Checked, slot.Passed = result.Healthy, result.Instances
 	record, _ := l.Record(slot.Record)
 	record.Health = &result
-	return l.withRecord(record).with(env, slot), nil
+	return l.withRecord(record).withSlot(env, slot), nil
 }
 
-// failed says that the release in staging will not go live.
-func (l Ledger) failed(reason string) (Ledger, error) {
+// failRelease records that the release in staging does not go live.
+func (l Ledger) failRelease(reason string) (Ledger, error) {
 	env := l.Staging()
 	slot := l.Slot(env)
 	if slot.State != Deploying && slot.State != Ready {
-		return l, invalid("deploy", env, "it is %s", slot.State)
+		return l, invalidState("deploy", env, "it is %s, neither deploying nor ready", slot.State)
 	}
 	slot.State, slot.Checked, slot.Passed = Failed, false, nil
 	record, _ := l.Record(slot.Record)
 	record.Status, record.Reason = StatusFailed, reason
-	return l.withRecord(record).with(env, slot), nil
+	return l.withRecord(record).withSlot(env, slot), nil
 }
 
-// switchTo makes env live. It is the one step that moves traffic forward.
+// switchTo makes env live. It is the only transition that moves traffic to a release
+// that has not been live in its environment before.
 func (l Ledger) switchTo(env Environment, at time.Time) (Ledger, error) {
 	slot := l.Slot(env)
 	switch {
 	case l.IsServing() && env == l.Live:
-		return l, invalid("switch", env, "it is live already")
+		return l, invalidState("switch", env, "it is already live")
 	case slot.State != Ready:
-		return l, invalid("switch", env, "it is %s, not ready", slot.State)
+		return l, invalidState("switch", env, "it is %s, not ready", slot.State)
 	case !slot.Checked:
-		return l, invalid("switch", env, "its release has not passed the health check")
+		return l, invalidState("switch", env, "its release has not passed the health check")
 	}
 	record, _ := l.Record(slot.Record)
 	record.Status, record.SwitchedAt = StatusLive, &at
@@ -132,14 +132,14 @@ func (l Ledger) switchTo(env Environment, at time.Time) (Ledger, error) {
 	}
 	slot.State = Live
 	l.Live, l.WatchDue = env, record.ID
-	return l.withRecord(record).with(env, slot), nil
+	return l.withRecord(record).withSlot(env, slot), nil
 }
 
-// revertSwitch undoes a switch that the data plane did not follow.
+// revertSwitch takes back a switch whose traffic did not arrive. The release has failed.
 func (l Ledger) revertSwitch(reason string) (Ledger, error) {
 	record, serving := l.LiveRecord()
 	if !serving {
-		return l, invalid("switch", l.Live, "nothing is live")
+		return l, invalidState("switch", l.Live, "nothing is live")
 	}
 	env := l.Live
 	former, existed := l.Record(record.Replaced)
@@ -147,43 +147,44 @@ func (l Ledger) revertSwitch(reason string) (Ledger, error) {
 	slot := l.Slot(env)
 	slot.State, slot.Checked, slot.Passed = Failed, false, nil
 	record.Status, record.Reason = StatusFailed, reason
-	l = l.withRecord(record).with(env, slot)
+	l = l.withRecord(record).withSlot(env, slot)
 	l.Live = env.Other()
 	if existed {
 		former.Status = StatusLive
 		back := l.Slot(l.Live)
 		back.State = Live
-		l = l.withRecord(former).with(l.Live, back)
+		l = l.withRecord(former).withSlot(l.Live, back)
 	}
 	return l, nil
 }
 
-// rollback makes the standby live again, without a health gate: it has served before.
-func (l Ledger) rollback(reason string, by stamp) (Ledger, error) {
+// rollBack makes the standby live again. It needs no health check, because the
+// standby has served before.
+func (l Ledger) rollBack(reason string, by stamp) (Ledger, error) {
 	target, available := l.RollbackTarget()
 	if !available {
 		return l, &Error{RollbackFailed, "rollback", l.Live, ErrNothingToRollBackTo}
 	}
 	env := target.Environment
 	slot := l.Slot(env)
-	undone, _ := l.LiveRecord()
+	former, _ := l.LiveRecord()
 	l = l.standDown(StatusRolledBack)
 	l, record := l.newRecord(OpRollback, env, *slot.Release, by)
 	record.Status, record.SwitchedAt, record.Reason = StatusLive, &by.at, reason
-	record.Replaced, record.RolledBackFingerprint = undone.ID, undone.Fingerprint
-	undone.Status, undone.RolledBackAt, undone.Reason = StatusRolledBack, &by.at, reason
+	record.Replaced, record.RolledBackFingerprint = former.ID, former.Fingerprint
+	former.Status, former.RolledBackAt, former.Reason = StatusRolledBack, &by.at, reason
 	slot.State, slot.Record = Live, record.ID
 	l.Live, l.WatchDue = env, ""
-	return l.withRecord(undone).withRecord(record).with(env, slot), nil
+	return l.withRecord(former).withRecord(record).withSlot(env, slot), nil
 }
 
-// revertRollback undoes a rollback that the data plane did not follow. What was
-// brought back stays a rollback target.
+// revertRollback takes back a rollback whose traffic did not arrive. The standby
+// stays a rollback target.
 func (l Ledger) revertRollback(reason string) (Ledger, error) {
 	record, serving := l.LiveRecord()
 	former, known := l.Record(record.Replaced)
 	if !serving || !known || record.Operation != OpRollback {
-		return l, invalid("rollback", l.Live, "no rollback is in force")
+		return l, invalidState("rollback", l.Live, "the live release did not come from a rollback")
 	}
 	l = l.standDown(StatusSuperseded)
 	record.Status, record.Reason = StatusSuperseded, reason
@@ -191,27 +192,28 @@ func (l Ledger) revertRollback(reason string) (Ledger, error) {
 	slot := l.Slot(former.Environment)
 	slot.State = Live
 	l.Live = former.Environment
-	return l.withRecord(record).withRecord(former).with(l.Live, slot), nil
+	return l.withRecord(record).withRecord(former).withSlot(l.Live, slot), nil
 }
 
-// cleaned empties staging.
-func (l Ledger) cleaned() (Ledger, error) {
+// clearStaging empties staging.
+func (l Ledger) clearStaging() (Ledger, error) {
 	env := l.Staging()
 	slot := l.Slot(env)
 	if slot.State == Deploying {
-		return l, invalid("cleanup", env, "a release is being deployed there")
+		return l, invalidState("cleanup", env, "a release is being deployed there")
 	}
 	if slot.State == Live {
-		return l, invalid("cleanup", env, "it is live")
+		return l, invalidState("cleanup", env, "it is live")
 	}
-	return l.giveUp(slot.Record, "removed before it went live").with(env, Slot{State: Idle}), nil
+	return l.closeUnfinished(slot.Record, "removed before it went live").withSlot(env, Slot{State: Idle}), nil
 }
 
-// scaled sets the size of the live environment and of its standby. Where that is
-// left to others from now on, both keep the one that they have.
-func (l Ledger) scaled(replicas int, autoscaled bool) (Ledger, error) {
+// scale sets the size of the live environment and of its standby. If autoscaled
+// is set, an autoscaler decides from now on: replicas is not used, and both keep
+// the size that they have.
+func (l Ledger) scale(replicas int, autoscaled bool) (Ledger, error) {
 	if !l.IsServing() {
-		return l, invalid("scale", l.Live, "nothing is live")
+		return l, invalidState("scale", l.Live, "nothing is live")
 	}
 	for _, env := range Environments() {
 		slot := l.Slot(env)
@@ -222,18 +224,19 @@ func (l Ledger) scaled(replicas int, autoscaled bool) (Ledger, error) {
 		if autoscaled {
 			size = slot.Release.Replicas
 		}
-		l = l.resized(env, size, autoscaled)
+		l = l.resize(env, size, autoscaled)
 	}
 	return l, nil
 }
 
-// resized notes the size of env, which holds a release, and who decides on it.
-func (l Ledger) resized(env Environment, replicas int, autoscaled bool) Ledger {
+// resize records the size of env, which holds a release, and whether an autoscaler
+// decides on it.
+func (l Ledger) resize(env Environment, replicas int, autoscaled bool) Ledger {
 	slot := l.Slot(env)
 	release := *slot.Release
 	release.Replicas, release.Autoscaled = replicas, autoscaled
 	slot.Release = &release
-	l = l.with(env, slot)
+	l = l.withSlot(env, slot)
 	if record, _ := l.Record(slot.Record); record.Status == StatusLive {
 		record.Replicas = replicas
 		l = l.withRecord(record)
@@ -241,27 +244,29 @@ func (l Ledger) resized(env Environment, replicas int, autoscaled bool) Ledger {
 	return l
 }
 
-// admitted sets which instances of env may get its traffic.
-func (l Ledger) admitted(env Environment, instances []InstanceRef) Ledger {
+// admit records which instances of env may receive its traffic.
+func (l Ledger) admit(env Environment, instances []InstanceRef) Ledger {
 	slot := l.Slot(env)
 	slot.Passed = instances
-	return l.with(env, slot)
+	return l.withSlot(env, slot)
 }
 
-// watched says that the watch over the live release is over.
-func (l Ledger) watched() Ledger {
+// endWatch records that the watch over the live release is over.
+func (l Ledger) endWatch() Ledger {
 	l.WatchDue = ""
 	return l
 }
 
-// settled says that an operation ran to its end.
-func (l Ledger) settled() Ledger {
+// markCreated records that an operation that deploys ran to its end. From then on
+// the deployment can belong to a Terraform state.
+func (l Ledger) markCreated() Ledger {
 	l.Created = true
 	return l
 }
 
-// destroying takes the traffic away for good. Only the end of the destruction follows.
-func (l Ledger) destroying() Ledger {
+// beginDestroy takes the traffic away for good. Nothing but the rest of the
+// destruction may follow.
+func (l Ledger) beginDestroy() Ledger {
 	if record, serving := l.LiveRecord(); serving {
 		l = l.standDown(StatusSuperseded)
 		record.Status, record.Reason = StatusSuperseded, "destroyed"
@@ -271,50 +276,17 @@ func (l Ledger) destroying() Ledger {
 	return l
 }
 
-// archive splits off the records that no environment refers to any more.
-func (l Ledger) archive() (Ledger, []Record) {
-	var open, closed []Record
-	for _, r := range l.Records {
-		if r.ID == l.Blue.Record || r.ID == l.Green.Record {
-			open = append(open, r)
-		} else {
-			closed = append(closed, r)
-		}
-	}
-	l.Records = open
-	return l, closed
-}
-
-// standDown turns the live environment into the standby and gives its record status.
+// standDown makes the live environment the standby and gives its record this status.
 func (l Ledger) standDown(status RecordStatus) Ledger {
 	slot := l.Slot(l.Live)
 	record, _ := l.Record(slot.Record)
 	record.Status = status
 	slot.State = Idle
-	return l.withRecord(record).with(l.Live, slot)
+	return l.withRecord(record).withSlot(l.Live, slot)
 }
 
-// giveUp closes a record that was on its way to become live.
-func (l Ledger) giveUp(id, reason string) Ledger {
-	record, ok := l.Record(id)
-	if !ok || (record.Status != StatusInProgress && record.Status != StatusReady) {
-		return l
-	}
-	record.Status, record.Reason = StatusFailed, reason
-	return l.withRecord(record)
-}
-
-func (l Ledger) newRecord(op Operation, env Environment, release Release, by stamp) (Ledger, Record) {
-	l.Sequence++
-	return l, Record{
-		ID: fmt.Sprintf("%s-%d", op, l.Sequence), Operation: op, Environment: env,
-		Version: release.Version, Image: release.Image, ImageDigest: release.ImageDigest,
-		Replicas: release.Replicas, Fingerprint: release.Fingerprint,
-		DeployedAt: by.at, Status: StatusInProgress, Actor: by.actor,
-	}
-}
-
-func (l Ledger) with(env Environment, slot Slot) Ledger {
+// withSlot returns the ledger with slot as what it knows of env.
+func (l Ledger) withSlot(env Environment, slot Slot) Ledger {
 	if env == Blue {
 		l.Blue = slot
 	} else {
@@ -323,37 +295,7 @@ func (l Ledger) with(env Environment, slot Slot) Ledger {
 	return l
 }
 
-// withRecord puts record in the place of the one with its ID, or at the end.
-func (l Ledger) withRecord(record Record) Ledger {
-	l.Records = slices.Clone(l.Records)
-	i := slices.IndexFunc(l.Records, func(r Record) bool { return r.ID == record.ID })
-	if i < 0 {
-		l.Records = append(l.Records, record)
-	} else {
-		l.Records[i] = record
-	}
-	return l
-}
-
-// masked has the texts of its records go through mask.
-func (l Ledger) masked(mask func(string) string) Ledger {
-	l.Records = slices.Clone(l.Records)
-	for i := range l.Records {
-		record := &l.Records[i]
-		record.Reason = mask(record.Reason)
-		if record.Health == nil || len(record.Health.Causes) == 0 {
-			continue
-		}
-		health := *record.Health
-		health.Causes = maps.Clone(health.Causes)
-		for check, cause := range health.Causes {
-			health.Causes[check] = mask(cause)
-		}
-		record.Health = &health
-	}
-	return l
-}
-
-func invalid(operation string, env Environment, format string, args ...any) error {
+// invalidState returns the error of an operation that the ledger does not allow.
+func invalidState(operation string, env Environment, format string, args ...any) error {
 	return &Error{InvalidState, operation, env, fmt.Errorf(format, args...)}
 }

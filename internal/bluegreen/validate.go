@@ -8,23 +8,17 @@ import (
 	"slices"
 )
 
-// Validate reports whether the ledger is one that this engine can have written:
-// the invariants hold and everything that is referred to is there. A platform
-// calls it on what it read, because files and annotations can be edited.
+// Validate returns an error unless this engine can have written the ledger: the
+// invariants 1 to 3 of the package documentation hold, and every record that is
+// referred to exists. A platform calls it on what it has read, because files and
+// annotations can be edited.
 //
-// The invariants, true after every commit:
-//
-//  1. At most one environment is live, and it is the one Live points at.
-//  2. Once anything has been live, exactly one record is live, and it names the
-//     live environment and its version.
-//  3. Nothing is live without a passed health check of that very release, a
-//     rollback and an adopted workload aside.
-//
-// That no failing operation changes what serves (4), and that no release is half
-// recorded (5), shows only across commits; the tests of the engine hold it to that.
+// The other invariants concern more than one ledger. The tests of the engine and of
+// the platforms check them.
 func (l Ledger) Validate() error {
 	if l.Schema < 1 || l.Schema > SchemaVersion {
-		return fmt.Errorf("schema version %d is not one of 1 to %d: a newer provider wrote this ledger", l.Schema, SchemaVersion)
+		return fmt.Errorf("schema version %d is not in 1 to %d: a newer provider wrote this ledger",
+			l.Schema, SchemaVersion)
 	}
 	if _, err := ParseEnvironment(string(l.Live)); err != nil {
 		return fmt.Errorf("live: %w", err)
@@ -47,7 +41,7 @@ func (l Ledger) validateSlot(env Environment) error {
 		states = []State{Idle, Live}
 	}
 	if !slices.Contains(states, slot.State) {
-		return fmt.Errorf("state %q is not possible here", slot.State)
+		return fmt.Errorf("state %q is not possible in this environment", slot.State)
 	}
 	if slot.Release == nil {
 		if slot.State != Idle || slot.Record != "" || slot.Checked {
@@ -62,8 +56,9 @@ func (l Ledger) validateSlot(env Environment) error {
 	if !ok {
 		return fmt.Errorf("record %q is missing", slot.Record)
 	}
-	if record.Environment != env || record.Version != slot.Release.Version || record.Fingerprint != slot.Release.Fingerprint {
-		return fmt.Errorf("record %s is of another release", record.ID)
+	release := slot.Release
+	if record.Environment != env || record.Version != release.Version || record.Fingerprint != release.Fingerprint {
+		return fmt.Errorf("record %s belongs to another release", record.ID)
 	}
 	return nil
 }
@@ -100,13 +95,13 @@ func (l Ledger) validateLive() error {
 	}
 	slot := l.Slot(l.Live)
 	if len(live) != 1 || live[0].ID != slot.Record {
-		return fmt.Errorf("%d records are live, and not just that of %s", len(live), l.Live)
+		return fmt.Errorf("%d records are live, but it should be the one of %s only", len(live), l.Live)
 	}
 	if live[0].Operation == OpDeploy && !slot.Checked {
 		return fmt.Errorf("%s is live without a passed health check", live[0].ID)
 	}
 	if l.Destroying {
-		return errors.New("it is being destroyed, but still serves")
+		return errors.New("it is being destroyed, but is still live")
 	}
 	return nil
 }

@@ -12,12 +12,12 @@ import (
 // liveWithStandby is a ledger after two releases: 2.0.0 live in blue, 1.0.0 standing by.
 func liveWithStandby(t *testing.T) Ledger {
 	t.Helper()
-	s := &storyteller{ledger: NewLedger("web"), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	s := &scriptRunner{ledger: NewLedger("web"), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	for _, line := range []string{
-		"begin 1.0.0 2", "deployed sha256:1", "checked pass", "switch green",
-		"begin 2.0.0 2", "deployed sha256:2", "checked pass", "switch blue", "watched", "settled",
+		"begin-deploy 1.0.0 2", "finish-deploy sha256:1", "check pass", "switch green",
+		"begin-deploy 2.0.0 2", "finish-deploy sha256:2", "check pass", "switch blue", "end-watch", "mark-created",
 	} {
-		if out := s.play(t, strings.Fields(line)); strings.HasPrefix(out, "refused") {
+		if out := s.run(t, strings.Fields(line)); strings.HasPrefix(out, "refused") {
 			t.Fatal(out)
 		}
 	}
@@ -43,17 +43,17 @@ func TestValidateRefusesWhatTheEngineNeverWrites(t *testing.T) {
 		"checked without a release":     {func(l *Ledger) { l.Green = Slot{State: Idle, Checked: true} }, "without a release"},
 		"no replicas":                   {func(l *Ledger) { l.Green.Release = &Release{Version: "1.0.0"} }, "0 replicas"},
 		"a record that is missing":      {func(l *Ledger) { l.Records = l.Records[1:] }, `record "deploy-1" is missing`},
-		"a record of the other side":    {func(l *Ledger) { l.Records[0].Environment = Blue }, "of another release"},
-		"a record of another version":   {func(l *Ledger) { l.Records[0].Version = "9" }, "of another release"},
-		"a record of another release":   {func(l *Ledger) { l.Records[0].Fingerprint = "9" }, "of another release"},
+		"a record of the other side":    {func(l *Ledger) { l.Records[0].Environment = Blue }, "belongs to another release"},
+		"a record of another version":   {func(l *Ledger) { l.Records[0].Version = "9" }, "belongs to another release"},
+		"a record of another release":   {func(l *Ledger) { l.Records[0].Fingerprint = "9" }, "belongs to another release"},
 		"an ID from the future":         {func(l *Ledger) { l.Sequence = 1 }, `"deploy-2" is not possible`},
 		"an ID twice":                   {func(l *Ledger) { l.Records = append(l.Records, Record{ID: "rollback-2"}) }, `"rollback-2" is not possible`},
 		"an ID without a number":        {func(l *Ledger) { l.Records = append(l.Records, Record{ID: "deploy-x"}) }, `"deploy-x" is not possible`},
 		"two live records":              {func(l *Ledger) { l.Records[0].Status = StatusLive }, "2 records are live"},
 		"no live record":                {func(l *Ledger) { l.Records[1].Status = StatusReady }, "0 records are live"},
-		"the wrong live record":         {func(l *Ledger) { l.Records[0].Status, l.Records[1].Status = StatusLive, StatusSuperseded }, "not just that of blue"},
+		"the wrong live record":         {func(l *Ledger) { l.Records[0].Status, l.Records[1].Status = StatusLive, StatusSuperseded }, "the one of blue only"},
 		"live without a check":          {func(l *Ledger) { l.Blue.Checked = false }, "without a passed health check"},
-		"serving while being destroyed": {func(l *Ledger) { l.Destroying = true }, "still serves"},
+		"serving while being destroyed": {func(l *Ledger) { l.Destroying = true }, "still live"},
 		"live record, nothing live":     {func(l *Ledger) { l.Blue.State = Idle }, "deploy-2 is live, but no environment is"},
 		"was live, nothing is": {func(l *Ledger) {
 			l.Blue.State, l.Records[1].Status = Idle, StatusRolledBack
@@ -72,7 +72,7 @@ func TestValidateRefusesWhatTheEngineNeverWrites(t *testing.T) {
 }
 
 func TestValidateAcceptsARollback(t *testing.T) {
-	l, err := liveWithStandby(t).rollback("slow", stamp{})
+	l, err := liveWithStandby(t).rollBack("slow", stamp{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestRequiredIsRoundedUp(t *testing.T) {
 	for _, c := range []struct{ n, percent, want int }{
 		{1, 100, 1}, {3, 100, 3}, {3, 67, 3}, {3, 66, 2}, {3, 34, 2}, {3, 33, 1}, {3, 1, 1}, {10, 50, 5}, {10, 51, 6}, {100, 1, 1}, {0, 100, 0},
 	} {
-		if got := required(c.n, c.percent); got != c.want {
+		if got := requiredReplicas(c.n, c.percent); got != c.want {
 			t.Errorf("%d %% of %d are %d, want %d", c.percent, c.n, got, c.want)
 		}
 	}

@@ -69,7 +69,7 @@ func TestAutomaticRollbackThatTheTrafficDoesNotFollow(t *testing.T) {
 		}
 	}
 	err := b.DeployAndSwitch(t.Context(), b.release("3.0.0"))
-	if !errors.Is(err, bluegreen.HealthCheckFailed) || !strings.Contains(err.Error(), "traffic was led back to 2.0.0 and has not arrived there") {
+	if !errors.Is(err, bluegreen.HealthCheckFailed) || !strings.Contains(err.Error(), "traffic was switched back to 2.0.0 and has not reached it") {
 		t.Errorf("got %v", err)
 	}
 }

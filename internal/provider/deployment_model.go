@@ -80,6 +80,7 @@ func (m deploymentModel) config(judged healthSettings) bluegreen.Config {
 	config.MinHealthyPercent = judged.minHealthyPercent
 	config.ProbeInterval = judged.checks.Interval
 	config.SwitchTimeout = durationOr(m.SwitchTimeout, config.SwitchTimeout)
+	config.DrainTimeout = durationOr(m.DrainTimeout, defaultDrainTimeout)
 	config.BakeTime = durationOr(m.BakeTime, defaultBakeTime)
 	config.HistoryLimit = int(m.HistoryLimit.ValueInt64())
 	return config

@@ -48,8 +48,8 @@ func TestFailuresAreTold(t *testing.T) {
 			[]string{`pod web-blue-7f, container "migrate": CrashLoopBackOff after exit status 3`, "The last lines of container \"migrate\" in pod web-blue-7f:\n    connecting as ***\n    no such table", serving},
 		},
 		"unhealthy, and the cleaning up failed": {
-			errors.Join(failure(bluegreen.HealthCheckFailed, "health check", sickly), errors.New("cleaning blue up: disk full; the next run does it")), "The release is not healthy",
-			[]string{"GET /healthz: 503.\ncleaning blue up: disk full; the next run does it", serving},
+			errors.Join(failure(bluegreen.HealthCheckFailed, "health check", sickly), errors.New("cleaning up blue: disk full; the next run finishes it")), "The release is not healthy",
+			[]string{"GET /healthz: 503.\ncleaning up blue: disk full; the next run finishes it", serving},
 		},
 		"interrupted": {
 			failure(bluegreen.Interrupted, "health check", context.Canceled), "The operation was interrupted",
@@ -64,11 +64,11 @@ func TestFailuresAreTold(t *testing.T) {
 			[]string{"ada@example pid 7 works on it since", "Nothing was touched.", "Apply again when that is done"},
 		},
 		"stale": {
-			fmt.Errorf("%w: it was made at generation 3, and the deployment is at 5", bluegreen.ErrPlanStale), "The plan is stale",
-			[]string{"The plan is stale: it was made at generation 3, and the deployment is at 5.", "Nothing was touched.", "Plan again"},
+			fmt.Errorf("%w: the deployment was changed after the plan was made (ledger generation 3 then, 5 now)", bluegreen.ErrPlanStale), "The plan is stale",
+			[]string{"The plan is stale: the deployment was changed after the plan was made (ledger generation 3 then, 5 now).", "Nothing was touched.", "Plan again"},
 		},
 		"there already": {
-			fmt.Errorf("%w, and is at generation 3", bluegreen.ErrExists), "A deployment of this name exists already",
+			fmt.Errorf("%w (ledger generation 3)", bluegreen.ErrExists), "A deployment of this name exists already",
 			[]string{"Nothing was touched.", "`terraform import ADDRESS web`"},
 		},
 		"a dead standby": {
@@ -76,8 +76,8 @@ func TestFailuresAreTold(t *testing.T) {
 			[]string{"The rollback of blue failed: 0 of 2 replicas of the standby run.", serving, "rollback = false"},
 		},
 		"traffic that does not follow": {
-			failure(bluegreen.SwitchFailed, "switch", errors.New("the traffic did not follow")), "Traffic could not be switched",
-			[]string{"The switch of blue failed: the traffic did not follow.", serving},
+			failure(bluegreen.SwitchFailed, "switch", errors.New("traffic did not reach blue")), "Traffic could not be switched",
+			[]string{"The switch of blue failed: traffic did not reach blue.", serving},
 		},
 		"something else": {errors.New("disk full"), "The deployment was not updated", []string{"Disk full.", serving}},
 	} {

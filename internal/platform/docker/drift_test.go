@@ -98,7 +98,7 @@ func TestRollbackNeedsAStandbyThatIsLetIn(t *testing.T) {
 	if got := s.running(); got != [2]int{2, 0} {
 		t.Errorf("%v are said to run", got)
 	}
-	if err := s.Rollback(t.Context(), "bad"); !errors.Is(err, bluegreen.RollbackFailed) || !contains(err, "has not been let in") {
+	if err := s.Rollback(t.Context(), "bad"); !errors.Is(err, bluegreen.RollbackFailed) || !contains(err, "does not receive traffic yet") {
 		t.Errorf("the rollback ended with: %v", err)
 	}
 	s.serves("2.0.0")

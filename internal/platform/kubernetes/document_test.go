@@ -69,7 +69,7 @@ func TestServiceThatIsNotUnderstoodIsAnError(t *testing.T) {
 		"somebody else's": {&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"}}, true, "Service default/web exists and is not managed"},
 		"no ledger":       {with(func(s *corev1.Service) { s.Annotations = nil }), false, "ledger is gone"},
 		"torn":            {with(func(s *corev1.Service) { s.Annotations[annotationLedger] = `{"schema":` }), false, "unexpected end"},
-		"impossible":      {with(func(s *corev1.Service) { s.Annotations[annotationLedger] = `{"schema":1,"live":"red"}` }), false, `"red" is no environment`},
+		"impossible":      {with(func(s *corev1.Service) { s.Annotations[annotationLedger] = `{"schema":1,"live":"red"}` }), false, `"red" is not an environment`},
 		"of another":      {with(func(s *corev1.Service) { s.Name = "api" }), false, `is that of "web"`},
 		"newer":           {with(func(s *corev1.Service) { s.Annotations[annotationLedger] = `{"schema":99}` }), false, "newer provider"},
 	}

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-var update = flag.Bool("update", false, "write what the stories in testdata tell now")
+var update = flag.Bool("update", false, "write the results of now into the scripts in testdata")
 
-// TestLedgerStories plays the stories in testdata: each line is a transition,
-// and below it stands what becomes of the ledger. A transition that is refused
-// leaves the ledger as it was.
-func TestLedgerStories(t *testing.T) {
+// TestLedgerScripts runs the scripts in testdata. Each line that begins with ">" is
+// a transition, and below it is the ledger that follows. A transition that is not
+// allowed leaves the ledger as it was.
+func TestLedgerScripts(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(paths) == 0 {
-		t.Fatal("there are no stories", err)
+		t.Fatal("there are no scripts", err)
 	}
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
@@ -30,22 +30,22 @@ func TestLedgerStories(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := tell(t, string(text))
+			got := runScript(t, string(text))
 			if *update {
 				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if got != string(text) {
-				t.Errorf("%s tells something else now; see go test -run LedgerStories -update and git diff:\n%s", path, got)
+				t.Errorf("%s has other results now; run go test -run LedgerScripts -update and see git diff:\n%s", path, got)
 			}
 		})
 	}
 }
 
-// tell plays a story and returns it with what really happens.
-func tell(t *testing.T, text string) string {
-	s := &storyteller{ledger: NewLedger("web"), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+// runScript runs a script and returns it with the results of now.
+func runScript(t *testing.T, text string) string {
+	s := &scriptRunner{ledger: NewLedger("web"), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	var out strings.Builder
 	for line := range strings.Lines(text) {
 		switch {
@@ -53,35 +53,35 @@ func tell(t *testing.T, text string) string {
 			out.WriteString(line)
 		case strings.HasPrefix(line, "> "):
 			out.WriteString("\n" + line)
-			out.WriteString(s.play(t, strings.Fields(line[2:])))
+			out.WriteString(s.run(t, strings.Fields(line[2:])))
 		}
 	}
 	return out.String()
 }
 
-// storyteller is a ledger on its way through a story; its clock ticks a minute a line.
-type storyteller struct {
+// scriptRunner has the ledger that a script has led to. Each line takes a minute.
+type scriptRunner struct {
 	ledger Ledger
 	clock  time.Time
 }
 
-func (s *storyteller) play(t *testing.T, words []string) string {
+func (s *scriptRunner) run(t *testing.T, words []string) string {
 	s.clock = s.clock.Add(time.Minute)
 	if words[0] == "next" {
-		return s.next(words[1:])
+		return s.printNext(words[1:])
 	}
 	before := fmt.Sprintf("%+v", s.ledger)
 	next, closed, err := s.transition(t, words)
 	if after := fmt.Sprintf("%+v", s.ledger); before != after {
-		t.Errorf("%v wrote through the ledger: %s has become %s", words, before, after)
+		t.Errorf("%v changed the ledger that it was called on from %s to %s", words, before, after)
 	}
 	if err != nil {
 		return fmt.Sprintf("refused: %v\n", err)
 	}
 	s.ledger = next
-	out := render(next)
+	out := printLedger(next)
 	for _, r := range closed {
-		out += "  archived " + renderRecord(r)
+		out += "  archived " + printRecord(r)
 	}
 	if err := next.Validate(); err != nil {
 		out += fmt.Sprintf("impossible: %v\n", err)
@@ -89,7 +89,7 @@ func (s *storyteller) play(t *testing.T, words []string) string {
 	return out
 }
 
-func (s *storyteller) transition(t *testing.T, words []string) (next Ledger, closed []Record, err error) {
+func (s *scriptRunner) transition(t *testing.T, words []string) (next Ledger, closed []Record, err error) {
 	by := stamp{s.clock, "ann@host"}
 	l := s.ledger
 	argument := strings.Join(words[1:], " ")
@@ -98,37 +98,38 @@ func (s *storyteller) transition(t *testing.T, words []string) (next Ledger, clo
 		next = NewLedger("web")
 	case "adopt":
 		next = NewAdoptedLedger("web", release(words[1:]), []InstanceRef{{"blue-1", "a"}}, s.clock, "ann@host")
-	case "begin":
+	case "begin-deploy":
 		next, err = l.beginDeploy(release(words[1:]), by)
-	case "deployed":
-		next, err = l.deployed(argument)
-	case "checked":
+	case "finish-deploy":
+		next, err = l.finishDeploy(argument)
+	case "check":
 		env := l.Staging()
-		next, err = l.checked(HealthResult{Healthy: argument == "pass", Instances: []InstanceRef{{string(env) + "-1", "a"}}})
-	case "failed":
-		next, err = l.failed(argument)
+		passed := []InstanceRef{{string(env) + "-1", "a"}}
+		next, err = l.recordCheck(HealthResult{Healthy: argument == "pass", Instances: passed})
+	case "fail":
+		next, err = l.failRelease(argument)
 	case "switch":
 		next, err = l.switchTo(Environment(argument), s.clock)
 	case "revert-switch":
 		next, err = l.revertSwitch(argument)
 	case "rollback":
-		next, err = l.rollback(argument, by)
+		next, err = l.rollBack(argument, by)
 	case "revert-rollback":
 		next, err = l.revertRollback(argument)
-	case "clean":
-		next, err = l.cleaned()
+	case "clear-staging":
+		next, err = l.clearStaging()
 	case "scale":
-		next, err = l.scaled(must(strconv.Atoi(argument)), false)
+		next, err = l.scale(must(strconv.Atoi(argument)), false)
 	case "admit":
-		next = l.admitted(Environment(argument), []InstanceRef{{argument + "-1", "a"}, {argument + "-2", "b"}})
-	case "watched":
-		next = l.watched()
-	case "settled":
-		next = l.settled()
-	case "destroying":
-		next = l.destroying()
-	case "interrupted":
-		next = l.interrupted()
+		next = l.admit(Environment(argument), []InstanceRef{{argument + "-1", "a"}, {argument + "-2", "b"}})
+	case "end-watch":
+		next = l.endWatch()
+	case "mark-created":
+		next = l.markCreated()
+	case "begin-destroy":
+		next = l.beginDestroy()
+	case "fail-interrupted":
+		next = l.failInterrupted()
 	case "archive":
 		next, closed = l.archive()
 	default:
@@ -137,12 +138,12 @@ func (s *storyteller) transition(t *testing.T, words []string) (next Ledger, clo
 	return next, closed, err
 }
 
-// next tells what an apply would do: "next 2.0.0 2 rollback running=2,2".
-func (s *storyteller) next(words []string) string {
+// printNext prints what an apply would do: "next 2.0.0 2 rollback running=2,2".
+func (s *scriptRunner) printNext(words []string) string {
 	d := Desired{Release: release(words), Promote: true, KeepStandby: true, MinHealthyPercent: 100}
 	running := map[Environment]int{}
 	for _, env := range Environments() {
-		if slot := s.ledger.Slot(env); slot.wantsInstances() {
+		if slot := s.ledger.Slot(env); slot.isMeantToRun() {
 			running[env] = slot.Release.Replicas
 		}
 	}
@@ -173,7 +174,7 @@ func (s *storyteller) next(words []string) string {
 	for _, step := range steps {
 		out += fmt.Sprintf("%s\n", step)
 	}
-	return out + render(s.ledger.Predict(steps, d))
+	return out + printLedger(s.ledger.Predict(steps, d))
 }
 
 // release reads "1.0.0 2": a version and maybe a size.
@@ -187,9 +188,12 @@ func release(words []string) Release {
 	return r
 }
 
-func render(l Ledger) string {
+func printLedger(l Ledger) string {
 	flags := ""
-	for flag, set := range map[string]bool{"serving": l.IsServing(), "settled": l.Created, "destroying": l.Destroying, "unwatched:" + l.WatchDue: l.WatchDue != ""} {
+	for flag, set := range map[string]bool{
+		"serving": l.IsServing(), "created": l.Created, "destroying": l.Destroying,
+		"watch-due:" + l.WatchDue: l.WatchDue != "",
+	} {
 		if set {
 			flags += " " + flag
 		}
@@ -218,19 +222,20 @@ func render(l Ledger) string {
 		out += strings.TrimRight(line, " ") + "\n"
 	}
 	for _, r := range l.Records {
-		out += "  " + renderRecord(r)
+		out += "  " + printRecord(r)
 	}
 	if target, ok := l.RollbackTarget(); ok {
-		out += "  a rollback would bring " + target.ID + "\n"
+		out += "  a rollback would make live " + target.ID + "\n"
 	}
 	if l.RolledBackFingerprint() != "" {
-		out += "  a rollback is in force\n"
+		out += "  the live release came from a rollback\n"
 	}
 	return out
 }
 
-func renderRecord(r Record) string {
-	out := fmt.Sprintf("%s %s: %s %s x%d by %s at %s", r.ID, r.Environment, r.Status, r.Version, r.Replicas, r.Actor, r.DeployedAt.Format("15:04"))
+func printRecord(r Record) string {
+	out := fmt.Sprintf("%s %s: %s %s x%d by %s at %s",
+		r.ID, r.Environment, r.Status, r.Version, r.Replicas, r.Actor, r.DeployedAt.Format("15:04"))
 	if r.SwitchedAt != nil {
 		out += " switched " + r.SwitchedAt.Format("15:04")
 	}
@@ -241,7 +246,7 @@ func renderRecord(r Record) string {
 		out += " replaced " + r.Replaced
 	}
 	if r.RolledBackFingerprint != "" {
-		out += " undid something"
+		out += " rolled another release back"
 	}
 	if r.ImageDigest != "" {
 		out += " " + r.ImageDigest

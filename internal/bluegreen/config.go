@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import "time"
+
+// Config says what a Deployer demands of a release and how long it waits.
+type Config struct {
+	// HealthCheckTimeout is the longest time that one attempt of a health check takes.
+	HealthCheckTimeout time.Duration
+	// HealthCheckRetries is how many more attempts follow a failed one. It is
+	// also how many probes in a row must fail to end the watch after a switch.
+	HealthCheckRetries int
+	// MinHealthyPercent of the instances must be healthy, in 1..100, rounded up.
+	MinHealthyPercent int
+	// SwitchTimeout is the longest time from the start of a switch until traffic
+	// reaches the new environment.
+	SwitchTimeout time.Duration
+	// DrainTimeout is how long the platform lets requests and connections to an
+	// environment finish that has lost the traffic. It bounds the cleaning up
+	// after an operation that failed: that may take DrainTimeout plus one minute.
+	DrainTimeout time.Duration
+	// BakeTime is how long live is watched after a switch; 0 means no watch.
+	BakeTime time.Duration
+	// ProbeInterval is the time between two probes of that watch.
+	ProbeInterval time.Duration
+	// HistoryLimit is how many records are kept, at least 2.
+	HistoryLimit int
+}
+
+// DefaultConfig returns the defaults: a health check of 30 s with 3 retries for
+// all instances, 60 s for the switch, 30 s for draining, no watch, and 10 records
+// of history.
+func DefaultConfig() Config {
+	return Config{
+		HealthCheckTimeout: 30 * time.Second,
+		HealthCheckRetries: 3,
+		MinHealthyPercent:  100,
+		SwitchTimeout:      60 * time.Second,
+		DrainTimeout:       30 * time.Second,
+		ProbeInterval:      time.Second,
+		HistoryLimit:       10,
+	}
+}

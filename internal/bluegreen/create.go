@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrExists says that Create found a finished deployment of the same name, which
+// belongs to somebody else. It was not touched.
+var ErrExists = errors.New("a deployment of this name exists already")
+
+// Create makes a deployment that is as desired. What an interrupted Create of
+// the same name left is finished, or removed. A finished deployment is left
+// alone, and the error is ErrExists.
+//
+// If the first release does not go live, or does not stay healthy there, nothing
+// is left of the deployment.
+func (d *Deployer) Create(ctx context.Context, desired Desired) (warnings []error, err error) {
+	if desired.Rollback {
+		return nil, &Error{RollbackFailed, "rollback", Blue, ErrNothingToRollBackTo}
+	}
+	err = d.withNewLedger(ctx, func(e *executor) (err error) {
+		served := e.ledger.IsServing()
+		defer func() { warnings = e.warnings }()
+		err = e.converge(ctx, desired)
+		if err == nil || served || (e.ledger.IsServing() && ctx.Err() != nil) {
+			return err
+		}
+		return e.removeFailedCreate(ctx, err)
+	})
+	return warnings, err
+}
+
+// withNewLedger runs create with the lock held and a ledger that belongs to
+// nobody else: a new one, or that of an interrupted Create.
+func (d *Deployer) withNewLedger(ctx context.Context, create func(*executor) error) error {
+	unlock, err := d.lock(ctx, "create")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	e := &executor{Deployer: d, ledger: NewLedger(d.Deployment)}
+	stored, err := d.Platform.Load(ctx)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		err = e.commit(ctx, e.ledger)
+	case err != nil:
+		return err
+	case stored.Created && !stored.Destroying:
+		return fmt.Errorf("%w (ledger generation %d)", ErrExists, stored.Generation)
+	case stored.IsServing():
+		e.ledger = stored
+		err = e.recoverInterrupted(ctx)
+	default:
+		e.ledger = stored
+		err = e.startOver(ctx)
+	}
+	if err != nil {
+		return operationError("create", e.ledger.Staging(), err)
+	}
+	return create(e)
+}
+
+// startOver removes the deployment, of which nothing serves, and makes it anew.
+func (e *executor) startOver(ctx context.Context) error {
+	if err := e.destroy(ctx); err != nil {
+		return err
+	}
+	e.ledger = NewLedger(e.Deployment)
+	return e.commit(ctx, e.ledger)
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// executor carries out one operation while it holds the deployment's lock.
+type executor struct {
+	*Deployer
+	// ledger is the one that was loaded or committed last.
+	ledger Ledger
+	// warnings are problems that do not affect what live serves.
+	warnings []error
+}
+
+// withRecovery runs operate as withLock does, after it has cleaned up what an
+// interrupted operation left behind.
+func (d *Deployer) withRecovery(ctx context.Context, operation string, operate func(*executor) error) error {
+	return d.withLock(ctx, operation, func(e *executor) error {
+		if err := e.recoverInterrupted(ctx); err != nil {
+			return err
+		}
+		return operate(e)
+	})
+}
+
+// withLock runs operate with the deployment's lock held and its ledger loaded.
+func (d *Deployer) withLock(ctx context.Context, operation string, operate func(*executor) error) error {
+	unlock, err := d.lock(ctx, operation)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ledger, err := d.Platform.Load(ctx)
+	if err != nil {
+		return err
+	}
+	return operate(&executor{Deployer: d, ledger: ledger})
+}
+
+// lock takes the deployment's lock. If somebody else holds it, the error is
+// EnvironmentBusy and names the environment that operation needs.
+func (d *Deployer) lock(ctx context.Context, operation string) (unlock func(), err error) {
+	unlock, err = d.Platform.Lock(ctx, d.Actor)
+	if err == nil {
+		return unlock, nil
+	}
+	var held *HolderError
+	if !errors.As(err, &held) {
+		return nil, fmt.Errorf("locking the deployment: %w", err)
+	}
+	env := NewLedger(d.Deployment).Staging()
+	if ledger, err := d.Platform.Load(ctx); err == nil {
+		env = ledger.Staging()
+	}
+	return nil, &Error{EnvironmentBusy, operation, env, err}
+}
+
+// commit writes next and makes it the executor's ledger. When Commit returns an
+// error, the stored ledger decides: if it is next all the same, only the answer
+// was lost, and commit succeeds.
+func (e *executor) commit(ctx context.Context, next Ledger) error {
+	next.Generation = e.ledger.Generation + 1
+	next.HistoryLimit = e.Config.HistoryLimit
+	if e.Mask != nil {
+		next = next.mask(e.Mask)
+	}
+	next, closed := next.archive()
+	if err := next.Validate(); err != nil {
+		return fmt.Errorf("the ledger was not written, because it would be invalid: %w", err)
+	}
+	if err := e.Platform.Commit(ctx, next, closed); err != nil {
+		if !e.isCommitted(ctx, next) {
+			return fmt.Errorf("writing the ledger: %w", err)
+		}
+		e.progress("the ledger is written, but the platform returned an error: %v", err)
+	}
+	e.ledger = next
+	return nil
+}
+
+// isCommitted reports whether the stored ledger is next. The size of an
+// autoscaled release may have changed meanwhile and is not compared.
+func (e *executor) isCommitted(ctx context.Context, next Ledger) bool {
+	ctx, cancel := e.cleanupContext(ctx)
+	defer cancel()
+	stored, err := e.Platform.Load(ctx)
+	if err != nil {
+		return false
+	}
+	for _, env := range Environments() {
+		if release := stored.Slot(env).Release; release != nil {
+			next = next.WithSize(env, release.Replicas)
+		}
+	}
+	// A ledger is plain data: both sides always encode.
+	a, _ := json.Marshal(stored)
+	b, _ := json.Marshal(next)
+	return bytes.Equal(a, b)
+}
+
+// stamp returns who makes a transition, and when.
+func (e *executor) stamp() stamp { return stamp{at: e.Now().UTC(), actor: e.Actor} }
+
+// progress reports the start of a phase.
+func (e *executor) progress(format string, args ...any) {
+	if e.Progress != nil {
+		e.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// operationError makes err the Error of an operation. It returns nil for nil.
+func operationError(operation string, env Environment, err error) error {
+	if err == nil {
+		return nil
+	}
+	kind := DeployFailed
+	switch operation {
+	case "health check", "watch":
+		kind = HealthCheckFailed
+	case "switch":
+		kind = SwitchFailed
+	case "rollback":
+		kind = RollbackFailed
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		kind = Interrupted
+	case errors.Is(err, context.DeadlineExceeded):
+		kind = Timeout
+	}
+	return &Error{kind, operation, env, err}
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import "context"
+
+// repair starts what should run and does not, and waits until traffic reaches
+// live. What should not run was removed by recoverInterrupted.
+func (e *executor) repair(ctx context.Context, configured Release) error {
+	e.progress("repairing: starting what should run")
+	env := e.ledger.Staging()
+	isPreview := e.ledger.Slot(env).State == Ready && e.ledger.Slot(env).HasRelease(configured.Seal().Fingerprint)
+	if e.ledger.IsServing() {
+		if err := e.repairLive(ctx, configured); err != nil {
+			return operationError("repair", e.ledger.Live, err)
+		}
+	} else if err := e.applyStagingSize(ctx); err != nil {
+		return operationError("repair", env, err)
+	}
+	if isPreview && e.ledger.Slot(env).Release == nil {
+		// Its workload was removed, and it is what is configured.
+		return e.preview(ctx, configured)
+	}
+	return nil
+}
+
+// repairLive brings live to its size and returns when traffic reaches it.
+func (e *executor) repairLive(ctx context.Context, configured Release) error {
+	if err := e.applySizes(ctx, &configured); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.Config.SwitchTimeout)
+	defer cancel()
+	return e.Platform.AwaitTraffic(ctx, e.ledger.Live)
+}

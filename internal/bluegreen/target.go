@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+)
+
+// target is an instance of a Platform as its health checks reach it.
+type target struct {
+	platform Platform
+	env      Environment
+	instance Instance
+	// exit is what Exited returned last, if the instance had ended.
+	exit atomic.Pointer[error]
+}
+
+var _ Target = (*target)(nil)
+
+func (t *target) ID() string { return t.instance.ID }
+
+func (t *target) Dial(ctx context.Context) (net.Conn, error) {
+	return t.platform.Dial(ctx, t.instance)
+}
+
+// DialPort connects to another port of the instance, if the platform can.
+func (t *target) DialPort(ctx context.Context, port int) (net.Conn, error) {
+	dialer, ok := t.platform.(PortDialer)
+	if !ok {
+		return nil, errors.New("this platform can connect only to the port that the instance serves")
+	}
+	return dialer.DialPort(ctx, t.instance, port)
+}
+
+func (t *target) Exec(ctx context.Context, command []string) error {
+	return t.platform.Exec(ctx, t.instance, command)
+}
+
+func (t *target) Exited(ctx context.Context) error {
+	instances, err := t.platform.Instances(ctx, t.env)
+	var exit error
+	if err == nil {
+		exit = exitOf(instances, t.instance)
+	} // Otherwise nobody knows whether it runs, and the checks go on.
+	if exit != nil {
+		t.exit.Store(&exit)
+	}
+	return exit
+}
+
+// errGone is how an instance ended that the platform does not list any more.
+var errGone = errors.New("exited")
+
+// exitOf returns how this run of instance ended. It returns nil while the run is
+// among instances and has not exited.
+func exitOf(instances []Instance, instance Instance) error {
+	for _, now := range instances {
+		if now.ID != instance.ID {
+			continue
+		}
+		switch {
+		case now.Running && now.Ref() == instance.Ref():
+			return nil
+		case now.Exit != "":
+			return errors.New("exited: " + now.Exit)
+		}
+	}
+	return errGone
+}
+
+// runningOf returns those of instances that run.
+func runningOf(instances []Instance) []Instance {
+	var running []Instance
+	for _, i := range instances {
+		if i.Running {
+			running = append(running, i)
+		}
+	}
+	return running
+}
