@@ -34,7 +34,8 @@ func (d *Deployer) Apply(ctx context.Context, planned Ledger, desired Desired) (
 func (e *executor) requireFreshPlan(planned Ledger) error {
 	switch found := e.ledger; {
 	case found.Live != planned.Live || found.IsServing() != planned.IsServing():
-		return fmt.Errorf("%w: %s was live when it was made, and %s is live now", ErrPlanStale, planned.Live, found.Live)
+		return fmt.Errorf("%w: %s was live when it was made, and %s is live now",
+			ErrPlanStale, planned.Live, found.Live)
 	case found.IsServing() && !found.Slot(found.Live).HasRelease(planned.Slot(planned.Live).Release.Fingerprint):
 		return fmt.Errorf("%w: another release is live in %s now", ErrPlanStale, found.Live)
 	case found.Generation != planned.Generation:

@@ -15,169 +15,173 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
 )
 
-// scaledShop is a deployment whose size is somebody else's.
-type scaledShop struct {
+// autoscaledHarness is a deployment whose size an autoscaler decides on. Its release
+// 1.0.0 is live in green.
+type autoscaledHarness struct {
 	*testing.T
 	*bluegreen.Deployer
 	memory *platformtest.Memory
 }
 
-func newScaledShop(t *testing.T) *scaledShop {
+func newAutoscaledHarness(t *testing.T) *autoscaledHarness {
 	t.Parallel()
 	memory := platformtest.NewMemory()
 	process := memory.Open(t, deployment)
-	s := &scaledShop{t, bluegreen.NewDeployer(deployment, process, memory.Checker(), "tester"), memory}
-	s.Config.BakeTime, s.Config.ProbeInterval = 1, 1
-	_, err := s.Create(t.Context(), s.desired("1.0.0"))
-	s.must(err)
-	return s
+	h := &autoscaledHarness{t, bluegreen.NewDeployer(deployment, process, memory.Checker(), "tester"), memory}
+	h.Config.BakeTime, h.Config.ProbeInterval = 1, 1
+	_, err := h.Create(t.Context(), h.desired("1.0.0"))
+	h.must(err)
+	return h
 }
 
-func (s *scaledShop) must(err error) {
-	s.Helper()
+func (h *autoscaledHarness) must(err error) {
+	h.Helper()
 	if err != nil {
-		s.Fatal(err)
+		h.Fatal(err)
 	}
 }
 
-// desired is a version, without a word about its size.
-func (s *scaledShop) desired(version string) bluegreen.Desired {
-	release := s.memory.Release(version, platformtest.Healthy)
+// desired returns a configuration with an autoscaled release.
+func (h *autoscaledHarness) desired(version string) bluegreen.Desired {
+	release := h.memory.Release(version, platformtest.Healthy)
 	release.Replicas, release.Autoscaled = 1, true
 	return desired(release)
 }
 
-func (s *scaledShop) apply(want bluegreen.Desired) {
-	s.Helper()
-	ledger, err := s.Platform.Load(s.Context())
-	s.must(err)
-	_, err = s.Apply(s.Context(), ledger, want)
-	s.must(err)
+func (h *autoscaledHarness) apply(want bluegreen.Desired) {
+	h.Helper()
+	ledger, err := h.Platform.Load(h.Context())
+	h.must(err)
+	_, err = h.Apply(h.Context(), ledger, want)
+	h.must(err)
 }
 
-// sizes fails the test unless both environments run so many, and the ledger says so.
-func (s *scaledShop) sizes(blue, green int) {
-	s.Helper()
-	status, err := s.Status(s.Context())
-	s.must(err)
+// mustHaveSizes reports an error unless the environments run so many instances and the
+// ledger says so.
+func (h *autoscaledHarness) mustHaveSizes(blue, green int) {
+	h.Helper()
+	status, err := h.Status(h.Context())
+	h.must(err)
 	for env, want := range map[bluegreen.Environment]int{bluegreen.Blue: blue, bluegreen.Green: green} {
 		said := 0
 		if release := status.Ledger.Slot(env).Release; release != nil {
 			said = release.Replicas
 		}
 		if status.Running[env] != want || said != want {
-			s.Errorf("%s runs %d and the ledger says %d, want %d", env, status.Running[env], said, want)
+			h.Errorf("%s runs %d and the ledger says %d, want %d", env, status.Running[env], said, want)
 		}
 	}
 }
 
-// idle fails the test unless there is nothing to do.
-func (s *scaledShop) idle(want bluegreen.Desired) {
-	s.Helper()
-	status, err := s.Status(s.Context())
-	s.must(err)
+// mustBeAsDesired reports an error unless an apply has nothing to do.
+func (h *autoscaledHarness) mustBeAsDesired(want bluegreen.Desired) {
+	h.Helper()
+	status, err := h.Status(h.Context())
+	h.must(err)
 	if steps, err := status.Ledger.Next(want, status.Running); err != nil || len(steps) > 0 {
-		s.Errorf("there is something to do: %v, %v", steps, err)
+		h.Errorf("there is something to do: %v, %v", steps, err)
 	}
 }
 
-// A size that somebody else gave is no drift, a new release comes up at it, and a
-// rollback finds the standby at its own.
+// A size that the autoscaler chose is no drift. A new release starts with the size of
+// live, and after a rollback the standby has its own.
 func TestAutoscaled(t *testing.T) {
-	s := newScaledShop(t)
-	s.sizes(0, 1)
-	s.memory.Autoscale(deployment, bluegreen.Green, 3)
-	s.sizes(0, 3)
-	s.idle(s.desired("1.0.0"))
-	s.apply(s.desired("2.0.0"))
-	s.sizes(3, 3)
-	s.memory.Autoscale(deployment, bluegreen.Green, 2)
-	s.memory.Autoscale(deployment, bluegreen.Blue, 4)
-	s.idle(s.desired("2.0.0"))
-	back := s.desired("2.0.0")
+	h := newAutoscaledHarness(t)
+	h.mustHaveSizes(0, 1)
+	h.memory.Autoscale(deployment, bluegreen.Green, 3)
+	h.mustHaveSizes(0, 3)
+	h.mustBeAsDesired(h.desired("1.0.0"))
+	h.apply(h.desired("2.0.0"))
+	h.mustHaveSizes(3, 3)
+	h.memory.Autoscale(deployment, bluegreen.Green, 2)
+	h.memory.Autoscale(deployment, bluegreen.Blue, 4)
+	h.mustBeAsDesired(h.desired("2.0.0"))
+	back := h.desired("2.0.0")
 	back.Rollback = true
-	s.apply(back)
-	s.sizes(4, 2)
-	s.idle(back)
-	s.apply(s.desired("2.0.0"))
-	s.sizes(2, 2)
-	ledger, err := s.Platform.Load(t.Context())
-	s.must(err)
+	h.apply(back)
+	h.mustHaveSizes(4, 2)
+	h.mustBeAsDesired(back)
+	h.apply(h.desired("2.0.0"))
+	h.mustHaveSizes(2, 2)
+	ledger, err := h.Platform.Load(t.Context())
+	h.must(err)
 	if record, _ := ledger.LiveRecord(); record.Replicas != 2 {
 		t.Errorf("the record says %d replicas", record.Replicas)
 	}
 }
 
-// The size can be taken over and given back, without anything that starts.
-func TestAutoscaledFromNowOn(t *testing.T) {
-	s := newScaledShop(t)
-	fixed := s.desired("1.0.0")
+// The configuration can fix the size and leave it to the autoscaler again. The latter
+// starts nothing.
+func TestSizeIsLeftToTheAutoscaler(t *testing.T) {
+	h := newAutoscaledHarness(t)
+	fixed := h.desired("1.0.0")
 	fixed.Release.Replicas, fixed.Release.Autoscaled = 2, false
-	s.apply(fixed)
-	s.sizes(0, 2)
-	s.memory.Autoscale(deployment, bluegreen.Green, 3)
-	status, err := s.Status(t.Context())
-	s.must(err)
+	h.apply(fixed)
+	h.mustHaveSizes(0, 2)
+	h.memory.Autoscale(deployment, bluegreen.Green, 3)
+	status, err := h.Status(t.Context())
+	h.must(err)
 	if status.Ledger.Slot(bluegreen.Green).Release.Replicas != 2 {
-		t.Error("a size of ours is somebody else's")
+		t.Error("the autoscaler has changed a fixed size")
 	}
-	var told []string
-	s.Progress = func(message string) { told = append(told, message) }
-	s.apply(s.desired("1.0.0"))
-	s.sizes(0, 3)
-	if !slices.Equal(told, []string{"leaving the number of replicas to the autoscaler"}) {
-		t.Errorf("it says %q", told)
+	var messages []string
+	h.Progress = func(message string) { messages = append(messages, message) }
+	h.apply(h.desired("1.0.0"))
+	h.mustHaveSizes(0, 3)
+	if !slices.Equal(messages, []string{"leaving the number of replicas to the autoscaler"}) {
+		t.Errorf("the progress is %q", messages)
 	}
-	s.idle(s.desired("1.0.0"))
-	// Of what was fixed, the standby becomes somebody else's as well.
-	s.apply(fixed)
-	s.apply(s.desired("2.0.0"))
-	s.memory.Autoscale(deployment, bluegreen.Green, 4)
-	s.sizes(2, 4)
-	s.idle(s.desired("2.0.0"))
+	h.mustBeAsDesired(h.desired("1.0.0"))
+	// The standby, which had a fixed size, is left to the autoscaler as well.
+	h.apply(fixed)
+	h.apply(h.desired("2.0.0"))
+	h.memory.Autoscale(deployment, bluegreen.Green, 4)
+	h.mustHaveSizes(2, 4)
+	h.mustBeAsDesired(h.desired("2.0.0"))
 }
 
-// Who scales live while it is watched does not make it unhealthy.
-func TestAutoscaledWhileItBakes(t *testing.T) {
+// Scaling live during the watch does not make it unhealthy.
+func TestAutoscaledDuringTheWatch(t *testing.T) {
 	for _, size := range []int{1, 5} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			s := newScaledShop(t)
-			s.memory.Autoscale(deployment, bluegreen.Green, 3)
-			s.Progress = func(message string) {
+			h := newAutoscaledHarness(t)
+			h.memory.Autoscale(deployment, bluegreen.Green, 3)
+			h.Progress = func(message string) {
 				if strings.HasPrefix(message, "watching") {
-					s.memory.Autoscale(deployment, bluegreen.Blue, size)
+					h.memory.Autoscale(deployment, bluegreen.Blue, size)
 				}
 			}
-			s.apply(s.desired("2.0.0"))
-			s.sizes(size, 3)
+			h.apply(h.desired("2.0.0"))
+			h.mustHaveSizes(size, 3)
 		})
 	}
 }
 
-// shrinking takes instances away while the first of them is checked.
-type shrinking struct {
+// shrinkingChecker removes instances while the first of them is checked.
+type shrinkingChecker struct {
 	bluegreen.Checker
 	shrink func()
 }
 
-func (c shrinking) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
+func (c shrinkingChecker) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
 	c.shrink()
 	return c.Checker.Await(ctx, target)
 }
 
-// Who takes replicas away while they are checked does not make the release fail,
-// as long as one is left.
-func TestAutoscaledWhileItIsChecked(t *testing.T) {
+// Removing replicas while they are checked does not make the release fail, as long as
+// one is left.
+func TestAutoscaledDuringTheCheck(t *testing.T) {
 	for size, healthy := range map[int]bool{0: false, 1: true, 2: true} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			s := newScaledShop(t)
-			s.memory.Autoscale(deployment, bluegreen.Green, 3)
-			// It is not the next attempt that finds them gone.
-			s.Config.HealthCheckRetries = 0
-			s.Checker = shrinking{s.Checker, sync.OnceFunc(func() { s.memory.Autoscale(deployment, bluegreen.Blue, size) })}
-			_, err := s.Deploy(t.Context(), s.desired("2.0.0").Release)
-			s.must(err)
-			result, err := s.HealthCheck(t.Context())
+			h := newAutoscaledHarness(t)
+			h.memory.Autoscale(deployment, bluegreen.Green, 3)
+			// With one attempt, it is this one that finds them gone.
+			h.Config.HealthCheckRetries = 0
+			shrink := sync.OnceFunc(func() { h.memory.Autoscale(deployment, bluegreen.Blue, size) })
+			h.Checker = shrinkingChecker{h.Checker, shrink}
+			_, err := h.Deploy(t.Context(), h.desired("2.0.0").Release)
+			h.must(err)
+			result, err := h.HealthCheck(t.Context())
 			if errors.Is(err, bluegreen.HealthCheckFailed) == healthy || len(result.Instances) != size {
 				t.Errorf("%d replicas passed, %v", len(result.Instances), err)
 			}
@@ -185,64 +189,67 @@ func TestAutoscaledWhileItIsChecked(t *testing.T) {
 	}
 }
 
-// What is replaced while it is checked, as by an eviction, is not less than before:
-// those in its place are checked as well.
-func TestAutoscaledIsReplacedWhileItIsChecked(t *testing.T) {
-	s := newScaledShop(t)
-	s.memory.Autoscale(deployment, bluegreen.Green, 3)
-	s.Config.HealthCheckRetries = 1
-	s.Checker = shrinking{s.Checker, sync.OnceFunc(func() {
-		s.memory.Autoscale(deployment, bluegreen.Blue, 1)
-		s.memory.Autoscale(deployment, bluegreen.Blue, 3)
+// Instances that are replaced while they are checked, as by an eviction, do not make the
+// release smaller: the new ones are checked as well.
+func TestAutoscaledInstancesAreReplacedDuringTheCheck(t *testing.T) {
+	h := newAutoscaledHarness(t)
+	h.memory.Autoscale(deployment, bluegreen.Green, 3)
+	h.Config.HealthCheckRetries = 1
+	h.Checker = shrinkingChecker{h.Checker, sync.OnceFunc(func() {
+		h.memory.Autoscale(deployment, bluegreen.Blue, 1)
+		h.memory.Autoscale(deployment, bluegreen.Blue, 3)
 	})}
-	_, err := s.Deploy(t.Context(), s.desired("2.0.0").Release)
-	s.must(err)
-	result, err := s.HealthCheck(t.Context())
+	_, err := h.Deploy(t.Context(), h.desired("2.0.0").Release)
+	h.must(err)
+	result, err := h.HealthCheck(t.Context())
 	if err != nil || len(result.Instances) != 3 {
 		t.Errorf("%d replicas passed, %v", len(result.Instances), err)
 	}
 }
 
-// surging is a platform with one more instance in env, which is on its way.
-type surging struct {
+// surgePlatform is a platform with one more instance in env, which is starting.
+type surgePlatform struct {
 	bluegreen.Platform
 	env bluegreen.Environment
 }
 
-func (p surging) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
+func (p surgePlatform) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
 	instances, err := p.Platform.Instances(ctx, env)
 	if err == nil && env == p.env {
-		instances = append(instances, bluegreen.Instance{ID: env.String() + "-9", Incarnation: "new", Running: true, Unready: "it starts"})
+		instances = append(instances, bluegreen.Instance{
+			ID: env.String() + "-9", Incarnation: "new", Running: true, Unready: "it starts",
+		})
 	}
 	return instances, err
 }
 
-// What an autoscaler adds takes its time to start, as does what an instance is
-// replaced with. That is no reason to go back, nor not to.
+// An instance that is starting, because the autoscaler added it or because it replaces
+// another, neither causes nor prevents a rollback.
 func TestAutoscaledInstancesStart(t *testing.T) {
-	s := newScaledShop(t)
-	right := s.Platform
-	s.Progress = func(message string) {
+	h := newAutoscaledHarness(t)
+	working := h.Platform
+	h.Progress = func(message string) {
 		if strings.HasPrefix(message, "watching") {
-			s.Platform = surging{right, bluegreen.Blue}
+			h.Platform = surgePlatform{working, bluegreen.Blue}
 		}
 	}
-	s.apply(s.desired("2.0.0"))
-	s.Progress = nil
-	s.Platform = surging{right, bluegreen.Green}
-	s.must(s.Rollback(t.Context(), "to see"))
-	if got := s.memory.Serves(t, deployment); got != "1.0.0" {
+	h.apply(h.desired("2.0.0"))
+	h.Progress = nil
+	h.Platform = surgePlatform{working, bluegreen.Green}
+	h.must(h.Rollback(t.Context(), "to see"))
+	if got := h.memory.Serves(t, deployment); got != "1.0.0" {
 		t.Errorf("%s serves", got)
 	}
 }
 
-// restarting is a platform on which what passed in env runs anew, and is not ready.
-type restarting struct {
+// crashingPlatform is a platform on which the instances of env but the first have
+// restarted and are not ready.
+type crashingPlatform struct {
 	bluegreen.Platform
 	env bluegreen.Environment
 }
 
-func (p restarting) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
+func (p crashingPlatform) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
 	instances, err := p.Platform.Instances(ctx, env)
 	for i := range instances {
 		if env == p.env && i > 0 {
@@ -252,88 +259,92 @@ func (p restarting) Instances(ctx context.Context, env bluegreen.Environment) ([
 	return instances, err
 }
 
-// What has passed and crashes afterwards is not what an autoscaler has added.
+// An instance that has passed and crashes afterwards counts as unhealthy, unlike one that
+// an autoscaler has added.
 func TestAutoscaledInstancesCrash(t *testing.T) {
-	s := newScaledShop(t)
-	s.memory.Autoscale(deployment, bluegreen.Green, 3)
-	right := s.Platform
-	s.Progress = func(message string) {
+	h := newAutoscaledHarness(t)
+	h.memory.Autoscale(deployment, bluegreen.Green, 3)
+	working := h.Platform
+	h.Progress = func(message string) {
 		if strings.HasPrefix(message, "watching") {
-			s.Platform = restarting{right, bluegreen.Blue}
+			h.Platform = crashingPlatform{working, bluegreen.Blue}
 		}
 	}
-	ledger, err := s.Platform.Load(t.Context())
-	s.must(err)
-	if _, err := s.Apply(t.Context(), ledger, s.desired("2.0.0")); !errors.Is(err, bluegreen.HealthCheckFailed) || !strings.Contains(err.Error(), "2 of 3 replicas unhealthy") {
+	ledger, err := h.Platform.Load(t.Context())
+	h.must(err)
+	_, err = h.Apply(t.Context(), ledger, h.desired("2.0.0"))
+	if !matches(err, bluegreen.HealthCheckFailed, "2 of 3 replicas unhealthy") {
 		t.Errorf("got %v", err)
 	}
-	if got := s.memory.Serves(t, deployment); got != "1.0.0" {
+	if got := h.memory.Serves(t, deployment); got != "1.0.0" {
 		t.Errorf("%s serves", got)
 	}
 }
 
-// Between the health check and the switch the size may change as well, but
-// somebody who passed the check must be left.
+// The size may change between the health check and the switch, but an instance that
+// passed the check must be left.
 func TestAutoscaledBeforeTheSwitch(t *testing.T) {
 	for size, refused := range map[int]bool{0: true, 2: false, 3: false, 5: false} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			s := newScaledShop(t)
-			s.memory.Autoscale(deployment, bluegreen.Green, 3)
-			_, err := s.Deploy(t.Context(), s.desired("2.0.0").Release)
-			s.must(err)
-			result, err := s.HealthCheck(t.Context())
-			s.must(err)
+			h := newAutoscaledHarness(t)
+			h.memory.Autoscale(deployment, bluegreen.Green, 3)
+			_, err := h.Deploy(t.Context(), h.desired("2.0.0").Release)
+			h.must(err)
+			result, err := h.HealthCheck(t.Context())
+			h.must(err)
 			if len(result.Instances) != 3 {
 				t.Errorf("%d replicas passed the check, want 3", len(result.Instances))
 			}
-			s.memory.Autoscale(deployment, bluegreen.Blue, size)
-			if err := s.Switch(t.Context()); errors.Is(err, bluegreen.SwitchFailed) != refused {
+			h.memory.Autoscale(deployment, bluegreen.Blue, size)
+			if err := h.Switch(t.Context()); errors.Is(err, bluegreen.SwitchFailed) != refused {
 				t.Errorf("the switch ended with: %v", err)
 			}
 		})
 	}
 }
 
-// Without any instance there is no health, no rollback and no peace, whoever
-// decides on the size.
+// An autoscaled environment without any instance fails its check, is no rollback target
+// and is repaired.
 func TestAutoscaledToNothing(t *testing.T) {
-	s := newScaledShop(t)
-	s.apply(s.desired("2.0.0"))
-	s.memory.Autoscale(deployment, bluegreen.Green, 0)
-	if err := s.Rollback(t.Context(), "to see"); !errors.Is(err, bluegreen.RollbackFailed) {
-		t.Errorf("a rollback to nothing ended with: %v", err)
+	h := newAutoscaledHarness(t)
+	h.apply(h.desired("2.0.0"))
+	h.memory.Autoscale(deployment, bluegreen.Green, 0)
+	if err := h.Rollback(t.Context(), "to see"); !errors.Is(err, bluegreen.RollbackFailed) {
+		t.Errorf("a rollback to no instance ended with: %v", err)
 	}
-	status, err := s.Status(t.Context())
-	s.must(err)
+	status, err := h.Status(t.Context())
+	h.must(err)
 	if status.CanRollBack(100) {
 		t.Error("there is nothing to roll back to")
 	}
-	s.apply(s.desired("2.0.0"))
-	s.sizes(1, 1)
-	_, err = s.Deploy(t.Context(), s.desired("3.0.0").Release)
-	s.must(err)
-	s.memory.Autoscale(deployment, bluegreen.Green, 0)
-	if _, err := s.HealthCheck(t.Context()); !errors.Is(err, bluegreen.HealthCheckFailed) {
-		t.Errorf("the health check of nothing ended with: %v", err)
+	h.apply(h.desired("2.0.0"))
+	h.mustHaveSizes(1, 1)
+	_, err = h.Deploy(t.Context(), h.desired("3.0.0").Release)
+	h.must(err)
+	h.memory.Autoscale(deployment, bluegreen.Green, 0)
+	if _, err := h.HealthCheck(t.Context()); !errors.Is(err, bluegreen.HealthCheckFailed) {
+		t.Errorf("the health check of no instance ended with: %v", err)
 	}
 }
 
-// A preview waits for the promotion at its own size, unless another one is asked for.
+// A preview is promoted at its own size. If a fixed size is desired, it is deployed again.
 func TestAutoscaledPreview(t *testing.T) {
-	s := newScaledShop(t)
-	want := s.desired("2.0.0")
+	h := newAutoscaledHarness(t)
+	want := h.desired("2.0.0")
 	want.Promote = false
-	s.apply(want)
-	s.memory.Autoscale(deployment, bluegreen.Blue, 3)
-	s.idle(want)
+	h.apply(want)
+	h.memory.Autoscale(deployment, bluegreen.Blue, 3)
+	h.mustBeAsDesired(want)
 	want.Promote = true
 	fixed := want
 	fixed.Release.Autoscaled = false
-	for step, want := range map[bluegreen.Step]bluegreen.Desired{bluegreen.StepPromote: want, bluegreen.StepDeployAndSwitch: fixed} {
-		status, err := s.Status(t.Context())
-		s.must(err)
+	for step, want := range map[bluegreen.Step]bluegreen.Desired{
+		bluegreen.StepPromote: want, bluegreen.StepDeployAndSwitch: fixed,
+	} {
+		status, err := h.Status(t.Context())
+		h.must(err)
 		steps, err := status.Ledger.Next(want, status.Running)
-		s.must(err)
+		h.must(err)
 		if len(steps) == 0 || steps[0] != step {
 			t.Errorf("the steps are %v, want %s first", steps, step)
 		}

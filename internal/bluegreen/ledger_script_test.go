@@ -37,7 +37,7 @@ func TestLedgerScripts(t *testing.T) {
 				}
 			}
 			if got != string(text) {
-				t.Errorf("%s has other results now; run go test -run LedgerScripts -update and see git diff:\n%s", path, got)
+				t.Errorf("the results in %s are others; run go test -run LedgerScripts -update:\n%s", path, got)
 			}
 		})
 	}
@@ -65,6 +65,7 @@ type scriptRunner struct {
 	clock  time.Time
 }
 
+// run makes the transition of one line and prints the ledger that follows.
 func (s *scriptRunner) run(t *testing.T, words []string) string {
 	s.clock = s.clock.Add(time.Minute)
 	if words[0] == "next" {
@@ -89,6 +90,7 @@ func (s *scriptRunner) run(t *testing.T, words []string) string {
 	return out
 }
 
+// transition returns the ledger that follows from the words of a line.
 func (s *scriptRunner) transition(t *testing.T, words []string) (next Ledger, closed []Record, err error) {
 	by := stamp{s.clock, "ann@host"}
 	l := s.ledger
@@ -177,7 +179,7 @@ func (s *scriptRunner) printNext(words []string) string {
 	return out + printLedger(s.ledger.Predict(steps, d))
 }
 
-// release reads "1.0.0 2": a version and maybe a size.
+// release parses "1.0.0 2": a version and, if it is not 1, a size.
 func release(words []string) Release {
 	r := Release{Version: words[0], Image: "web:" + words[0], Replicas: 1, Env: map[string]string{"SECRET": "x"}}
 	if len(words) > 1 {
@@ -188,6 +190,7 @@ func release(words []string) Release {
 	return r
 }
 
+// printLedger returns a ledger as the scripts show it.
 func printLedger(l Ledger) string {
 	flags := ""
 	for flag, set := range map[string]bool{
@@ -233,6 +236,7 @@ func printLedger(l Ledger) string {
 	return out
 }
 
+// printRecord returns a record as the scripts show it.
 func printRecord(r Record) string {
 	out := fmt.Sprintf("%s %s: %s %s x%d by %s at %s",
 		r.ID, r.Environment, r.Status, r.Version, r.Replicas, r.Actor, r.DeployedAt.Format("15:04"))
@@ -260,6 +264,7 @@ func printRecord(r Record) string {
 	return out + "\n"
 }
 
+// must returns v and panics if err is not nil.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)

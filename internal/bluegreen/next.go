@@ -161,7 +161,8 @@ func (l Ledger) failInterrupted() Ledger {
 // hasPreview reports whether staging holds release, checked and at its size.
 func (l Ledger) hasPreview(release Release) bool {
 	slot := l.Slot(l.Staging())
-	return slot.State == Ready && slot.Checked && slot.HasRelease(release.Seal().Fingerprint) && slot.Release.hasSizeOf(release)
+	return slot.State == Ready && slot.Checked &&
+		slot.HasRelease(release.Seal().Fingerprint) && slot.Release.hasSizeOf(release)
 }
 
 // hasSizeOf reports whether live has the size of release, or is autoscaled as

@@ -16,15 +16,14 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
 )
 
-// TestPropertyInvariants runs random operations on a deployment, with failures
-// and process deaths at random calls, and checks after every commit that the
-// invariants hold, and after every operation that what a client gets is what the
-// ledger says and what the operation promised.
+// TestPropertyInvariants runs random operations on a deployment, with faults at random
+// calls. It checks the invariants after every commit. After every operation it checks
+// that clients get what the ledger says and what the operation promised.
 //
 // The long run is `go test -run Property -rapid.checks=100000`.
 func TestPropertyInvariants(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &machine{T: t, rt: rt, memory: platformtest.NewMemory(), seen: map[string]bluegreen.Record{}}
+		m := &model{T: t, rt: rt, memory: platformtest.NewMemory(), seen: map[string]bluegreen.Record{}}
 		for range rapid.IntRange(1, 12).Draw(rt, "operations") {
 			m.operate()
 		}
@@ -32,23 +31,21 @@ func TestPropertyInvariants(t *testing.T) {
 	})
 }
 
-const deployment = "web"
-
-// machine is the model: what has been committed, and what a client was last served.
-type machine struct {
+// model runs the operations and knows what has been committed.
+type model struct {
 	*testing.T
 	rt       *rapid.T
 	memory   *platformtest.Memory
 	releases int
-	// last is the ledger of the last commit, seen every record by its ID.
+	// last is the ledger of the last commit, seen has every record by its ID.
 	last *bluegreen.Ledger
 	seen map[string]bluegreen.Record
-	// newest is the number of the newest record ever, over all lives of the deployment.
+	// newest is the highest sequence number of any commit since the deployment was created.
 	newest int
 }
 
-// operate lets one process do one operation, and maybe something befalls it.
-func (m *machine) operate() {
+// operate runs one operation in a process of its own, maybe with a fault.
+func (m *model) operate() {
 	process := m.memory.Open(m, deployment)
 	at := rapid.IntRange(0, 25).Draw(m.rt, "fault at call")
 	fault := rapid.SampledFrom(platformtest.Faults()).Draw(m.rt, "fault")
@@ -65,7 +62,7 @@ func (m *machine) operate() {
 	process.Kill()
 
 	after := m.serves()
-	m.clientSeesTheLedger(after)
+	m.checkThatClientsSeeTheLedger(after)
 	if err == nil && !faulty.Dead() && promise != nil && after != *promise {
 		m.rt.Fatalf("%s succeeded, and a client is answered with %q instead of %q", operation.name, after, *promise)
 	}
@@ -74,7 +71,8 @@ func (m *machine) operate() {
 	}
 }
 
-func (m *machine) deployer(platform bluegreen.Platform) *bluegreen.Deployer {
+// deployer returns a Deployer whose checks do not wait.
+func (m *model) deployer(platform bluegreen.Platform) *bluegreen.Deployer {
 	d := bluegreen.NewDeployer(deployment, platform, m.memory.Checker(), "property")
 	d.Config.HealthCheckTimeout = time.Hour // The memory's checker never waits.
 	d.Config.HealthCheckRetries = rapid.IntRange(0, 1).Draw(m.rt, "retries")
@@ -82,8 +80,8 @@ func (m *machine) deployer(platform bluegreen.Platform) *bluegreen.Deployer {
 	return d
 }
 
-// release is a new one, or one that was there before.
-func (m *machine) release() bluegreen.Release {
+// release returns a new release, or one that was there before.
+func (m *model) release() bluegreen.Release {
 	behaviour := rapid.SampledFrom([]platformtest.Behaviour{
 		platformtest.Healthy, platformtest.Healthy, platformtest.Healthy, platformtest.Unhealthy, platformtest.Crashing,
 	}).Draw(m.rt, "behaviour")
@@ -96,31 +94,32 @@ func (m *machine) release() bluegreen.Release {
 	return release
 }
 
+// operation is one of the operations that a property test chooses from.
 type operation struct {
 	name string
-	// keepsLive: an error of this operation means that what is served has not changed.
+	// keepsLive is set if what serves does not change when the operation fails.
 	keepsLive bool
-	// run returns what a client must be answered with if it succeeds; nil is anything.
-	run func(*machine, *bluegreen.Deployer) (promise *string, err error)
+	// run returns the version that must serve if it succeeds, nil for any.
+	run func(*model, *bluegreen.Deployer) (promise *string, err error)
 }
 
 var operations = []operation{
-	{"create", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"create", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		release := m.release()
 		_, err := d.Create(context.Background(), desired(release))
 		return &release.Version, err
 	}},
-	{"deploy", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"deploy", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
 		_, err := d.Deploy(context.Background(), m.release())
 		return &before, err
 	}},
-	{"health check", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"health check", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
 		_, err := d.HealthCheck(context.Background())
 		return &before, err
 	}},
-	{"switch", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"switch", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		var promise *string
 		if m.last != nil {
 			if slot := m.last.Slot(m.last.Staging()); slot.Release != nil {
@@ -129,26 +128,26 @@ var operations = []operation{
 		}
 		return promise, d.Switch(context.Background())
 	}},
-	{"deploy and switch", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"deploy and switch", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		release := m.release()
 		return &release.Version, d.DeployAndSwitch(context.Background(), release)
 	}},
-	{"deploy and bake", false, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"deploy and watch", false, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		release := m.release()
 		d.Config.BakeTime, d.Config.ProbeInterval = 1, 1
-		if rapid.Bool().Draw(m.rt, "sickens") {
+		if rapid.Bool().Draw(m.rt, "becomes unhealthy") {
 			d.Progress = func(message string) {
 				var env bluegreen.Environment
 				if n, _ := fmt.Sscanf(message, "watching %s", &env); n == 1 {
-					m.memory.Sicken(m, deployment, env)
+					m.memory.MakeUnhealthy(m, deployment, env)
 				}
 			}
 		}
 		return &release.Version, d.DeployAndSwitch(context.Background(), release)
 	}},
-	{"autoscale", true, func(m *machine, _ *bluegreen.Deployer) (*string, error) {
+	{"autoscale", true, func(m *model, _ *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
-		// What is left to somebody else is no business of the others.
+		// An autoscaler changes only the size of releases that are left to it.
 		for _, env := range bluegreen.Environments() {
 			if m.last != nil && m.last.Slot(env).Release != nil && m.last.Slot(env).Release.Autoscaled {
 				m.memory.Autoscale(deployment, env, rapid.IntRange(1, 4).Draw(m.rt, "size of "+env.String()))
@@ -156,7 +155,7 @@ var operations = []operation{
 		}
 		return &before, nil
 	}},
-	{"rollback", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"rollback", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		var promise *string
 		if m.last != nil {
 			if target, ok := m.last.RollbackTarget(); ok {
@@ -165,15 +164,15 @@ var operations = []operation{
 		}
 		return promise, d.Rollback(context.Background(), "drawn")
 	}},
-	{"cleanup", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"cleanup", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
 		return &before, d.CleanupStaging(context.Background())
 	}},
-	{"scale", true, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"scale", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
 		return &before, d.Scale(context.Background(), rapid.IntRange(1, 4).Draw(m.rt, "replicas"))
 	}},
-	{"apply", false, func(m *machine, d *bluegreen.Deployer) (*string, error) {
+	{"apply", false, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		if m.last == nil {
 			return nil, nil
 		}
@@ -187,24 +186,21 @@ var operations = []operation{
 		if (refused != nil) && err == nil {
 			m.rt.Fatalf("the plan was refused, %v, and the apply succeeded", refused)
 		}
-		// What the plan predicted is what the apply did.
+		// The apply must do what the plan predicted.
 		promise := ""
 		if predicted := planned.Predict(steps, want); predicted.IsServing() {
 			promise = predicted.Slot(predicted.Live).Release.Version
 		}
 		return &promise, err
 	}},
-	{"destroy", false, func(_ *machine, d *bluegreen.Deployer) (*string, error) {
+	{"destroy", false, func(_ *model, d *bluegreen.Deployer) (*string, error) {
 		nothing := ""
 		return &nothing, d.Destroy(context.Background())
 	}},
 }
 
-func desired(release bluegreen.Release) bluegreen.Desired {
-	return bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100}
-}
-
-func (m *machine) running() map[bluegreen.Environment]int {
+// running counts the instances that run in each environment.
+func (m *model) running() map[bluegreen.Environment]int {
 	status, err := m.deployer(m.memory.Open(m, deployment)).Status(context.Background())
 	if err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
 		m.rt.Fatal(err)
@@ -212,25 +208,26 @@ func (m *machine) running() map[bluegreen.Environment]int {
 	return status.Running
 }
 
-func (m *machine) serves() string { return m.memory.Serves(m, deployment) }
+// serves returns the version that clients get.
+func (m *model) serves() string { return m.memory.Serves(m, deployment) }
 
-// committed holds every commit to the invariants, and to the commit before it.
-func (m *machine) committed(l bluegreen.Ledger) {
+// committed checks a commit against the invariants and against the commit before it.
+func (m *model) committed(l bluegreen.Ledger) {
 	if err := l.Validate(); err != nil {
 		m.rt.Fatalf("after a commit: %v", err)
 	}
 	if m.last == nil || l.Generation == 1 {
 		m.seen, m.newest = map[string]bluegreen.Record{}, 0
 	} else {
-		m.follows(*m.last, l)
+		m.checkSuccessor(*m.last, l)
 	}
-	m.recordsAreTrue(l)
+	m.checkRecords(l)
 	m.last = &l
 }
 
-// follows checks that a commit may follow the one before: traffic only moves
-// forward through the health gate, or back to what it came from.
-func (m *machine) follows(before, after bluegreen.Ledger) {
+// checkSuccessor checks that the commit after may follow before. Traffic moves only to a
+// release that has passed its health check, or back to where it came from.
+func (m *model) checkSuccessor(before, after bluegreen.Ledger) {
 	if after.Generation != before.Generation+1 {
 		m.rt.Fatalf("generation %d follows %d", after.Generation, before.Generation)
 	}
@@ -251,18 +248,20 @@ func (m *machine) follows(before, after bluegreen.Ledger) {
 		}
 	default:
 		slot := before.Slot(is.Environment)
-		if slot.State != bluegreen.Ready || !slot.Checked || slot.Record != is.ID || is.Health == nil || !is.Health.Healthy {
+		passed := slot.State == bluegreen.Ready && slot.Checked && is.Health != nil && is.Health.Healthy
+		if !passed || slot.Record != is.ID {
 			m.rt.Fatalf("%s went live from %+v with the evidence %+v", is.ID, slot, is.Health)
 		}
 	}
 }
 
-// recordsAreTrue checks that no ID is used twice, that a failed record stays
-// failed, and that no record changes what it is about.
-func (m *machine) recordsAreTrue(l bluegreen.Ledger) {
+// checkRecords checks that no ID is used twice, that a failed record stays failed, and
+// that no record changes its release.
+func (m *model) checkRecords(l bluegreen.Ledger) {
 	for _, r := range l.Records {
 		old, known := m.seen[r.ID]
-		if known && (old.Version != r.Version || old.Environment != r.Environment || !old.DeployedAt.Equal(r.DeployedAt)) {
+		if known && (old.Version != r.Version || old.Environment != r.Environment ||
+			!old.DeployedAt.Equal(r.DeployedAt)) {
 			m.rt.Fatalf("the record %+v has become %+v", old, r)
 		}
 		if known && old.Status == bluegreen.StatusFailed && r.Status != bluegreen.StatusFailed {
@@ -276,7 +275,8 @@ func (m *machine) recordsAreTrue(l bluegreen.Ledger) {
 	m.newest = l.Sequence
 }
 
-func (m *machine) clientSeesTheLedger(served string) {
+// checkThatClientsSeeTheLedger checks that clients get the version that the ledger says.
+func (m *model) checkThatClientsSeeTheLedger(served string) {
 	l, err := m.memory.Open(m, deployment).Load(context.Background())
 	want := ""
 	if err == nil && l.IsServing() {
@@ -289,8 +289,8 @@ func (m *machine) clientSeesTheLedger(served string) {
 	}
 }
 
-// converge runs what a user would run next, undisturbed, and looks at the history.
-func (m *machine) converge() {
+// converge runs what a user would run next, without faults, and checks the history.
+func (m *model) converge() {
 	process := m.memory.Open(m, deployment)
 	defer process.Kill()
 	d := m.deployer(platformtest.NewFaulty(process, nil, m.committed))
@@ -307,12 +307,12 @@ func (m *machine) converge() {
 	if got := m.serves(); got != "last" {
 		m.rt.Fatalf("the next run converges to %q", got)
 	}
-	m.historyIsWhole(process)
+	m.checkHistory(process)
 }
 
-// historyIsWhole checks that every record ever committed is in the archive or in
-// the ledger, once, with the status it ended with.
-func (m *machine) historyIsWhole(process platformtest.Process) {
+// checkHistory checks that every record ever committed is either in the archive or in
+// the ledger, and that the archive has closed records only.
+func (m *model) checkHistory(process platformtest.Process) {
 	archived, err := process.History(context.Background())
 	if err != nil {
 		m.rt.Fatal(err)
@@ -322,7 +322,8 @@ func (m *machine) historyIsWhole(process platformtest.Process) {
 		m.rt.Fatalf("there were %d records, and %d are left", len(m.seen), len(all))
 	}
 	for _, r := range archived {
-		if r.Status == bluegreen.StatusLive || r.Status == bluegreen.StatusReady || r.Status == bluegreen.StatusInProgress {
+		open := []bluegreen.RecordStatus{bluegreen.StatusLive, bluegreen.StatusReady, bluegreen.StatusInProgress}
+		if slices.Contains(open, r.Status) {
 			m.rt.Fatalf("the archive holds %+v", r)
 		}
 	}

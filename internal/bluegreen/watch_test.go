@@ -7,105 +7,158 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// waiting is a platform whose traffic is on its way until nobody waits for it.
-type waiting struct {
+func TestWatchLastsForTheBakeTime(t *testing.T) {
+	const bake = 10 * time.Second
+	for _, c := range []struct {
+		name    string
+		falls   time.Duration
+		rises   time.Duration
+		retries int
+		stays   bool
+		takes   time.Duration
+	}{
+		{"healthy throughout", time.Hour, 0, 3, true, bake},
+		{"unhealthy after three seconds", 2500 * time.Millisecond, time.Hour, 3, false, 5 * time.Second},
+		{"unhealthy for two probes", 2500 * time.Millisecond, 4500 * time.Millisecond, 3, true, bake},
+		{"no retries", 2500 * time.Millisecond, time.Hour, 0, false, 3 * time.Second},
+		{"unhealthy at the end", 9500 * time.Millisecond, time.Hour, 3, false, 12 * time.Second},
+		{
+			"unhealthy at the end for one probe", 9500 * time.Millisecond, 10500 * time.Millisecond,
+			3, true, 11 * time.Second,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newTimedHarness(t, alwaysHealthy)
+				h.create(t, "1.0.0")
+				h.checker.isHealthy = func(_ string, since time.Duration) bool {
+					return since < c.falls || since >= c.rises
+				}
+				h.Config.BakeTime, h.Config.HealthCheckRetries = bake, c.retries
+				began := time.Now()
+				err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))
+				took := time.Since(began)
+				want := "1.0.0"
+				if c.stays {
+					want = "2.0.0"
+				}
+				serves := h.memory.Serves(t, deployment)
+				if (err == nil) != c.stays || serves != want || took.Round(time.Second) != c.takes {
+					t.Errorf("after %s %s serves: %v; want %s after %s", took, serves, err, want, c.takes)
+				}
+			})
+		})
+	}
+}
+
+func TestBakeTimeShorterThanTheIntervalHasOneProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTimedHarness(t, alwaysHealthy)
+		h.create(t, "1.0.0")
+		h.checker.isHealthy = func(_ string, since time.Duration) bool { return since == 0 }
+		h.Config.BakeTime, h.Config.HealthCheckRetries = 10*time.Millisecond, 1
+		err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))
+		if !errors.Is(err, bluegreen.HealthCheckFailed) || h.memory.Serves(t, deployment) != "1.0.0" {
+			t.Errorf("%v, and %s serves", err, h.memory.Serves(t, deployment))
+		}
+	})
+}
+
+// pendingPlatform is a platform whose traffic does not arrive. begun is sent to when
+// somebody begins to wait for it.
+type pendingPlatform struct {
 	bluegreen.Platform
 	begun chan<- struct{}
 }
 
-func (w waiting) AwaitTraffic(ctx context.Context, _ bluegreen.Environment) error {
-	w.begun <- struct{}{}
+func (p pendingPlatform) AwaitTraffic(ctx context.Context, _ bluegreen.Environment) error {
+	p.begun <- struct{}{}
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// Whoever takes up the watch that an interrupt left may be interrupted too. That
-// says nothing about the release, which serves.
-func TestInterruptWhileTheWatchIsTakenUp(t *testing.T) {
-	b := newBench(t)
-	b.Config.BakeTime = 1 << 40
+// An interrupt while a watch is resumed says nothing about the release, which stays live.
+func TestInterruptWhileAWatchIsResumed(t *testing.T) {
+	h := newHarness(t)
+	h.Config.BakeTime = 1 << 40
 	ctx, interrupt := context.WithCancel(t.Context())
-	b.Progress = func(message string) {
-		if strings.HasPrefix(message, "watching") {
-			interrupt()
-		}
-	}
-	if err := b.DeployAndSwitch(ctx, b.release("3.0.0")); !errors.Is(err, bluegreen.Interrupted) {
+	h.whenWatching(interrupt)
+	if err := h.DeployAndSwitch(ctx, h.release("3.0.0")); !errors.Is(err, bluegreen.Interrupted) {
 		t.Fatalf("got %v", err)
 	}
-	b.serves("3.0.0")
+	h.mustServe("3.0.0")
 
 	begun := make(chan struct{}, 1)
-	right := b.Platform
-	b.Platform = waiting{right, begun}
+	working := h.Platform
+	h.Platform = pendingPlatform{working, begun}
 	ctx, interrupt = context.WithCancel(t.Context())
 	go func() { <-begun; interrupt() }()
-	if _, err := b.Apply(ctx, b.ledger(), desired(b.release("3.0.0"))); !errors.Is(err, bluegreen.Interrupted) {
+	if _, err := h.Apply(ctx, h.ledger(), desired(h.release("3.0.0"))); !errors.Is(err, bluegreen.Interrupted) {
 		t.Errorf("got %v", err)
 	}
-	b.serves("3.0.0")
-	b.Platform, b.Config.BakeTime = right, 0
-	if _, err := b.Apply(t.Context(), b.ledger(), desired(b.release("3.0.0"))); err != nil {
+	h.mustServe("3.0.0")
+	h.Platform, h.Config.BakeTime = working, 0
+	if _, err := h.Apply(t.Context(), h.ledger(), desired(h.release("3.0.0"))); err != nil {
 		t.Error(err)
 	}
-	b.serves("3.0.0")
+	h.mustServe("3.0.0")
 }
 
-// An automatic rollback does not say that traffic is back before it is.
-func TestAutomaticRollbackThatTheTrafficDoesNotFollow(t *testing.T) {
-	b := newBench(t)
-	b.Config.BakeTime = 1 << 40
-	right := b.Platform
-	b.Progress = func(message string) {
+// An automatic rollback whose traffic does not arrive does not say that traffic is back.
+func TestAutomaticRollbackWhoseTrafficDoesNotArrive(t *testing.T) {
+	h := newHarness(t)
+	h.Config.BakeTime = 1 << 40
+	working := h.Platform
+	h.Progress = func(message string) {
 		switch {
 		case strings.HasPrefix(message, "watching"):
-			b.memory.Sicken(t, deployment, bluegreen.Green)
+			h.memory.MakeUnhealthy(t, deployment, bluegreen.Green)
 		case strings.HasPrefix(message, "rolling back"):
-			b.Platform = astray{right}
+			h.Platform = misroutedPlatform{working}
 		}
 	}
-	err := b.DeployAndSwitch(t.Context(), b.release("3.0.0"))
-	if !errors.Is(err, bluegreen.HealthCheckFailed) || !strings.Contains(err.Error(), "traffic was switched back to 2.0.0 and has not reached it") {
+	err := h.DeployAndSwitch(t.Context(), h.release("3.0.0"))
+	if !matches(err, bluegreen.HealthCheckFailed, "traffic was switched back to 2.0.0 and has not reached it") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// A watch that is taken up finds the traffic elsewhere. The release before it has
-// been removed meanwhile, or is not ready: nothing is led there.
-func TestWatchGoesBackToNothing(t *testing.T) {
-	for what, spoil := range map[string]func(*bench){
-		"gone":      func(b *bench) { b.memory.Lose(deployment, bluegreen.Blue) },
-		"not ready": func(b *bench) { b.memory.Judge(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Blue) },
+// A watch is resumed, and traffic does not reach live. If the standby was removed or is
+// not ready, the switch is not reverted.
+func TestResumedWatchDoesNotRevertToABrokenStandby(t *testing.T) {
+	for name, breakStandby := range map[string]func(*harness){
+		"removed": func(h *harness) { h.memory.RemoveWorkload(deployment, bluegreen.Blue) },
+		"not ready": func(h *harness) {
+			h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Blue)
+		},
 	} {
-		t.Run(what, func(t *testing.T) {
-			b := newBench(t)
-			b.Config.BakeTime = 1 << 40
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t)
+			h.Config.BakeTime = 1 << 40
 			ctx, interrupt := context.WithCancel(t.Context())
-			b.Progress = func(message string) {
-				if strings.HasPrefix(message, "watching") {
-					interrupt()
-				}
-			}
-			if err := b.DeployAndSwitch(ctx, b.release("3.0.0")); !errors.Is(err, bluegreen.Interrupted) {
+			h.whenWatching(interrupt)
+			if err := h.DeployAndSwitch(ctx, h.release("3.0.0")); !errors.Is(err, bluegreen.Interrupted) {
 				t.Fatal(err)
 			}
-			spoil(b)
-			right := b.Platform
-			b.Platform = astray{right}
-			_, err := b.Apply(t.Context(), b.ledger(), desired(b.release("3.0.0")))
-			if !errors.Is(err, bluegreen.SwitchFailed) || !strings.Contains(err.Error(), "cannot be put back to blue") {
+			breakStandby(h)
+			working := h.Platform
+			h.Platform = misroutedPlatform{working}
+			_, err := h.Apply(t.Context(), h.ledger(), desired(h.release("3.0.0")))
+			if !matches(err, bluegreen.SwitchFailed, "cannot be put back to blue") {
 				t.Errorf("got %v", err)
 			}
-			b.serves("3.0.0")
-			b.Platform, b.Config.BakeTime = right, 0
-			if _, err := b.Apply(t.Context(), b.ledger(), desired(b.release("3.0.0"))); err != nil {
+			h.mustServe("3.0.0")
+			h.Platform, h.Config.BakeTime = working, 0
+			if _, err := h.Apply(t.Context(), h.ledger(), desired(h.release("3.0.0"))); err != nil {
 				t.Error(err)
 			}
-			b.serves("3.0.0")
+			h.mustServe("3.0.0")
 		})
 	}
 }

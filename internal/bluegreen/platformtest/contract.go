@@ -4,6 +4,7 @@ package platformtest
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -12,256 +13,266 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// runContract holds the platform to the doc comments of the seam.
+// runContract tests each method of the platform against its doc comment in bluegreen.Platform.
 func runContract(t *testing.T, h Harness) {
-	cases := map[string]func(*world){
-		"what was never made is not found":                neverMade,
-		"a commit replaces the generation before it only": commitIsCompareAndSwap,
-		"the archive keeps what was closed, in order":     archiveKeepsOrder,
-		"one holds the lock, and it dies with its holder": lockNamesItsHolder,
-		"nothing changes without the lock":                nothingWithoutTheLock,
-		"provisioning twice changes nothing":              provisionIsIdempotent,
-		"a release replaces what was there":               provisionReplaces,
-		"scaling keeps the instances that stay":           scaleKeepsInstances,
-		"an instance can be dialled, asked and read":      instancesAnswer,
-		"an instance that exits says how":                 exitIsReported,
-		"removing leaves nothing, twice":                  removeIsIdempotent,
-		"what was erased is not found":                    eraseForgets,
+	cases := map[string]func(*platformUnderTest){
+		"a deployment that was never made is not found":         neverMade,
+		"a commit replaces the generation before it only":       commitIsCompareAndSwap,
+		"the archive keeps the closed records in order":         archiveKeepsOrder,
+		"the lock has one holder and ends with it":              lockNamesItsHolder,
+		"nothing changes without the lock":                      nothingWithoutTheLock,
+		"provisioning twice changes nothing":                    provisionIsIdempotent,
+		"a release replaces what was there":                     provisionReplaces,
+		"scaling keeps the instances that stay":                 scaleKeepsInstances,
+		"an instance can be dialed, has logs and runs commands": instancesAnswer,
+		"an instance that exits says how":                       exitIsReported,
+		"removing leaves nothing, twice":                        removeIsIdempotent,
+		"an erased deployment is not found":                     erasedIsNotFound,
 	}
-	for name, story := range cases {
+	for name, scenario := range cases {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			story(begin(t, h, deploymentName(t)))
+			scenario(newPlatformUnderTest(t, h, deploymentName(t)))
 		})
 	}
 }
 
 // lock takes the lock for the rest of the test.
-func (w *world) lock() {
-	w.Helper()
-	unlock, err := w.process.Lock(w.Context(), w.Actor)
-	w.must(err)
-	w.Cleanup(unlock)
+func (p *platformUnderTest) lock() {
+	p.Helper()
+	unlock, err := p.process.Lock(p.Context(), p.Actor)
+	p.must(err)
+	p.Cleanup(unlock)
 }
 
-// found locks the deployment and commits its first, empty ledger.
-func (w *world) found() bluegreen.Ledger {
-	w.Helper()
-	w.lock()
-	l := bluegreen.NewLedger(w.name)
+// createLocked takes the lock for the rest of the test and commits a first, empty ledger.
+func (p *platformUnderTest) createLocked() bluegreen.Ledger {
+	p.Helper()
+	p.lock()
+	return p.commitEmpty()
+}
+
+// commitEmpty commits the first, empty ledger.
+func (p *platformUnderTest) commitEmpty() bluegreen.Ledger {
+	p.Helper()
+	l := bluegreen.NewLedger(p.name)
 	l.Generation, l.HistoryLimit = 1, 10
-	w.must(w.process.Commit(w.Context(), l, nil))
+	p.must(p.process.Commit(p.Context(), l, nil))
 	return l
 }
 
-func (w *world) instances(env bluegreen.Environment) []bluegreen.Instance {
-	w.Helper()
-	instances, err := w.process.Instances(w.Context(), env)
-	w.must(err)
+// instances returns what is in env.
+func (p *platformUnderTest) instances(env bluegreen.Environment) []bluegreen.Instance {
+	p.Helper()
+	instances, err := p.process.Instances(p.Context(), env)
+	p.must(err)
 	return instances
 }
 
-func neverMade(w *world) {
-	_, err := w.process.Load(w.Context())
-	w.mustFail(err, bluegreen.ErrNotFound)
-	if got := w.instances(bluegreen.Green); len(got) != 0 {
-		w.Errorf("there are instances: %v", got)
+func neverMade(p *platformUnderTest) {
+	_, err := p.process.Load(p.Context())
+	p.mustFail(err, bluegreen.ErrNotFound)
+	if got := p.instances(bluegreen.Green); len(got) != 0 {
+		p.Errorf("there are instances: %v", got)
 	}
-	w.serves("")
+	p.mustServe("")
 }
 
-func commitIsCompareAndSwap(w *world) {
-	l := w.found()
-	w.mustFail(w.process.Commit(w.Context(), l, nil), bluegreen.ErrStale)
+func commitIsCompareAndSwap(p *platformUnderTest) {
+	l := p.createLocked()
+	p.mustFail(p.process.Commit(p.Context(), l, nil), bluegreen.ErrStale)
 	l.Generation = 3
-	w.mustFail(w.process.Commit(w.Context(), l, nil), bluegreen.ErrStale)
+	p.mustFail(p.process.Commit(p.Context(), l, nil), bluegreen.ErrStale)
 	l.Generation = 2
-	w.must(w.process.Commit(w.Context(), l, nil))
-	if got := w.ledger().Generation; got != 2 {
-		w.Errorf("the stored generation is %d, want 2", got)
+	p.must(p.process.Commit(p.Context(), l, nil))
+	if got := p.ledger().Generation; got != 2 {
+		p.Errorf("the stored generation is %d, want 2", got)
 	}
 }
 
-func archiveKeepsOrder(w *world) {
-	l := w.found()
+func archiveKeepsOrder(p *platformUnderTest) {
+	l := p.createLocked()
 	closed := func(ids ...string) (records []bluegreen.Record) {
 		for _, id := range ids {
-			records = append(records, bluegreen.Record{ID: id, Status: bluegreen.StatusFailed, DeployedAt: time.Unix(1, 0).UTC()})
+			records = append(records, bluegreen.Record{
+				ID: id, Status: bluegreen.StatusFailed, DeployedAt: time.Unix(1, 0).UTC(),
+			})
 		}
 		return records
 	}
 	for i, records := range [][]bluegreen.Record{closed("deploy-1", "deploy-2"), nil, closed("deploy-3")} {
 		l.Generation = uint64(i) + 2
-		w.must(w.process.Commit(w.Context(), l, records))
+		p.must(p.process.Commit(p.Context(), l, records))
 	}
 	stale := l
-	w.mustFail(w.process.Commit(w.Context(), stale, closed("deploy-4")), bluegreen.ErrStale)
-	records, err := w.process.History(w.Context())
-	w.must(err)
+	p.mustFail(p.process.Commit(p.Context(), stale, closed("deploy-4")), bluegreen.ErrStale)
+	records, err := p.process.History(p.Context())
+	p.must(err)
 	var got []string
 	for _, r := range records {
 		got = append(got, r.ID)
 	}
 	if want := []string{"deploy-1", "deploy-2", "deploy-3"}; !slices.Equal(got, want) {
-		w.Errorf("the archive holds %v, want %v", got, want)
+		p.Errorf("the archive holds %v, want %v", got, want)
 	}
 }
 
-func lockNamesItsHolder(w *world) {
-	w.lock()
-	other := w.another("other@host (pid 2)")
-	_, err := other.process.Lock(w.Context(), other.Actor)
+func lockNamesItsHolder(p *platformUnderTest) {
+	p.lock()
+	other := p.openAnother("other@host (pid 2)")
+	_, err := other.process.Lock(p.Context(), other.Actor)
 	var held *bluegreen.HolderError
-	if !errors.As(err, &held) || held.Holder.Name != w.Actor {
-		w.Fatalf("got %v, want the name of the holder, %s", err, w.Actor)
+	if !errors.As(err, &held) || held.Holder.Name != p.Actor {
+		p.Fatalf("got %v, want the name of the holder, %s", err, p.Actor)
 	}
-	w.process.Kill()
+	p.process.Kill()
 	// The platform may need a moment to notice that the holder is gone.
-	unlock, err := eventually(w, func() (func(), error) { return other.process.Lock(w.Context(), other.Actor) })
-	w.must(err)
+	unlock, err := eventually(p, func() (func(), error) { return other.process.Lock(p.Context(), other.Actor) })
+	p.must(err)
 	unlock()
-	unlock, err = eventually(w, func() (func(), error) { return other.process.Lock(w.Context(), other.Actor) })
-	w.must(err)
+	unlock, err = eventually(p, func() (func(), error) { return other.process.Lock(p.Context(), other.Actor) })
+	p.must(err)
 	unlock()
 }
 
-func nothingWithoutTheLock(w *world) {
-	l := bluegreen.NewLedger(w.name)
+func nothingWithoutTheLock(p *platformUnderTest) {
+	l := bluegreen.NewLedger(p.name)
 	l.Generation = 1
-	ctx := w.Context()
+	ctx := p.Context()
 	for what, err := range map[string]error{
-		"Commit":    w.process.Commit(ctx, l, nil),
-		"Provision": second(w.process.Provision(ctx, bluegreen.Green, w.harness.Release("1.0.0", Healthy))),
-		"Scale":     w.process.Scale(ctx, bluegreen.Green, 1),
-		"Remove":    w.process.Remove(ctx, bluegreen.Green),
-		"Erase":     w.process.Erase(ctx),
+		"Commit":    p.process.Commit(ctx, l, nil),
+		"Provision": second(p.process.Provision(ctx, bluegreen.Green, p.harness.Release("1.0.0", Healthy))),
+		"Scale":     p.process.Scale(ctx, bluegreen.Green, 1),
+		"Remove":    p.process.Remove(ctx, bluegreen.Green),
+		"Erase":     p.process.Erase(ctx),
 	} {
 		if err == nil {
-			w.Errorf("%s works without the lock", what)
+			p.Errorf("%s works without the lock", what)
 		}
 	}
-	_, err := w.process.Load(ctx)
-	w.mustFail(err, bluegreen.ErrNotFound)
+	_, err := p.process.Load(ctx)
+	p.mustFail(err, bluegreen.ErrNotFound)
 }
 
-func provisionIsIdempotent(w *world) {
-	w.found()
-	release := w.harness.Release("1.0.0", Healthy)
-	digest, err := w.process.Provision(w.Context(), bluegreen.Green, release)
-	w.must(err)
-	before := w.instances(bluegreen.Green)
+func provisionIsIdempotent(p *platformUnderTest) {
+	p.createLocked()
+	release := p.harness.Release("1.0.0", Healthy)
+	digest, err := p.process.Provision(p.Context(), bluegreen.Green, release)
+	p.must(err)
+	before := p.instances(bluegreen.Green)
 	if len(before) != release.Replicas {
-		w.Fatalf("%d instances run, want %d", len(before), release.Replicas)
+		p.Fatalf("%d instances run, want %d", len(before), release.Replicas)
 	}
-	again, err := w.process.Provision(w.Context(), bluegreen.Green, release)
-	w.must(err)
+	again, err := p.process.Provision(p.Context(), bluegreen.Green, release)
+	p.must(err)
 	if again != digest {
-		w.Errorf("the image is pinned to %q, and to %q the second time", digest, again)
+		p.Errorf("the image is pinned to %q, and to %q the second time", digest, again)
 	}
-	if after := w.instances(bluegreen.Green); !slices.Equal(before, after) {
-		w.Errorf("the instances were %v and are %v", before, after)
+	if after := p.instances(bluegreen.Green); !slices.Equal(before, after) {
+		p.Errorf("the instances were %v and are %v", before, after)
 	}
-	w.must(w.process.Remove(w.Context(), bluegreen.Green))
+	p.must(p.process.Remove(p.Context(), bluegreen.Green))
 }
 
-func provisionReplaces(w *world) {
-	w.found()
-	w.must(second(w.process.Provision(w.Context(), bluegreen.Green, w.harness.Release("1.0.0", Healthy))))
-	before := w.instances(bluegreen.Green)
-	release := w.harness.Release("2.0.0", Healthy)
+func provisionReplaces(p *platformUnderTest) {
+	p.createLocked()
+	p.must(second(p.process.Provision(p.Context(), bluegreen.Green, p.harness.Release("1.0.0", Healthy))))
+	before := p.instances(bluegreen.Green)
+	release := p.harness.Release("2.0.0", Healthy)
 	release.Replicas = 1
-	w.must(second(w.process.Provision(w.Context(), bluegreen.Green, release)))
-	after := w.instances(bluegreen.Green)
-	if len(after) != 1 || slices.ContainsFunc(before, func(i bluegreen.Instance) bool { return i.Ref() == after[0].Ref() }) {
-		w.Errorf("the instances were %v and are %v, want a single new one", before, after)
+	p.must(second(p.process.Provision(p.Context(), bluegreen.Green, release)))
+	after := p.instances(bluegreen.Green)
+	wasThere := func(i bluegreen.Instance) bool { return i.Ref() == after[0].Ref() }
+	if len(after) != 1 || slices.ContainsFunc(before, wasThere) {
+		p.Errorf("the instances were %v and are %v, want a single new one", before, after)
 	}
-	w.must(w.process.Remove(w.Context(), bluegreen.Green))
+	p.must(p.process.Remove(p.Context(), bluegreen.Green))
 }
 
-func scaleKeepsInstances(w *world) {
-	w.found()
-	w.must(second(w.process.Provision(w.Context(), bluegreen.Green, w.harness.Release("1.0.0", Healthy))))
-	two := w.instances(bluegreen.Green)
-	w.must(w.process.Scale(w.Context(), bluegreen.Green, 3))
-	three := w.instances(bluegreen.Green)
+func scaleKeepsInstances(p *platformUnderTest) {
+	p.createLocked()
+	p.must(second(p.process.Provision(p.Context(), bluegreen.Green, p.harness.Release("1.0.0", Healthy))))
+	two := p.instances(bluegreen.Green)
+	p.must(p.process.Scale(p.Context(), bluegreen.Green, 3))
+	three := p.instances(bluegreen.Green)
 	// A replica that stays may have become ready meanwhile.
 	same := func(a, b bluegreen.Instance) bool { return a.Ref() == b.Ref() }
 	if len(three) != 3 || !slices.EqualFunc(three[:2], two, same) {
-		w.Errorf("from %v scaled up to %v", two, three)
+		p.Errorf("from %v scaled up to %v", two, three)
 	}
-	w.must(w.process.Scale(w.Context(), bluegreen.Green, 1))
-	one := w.instances(bluegreen.Green)
+	p.must(p.process.Scale(p.Context(), bluegreen.Green, 1))
+	one := p.instances(bluegreen.Green)
 	if len(one) != 1 || !slices.ContainsFunc(three, func(i bluegreen.Instance) bool { return same(i, one[0]) }) {
-		w.Errorf("from %v scaled down to %v", three, one)
+		p.Errorf("from %v scaled down to %v", three, one)
 	}
-	w.must(w.process.Remove(w.Context(), bluegreen.Green))
+	p.must(p.process.Remove(p.Context(), bluegreen.Green))
 }
 
-func instancesAnswer(w *world) {
-	w.found()
-	w.must(second(w.process.Provision(w.Context(), bluegreen.Green, w.harness.Release("1.0.0", Healthy))))
-	for _, instance := range w.instances(bluegreen.Green) {
-		conn, err := eventually(w, func() (interface{ Close() error }, error) { return w.process.Dial(w.Context(), instance) })
-		w.must(err)
-		w.must(conn.Close())
-		w.must(w.process.Exec(w.Context(), instance, []string{"true"}))
-		if err := w.process.Exec(w.Context(), instance, []string{"false"}); err == nil {
-			w.Error("a command that fails passes")
+func instancesAnswer(p *platformUnderTest) {
+	p.createLocked()
+	p.must(second(p.process.Provision(p.Context(), bluegreen.Green, p.harness.Release("1.0.0", Healthy))))
+	for _, instance := range p.instances(bluegreen.Green) {
+		conn, err := eventually(p, func() (net.Conn, error) { return p.process.Dial(p.Context(), instance) })
+		p.must(err)
+		p.must(conn.Close())
+		p.must(p.process.Exec(p.Context(), instance, []string{"true"}))
+		if err := p.process.Exec(p.Context(), instance, []string{"false"}); err == nil {
+			p.Error("a command that fails passes")
 		}
-		lines, err := w.process.Logs(w.Context(), instance, 1)
-		w.must(err)
+		lines, err := p.process.Logs(p.Context(), instance, 1)
+		p.must(err)
 		if len(lines) > 1 {
-			w.Errorf("asked for one line of the log, got %q", lines)
+			p.Errorf("asked for one line of the log, got %q", lines)
 		}
 	}
-	w.must(w.process.Remove(w.Context(), bluegreen.Green))
+	p.must(p.process.Remove(p.Context(), bluegreen.Green))
 }
 
-func exitIsReported(w *world) {
-	w.found()
-	w.must(second(w.process.Provision(w.Context(), bluegreen.Green, w.harness.Release("1.0.0", Crashing))))
-	exit, err := eventually(w, func() (string, error) {
-		instances := w.instances(bluegreen.Green)
+func exitIsReported(p *platformUnderTest) {
+	p.createLocked()
+	p.must(second(p.process.Provision(p.Context(), bluegreen.Green, p.harness.Release("1.0.0", Crashing))))
+	exit, err := eventually(p, func() (string, error) {
+		instances := p.instances(bluegreen.Green)
 		if len(instances) == 0 || instances[0].Exit == "" {
 			return "", errors.New("it has not exited yet")
 		}
 		return instances[0].Exit, nil
 	})
-	w.must(err)
+	p.must(err)
 	if !strings.Contains(exit, "3") {
-		w.Errorf("the exit is %q, want its status, 3, in it", exit)
+		p.Errorf("the exit is %q, want its status, 3, in it", exit)
 	}
-	w.must(w.process.Remove(w.Context(), bluegreen.Green))
+	p.must(p.process.Remove(p.Context(), bluegreen.Green))
 }
 
-func removeIsIdempotent(w *world) {
-	w.found()
-	w.must(second(w.process.Provision(w.Context(), bluegreen.Green, w.harness.Release("1.0.0", Healthy))))
+func removeIsIdempotent(p *platformUnderTest) {
+	p.createLocked()
+	p.must(second(p.process.Provision(p.Context(), bluegreen.Green, p.harness.Release("1.0.0", Healthy))))
 	for range 2 {
-		w.must(w.process.Remove(w.Context(), bluegreen.Green))
-		if got := w.instances(bluegreen.Green); len(got) != 0 {
-			w.Errorf("there still are instances: %v", got)
+		p.must(p.process.Remove(p.Context(), bluegreen.Green))
+		if got := p.instances(bluegreen.Green); len(got) != 0 {
+			p.Errorf("there still are instances: %v", got)
 		}
 	}
 }
 
-func eraseForgets(w *world) {
-	w.found()
+func erasedIsNotFound(p *platformUnderTest) {
+	p.createLocked()
 	for range 2 {
-		w.must(w.process.Erase(w.Context()))
-		_, err := w.process.Load(w.Context())
-		w.mustFail(err, bluegreen.ErrNotFound)
+		p.must(p.process.Erase(p.Context()))
+		_, err := p.process.Load(p.Context())
+		p.mustFail(err, bluegreen.ErrNotFound)
 	}
-	records, err := w.process.History(w.Context())
+	records, err := p.process.History(p.Context())
 	if err == nil && len(records) > 0 {
-		w.Errorf("its history is still there: %v", records)
+		p.Errorf("its history is still there: %v", records)
 	}
 }
 
-// eventually repeats try until it succeeds. What it waits for is another
-// process, which cannot tell; the test's own deadline bounds it.
-func eventually[T any](w *world, try func() (T, error)) (T, error) {
-	w.Helper()
+// eventually repeats try until it succeeds, for 30 s at most. It is for what the
+// platform reports no event of.
+func eventually[T any](p *platformUnderTest, try func() (T, error)) (T, error) {
+	p.Helper()
 	pause := time.NewTicker(5 * time.Millisecond)
 	defer pause.Stop()
 	limit := time.NewTimer(30 * time.Second)

@@ -12,7 +12,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Fault is what befalls one call on a platform.
+// Fault is how one call on a platform fails.
 type Fault string
 
 const (
@@ -29,17 +29,17 @@ const (
 // Faults lists every fault.
 func Faults() []Fault { return []Fault{Fails, AnswerLost, DiesBefore, DiesAfter} }
 
-// ErrInjected is the error of a call that a fault befell.
+// ErrInjected is the error of a call with a fault.
 var ErrInjected = errors.New("injected fault")
 
-// Faulty is a platform in the hands of a process to which things happen. A dead
-// process has no more effect on anything.
+// Faulty is the platform of a process whose calls fail on purpose. Once the process
+// has died, its calls have no effect.
 type Faulty struct {
 	platform bluegreen.Platform
 	kill     func()
-	// befall decides what happens to the n-th call, counted from 1; "" is nothing.
-	befall func(n int, method string) Fault
-	// committed is called after every commit that took place.
+	// inject returns the fault of the n-th call, counted from 1; "" means none.
+	inject func(n int, method string) Fault
+	// committed is called after every commit that was written.
 	committed func(bluegreen.Ledger)
 
 	mu    sync.Mutex
@@ -52,9 +52,13 @@ var (
 	_ bluegreen.Readiness = (*Faulty)(nil)
 )
 
-// NewFaulty wraps the platform of process. befall and committed may be nil.
-func NewFaulty(process Process, befall func(n int, method string) Fault, committed func(bluegreen.Ledger)) *Faulty {
-	return &Faulty{platform: process.Platform, kill: process.Kill, befall: befall, committed: committed}
+// NewFaulty wraps the platform of process. inject returns the fault of the n-th call,
+// counted from 1, or "". committed is called after every commit that was written. Both
+// may be nil.
+func NewFaulty(
+	process Process, inject func(n int, method string) Fault, committed func(bluegreen.Ledger),
+) *Faulty {
+	return &Faulty{platform: process.Platform, kill: process.Kill, inject: inject, committed: committed}
 }
 
 // Calls lists the methods called so far.
@@ -71,7 +75,7 @@ func (f *Faulty) Dead() bool {
 	return f.dead
 }
 
-// call runs work as the next call, unless something befalls it.
+// call runs work as the next call, with the fault that is injected there.
 func (f *Faulty) call(method string, work func() error) error {
 	fault, err := f.next(method)
 	if err != nil {
@@ -102,10 +106,10 @@ func (f *Faulty) next(method string) (Fault, error) {
 		return "", fmt.Errorf("%s of a dead process: %w", method, ErrInjected)
 	}
 	f.calls = append(f.calls, method)
-	if f.befall == nil {
+	if f.inject == nil {
 		return "", nil
 	}
-	return f.befall(len(f.calls), method), nil
+	return f.inject(len(f.calls), method), nil
 }
 
 func (f *Faulty) die(method string) error {
@@ -143,13 +147,15 @@ func (f *Faulty) Erase(ctx context.Context) error {
 func (f *Faulty) Lock(ctx context.Context, holder string) (unlock func(), err error) {
 	err = f.call("Lock", func() (err error) { unlock, err = f.platform.Lock(ctx, holder); return err })
 	if err != nil && unlock != nil && !f.Dead() {
-		// The answer was lost, and with it the connection that is the lock.
+		// The lock is a connection, and ends when the answer is lost.
 		unlock()
 	}
 	return unlock, err
 }
 
-func (f *Faulty) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (digest string, err error) {
+func (f *Faulty) Provision(
+	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
+) (digest string, err error) {
 	err = f.call("Provision", func() (err error) { digest, err = f.platform.Provision(ctx, env, release); return err })
 	return digest, err
 }
@@ -158,8 +164,8 @@ func (f *Faulty) Scale(ctx context.Context, env bluegreen.Environment, replicas 
 	return f.call("Scale", func() error { return f.platform.Scale(ctx, env, replicas) })
 }
 
-// Instances is not counted when a check asks: how often it does depends on the
-// machine. Neither is Dial. A dead process learns nothing from either.
+// Instances does not count as a call when a check makes it, because how often a check
+// does depends on the load of the machine. Neither does Dial.
 func (f *Faulty) Instances(ctx context.Context, env bluegreen.Environment) (instances []bluegreen.Instance, err error) {
 	if ctx.Value(checking{}) != nil {
 		if f.Dead() {
@@ -171,7 +177,7 @@ func (f *Faulty) Instances(ctx context.Context, env bluegreen.Environment) (inst
 	return instances, err
 }
 
-// Dial connects, and is not counted; see Instances.
+// Dial does not count as a call; see Instances.
 func (f *Faulty) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
 	if f.Dead() {
 		return nil, ErrInjected
@@ -179,7 +185,7 @@ func (f *Faulty) Dial(ctx context.Context, instance bluegreen.Instance) (net.Con
 	return f.platform.Dial(ctx, instance)
 }
 
-// AwaitReady is not counted, and a dead process learns nothing; see Instances.
+// AwaitReady does not count as a call; see Instances.
 func (f *Faulty) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	if platform, ok := f.platform.(bluegreen.Readiness); ok && !f.Dead() {
 		return platform.AwaitReady(ctx, instance)
@@ -187,7 +193,7 @@ func (f *Faulty) AwaitReady(ctx context.Context, instance bluegreen.Instance) bl
 	return nil
 }
 
-// Ready is not counted; see AwaitReady.
+// Ready does not count as a call; see Instances.
 func (f *Faulty) Ready(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	if platform, ok := f.platform.(bluegreen.Readiness); ok && !f.Dead() {
 		return platform.Ready(ctx, instance)
@@ -208,7 +214,7 @@ func (f *Faulty) AwaitTraffic(ctx context.Context, env bluegreen.Environment) er
 	return f.call("AwaitTraffic", func() error { return f.platform.AwaitTraffic(ctx, env) })
 }
 
-// CanReceiveTraffic asks nobody, and so nothing can befall it.
+// CanReceiveTraffic does no I/O and never has a fault.
 func (f *Faulty) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
 	return f.platform.CanReceiveTraffic(passed, instance)
 }

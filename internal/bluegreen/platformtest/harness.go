@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package platformtest holds every Platform to the contract of the engine: the
-// stories of the engine, the contract of the seam method by method, and a fault
-// at every call that an operation makes.
+// Package platformtest is the conformance suite of bluegreen.Platform. It tests each
+// method against its contract, runs the scenarios of the engine, and runs operations
+// with a fault at each of their calls.
 //
-// It also has the in-memory platform on which the engine itself is tested.
+// It also has the platform in memory on which the engine itself is tested.
 package platformtest
 
 import (
@@ -18,28 +18,28 @@ import (
 )
 
 // Harness is what the suite needs of a platform besides the Platform itself:
-// processes that can die, releases that misbehave, and a client's eyes.
+// processes that can be killed, releases that fail, and a client.
 type Harness interface {
-	// Open returns the platform of a deployment as a process that has just
-	// started sees it. Nothing is kept between two Opens but what is durable.
+	// Open returns the platform of a deployment in a new process. Two processes share
+	// only what is durable.
 	Open(t testing.TB, deployment string) Process
 	// Release returns a release that answers its clients with version.
 	Release(version string, behaviour Behaviour) bluegreen.Release
-	// Checker returns a checker that such a release passes, or not.
+	// Checker returns a checker that Healthy releases pass and others fail.
 	Checker() bluegreen.Checker
-	// Serves returns the version that a client of the deployment's live endpoint
-	// is answered with now, "" when nobody answers.
+	// Serves returns the version that the deployment's live endpoint answers with
+	// now, or "" if it does not answer.
 	Serves(t testing.TB, deployment string) string
-	// Sicken makes what runs in env fail its health check from now on.
-	Sicken(t testing.TB, deployment string, env bluegreen.Environment)
-	// Crash has what runs in env exit by itself. The platform starts it again.
+	// MakeUnhealthy makes the instances in env fail their health check from now on.
+	MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment)
+	// Crash makes the instances in env exit by themselves. The platform restarts them.
 	Crash(t testing.TB, deployment string, env bluegreen.Environment)
 }
 
-// Process is a process with a platform in its hands.
+// Process is a process that uses a platform.
 type Process struct {
 	bluegreen.Platform
-	// Kill ends the process as kill -9 does: its lock is free afterwards.
+	// Kill ends the process as kill -9 does. Its lock is free afterwards.
 	Kill func()
 }
 
@@ -55,47 +55,47 @@ const (
 	Crashing Behaviour = "crashing"
 )
 
-// Run holds the platform behind harness to everything that the engine expects.
+// Run runs the suite on the platform behind harness.
 func Run(t *testing.T, harness Harness) {
 	t.Run("contract", func(t *testing.T) { runContract(t, harness) })
-	t.Run("stories", func(t *testing.T) { runStories(t, harness) })
+	t.Run("scenarios", func(t *testing.T) { runScenarios(t, harness) })
 	t.Run("faults", func(t *testing.T) { runFaults(t, harness) })
 }
 
-// operator returns a Deployer for a process that runs a while.
-func operator(h Harness, deployment string, platform bluegreen.Platform, actor string) *bluegreen.Deployer {
-	d := bluegreen.NewDeployer(deployment, platform, marked{h.Checker()}, actor)
-	d.Config.HealthCheckTimeout = attemptTime
+// newDeployer returns a Deployer with short waits.
+func newDeployer(h Harness, deployment string, platform bluegreen.Platform, actor string) *bluegreen.Deployer {
+	d := bluegreen.NewDeployer(deployment, platform, markedChecker{h.Checker()}, actor)
+	d.Config.HealthCheckTimeout = attemptTimeout
 	d.Config.HealthCheckRetries = 1
 	d.Config.ProbeInterval = time.Millisecond
 	return d
 }
 
-// marked is a checker whose calls on the platform can be told from the engine's.
-type marked struct{ bluegreen.Checker }
+// markedChecker marks the calls on the platform that a check makes. Faulty does not
+// count them.
+type markedChecker struct{ bluegreen.Checker }
 
-// checking marks the context of a check.
+// checking is the key of the mark in a check's context.
 type checking struct{}
 
-func (m marked) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
+func (m markedChecker) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
 	return m.Checker.Await(context.WithValue(ctx, checking{}, true), target)
 }
 
-// attemptTime is how long an attempt at the health check of an Unhealthy release
-// takes in the suite. A healthy one passes much sooner or, on a busy machine, in
-// one of the further attempts.
-const attemptTime = 2 * time.Second
+// attemptTimeout is the health check timeout of the suite. A healthy release passes
+// much sooner or, on a busy machine, in the second attempt.
+const attemptTimeout = 2 * time.Second
 
-// farAway is a time that no story reaches: what waits for it is ended by an event.
-const farAway = time.Hour
+// longTimeout is longer than any scenario takes. An event ends the wait before.
+const longTimeout = time.Hour
 
-// desired is a configuration that asks for release, live.
+// desired returns a configuration that asks for release to be live.
 func desired(release bluegreen.Release) bluegreen.Desired {
 	return bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100}
 }
 
-// world is a deployment of the harness with a first process at work on it.
-type world struct {
+// platformUnderTest is a deployment on the harness's platform and a process that uses it.
+type platformUnderTest struct {
 	testing.TB
 	harness Harness
 	name    string
@@ -103,85 +103,93 @@ type world struct {
 	*bluegreen.Deployer
 }
 
-// begin opens a deployment that is unlike any other of the test run. It is
-// destroyed when the test is over.
-func begin(t testing.TB, h Harness, name string) *world {
+// newPlatformUnderTest opens the deployment called name, which no other test uses. It
+// is destroyed at the end of the test.
+func newPlatformUnderTest(t testing.TB, h Harness, name string) *platformUnderTest {
 	t.Helper()
 	process := h.Open(t, name)
 	t.Cleanup(func() {
 		process.Kill()
 		last := h.Open(t, name)
 		defer last.Kill()
-		if err := operator(h, name, last.Platform, "cleanup").Destroy(context.WithoutCancel(t.Context())); err != nil {
+		d := newDeployer(h, name, last.Platform, "cleanup")
+		if err := d.Destroy(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("destroying %s after the test: %v", name, err)
 		}
 	})
-	return &world{TB: t, harness: h, name: name, process: process, Deployer: operator(h, name, process.Platform, "tester@host (pid 1)")}
+	return &platformUnderTest{
+		TB: t, harness: h, name: name, process: process,
+		Deployer: newDeployer(h, name, process.Platform, "tester@host (pid 1)"),
+	}
 }
 
-// create brings the first release live.
-func (w *world) create(version string) {
-	w.Helper()
-	w.must(second(w.Create(w.Context(), desired(w.harness.Release(version, Healthy)))))
-	w.serves(version)
+// create makes the deployment with a healthy first release.
+func (p *platformUnderTest) create(version string) {
+	p.Helper()
+	p.must(second(p.Create(p.Context(), desired(p.harness.Release(version, Healthy)))))
+	p.mustServe(version)
 }
 
-// release brings a healthy release live.
-func (w *world) release(version string) {
-	w.Helper()
-	w.must(w.DeployAndSwitch(w.Context(), w.harness.Release(version, Healthy)))
-	w.serves(version)
+// deployVersion brings a healthy release of this version live.
+func (p *platformUnderTest) deployVersion(version string) {
+	p.Helper()
+	p.must(p.DeployAndSwitch(p.Context(), p.harness.Release(version, Healthy)))
+	p.mustServe(version)
 }
 
-// another opens a second process on the same deployment.
-func (w *world) another(actor string) *world {
-	w.Helper()
-	process := w.harness.Open(w, w.name)
-	w.Cleanup(process.Kill)
-	return &world{TB: w.TB, harness: w.harness, name: w.name, process: process, Deployer: operator(w.harness, w.name, process.Platform, actor)}
+// openAnother opens another process on the same deployment.
+func (p *platformUnderTest) openAnother(actor string) *platformUnderTest {
+	p.Helper()
+	process := p.harness.Open(p, p.name)
+	p.Cleanup(process.Kill)
+	return &platformUnderTest{
+		TB: p.TB, harness: p.harness, name: p.name, process: process,
+		Deployer: newDeployer(p.harness, p.name, process.Platform, actor),
+	}
 }
 
-func (w *world) must(err error) {
-	w.Helper()
+// must fails the test if err is not nil.
+func (p *platformUnderTest) must(err error) {
+	p.Helper()
 	if err != nil {
-		w.Fatal(err)
+		p.Fatal(err)
 	}
 }
 
 // mustFail fails the test unless err is of kind.
-func (w *world) mustFail(err error, kind error) {
-	w.Helper()
+func (p *platformUnderTest) mustFail(err error, kind error) {
+	p.Helper()
 	if !errors.Is(err, kind) {
-		w.Fatalf("got %v, want an error that is %v", err, kind)
+		p.Fatalf("got %v, want an error that is %v", err, kind)
 	}
 }
 
-// serves fails the test unless a client is answered with version.
-func (w *world) serves(version string) {
-	w.Helper()
-	if got := w.harness.Serves(w, w.name); got != version {
-		w.Fatalf("a client is answered with %q, want %q", got, version)
+// mustServe fails the test unless clients get version, "" for no answer.
+func (p *platformUnderTest) mustServe(version string) {
+	p.Helper()
+	if got := p.harness.Serves(p, p.name); got != version {
+		p.Fatalf("a client is answered with %q, want %q", got, version)
 	}
 }
 
-// ledger returns the ledger, which must be a possible one.
-func (w *world) ledger() bluegreen.Ledger {
-	w.Helper()
-	l, err := w.process.Load(context.WithoutCancel(w.Context()))
-	w.must(err)
-	w.must(l.Validate())
+// ledger returns the ledger, which must be valid.
+func (p *platformUnderTest) ledger() bluegreen.Ledger {
+	p.Helper()
+	l, err := p.process.Load(context.WithoutCancel(p.Context()))
+	p.must(err)
+	p.must(l.Validate())
 	return l
 }
 
 // history returns all records, newest first.
-func (w *world) history() []bluegreen.Record {
-	w.Helper()
-	archived, err := w.process.History(w.Context())
-	w.must(err)
-	return w.ledger().MergeHistory(archived)
+func (p *platformUnderTest) history() []bluegreen.Record {
+	p.Helper()
+	archived, err := p.process.History(p.Context())
+	p.must(err)
+	return p.ledger().MergeHistory(archived)
 }
 
-// dump is a value as the platform's files could show it.
+// dump returns v as JSON.
 func dump(v any) string {
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -190,4 +198,5 @@ func dump(v any) string {
 	return string(encoded)
 }
 
+// second drops the first of two results.
 func second[T any](_ T, err error) error { return err }

@@ -17,44 +17,43 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Memory is a machine that exists in memory only: what is durable there, its
-// instances and its traffic. It is a Harness.
+// Memory is a platform in memory: the durable data, the instances and the traffic of
+// deployments. It is a Harness. Its zero value is not usable; see NewMemory.
 type Memory struct {
 	mu          sync.Mutex
 	deployments map[string]*memoryDeployment
 	started     int
-	// autoscales is set where others than the engine start instances: traffic goes
-	// to whatever runs.
+	// autoscales is set once Autoscale was called. Traffic then goes to every instance.
 	autoscales bool
 }
 
 var _ Harness = (*Memory)(nil)
 
-// memoryDeployment is what the machine keeps of a deployment.
+// memoryDeployment is everything that Memory has of a deployment.
 type memoryDeployment struct {
 	ledger  []byte
 	archive []bluegreen.Record
-	// route is the environment that traffic reaches; nil is none.
+	// route is the environment that traffic reaches, nil for none.
 	route      *bluegreen.Environment
 	holder     *memoryPlatform
 	holderName string
 	envs       map[bluegreen.Environment]*memoryEnvironment
-	judgement  memoryJudgement
+	readiness  memoryReadiness
 }
 
 type memoryEnvironment struct {
 	release   bluegreen.Release
 	instances []bluegreen.Instance
-	sick      bool
+	unhealthy bool
 }
 
-// NewMemory returns an empty machine.
+// NewMemory returns a Memory without any deployment.
 func NewMemory() *Memory { return &Memory{deployments: map[string]*memoryDeployment{}} }
 
 // behaviourKey is the environment variable that tells a release how to behave.
 const behaviourKey = "BEHAVIOUR"
 
-// Release returns a release that serves its version from memory.
+// Release returns a release of two replicas.
 func (m *Memory) Release(version string, behaviour Behaviour) bluegreen.Release {
 	return bluegreen.Release{
 		Version: version, Image: "memory:" + version, Replicas: 2,
@@ -62,10 +61,11 @@ func (m *Memory) Release(version string, behaviour Behaviour) bluegreen.Release 
 	}
 }
 
-// Checker returns a checker that asks an instance once: its health cannot change by waiting.
+// Checker returns a checker that probes an instance once, because waiting does not change
+// its health.
 func (m *Memory) Checker() bluegreen.Checker { return memoryChecker{} }
 
-// Serves returns the version that the first instance with traffic answers.
+// Serves returns the version that traffic reaches, "" if no instance runs there.
 func (m *Memory) Serves(_ testing.TB, deployment string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -80,14 +80,14 @@ func (m *Memory) Serves(_ testing.TB, deployment string) string {
 	return env.release.Version
 }
 
-// Sicken makes env fail its health check.
-func (m *Memory) Sicken(_ testing.TB, deployment string, env bluegreen.Environment) {
+// MakeUnhealthy makes env fail its health check.
+func (m *Memory) MakeUnhealthy(_ testing.TB, deployment string, env bluegreen.Environment) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.deployments[deployment].envs[env].sick = true
+	m.deployments[deployment].envs[env].unhealthy = true
 }
 
-// Crash makes env run again in the place of what ran there.
+// Crash replaces each instance of env with a new run of it.
 func (m *Memory) Crash(_ testing.TB, deployment string, env bluegreen.Environment) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -95,51 +95,54 @@ func (m *Memory) Crash(_ testing.TB, deployment string, env bluegreen.Environmen
 	for i := range e.instances {
 		e.instances[i].Running = false
 	}
-	(&memoryPlatform{machine: m, name: deployment}).start(e, env, len(e.instances))
+	(&memoryPlatform{memory: m, name: deployment}).start(e, env, len(e.instances))
 }
 
-// Open returns a process on this machine.
+// Open returns a new process.
 func (m *Memory) Open(_ testing.TB, deployment string) Process {
-	p := &memoryPlatform{machine: m, name: deployment}
-	return Process{Platform: p, Kill: p.die}
+	p := &memoryPlatform{memory: m, name: deployment}
+	return Process{Platform: p, Kill: p.unlock}
 }
 
-// memoryPlatform is the machine in the hands of one process.
+// memoryPlatform is the platform of one deployment in one process.
 type memoryPlatform struct {
-	machine *Memory
-	name    string
+	memory *Memory
+	name   string
 }
 
 var _ bluegreen.Platform = (*memoryPlatform)(nil)
 
 var errNoLock = errors.New("the lock is not held")
 
-// die frees what the process held.
-func (p *memoryPlatform) die() {
-	p.machine.mu.Lock()
-	defer p.machine.mu.Unlock()
-	if d := p.machine.deployments[p.name]; d != nil && d.holder == p {
+// unlock releases the lock if the process holds it.
+func (p *memoryPlatform) unlock() {
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	if d := p.memory.deployments[p.name]; d != nil && d.holder == p {
 		d.holder = nil
 	}
 }
 
-// with runs f on the deployment, which comes into being by being looked at.
+// with runs f on the deployment, which it adds to Memory if it is not there yet.
 func (p *memoryPlatform) with(ctx context.Context, f func(*memoryDeployment) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p.machine.mu.Lock()
-	defer p.machine.mu.Unlock()
-	d := p.machine.deployments[p.name]
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	d := p.memory.deployments[p.name]
 	if d == nil {
-		d = &memoryDeployment{envs: map[bluegreen.Environment]*memoryEnvironment{}, judgement: newMemoryJudgement()}
-		p.machine.deployments[p.name] = d
+		d = &memoryDeployment{
+			envs:      map[bluegreen.Environment]*memoryEnvironment{},
+			readiness: newMemoryReadiness(),
+		}
+		p.memory.deployments[p.name] = d
 	}
 	return f(d)
 }
 
-// changing is with for a process that must hold the lock.
-func (p *memoryPlatform) changing(ctx context.Context, f func(*memoryDeployment) error) error {
+// withLockHeld runs f as with does, if the process holds the lock.
+func (p *memoryPlatform) withLockHeld(ctx context.Context, f func(*memoryDeployment) error) error {
 	return p.with(ctx, func(d *memoryDeployment) error {
 		if d.holder != p {
 			return errNoLock
@@ -153,14 +156,14 @@ func (p *memoryPlatform) Load(ctx context.Context) (l bluegreen.Ledger, err erro
 		if d.ledger == nil {
 			return bluegreen.ErrNotFound
 		}
-		l, err = d.seen()
+		l, err = d.load()
 		return err
 	})
 	return l, err
 }
 
 func (p *memoryPlatform) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) error {
-	return p.changing(ctx, func(d *memoryDeployment) error {
+	return p.withLockHeld(ctx, func(d *memoryDeployment) error {
 		var stored bluegreen.Ledger
 		if d.ledger != nil {
 			if err := json.Unmarshal(d.ledger, &stored); err != nil {
@@ -191,7 +194,7 @@ func (p *memoryPlatform) History(ctx context.Context) (records []bluegreen.Recor
 }
 
 func (p *memoryPlatform) Erase(ctx context.Context) error {
-	return p.changing(ctx, func(d *memoryDeployment) error {
+	return p.withLockHeld(ctx, func(d *memoryDeployment) error {
 		d.ledger, d.archive, d.route = nil, nil, nil
 		return nil
 	})
@@ -205,12 +208,14 @@ func (p *memoryPlatform) Lock(ctx context.Context, holder string) (func(), error
 		d.holder, d.holderName = p, holder
 		return nil
 	})
-	return p.die, err
+	return p.unlock, err
 }
 
-func (p *memoryPlatform) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (string, error) {
+func (p *memoryPlatform) Provision(
+	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
+) (string, error) {
 	digest := "sha256:" + release.Version
-	return digest, p.changing(ctx, func(d *memoryDeployment) error {
+	return digest, p.withLockHeld(ctx, func(d *memoryDeployment) error {
 		if e := d.envs[env]; e == nil || e.release.Seal().Fingerprint != release.Seal().Fingerprint {
 			d.envs[env] = &memoryEnvironment{release: release}
 		}
@@ -220,7 +225,7 @@ func (p *memoryPlatform) Provision(ctx context.Context, env bluegreen.Environmen
 }
 
 func (p *memoryPlatform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
-	return p.changing(ctx, func(d *memoryDeployment) error {
+	return p.withLockHeld(ctx, func(d *memoryDeployment) error {
 		if d.envs[env] == nil {
 			return bluegreen.ErrNotProvisioned
 		}
@@ -229,14 +234,16 @@ func (p *memoryPlatform) Scale(ctx context.Context, env bluegreen.Environment, r
 	})
 }
 
-// start makes env run at its size.
+// start makes env run this many replicas.
 func (p *memoryPlatform) start(e *memoryEnvironment, env bluegreen.Environment, replicas int) {
 	for i := range replicas {
 		if i < len(e.instances) && e.instances[i].Running {
 			continue
 		}
-		p.machine.started++
-		instance := bluegreen.Instance{ID: fmt.Sprintf("%s-%d", env, i+1), Incarnation: fmt.Sprint(p.machine.started), Running: true}
+		p.memory.started++
+		instance := bluegreen.Instance{
+			ID: fmt.Sprintf("%s-%d", env, i+1), Incarnation: fmt.Sprint(p.memory.started), Running: true,
+		}
 		if e.release.Env[behaviourKey] == string(Crashing) {
 			instance.Running, instance.Exit = false, "exit status 3"
 		}
@@ -249,14 +256,16 @@ func (p *memoryPlatform) start(e *memoryEnvironment, env bluegreen.Environment, 
 	e.instances = e.instances[:replicas]
 }
 
-func (p *memoryPlatform) Instances(ctx context.Context, env bluegreen.Environment) (instances []bluegreen.Instance, err error) {
+func (p *memoryPlatform) Instances(
+	ctx context.Context, env bluegreen.Environment,
+) (instances []bluegreen.Instance, err error) {
 	err = p.with(ctx, func(d *memoryDeployment) error {
 		if e := d.envs[env]; e != nil {
 			instances = slices.Clone(e.instances)
 		}
 		for i := range instances {
-			if verdict := d.judgement.on(instances[i]); len(verdict) > 0 && !verdict.IsHealthy() {
-				instances[i].Unready = "the machine says so"
+			if verdict := d.readiness.of(instances[i]); len(verdict) > 0 && !verdict.IsHealthy() {
+				instances[i].Unready = "the platform says so"
 			}
 		}
 		return nil
@@ -264,21 +273,22 @@ func (p *memoryPlatform) Instances(ctx context.Context, env bluegreen.Environmen
 	return instances, err
 }
 
-// Dial connects to an instance, which says how it is and hangs up.
+// Dial connects to an instance, which writes its state and closes the connection.
 func (p *memoryPlatform) Dial(ctx context.Context, instance bluegreen.Instance) (conn net.Conn, err error) {
 	err = p.with(ctx, func(d *memoryDeployment) error {
 		e := d.envs[environmentOf(instance)]
-		if e == nil || !slices.ContainsFunc(e.instances, func(i bluegreen.Instance) bool { return i.Ref() == instance.Ref() }) || !instance.Running {
+		sameRun := func(i bluegreen.Instance) bool { return i.Ref() == instance.Ref() }
+		if e == nil || !slices.ContainsFunc(e.instances, sameRun) || !instance.Running {
 			return errors.New("connection refused")
 		}
 		state := string(Healthy)
-		if e.sick || e.release.Env[behaviourKey] == string(Unhealthy) {
+		if e.unhealthy || e.release.Env[behaviourKey] == string(Unhealthy) {
 			state = string(Unhealthy)
 		}
 		near, far := net.Pipe()
 		conn = near
 		go func() {
-			// The other end may have gone; then nobody is told.
+			// The other end may be closed already.
 			_, _ = io.WriteString(far, state)
 			_ = far.Close()
 		}()
@@ -311,7 +321,7 @@ func (p *memoryPlatform) Logs(ctx context.Context, instance bluegreen.Instance, 
 }
 
 func (p *memoryPlatform) Remove(ctx context.Context, env bluegreen.Environment) error {
-	return p.changing(ctx, func(d *memoryDeployment) error {
+	return p.withLockHeld(ctx, func(d *memoryDeployment) error {
 		delete(d.envs, env)
 		return nil
 	})
@@ -326,9 +336,11 @@ func (p *memoryPlatform) AwaitTraffic(ctx context.Context, env bluegreen.Environ
 	})
 }
 
-// CanReceiveTraffic lets every run of a place in: whoever starts one again does not check it.
+// CanReceiveTraffic is true for every run of an instance that passed, because a restart
+// is not followed by a health check.
 func (p *memoryPlatform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
-	return p.machine.autoscales || slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool { return ref.ID == instance.ID })
+	hasPassed := func(ref bluegreen.InstanceRef) bool { return ref.ID == instance.ID }
+	return p.memory.autoscales || slices.ContainsFunc(passed, hasPassed)
 }
 
 func (p *memoryPlatform) Drain(ctx context.Context, _ bluegreen.Environment) error { return ctx.Err() }
@@ -340,7 +352,7 @@ func (p *memoryPlatform) Observe(ctx context.Context) (status bluegreen.Status, 
 		}
 		status.Endpoint, status.Preview = "memory://"+p.name, "memory://"+p.name+"-preview"
 		status.Running = map[bluegreen.Environment]int{}
-		if status.Ledger, err = d.seen(); err != nil {
+		if status.Ledger, err = d.load(); err != nil {
 			return err
 		}
 		for env, e := range d.envs {
@@ -356,22 +368,24 @@ func (p *memoryPlatform) Observe(ctx context.Context) (status bluegreen.Status, 
 	return status, err
 }
 
+// environmentOf returns the environment of an instance's ID.
 func environmentOf(instance bluegreen.Instance) bluegreen.Environment {
 	env, _, _ := strings.Cut(instance.ID, "-")
 	return bluegreen.Environment(env)
 }
 
+// running returns those of instances that run.
 func running(instances []bluegreen.Instance) []bluegreen.Instance {
 	return slices.DeleteFunc(slices.Clone(instances), func(i bluegreen.Instance) bool { return !i.Running })
 }
 
-// memoryChecker dials an instance and listens to how it is.
+// memoryChecker dials an instance and reads its state.
 type memoryChecker struct{}
 
 func (c memoryChecker) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
 	verdict := c.Probe(ctx, target)
 	if !verdict.IsHealthy() {
-		// How the instance ended, if it did, is noted by the target.
+		// The engine learns from this call whether the instance has exited.
 		_ = target.Exited(ctx)
 	}
 	return verdict

@@ -11,42 +11,42 @@ import (
 
 var _ bluegreen.Readiness = (*memoryPlatform)(nil)
 
-// memoryJudgement is what the machine finds of the instances of a deployment.
-type memoryJudgement struct {
-	// verdict has no checks until the machine judges at all.
+// memoryReadiness is how Memory judges the instances of a deployment.
+type memoryReadiness struct {
+	// verdict has no checks while Memory does not judge.
 	verdict bluegreen.Verdict
-	// of are the environments that it is about; none are all.
-	of []bluegreen.Environment
-	// changed is closed when there is another one.
+	// envs are the environments that verdict is about, none for both.
+	envs []bluegreen.Environment
+	// changed is closed when another memoryReadiness replaces this one.
 	changed chan struct{}
 }
 
-func newMemoryJudgement() memoryJudgement { return memoryJudgement{changed: make(chan struct{})} }
+func newMemoryReadiness() memoryReadiness { return memoryReadiness{changed: make(chan struct{})} }
 
-// on is what it says of an instance.
-func (j memoryJudgement) on(instance bluegreen.Instance) bluegreen.Verdict {
-	if len(j.of) > 0 && !slices.Contains(j.of, environmentOf(instance)) {
+// of returns the verdict on an instance.
+func (r memoryReadiness) of(instance bluegreen.Instance) bluegreen.Verdict {
+	if len(r.envs) > 0 && !slices.Contains(r.envs, environmentOf(instance)) {
 		return nil
 	}
-	return j.verdict
+	return r.verdict
 }
 
-// Judge makes the machine find verdict of every instance of the deployment, or of
-// those in the environments that are given.
-func (m *Memory) Judge(deployment string, verdict bluegreen.Verdict, of ...bluegreen.Environment) {
-	p := &memoryPlatform{machine: m, name: deployment}
+// SetReadiness makes verdict the platform's own on every instance of the deployment, or
+// only on those in envs if any are given.
+func (m *Memory) SetReadiness(deployment string, verdict bluegreen.Verdict, envs ...bluegreen.Environment) {
+	p := &memoryPlatform{memory: m, name: deployment}
 	_ = p.with(context.Background(), func(d *memoryDeployment) error {
-		close(d.judgement.changed)
-		d.judgement = newMemoryJudgement()
-		d.judgement.verdict, d.judgement.of = verdict, of
+		close(d.readiness.changed)
+		d.readiness = newMemoryReadiness()
+		d.readiness.verdict, d.readiness.envs = verdict, envs
 		return nil
 	})
 }
 
 func (p *memoryPlatform) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	for {
-		now := p.judgement()
-		verdict := now.on(instance)
+		now := p.readiness()
+		verdict := now.of(instance)
 		if len(verdict) == 0 || verdict.IsHealthy() {
 			return verdict
 		}
@@ -59,12 +59,13 @@ func (p *memoryPlatform) AwaitReady(ctx context.Context, instance bluegreen.Inst
 }
 
 func (p *memoryPlatform) Ready(_ context.Context, instance bluegreen.Instance) bluegreen.Verdict {
-	return p.judgement().on(instance)
+	return p.readiness().of(instance)
 }
 
-func (p *memoryPlatform) judgement() (now memoryJudgement) {
+// readiness returns how Memory judges now.
+func (p *memoryPlatform) readiness() (now memoryReadiness) {
 	_ = p.with(context.Background(), func(d *memoryDeployment) error {
-		now = d.judgement
+		now = d.readiness
 		return nil
 	})
 	return now

@@ -53,7 +53,7 @@ func (c conforming) Serves(t testing.TB, deployment string) string {
 	return body
 }
 
-func (c conforming) Sicken(t testing.TB, deployment string, env bluegreen.Environment) {
+func (c conforming) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
 	p := c.open(t, deployment)
 	instances, err := p.Instances(t.Context(), env)

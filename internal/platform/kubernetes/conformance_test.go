@@ -181,7 +181,7 @@ func ask(c *http.Client, url string) (string, error) {
 // errNoSuccess is an answer that tells of a failure.
 var errNoSuccess = errors.New("answered without success")
 
-func (l *lab) Sicken(t testing.TB, deployment string, env bluegreen.Environment) {
+func (l *lab) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
 	for _, address := range l.replicas(t, deployment, env) {
 		if _, err := ask(client, address+"/sicken"); err != nil {

@@ -88,7 +88,7 @@ func (m *machine) Serves(t testing.TB, deployment string) string {
 	return body
 }
 
-func (m *machine) Sicken(t testing.TB, deployment string, env bluegreen.Environment) {
+func (m *machine) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
 	p := m.open(t, deployment)
 	instances, err := p.Instances(t.Context(), env)

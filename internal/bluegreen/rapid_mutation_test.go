@@ -6,7 +6,7 @@ package bluegreen_test
 
 import "flag"
 
-// A mutant is dead with the first failure: nobody reads the smallest example.
+// The first failure kills a mutant, so rapid need not look for the smallest example.
 func init() {
 	if err := flag.Set("rapid.shrinktime", "0s"); err != nil {
 		panic(err)

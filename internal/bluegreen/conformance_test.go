@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestEngine tells the stories of the engine on the platform in memory.
-func TestEngine(t *testing.T) {
+// TestConformance runs the conformance suite on the platform in memory.
+func TestConformance(t *testing.T) {
 	platformtest.Run(t, platformtest.NewMemory())
 }
