@@ -3,9 +3,13 @@
 package bluegreen_test
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
@@ -59,5 +63,166 @@ func TestEmptyEnvironmentIsNotRemoved(t *testing.T) {
 	}
 	if slices.Contains(h.faulty.Calls()[before:], "Remove") {
 		t.Error("an empty environment was removed")
+	}
+}
+
+// slowDrainPlatform is a platform on which draining takes a time.
+type slowDrainPlatform struct {
+	bluegreen.Platform
+	takes time.Duration
+}
+
+func (p slowDrainPlatform) Drain(ctx context.Context, _ bluegreen.Environment) error {
+	select {
+	case <-time.After(p.takes):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Cleaning up goes on after an interrupt, for drain_timeout and a minute more.
+func TestCleanupLastsForTheDrainTimeoutAndAMinute(t *testing.T) {
+	const drainTimeout = 10 * time.Minute
+	for drain, finishes := range map[time.Duration]bool{
+		drainTimeout + 59*time.Second: true, drainTimeout + 61*time.Second: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newTimedHarness(t, alwaysHealthy)
+			h.Config.DrainTimeout = drainTimeout
+			h.create(t, "1.0.0")
+			h.Platform = slowDrainPlatform{h.Platform, drain}
+			h.checker.isHealthy = func(string, time.Duration) bool { return false }
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			time.AfterFunc(time.Second, interrupt)
+			began := time.Now()
+			err := h.DeployAndSwitch(ctx, fourReplicas(h.memory, "2.0.0"))
+			left, listErr := h.Platform.Instances(t.Context(), bluegreen.Blue)
+			if listErr != nil {
+				t.Fatal(listErr)
+			}
+			if (len(left) == 0) != finishes {
+				t.Errorf("draining takes %s, and %d instances are left: %v", drain, len(left), err)
+			}
+			if matches(err, bluegreen.Interrupted, "the next run finishes it") == finishes {
+				t.Errorf("draining takes %s: %v", drain, err)
+			}
+			want := time.Second + min(drain, drainTimeout+time.Minute)
+			if took := time.Since(began); took != want {
+				t.Errorf("the operation took %s, want %s", took, want)
+			}
+		})
+	}
+}
+
+// deadlinePlatform is a platform that records how much time its calls have.
+type deadlinePlatform struct {
+	bluegreen.Platform
+	// fails is the method that fails, "" for none.
+	fails string
+	// limits has the time that the last call of each method had, 0 for no limit.
+	limits map[string]time.Duration
+}
+
+var errBroken = errors.New("it is broken")
+
+func (p *deadlinePlatform) call(ctx context.Context, method string, work func() error) error {
+	p.limits[method] = 0
+	if deadline, limited := ctx.Deadline(); limited {
+		p.limits[method] = time.Until(deadline)
+	}
+	if p.fails == method {
+		return errBroken
+	}
+	return work()
+}
+
+func (p *deadlinePlatform) Load(ctx context.Context) (l bluegreen.Ledger, err error) {
+	err = p.call(ctx, "Load", func() (err error) { l, err = p.Platform.Load(ctx); return err })
+	return l, err
+}
+
+func (p *deadlinePlatform) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) error {
+	return p.call(ctx, "Commit", func() error { return p.Platform.Commit(ctx, next, closed) })
+}
+
+func (p *deadlinePlatform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
+	return p.call(ctx, "Scale", func() error { return p.Platform.Scale(ctx, env, replicas) })
+}
+
+func (p *deadlinePlatform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) error {
+	return p.call(ctx, "AwaitTraffic", func() error { return p.Platform.AwaitTraffic(ctx, env) })
+}
+
+func (p *deadlinePlatform) Drain(ctx context.Context, env bluegreen.Environment) error {
+	return p.call(ctx, "Drain", func() error { return p.Platform.Drain(ctx, env) })
+}
+
+func (p *deadlinePlatform) Remove(ctx context.Context, env bluegreen.Environment) error {
+	return p.call(ctx, "Remove", func() error { return p.Platform.Remove(ctx, env) })
+}
+
+func (p *deadlinePlatform) Erase(ctx context.Context) error {
+	return p.call(ctx, "Erase", func() error { return p.Platform.Erase(ctx) })
+}
+
+func TestEveryCleanupHasTheSameDeadline(t *testing.T) {
+	unhealthy := func(h *timedHarness) { h.checker.isHealthy = func(string, time.Duration) bool { return false } }
+	deploy := func(t *testing.T, h *timedHarness) error {
+		return h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))
+	}
+	for name, c := range map[string]struct {
+		// method is the method of the platform that fails, "" for none.
+		method  string
+		operate func(t *testing.T, h *timedHarness) error
+		// calls are the methods whose last call is part of the cleanup.
+		calls []string
+	}{
+		"a failed release": {"", func(t *testing.T, h *timedHarness) error {
+			unhealthy(h)
+			return deploy(t, h)
+		}, []string{"Commit", "Drain", "Remove"}},
+		"a failed first release": {"", func(t *testing.T, h *timedHarness) error {
+			if err := h.Destroy(t.Context()); err != nil {
+				return err
+			}
+			unhealthy(h)
+			_, err := h.Create(t.Context(), desired(fourReplicas(h.memory, "2.0.0")))
+			return err
+		}, []string{"Drain", "Remove", "Erase"}},
+		"a failed scaling": {"", func(t *testing.T, h *timedHarness) error {
+			unhealthy(h)
+			return h.Scale(t.Context(), 5)
+		}, []string{"Commit", "Scale"}},
+		"an automatic rollback": {"", func(t *testing.T, h *timedHarness) error {
+			h.Config.BakeTime = time.Second
+			h.Progress = func(message string) {
+				if strings.HasPrefix(message, "watching") {
+					unhealthy(h)
+				}
+			}
+			return deploy(t, h)
+		}, []string{"Commit"}},
+		"a reverted switch": {"AwaitTraffic", deploy, []string{"Commit", "Drain", "Remove"}},
+		"a failed commit":   {"Commit", deploy, []string{"Load"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newTimedHarness(t, alwaysHealthy)
+				h.Config.DrainTimeout = 10 * time.Minute
+				h.create(t, "1.0.0")
+				p := &deadlinePlatform{Platform: h.Platform, fails: c.method, limits: map[string]time.Duration{}}
+				h.Platform = p
+				if err := c.operate(t, h); err == nil {
+					t.Fatal("the operation did not fail")
+				}
+				for _, call := range c.calls {
+					if got := p.limits[call]; got != 11*time.Minute {
+						t.Errorf("%s had %s, want 11m", call, got)
+					}
+				}
+			})
+		})
 	}
 }

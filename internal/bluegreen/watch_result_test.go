@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bluegreen
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// watchedPlatform is a platform on which the one instance of green runs. Instances
+// returns err if it is not nil.
+type watchedPlatform struct {
+	Platform
+	err error
+}
+
+func (p watchedPlatform) Instances(context.Context, Environment) ([]Instance, error) {
+	return []Instance{{ID: "green-1", Running: true}}, p.err
+}
+
+// scriptedChecker is a checker whose probes have these results, one after the other.
+type scriptedChecker struct {
+	Checker
+	results []bool
+}
+
+func (c *scriptedChecker) Probe(context.Context, Target) Verdict {
+	passed := c.results[0]
+	c.results = c.results[1:]
+	if passed {
+		return Verdict{"http": nil}
+	}
+	return Verdict{"http": errors.New("GET /: 503")}
+}
+
+func TestWatchResultSaysWhatWasSeen(t *testing.T) {
+	unreachable := errors.New("connection refused")
+	for name, c := range map[string]struct {
+		probes []bool
+		// interrupted is when the watch is interrupted, 0 for never.
+		interrupted time.Duration
+		platform    error
+		want        watchResult
+		text        string
+	}{
+		"passed": {
+			probes: []bool{true, true, true, true, true},
+			want:   watchResult{end: watchPassed, probes: 5},
+		},
+		"recovered": {
+			probes: []bool{true, false, false, true, true},
+			want:   watchResult{end: watchPassed, probes: 5},
+		},
+		"unhealthy": {
+			probes: []bool{true, false, false, false},
+			want:   watchResult{end: watchFoundUnhealthy, probes: 4, failures: 3},
+		},
+		"interrupted at once": {
+			interrupted: time.Millisecond,
+			want:        watchResult{end: watchInterrupted, cause: context.Canceled},
+			text:        "live had not been probed yet",
+		},
+		"interrupted while healthy": {
+			probes:      []bool{false, true},
+			interrupted: 2500 * time.Millisecond,
+			want:        watchResult{end: watchInterrupted, probes: 2, cause: context.Canceled},
+			text:        "live was healthy at the last of 2 probes",
+		},
+		"interrupted while unhealthy": {
+			probes:      []bool{true, false, false},
+			interrupted: 3500 * time.Millisecond,
+			want:        watchResult{end: watchInterrupted, probes: 3, failures: 2, cause: context.Canceled},
+			text:        "the last 2 of 3 probes of live failed: 1 of 1 replicas unhealthy: replica green-1: http",
+		},
+		"unreachable": {
+			platform: unreachable,
+			want:     watchResult{end: watchCouldNotProbe, cause: unreachable},
+			text:     "connection refused",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, interrupt := context.WithCancel(t.Context())
+				defer interrupt()
+				if c.interrupted > 0 {
+					time.AfterFunc(c.interrupted, interrupt)
+				}
+				d := NewDeployer("web", watchedPlatform{err: c.platform}, &scriptedChecker{results: c.probes}, "tester")
+				d.Config.BakeTime = 5 * time.Second
+				e := &executor{Deployer: d, ledger: Ledger{Live: Green, Green: Slot{Release: &Release{Replicas: 1}}}}
+				got := e.watchLive(ctx)
+				if err := got.err(); (err != nil) != (c.text != "") || err != nil && !strings.Contains(err.Error(), c.text) {
+					t.Errorf("the error is %v, want %q in it", err, c.text)
+				}
+				if got.probes > 0 && got.last.isHealthy() != (got.failures == 0) {
+					t.Errorf("%d probes in a row failed, and the last one found %+v", got.failures, got.last)
+				}
+				got.last = finding{}
+				if got.end != c.want.end || got.probes != c.want.probes || got.failures != c.want.failures ||
+					!errors.Is(got.cause, c.want.cause) {
+					t.Errorf("the watch saw %+v, want %+v", got, c.want)
+				}
+			})
+		})
+	}
+}
