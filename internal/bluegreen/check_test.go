@@ -18,7 +18,7 @@ import (
 func TestEvidenceIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTimedHarness(t, func(_ string, since time.Duration) bool { return since >= 7*time.Second })
-		h.create(t, "1.0.0")
+		h.create(t)
 		status, err := h.Status(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -90,7 +90,7 @@ func TestCleanupLastsForTheDrainTimeoutAndAMinute(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newTimedHarness(t, alwaysHealthy)
 			h.Config.DrainTimeout = drainTimeout
-			h.create(t, "1.0.0")
+			h.create(t)
 			h.Platform = slowDrainPlatform{h.Platform, drain}
 			h.checker.isHealthy = func(string, time.Duration) bool { return false }
 			ctx, interrupt := context.WithCancel(t.Context())
@@ -211,7 +211,7 @@ func TestEveryCleanupHasTheSameDeadline(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newTimedHarness(t, alwaysHealthy)
 				h.Config.DrainTimeout = 10 * time.Minute
-				h.create(t, "1.0.0")
+				h.create(t)
 				p := &deadlinePlatform{Platform: h.Platform, fails: c.method, limits: map[string]time.Duration{}}
 				h.Platform = p
 				if err := c.operate(t, h); err == nil {

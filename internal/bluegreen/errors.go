@@ -52,6 +52,11 @@ func (e *Error) Error() string {
 // Unwrap makes both the kind and the cause visible to errors.Is and errors.As.
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Cause} }
 
+// invalidState returns the error of an operation that the ledger does not allow.
+func invalidState(operation string, env Environment, format string, args ...any) error {
+	return &Error{InvalidState, operation, env, fmt.Errorf(format, args...)}
+}
+
 // Errors that a Platform returns.
 var (
 	// ErrNotFound says that there is no deployment of this name.

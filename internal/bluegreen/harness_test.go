@@ -177,10 +177,10 @@ func newTimedHarness(t *testing.T, isHealthy func(id string, since time.Duration
 	return &timedHarness{d, memory, checker}
 }
 
-// create makes the deployment with a first release of four replicas.
-func (h *timedHarness) create(t *testing.T, version string) {
+// create makes the deployment with four replicas of 1.0.0.
+func (h *timedHarness) create(t *testing.T) {
 	t.Helper()
-	if _, err := h.Create(t.Context(), desired(fourReplicas(h.memory, version))); err != nil {
+	if _, err := h.Create(t.Context(), desired(fourReplicas(h.memory, "1.0.0"))); err != nil {
 		t.Fatal(err)
 	}
 }

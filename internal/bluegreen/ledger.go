@@ -65,6 +65,16 @@ func (l Ledger) Slot(env Environment) Slot {
 	return l.Green
 }
 
+// withSlot returns the ledger with slot as what it knows of env.
+func (l Ledger) withSlot(env Environment, slot Slot) Ledger {
+	if env == Blue {
+		l.Blue = slot
+	} else {
+		l.Green = slot
+	}
+	return l
+}
+
 // Staging returns the environment that has no traffic.
 func (l Ledger) Staging() Environment { return l.Live.Other() }
 

@@ -14,7 +14,7 @@ import (
 func TestRollbackWhoseTrafficDoesNotArriveIsReverted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTimedHarness(t, alwaysHealthy)
-		h.create(t, "1.0.0")
+		h.create(t)
 		if err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0")); err != nil {
 			t.Fatal(err)
 		}

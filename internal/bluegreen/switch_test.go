@@ -31,7 +31,7 @@ func TestSwitchTimeout(t *testing.T) {
 	for arrives, want := range map[time.Duration]string{59 * time.Second: "2.0.0", 61 * time.Second: "1.0.0"} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newTimedHarness(t, alwaysHealthy)
-			h.create(t, "1.0.0")
+			h.create(t)
 			h.Platform = slowPlatform{h.Platform, arrives}
 			err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))
 			if got := h.memory.Serves(t, deployment); got != want || (err != nil) != (want == "1.0.0") {

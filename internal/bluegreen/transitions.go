@@ -284,18 +284,3 @@ func (l Ledger) standDown(status RecordStatus) Ledger {
 	slot.State = Idle
 	return l.withRecord(record).withSlot(l.Live, slot)
 }
-
-// withSlot returns the ledger with slot as what it knows of env.
-func (l Ledger) withSlot(env Environment, slot Slot) Ledger {
-	if env == Blue {
-		l.Blue = slot
-	} else {
-		l.Green = slot
-	}
-	return l
-}
-
-// invalidState returns the error of an operation that the ledger does not allow.
-func invalidState(operation string, env Environment, format string, args ...any) error {
-	return &Error{InvalidState, operation, env, fmt.Errorf(format, args...)}
-}

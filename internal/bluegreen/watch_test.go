@@ -36,7 +36,7 @@ func TestWatchLastsForTheBakeTime(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newTimedHarness(t, alwaysHealthy)
-				h.create(t, "1.0.0")
+				h.create(t)
 				h.checker.isHealthy = func(_ string, since time.Duration) bool {
 					return since < c.falls || since >= c.rises
 				}
@@ -60,7 +60,7 @@ func TestWatchLastsForTheBakeTime(t *testing.T) {
 func TestBakeTimeShorterThanTheIntervalHasOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTimedHarness(t, alwaysHealthy)
-		h.create(t, "1.0.0")
+		h.create(t)
 		h.checker.isHealthy = func(_ string, since time.Duration) bool { return since == 0 }
 		h.Config.BakeTime, h.Config.HealthCheckRetries = 10*time.Millisecond, 1
 		err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))

@@ -7,10 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -211,122 +208,6 @@ func (p *memoryPlatform) Lock(ctx context.Context, holder string) (func(), error
 	return p.unlock, err
 }
 
-func (p *memoryPlatform) Provision(
-	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
-) (string, error) {
-	digest := "sha256:" + release.Version
-	return digest, p.withLockHeld(ctx, func(d *memoryDeployment) error {
-		if e := d.envs[env]; e == nil || e.release.Seal().Fingerprint != release.Seal().Fingerprint {
-			d.envs[env] = &memoryEnvironment{release: release}
-		}
-		p.start(d.envs[env], env, release.Replicas)
-		return nil
-	})
-}
-
-func (p *memoryPlatform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
-	return p.withLockHeld(ctx, func(d *memoryDeployment) error {
-		if d.envs[env] == nil {
-			return bluegreen.ErrNotProvisioned
-		}
-		p.start(d.envs[env], env, replicas)
-		return nil
-	})
-}
-
-// start makes env run this many replicas.
-func (p *memoryPlatform) start(e *memoryEnvironment, env bluegreen.Environment, replicas int) {
-	for i := range replicas {
-		if i < len(e.instances) && e.instances[i].Running {
-			continue
-		}
-		p.memory.started++
-		instance := bluegreen.Instance{
-			ID: fmt.Sprintf("%s-%d", env, i+1), Incarnation: fmt.Sprint(p.memory.started), Running: true,
-		}
-		if e.release.Env[behaviourKey] == string(Crashing) {
-			instance.Running, instance.Exit = false, "exit status 3"
-		}
-		if i < len(e.instances) {
-			e.instances[i] = instance
-		} else {
-			e.instances = append(e.instances, instance)
-		}
-	}
-	e.instances = e.instances[:replicas]
-}
-
-func (p *memoryPlatform) Instances(
-	ctx context.Context, env bluegreen.Environment,
-) (instances []bluegreen.Instance, err error) {
-	err = p.with(ctx, func(d *memoryDeployment) error {
-		if e := d.envs[env]; e != nil {
-			instances = slices.Clone(e.instances)
-		}
-		for i := range instances {
-			if verdict := d.readiness.of(instances[i]); len(verdict) > 0 && !verdict.IsHealthy() {
-				instances[i].Unready = "the platform says so"
-			}
-		}
-		return nil
-	})
-	return instances, err
-}
-
-// Dial connects to an instance, which writes its state and closes the connection.
-func (p *memoryPlatform) Dial(ctx context.Context, instance bluegreen.Instance) (conn net.Conn, err error) {
-	err = p.with(ctx, func(d *memoryDeployment) error {
-		e := d.envs[environmentOf(instance)]
-		sameRun := func(i bluegreen.Instance) bool { return i.Ref() == instance.Ref() }
-		if e == nil || !slices.ContainsFunc(e.instances, sameRun) || !instance.Running {
-			return errors.New("connection refused")
-		}
-		state := string(Healthy)
-		if e.unhealthy || e.release.Env[behaviourKey] == string(Unhealthy) {
-			state = string(Unhealthy)
-		}
-		near, far := net.Pipe()
-		conn = near
-		go func() {
-			// The other end may be closed already.
-			_, _ = io.WriteString(far, state)
-			_ = far.Close()
-		}()
-		return nil
-	})
-	return conn, err
-}
-
-func (p *memoryPlatform) Exec(ctx context.Context, instance bluegreen.Instance, command []string) error {
-	return p.with(ctx, func(d *memoryDeployment) error {
-		if e := d.envs[environmentOf(instance)]; e == nil || !slices.Contains(e.instances, instance) {
-			return fmt.Errorf("no such instance: %s", instance.ID)
-		}
-		if command[0] != "true" {
-			return fmt.Errorf("%s: exit status 1", command[0])
-		}
-		return nil
-	})
-}
-
-func (p *memoryPlatform) Logs(ctx context.Context, instance bluegreen.Instance, n int) (lines []string, err error) {
-	err = p.with(ctx, func(d *memoryDeployment) error {
-		if e := d.envs[environmentOf(instance)]; e != nil {
-			lines = []string{"starting " + e.release.Version, "I am " + e.release.Env[behaviourKey]}
-		}
-		lines = lines[max(len(lines)-n, 0):]
-		return nil
-	})
-	return lines, err
-}
-
-func (p *memoryPlatform) Remove(ctx context.Context, env bluegreen.Environment) error {
-	return p.withLockHeld(ctx, func(d *memoryDeployment) error {
-		delete(d.envs, env)
-		return nil
-	})
-}
-
 func (p *memoryPlatform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) error {
 	return p.with(ctx, func(d *memoryDeployment) error {
 		if d.route == nil || *d.route != env {
@@ -366,40 +247,4 @@ func (p *memoryPlatform) Observe(ctx context.Context) (status bluegreen.Status, 
 		return nil
 	})
 	return status, err
-}
-
-// environmentOf returns the environment of an instance's ID.
-func environmentOf(instance bluegreen.Instance) bluegreen.Environment {
-	env, _, _ := strings.Cut(instance.ID, "-")
-	return bluegreen.Environment(env)
-}
-
-// running returns those of instances that run.
-func running(instances []bluegreen.Instance) []bluegreen.Instance {
-	return slices.DeleteFunc(slices.Clone(instances), func(i bluegreen.Instance) bool { return !i.Running })
-}
-
-// memoryChecker dials an instance and reads its state.
-type memoryChecker struct{}
-
-func (c memoryChecker) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
-	verdict := c.Probe(ctx, target)
-	if !verdict.IsHealthy() {
-		// The engine learns from this call whether the instance has exited.
-		_ = target.Exited(ctx)
-	}
-	return verdict
-}
-
-func (memoryChecker) Probe(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
-	conn, err := target.Dial(ctx)
-	if err != nil {
-		return bluegreen.Verdict{"state": err}
-	}
-	defer conn.Close()
-	state, err := io.ReadAll(conn)
-	if err == nil && string(state) != string(Healthy) {
-		err = fmt.Errorf("it says %q", state)
-	}
-	return bluegreen.Verdict{"state": err}
 }
