@@ -64,7 +64,7 @@ func (d *Deployer) withNewLedger(ctx context.Context, create func(*executor) err
 	return create(e)
 }
 
-// startOver removes the deployment, of which nothing serves, and makes it anew.
+// startOver removes the deployment, which serves nothing, and creates it again.
 func (e *executor) startOver(ctx context.Context) error {
 	if err := e.destroy(ctx); err != nil {
 		return err
