@@ -42,7 +42,7 @@ type kubernetesPlaceModel struct {
 func (m deploymentDataModel) platform(provider providerModel) platformConfig {
 	switch {
 	case m.Docker != nil:
-		return dockerPlatform{provider: provider.docker, session: provider.host}
+		return dockerPlatform{provider: provider.docker, host: provider.host}
 	case m.Kubernetes != nil:
 		return kubernetesPlatform{kubernetesModel{Namespace: m.Kubernetes.Namespace}, provider.cluster}
 	default:

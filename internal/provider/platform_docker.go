@@ -74,8 +74,8 @@ type dockerPlatform struct {
 	dockerModel
 	// provider is nil where the provider has no such block.
 	provider *dockerProviderModel
-	// session is nil until the provider is configured.
-	session *docker.Session
+	// host is nil until the provider is configured.
+	host *docker.Host
 }
 
 func (p dockerPlatform) kind() string { return kindDocker }
@@ -147,7 +147,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 		return nil, errors.New("docker.publish is not known yet")
 	}
 	platform, err := docker.New(docker.Options{
-		Session:    p.session,
+		Host:       p.host,
 		Connection: connection,
 		Name:       name,
 		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullMissing))),
@@ -182,13 +182,13 @@ func (m *dockerProviderModel) known(ctx context.Context) bool {
 	return m == nil || fullyKnown(ctx, m.Host, m.Context, m.CertPath, m.CAMaterial, m.CertMaterial, m.KeyMaterial, m.SSHOpts, m.RegistryAuth, m.AgentName)
 }
 
-// newSession is for all deployments on the host. It is nil where that is not known.
-func (m *dockerProviderModel) newSession(ctx context.Context) *docker.Session {
+// newHost returns the host that all deployments share, or nil while it is not known.
+func (m *dockerProviderModel) newHost(ctx context.Context) *docker.Host {
 	connection, err := m.connection(ctx)
 	if err != nil {
 		return nil
 	}
-	return docker.NewSession(connection, m.agentName())
+	return docker.NewHost(connection, m.agentName())
 }
 
 // agentName is "" for the default.

@@ -34,8 +34,8 @@ type bluegreenProvider struct {
 type providerModel struct {
 	local  *localProviderModel
 	docker *dockerProviderModel
-	// host is what docker says, nil while that is not known.
-	host *docker.Session
+	// host is the Docker host of the docker block. It is nil while it is not known.
+	host *docker.Host
 	// cluster is nil while it is not known.
 	cluster *kubernetes.Client
 	// vacated is nil until the provider is configured.
@@ -74,7 +74,7 @@ func (p *bluegreenProvider) Configure(ctx context.Context, req provider.Configur
 	var diags diag.Diagnostics
 	config.cluster, diags = blockOr(blocks.Kubernetes, kubernetesProviderModel{Host: types.StringUnknown()}).newClient(ctx)
 	resp.Diagnostics.Append(diags...)
-	config.host = config.docker.newSession(ctx)
+	config.host = config.docker.newHost(ctx)
 	config.vacated = &vacated{ports: map[string]bool{}}
 	p.configured.Store(config)
 	resp.ResourceData = config

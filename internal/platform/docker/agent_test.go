@@ -28,10 +28,10 @@ import (
 
 func TestAgentThatIsNotThereIsReadAndMadeAgain(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
-	release := s.live("2.0.0")
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	release := s.deployLive("2.0.0")
 	before, err := s.platform.Observe(t.Context())
 	s.must(err)
 	history, err := s.platform.History(t.Context())
@@ -41,14 +41,14 @@ func TestAgentThatIsNotThereIsReadAndMadeAgain(t *testing.T) {
 		do   func() error
 	}{
 		{"stopped", func() error {
-			return second(l.engine.ContainerStop(t.Context(), l.name, client.ContainerStopOptions{}))
+			return errorOf(h.engine.ContainerStop(t.Context(), h.name, client.ContainerStopOptions{}))
 		}},
 		{"removed", func() error {
-			return second(l.engine.ContainerRemove(t.Context(), l.name, client.ContainerRemoveOptions{Force: true}))
+			return errorOf(h.engine.ContainerRemove(t.Context(), h.name, client.ContainerRemoveOptions{Force: true}))
 		}},
 	} {
 		s.must(c.do())
-		now, err := l.open(t, l.name).Observe(t.Context())
+		now, err := h.open(t, h.name).Observe(t.Context())
 		s.must(err)
 		if now.Ledger.Generation != before.Ledger.Generation || now.Endpoint != before.Endpoint || len(now.Running) != 0 {
 			t.Errorf("%s: it is %+v, and was %+v", c.what, now, before)
@@ -56,61 +56,61 @@ func TestAgentThatIsNotThereIsReadAndMadeAgain(t *testing.T) {
 		if got, err := s.platform.History(t.Context()); err != nil || len(got) != len(history) {
 			t.Errorf("%s: the history is %v, %v", c.what, got, err)
 		}
-		if running := l.agentRuns(); running {
+		if running := h.isAgentRunning(); running {
 			t.Errorf("%s: reading has started it", c.what)
 		}
-		s.apply(release)
-		s.serves("2.0.0")
+		s.applyAgain(release)
+		s.expectVersion("2.0.0")
 		before, err = s.platform.Observe(t.Context())
 		s.must(err)
 	}
 	s.must(s.Rollback(t.Context(), "it still can"))
-	s.serves("1.0.0")
+	s.expectVersion("1.0.0")
 }
 
 // While one makes an agent another may remove the last one's volume. What the
 // engine then makes in its place is ours too.
 func TestVolumeThatGoesWhileTheAgentIsMade(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	h := l.open(t, l.name).host
-	l.must(h.ensureVolume(t.Context()))
-	image, err := h.agentImage(t.Context())
-	l.must(err)
-	l.must(second(l.engine.VolumeRemove(t.Context(), l.name, client.VolumeRemoveOptions{})))
-	l.must(second(l.engine.ContainerCreate(t.Context(), h.container(image))))
-	l.must(h.ensureVolume(t.Context()))
-	l.must(h.dismantle(t.Context()))
+	h := newHarness(t)
+	m := h.open(t, h.name).manager
+	h.must(m.ensureVolume(t.Context()))
+	image, err := m.agentImage(t.Context())
+	h.must(err)
+	h.must(errorOf(h.engine.VolumeRemove(t.Context(), h.name, client.VolumeRemoveOptions{})))
+	h.must(errorOf(h.engine.ContainerCreate(t.Context(), m.containerOptions(image))))
+	h.must(m.ensureVolume(t.Context()))
+	h.must(m.removeAgent(t.Context()))
 }
 
-func (l *lab) agentRuns() bool {
-	l.Helper()
-	found, err := l.engine.ContainerInspect(context.Background(), l.name, client.ContainerInspectOptions{})
-	l.must(err)
+func (h *harness) isAgentRunning() bool {
+	h.Helper()
+	found, err := h.engine.ContainerInspect(context.Background(), h.name, client.ContainerInspectOptions{})
+	h.must(err)
 	return found.Container.State.Running
 }
 
 func TestHostWithoutAnAgentHasNoDeployments(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	p := l.open(t, l.name)
+	h := newHarness(t)
+	p := h.open(t, h.name)
 	if _, err := p.Observe(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := p.History(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
-	l.must(p.Drain(t.Context(), bluegreen.Blue))
+	h.must(p.Drain(t.Context(), bluegreen.Blue))
 }
 
 func TestSeveralStartOneAgentAndLeaveNone(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	h := newHarness(t)
 	for range 3 {
 		var group sync.WaitGroup
 		for n := range 4 {
 			group.Go(func() {
-				p := l.open(t, fmt.Sprintf("%s-%d", l.name, n))
+				p := h.open(t, fmt.Sprintf("%s-%d", h.name, n))
 				unlock, err := p.Lock(t.Context(), "tester@host (pid 1)")
 				if err != nil {
 					t.Error(err)
@@ -125,18 +125,18 @@ func TestSeveralStartOneAgentAndLeaveNone(t *testing.T) {
 
 func TestAgentIsBuiltFromTheProgram(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	h := newHarness(t)
 	content, err := program()
-	l.must(err)
+	h.must(err)
 	path := filepath.Join(t.TempDir(), "program")
-	l.must(os.WriteFile(path, content, 0o700))
-	opts := l.options(l.name)
+	h.must(os.WriteFile(path, content, 0o700))
+	opts := h.options(h.name)
 	opts.Agent.Image = ""
 	for range 2 {
-		p := l.openWith(t, opts)
-		p.host.program = func() (string, error) { return path, nil }
+		p := h.openWith(t, opts)
+		p.manager.program = func() (string, error) { return path, nil }
 		unlock, err := p.Lock(t.Context(), "tester@host (pid 1)")
-		l.must(err)
+		h.must(err)
 		unlock()
 	}
 }
@@ -148,55 +148,55 @@ func TestProgramThatCannotBeTheAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ path, system, cpu, want string }{
-		{script, "linux", "amd64", "it is no Linux program"},
+		{script, "linux", "amd64", "it is not a Linux program"},
 		{script, "windows", "amd64", "the agent needs Linux containers"},
 	} {
-		if err := runsOn(c.path, c.system, c.cpu); err == nil || !contains(err, c.want) {
+		if err := checkProgram(c.path, c.system, c.cpu); err == nil || !contains(err, c.want) {
 			t.Errorf("%s on %s/%s: %v", filepath.Base(c.path), c.system, c.cpu, err)
 		}
 	}
 }
 
-// anotherAgent makes an image with an agent that is not the one which runs.
-func (l *lab) anotherAgent() (reference, id string) {
-	l.Helper()
-	reference = l.name + ":next"
-	l.buildImage(reference, "FROM "+l.base+"\nLABEL another=one", nil)
-	image, err := l.engine.ImageInspect(l.Context(), reference)
-	l.must(err)
+// buildAnotherAgent makes an image with an agent that is not the one which runs.
+func (h *harness) buildAnotherAgent() (reference, id string) {
+	h.Helper()
+	reference = h.name + ":next"
+	h.buildImage(reference, "FROM "+h.base+"\nLABEL another=one", nil)
+	image, err := h.engine.ImageInspect(h.Context(), reference)
+	h.must(err)
 	return reference, image.ID
 }
 
 func TestAgentIsReplacedWithoutADroppedRequest(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	release := s.live("1.0.0")
-	next, id := l.anotherAgent()
-	opts := l.options(l.name)
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	release := s.deployLive("1.0.0")
+	next, id := h.buildAnotherAgent()
+	opts := h.options(h.name)
 	opts.Agent.Image, opts.Agent.Replace = next, true
-	visitors := startCrowd(t, s.endpoint())
-	renewed := &service{l, l.openWith(t, opts), bluegreen.NewDeployer(l.name, nil, checker(t), "tester@host (pid 2)")}
-	renewed.Platform = renewed.platform
-	renewed.apply(release)
-	visitors.stop("the agent was replaced")
-	found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	load := startLoad(t, s.endpoint())
+	replaced := &service{h, h.openWith(t, opts), bluegreen.NewDeployer(h.name, nil, checker(t), "tester@host (pid 2)")}
+	replaced.Platform = replaced.platform
+	replaced.applyAgain(release)
+	load.stop("the agent was replaced")
+	found, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 	s.must(err)
 	if found.Container.Image != id {
 		t.Errorf("the agent's image is %s", found.Container.Image)
 	}
-	renewed.bring(s.release("2.0.0", agenttest.Healthy))
+	replaced.makeLive(s.release("2.0.0", agenttest.Healthy))
 }
 
 // The former agent waits for a client that asks for nothing when the apply is
 // interrupted. The new one serves by then.
 func TestInterruptWhileTheAgentIsReplaced(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	release := s.live("1.0.0")
-	next, id := l.anotherAgent()
-	opts := l.options(l.name)
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	release := s.deployLive("1.0.0")
+	next, id := h.buildAnotherAgent()
+	opts := h.options(h.name)
 	opts.Agent.Image, opts.Agent.Replace = next, true
 	idle, err := net.Dial("tcp", strings.TrimPrefix(s.endpoint(), "http://"))
 	s.must(err)
@@ -207,17 +207,17 @@ func TestInterruptWhileTheAgentIsReplaced(t *testing.T) {
 	s.must(err)
 	s.must(response.Body.Close())
 
-	visitors := startCrowd(t, s.endpoint())
+	load := startLoad(t, s.endpoint())
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	locked := make(chan error, 1)
-	go func() { locked <- second(l.openWith(t, opts).Lock(ctx, "tester@host (pid 2)")) }()
-	s.soon(func() error {
-		_, err := l.engine.ContainerInspect(t.Context(), l.name+"-former", client.ContainerInspectOptions{})
+	go func() { locked <- errorOf(h.openWith(t, opts).Lock(ctx, "tester@host (pid 2)")) }()
+	s.eventually(func() error {
+		_, err := h.engine.ContainerInspect(t.Context(), h.name+"-former", client.ContainerInspectOptions{})
 		if err != nil {
 			return err
 		}
-		found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+		found, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 		if err == nil && !found.Container.State.Running {
 			err = errors.New("the new agent does not run yet")
 		}
@@ -227,39 +227,39 @@ func TestInterruptWhileTheAgentIsReplaced(t *testing.T) {
 	if err := <-locked; !errors.Is(err, context.Canceled) {
 		t.Errorf("the interrupted lock ended with: %v", err)
 	}
-	found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	found, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 	s.must(err)
 	if found.Container.Image != id {
 		t.Errorf("the agent's image is %s", found.Container.Image)
 	}
-	visitors.stop("an interrupt came while the agent was replaced")
-	s.apply(release)
-	s.serves("1.0.0")
+	load.stop("an interrupt came while the agent was replaced")
+	s.applyAgain(release)
+	s.expectVersion("1.0.0")
 }
 
 // Each deployment of an apply has its own platform, and they share the session.
 func TestSeveralReplaceTheAgentOnce(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
-	next, _ := l.anotherAgent()
-	opts := l.options(l.name)
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	next, _ := h.buildAnotherAgent()
+	opts := h.options(h.name)
 	opts.Agent.Image, opts.Agent.Replace = next, true
-	opts.Session = NewSession(opts.Connection, l.name)
+	opts.Host = NewHost(opts.Connection, h.name)
 	ids := make([]string, 3)
 	var group sync.WaitGroup
 	for n := range ids {
 		group.Go(func() {
 			with := opts
-			with.Name = fmt.Sprintf("%s-%d", l.name, n)
-			unlock, err := l.openWith(t, with).Lock(t.Context(), "tester@host (pid 1)")
+			with.Name = fmt.Sprintf("%s-%d", h.name, n)
+			unlock, err := h.openWith(t, with).Lock(t.Context(), "tester@host (pid 1)")
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			defer unlock()
-			found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+			found, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 			if err != nil {
 				t.Error(err)
 			}
@@ -270,30 +270,30 @@ func TestSeveralReplaceTheAgentOnce(t *testing.T) {
 	if ids[0] != ids[1] || ids[1] != ids[2] {
 		t.Errorf("the agents were %v", ids)
 	}
-	s.serves("1.0.0")
+	s.expectVersion("1.0.0")
 }
 
 // Several deployments of one process, and another process, find the agent too old
 // at the same time.
 func TestSeveralFindTheAgentTooOld(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
-	next, id := l.anotherAgent()
-	opts := l.options(l.name)
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	next, id := h.buildAnotherAgent()
+	opts := h.options(h.name)
 	opts.Agent.Image = next
 	shared := opts
-	shared.Session = NewSession(opts.Connection, l.name)
-	visitors := startCrowd(t, s.endpoint())
+	shared.Host = NewHost(opts.Connection, h.name)
+	load := startLoad(t, s.endpoint())
 	var all, group sync.WaitGroup
 	all.Add(4)
 	for _, with := range []Options{shared, shared, shared, opts} {
-		h := l.openWith(t, with).host
+		m := h.openWith(t, with).manager
 		looked := sync.OnceFunc(func() { all.Done(); all.Wait() })
 		group.Go(func() {
-			if err := h.launching(t.Context(), func() error {
-				present, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+			if err := m.withAgent(t.Context(), func() error {
+				present, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 				looked()
 				if err != nil {
 					return fmt.Errorf("%w: %w", agent.ErrNotRunning, err)
@@ -308,34 +308,34 @@ func TestSeveralFindTheAgentTooOld(t *testing.T) {
 		})
 	}
 	group.Wait()
-	visitors.stop("an agent that was too old was replaced")
-	if _, err := l.engine.ContainerInspect(t.Context(), l.name+"-former", client.ContainerInspectOptions{}); !errdefs.IsNotFound(err) {
+	load.stop("an agent that was too old was replaced")
+	if _, err := h.engine.ContainerInspect(t.Context(), h.name+"-former", client.ContainerInspectOptions{}); !errdefs.IsNotFound(err) {
 		t.Errorf("the former agent is still there: %v", err)
 	}
-	present, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	present, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 	s.must(err)
 	if c := present.Container; c.Image != id || c.RestartCount != 0 || c.HostConfig.RestartPolicy.Name != container.RestartPolicyUnlessStopped {
 		t.Errorf("the agent is of %s, was started %d times again, and restarts %s", c.Image, c.RestartCount, c.HostConfig.RestartPolicy.Name)
 	}
-	s.bring(s.release("2.0.0", agenttest.Healthy))
+	s.makeLive(s.release("2.0.0", agenttest.Healthy))
 }
 
 // An agent_image with a version that is too old is no reason to replace the agent
 // again and again.
 func TestAgentImageIsTooOld(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
-	before, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	before, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 	s.must(err)
-	opts := l.options(l.name)
+	opts := h.options(h.name)
 	opts.Agent.Image = before.Container.Config.Image
-	err = l.openWith(t, opts).host.launching(t.Context(), func() error { return &agent.VersionError{Agent: 1, Provider: 2} })
+	err = h.openWith(t, opts).manager.withAgent(t.Context(), func() error { return &agent.VersionError{Agent: 1, Provider: 2} })
 	if err == nil || !contains(err, "and so is agent_image, "+opts.Agent.Image) {
 		t.Errorf("got %v", err)
 	}
-	after, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	after, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 	s.must(err)
 	if after.Container.ID != before.Container.ID {
 		t.Error("the agent was replaced")
@@ -344,24 +344,24 @@ func TestAgentImageIsTooOld(t *testing.T) {
 
 func TestAgentThatCannotBeReplacedGoesOn(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
-	broken := l.name + ":broken"
-	l.must(l.importImage(broken, map[string]file{AgentProgram[1:]: {content: []byte("no program")}}))
-	opts := l.options(l.name)
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	broken := h.name + ":broken"
+	h.must(h.importImage(broken, map[string]file{AgentProgram[1:]: {content: []byte("no program")}}))
+	opts := h.options(h.name)
 	opts.Agent.Image, opts.Agent.Replace = broken, true
-	visitors := startCrowd(t, s.endpoint())
-	if _, err := l.openWith(t, opts).Lock(t.Context(), "tester@host (pid 2)"); err == nil || !contains(err, "replacing the agent") {
+	load := startLoad(t, s.endpoint())
+	if _, err := h.openWith(t, opts).Lock(t.Context(), "tester@host (pid 2)"); err == nil || !contains(err, "replacing the agent") {
 		t.Errorf("got %v", err)
 	}
-	visitors.stop("the agent could not be replaced")
-	s.bring(s.release("2.0.0", agenttest.Healthy))
+	load.stop("the agent could not be replaced")
+	s.makeLive(s.release("2.0.0", agenttest.Healthy))
 }
 
 func TestAgentOfAnotherVersionIsCalledByItsContainer(t *testing.T) {
 	t.Parallel()
-	h := &host{Agent: Agent{Name: "bluegreen-agent"}}
+	m := &agentManager{Agent: Agent{Name: "bluegreen-agent"}}
 	for _, c := range []struct {
 		agent, provider int
 		want            string
@@ -370,12 +370,12 @@ func TestAgentOfAnotherVersionIsCalledByItsContainer(t *testing.T) {
 		{1, 2, "the agent, container bluegreen-agent, was made by an older version of this provider"},
 	} {
 		// A process of a container has no number that could be killed from outside.
-		err := h.versioned(&agent.VersionError{Agent: c.agent, Provider: c.provider, PID: 1})
+		err := m.explainVersion(&agent.VersionError{Agent: c.agent, Provider: c.provider, PID: 1})
 		if !contains(err, c.want) || contains(err, "kill") {
 			t.Errorf("got %v", err)
 		}
-		if older(err) != (c.agent < c.provider) {
-			t.Errorf("older says %t of %v", older(err), err)
+		if isOlderAgent(err) != (c.agent < c.provider) {
+			t.Errorf("older says %t of %v", isOlderAgent(err), err)
 		}
 	}
 }

@@ -25,10 +25,10 @@ import (
 // between returns a way to the lab's engine on which begin decides over every
 // command that is to begin: the engine gets to know of it, or it is refused. The
 // counter is of those that were refused, by the engine or by begin.
-func (l *lab) between(t *testing.T, begin func() bool) (c Connection, refused *atomic.Int32) {
+func (h *harness) proxyEngine(t *testing.T, begin func() bool) (c Connection, refused *atomic.Int32) {
 	t.Helper()
 	refused = new(atomic.Int32)
-	dial := l.engine.Dialer()
+	dial := h.engine.Dialer()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
 	t.Cleanup(transport.CloseIdleConnections)
 	begins := func(r *http.Request) bool {
@@ -56,11 +56,11 @@ func (l *lab) between(t *testing.T, begin func() bool) (c Connection, refused *a
 	return Connection{Host: "tcp://" + server.Listener.Addr().String()}, refused
 }
 
-// stoppingOnce lets every command begin, the first one in a container that was
+// stopOnce lets every command begin, the first one in a container that was
 // just stopped.
-func (l *lab) stoppingOnce(t *testing.T, container string) (begin func() bool) {
+func (h *harness) stopOnce(t *testing.T, container string) (begin func() bool) {
 	stop := sync.OnceFunc(func() {
-		if _, err := l.engine.ContainerStop(t.Context(), container, client.ContainerStopOptions{}); err != nil {
+		if _, err := h.engine.ContainerStop(t.Context(), container, client.ContainerStopOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -69,50 +69,50 @@ func (l *lab) stoppingOnce(t *testing.T, container string) (begin func() bool) {
 
 func TestAgentThatEndsWhileSomebodyConnectsIsStartedAgain(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
-	opts := l.options(l.name)
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	opts := h.options(h.name)
 	var refused *atomic.Int32
-	opts.Connection, refused = l.between(t, l.stoppingOnce(t, l.name))
-	p := l.openWith(t, opts)
+	opts.Connection, refused = h.proxyEngine(t, h.stopOnce(t, h.name))
+	p := h.openWith(t, opts)
 	unlock, err := p.Lock(t.Context(), "tester@host (pid 2)")
-	l.must(err)
+	h.must(err)
 	unlock()
 	p.Close()
 	if refused.Load() == 0 {
 		t.Error("the engine has refused nothing: this shows nothing")
 	}
-	s.serves("1.0.0")
+	s.expectVersion("1.0.0")
 }
 
 func TestAgentThatEndsWhileSomebodyReadsIsReadFromItsVolume(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	release := s.live("1.0.0")
-	opts := l.options(l.name)
-	opts.Connection, _ = l.between(t, l.stoppingOnce(t, l.name))
-	p := l.openWith(t, opts)
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	release := s.deployLive("1.0.0")
+	opts := h.options(h.name)
+	opts.Connection, _ = h.proxyEngine(t, h.stopOnce(t, h.name))
+	p := h.openWith(t, opts)
 	status, err := p.Observe(t.Context())
-	l.must(err)
+	h.must(err)
 	if record, live := status.Ledger.LiveRecord(); !live || record.Version != release.Version || len(status.Running) != 0 {
 		t.Errorf("it is %+v", status)
 	}
-	s.apply(release)
-	s.serves("1.0.0")
+	s.applyAgain(release)
+	s.expectVersion("1.0.0")
 }
 
 func TestCommandThatTheEngineNeverBeginsIsGivenUp(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
-	opts := l.options(l.name)
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	opts := h.options(h.name)
 	var refused *atomic.Int32
-	opts.Connection, refused = l.between(t, func() bool { return false })
-	_, err := l.openWith(t, opts).Lock(t.Context(), "tester@host (pid 2)")
-	if err == nil || !contains(err, "refused 3 times") || !contains(err, "500") || refused.Load() != attachAttempts {
+	opts.Connection, refused = h.proxyEngine(t, func() bool { return false })
+	_, err := h.openWith(t, opts).Lock(t.Context(), "tester@host (pid 2)")
+	if err == nil || !contains(err, "refused 3 times") || !contains(err, "500") || refused.Load() != execAttempts {
 		t.Errorf("got %v after %d attempts", err, refused.Load())
 	}
 }
@@ -121,27 +121,27 @@ func TestCommandThatTheEngineNeverBeginsIsGivenUp(t *testing.T) {
 // the engine says what is wrong, in the place of the agent.
 func TestContainerThatLacksTheAgentIsNotTakenForIt(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	h := newHarness(t)
 	content, err := program()
-	l.must(err)
-	image := l.name + ":bare"
-	l.must(l.importImage(image, map[string]file{"elsewhere": {content: content}}))
-	made, err := l.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
-		Name: l.name + "-bare",
+	h.must(err)
+	image := h.name + ":bare"
+	h.must(h.importImage(image, map[string]file{"elsewhere": {content: content}}))
+	made, err := h.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Name: h.name + "-bare",
 		Config: &container.Config{
-			Image: image, Labels: map[string]string{labelAgent: l.name},
+			Image: image, Labels: map[string]string{labelAgent: h.name},
 			Cmd: []string{"/elsewhere", "agent", "-state-dir", "/state", "-linger", agent.LingerForever},
 		},
 	})
-	l.must(err)
+	h.must(err)
 	t.Cleanup(func() {
-		_, err := l.engine.ContainerRemove(context.Background(), made.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		l.must(err)
+		_, err := h.engine.ContainerRemove(context.Background(), made.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		h.must(err)
 	})
-	_, err = l.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})
-	l.must(err)
+	_, err = h.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})
+	h.must(err)
 
-	dial := func(ctx context.Context) (net.Conn, error) { return l.engine.dialAgent(ctx, made.ID) }
+	dial := func(ctx context.Context) (net.Conn, error) { return h.engine.dialAgent(ctx, made.ID) }
 	asker := agent.NewRemoteClient(dial)
 	t.Cleanup(asker.Close)
 	_, err = asker.Deployment(t.Context(), "web")

@@ -47,9 +47,9 @@ func (w *stopwatch) Commit(ctx context.Context, next bluegreen.Ledger, closed []
 // BenchmarkHealthyToSwitched measures the time from the answer of the last
 // replica to its health check until the switch is committed, at three replicas.
 func BenchmarkHealthyToSwitched(b *testing.B) {
-	l := newLab(b)
-	s := l.newService(b, l.name)
-	s.live("1.0.0")
+	h := newHarness(b)
+	s := h.newService(b, h.name)
+	s.deployLive("1.0.0")
 	release := s.release("2.0.0", agenttest.Healthy)
 	release.Replicas = 3
 	w := &stopwatch{Platform: s.platform, Checker: s.Checker}
@@ -66,10 +66,10 @@ func BenchmarkHealthyToSwitched(b *testing.B) {
 
 // BenchmarkRollback measures a rollback from the engine's call to its return.
 func BenchmarkRollback(b *testing.B) {
-	l := newLab(b)
-	s := l.newService(b, l.name)
-	s.live("1.0.0")
-	release := s.live("2.0.0")
+	h := newHarness(b)
+	s := h.newService(b, h.name)
+	s.deployLive("1.0.0")
+	release := s.deployLive("2.0.0")
 	var took []time.Duration
 	for b.Loop() {
 		began := time.Now()
@@ -83,15 +83,15 @@ func BenchmarkRollback(b *testing.B) {
 // BenchmarkObserve measures what a refresh of one deployment takes, by a process
 // that has just started.
 func BenchmarkObserve(b *testing.B) {
-	l := newLab(b)
-	s := l.newService(b, l.name)
-	s.live("1.0.0")
+	h := newHarness(b)
+	s := h.newService(b, h.name)
+	s.deployLive("1.0.0")
 	var took []time.Duration
 	for b.Loop() {
-		p, err := New(l.options(l.name))
+		p, err := New(h.options(h.name))
 		s.must(err)
 		began := time.Now()
-		s.must(second(p.Observe(b.Context())))
+		s.must(errorOf(p.Observe(b.Context())))
 		took = append(took, time.Since(began))
 		p.Close()
 	}

@@ -16,28 +16,28 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
 )
 
-// conforming is a lab as the conformance suite sees it.
-type conforming struct{ *lab }
+// platformUnderTest is a lab as the conformance suite sees it.
+type platformUnderTest struct{ *harness }
 
-var _ platformtest.Harness = conforming{}
+var _ platformtest.Harness = platformUnderTest{}
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	platformtest.Run(t, conforming{newLab(t)})
+	platformtest.Run(t, platformUnderTest{newHarness(t)})
 }
 
-func (c conforming) Open(t testing.TB, deployment string) platformtest.Process {
+func (c platformUnderTest) Open(t testing.TB, deployment string) platformtest.Process {
 	p := c.open(t, deployment)
 	return platformtest.Process{Platform: p, Kill: p.Close}
 }
 
-func (c conforming) Release(version string, behaviour platformtest.Behaviour) bluegreen.Release {
+func (c platformUnderTest) Release(version string, behaviour platformtest.Behaviour) bluegreen.Release {
 	return c.release(version, agenttest.Mode(behaviour))
 }
 
-func (c conforming) Checker() bluegreen.Checker { return checker(c.TB) }
+func (c platformUnderTest) Checker() bluegreen.Checker { return checker(c.TB) }
 
-func (c conforming) Serves(t testing.TB, deployment string) string {
+func (c platformUnderTest) Serves(t testing.TB, deployment string) string {
 	t.Helper()
 	status, err := c.open(t, deployment).Observe(context.WithoutCancel(t.Context()))
 	if errors.Is(err, bluegreen.ErrNotFound) {
@@ -53,7 +53,7 @@ func (c conforming) Serves(t testing.TB, deployment string) string {
 	return body
 }
 
-func (c conforming) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment) {
+func (c platformUnderTest) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
 	p := c.open(t, deployment)
 	instances, err := p.Instances(t.Context(), env)
@@ -67,7 +67,7 @@ func (c conforming) MakeUnhealthy(t testing.TB, deployment string, env bluegreen
 	}
 }
 
-func (c conforming) Crash(t testing.TB, deployment string, env bluegreen.Environment) {
+func (c platformUnderTest) Crash(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
 	p := c.open(t, deployment)
 	instances, err := p.Instances(t.Context(), env)
@@ -80,13 +80,13 @@ func (c conforming) Crash(t testing.TB, deployment string, env bluegreen.Environ
 	}
 }
 
-// visitor opens a connection for every request.
-var visitor = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+// newConnections opens a connection for every request.
+var newConnections = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // get returns what a client is answered with.
 func get(t testing.TB, url string) (status int, body string) {
 	t.Helper()
-	response, err := visitor.Get(url)
+	response, err := newConnections.Get(url)
 	if err != nil {
 		t.Fatalf("a client got no answer: %v", err)
 	}

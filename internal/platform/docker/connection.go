@@ -18,42 +18,41 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Connection is which engine to talk to, and how. The zero value is the one that
-// the docker command talks to: DOCKER_HOST, else DOCKER_CONTEXT, else the context
-// that `docker context use` chose, else the default socket.
+// Connection says which engine to connect to, and how. The zero value is the engine that
+// the docker command uses: DOCKER_HOST, else DOCKER_CONTEXT, else the context that
+// `docker context use` selected, else the default socket.
 type Connection struct {
 	// Host is unix:///path, npipe:////./pipe/name, tcp://host:port or ssh://user@host.
 	Host string
-	// Context is a context of the docker command. Host goes before it.
+	// Context is a context of the docker command. Host overrides it.
 	Context string
-	// CertPath is a directory with ca.pem, cert.pem and key.pem for tcp; the
-	// default is DOCKER_CERT_PATH. CA, Cert and Key are the same in PEM and go
-	// before it. With any of them the connection is TLS, and the server's
-	// certificate is always verified.
+	// CertPath is a directory with ca.pem, cert.pem and key.pem for tcp. The default is
+	// DOCKER_CERT_PATH. CA, Cert and Key are the contents in PEM and override it. With
+	// any of them the connection uses TLS and verifies the server's certificate.
 	CertPath      string
 	CA, Cert, Key string
-	// SSHOptions go to the ssh command, such as "-o", "StrictHostKeyChecking=yes".
+	// SSHOptions are arguments of the ssh command, such as "-o", "StrictHostKeyChecking=yes".
 	SSHOptions []string
-	// Registries are credentials for pulling. For a registry that is not among
-	// them, those that `docker login` has stored are used.
+	// Registries are credentials for pulling images. Any other registry gets the
+	// credentials that `docker login` has stored.
 	Registries []Registry
 }
 
-// Registry is how to pull from a registry that wants a login.
+// Registry holds the credentials of a registry that requires a login.
 type Registry struct {
 	// Address is the registry's host, with its port if it has one.
 	Address            string
 	Username, Password string
 }
 
-// engine is a Docker engine. It is connected to when it is first asked something.
+// engine is the client of a Docker engine. It connects at the first call.
 type engine struct {
 	*client.Client
-	// address is how errors call it.
+	// address is the engine's name in errors.
 	address string
 }
 
-// open returns the engine without connecting to it.
+// open returns the engine. It does not connect.
 func (c Connection) open() (*engine, error) {
 	endpoint, err := c.endpoint()
 	if err != nil {
@@ -61,7 +60,7 @@ func (c Connection) open() (*engine, error) {
 	}
 	var opts []client.Opt
 	if strings.HasPrefix(endpoint.Host, "ssh://") {
-		opts, err = overSSH(endpoint.Host, c.SSHOptions)
+		opts, err = sshClientOptions(endpoint.Host, c.SSHOptions)
 	} else {
 		opts, err = endpoint.ClientOpts()
 	}
@@ -75,7 +74,7 @@ func (c Connection) open() (*engine, error) {
 	return &engine{api, endpoint.Host}, nil
 }
 
-// endpoint is the engine's address and the certificates to use there.
+// endpoint returns the engine's address and the certificates to use there.
 func (c Connection) endpoint() (contextdocker.Endpoint, error) {
 	host := c.Host
 	if host == "" && c.Context == "" {
@@ -86,9 +85,11 @@ func (c Connection) endpoint() (contextdocker.Endpoint, error) {
 		name = config.LoadDefaultConfigFile(io.Discard).CurrentContext
 	}
 	if host == "" && name != "" && name != "default" {
-		return fromContext(name)
+		return contextEndpoint(name)
 	}
-	endpoint := contextdocker.Endpoint{EndpointMeta: contextdocker.EndpointMeta{Host: cmp.Or(host, client.DefaultDockerHost)}}
+	endpoint := contextdocker.Endpoint{
+		EndpointMeta: contextdocker.EndpointMeta{Host: cmp.Or(host, client.DefaultDockerHost)},
+	}
 	if !strings.HasPrefix(endpoint.Host, "tcp://") {
 		return endpoint, nil
 	}
@@ -97,7 +98,8 @@ func (c Connection) endpoint() (contextdocker.Endpoint, error) {
 	return endpoint, err
 }
 
-func fromContext(name string) (contextdocker.Endpoint, error) {
+// contextEndpoint returns the endpoint of a context of the docker command.
+func contextEndpoint(name string) (contextdocker.Endpoint, error) {
 	contexts := store.New(config.ContextStoreDir(), store.NewConfig(
 		func() any { return &struct{}{} },
 		store.EndpointTypeGetter(contextdocker.DockerEndpoint, func() any { return &contextdocker.EndpointMeta{} }),
@@ -113,10 +115,10 @@ func fromContext(name string) (contextdocker.Endpoint, error) {
 	return contextdocker.WithTLSData(contexts, name, meta)
 }
 
-// certificates is nil where the connection is to be without TLS.
+// certificates returns the certificates of a TLS connection, or nil for one without TLS.
 func (c Connection) certificates() (*context.TLSData, error) {
 	if c.CA != "" || c.Cert != "" || c.Key != "" {
-		return &context.TLSData{CA: given(c.CA), Cert: given(c.Cert), Key: given(c.Key)}, nil
+		return &context.TLSData{CA: pemBytes(c.CA), Cert: pemBytes(c.Cert), Key: pemBytes(c.Key)}, nil
 	}
 	dir := cmp.Or(c.CertPath, os.Getenv(client.EnvOverrideCertPath))
 	if dir == "" && os.Getenv(client.EnvTLSVerify) != "" {
@@ -139,8 +141,8 @@ func (c Connection) certificates() (*context.TLSData, error) {
 	return &data, nil
 }
 
-// given is nil for what was not given.
-func given(pem string) []byte {
+// pemBytes returns nil for an empty string.
+func pemBytes(pem string) []byte {
 	if pem == "" {
 		return nil
 	}

@@ -30,7 +30,7 @@ import (
 )
 
 // unset forgets what this machine's user has set for the docker command.
-func unset(t *testing.T) (configDir string) {
+func clearDockerEnvironment(t *testing.T) (configDir string) {
 	t.Helper()
 	dir := t.TempDir()
 	former := config.Dir()
@@ -59,7 +59,7 @@ func writeContext(t *testing.T, dir, name, host string) {
 }
 
 func TestEngineIsTheOneOfTheDockerCommand(t *testing.T) {
-	dir := unset(t)
+	dir := clearDockerEnvironment(t)
 	writeContext(t, dir, "remote", "tcp://context.example:2375")
 	address := func(c Connection) string {
 		t.Helper()
@@ -96,14 +96,14 @@ func TestEngineIsTheOneOfTheDockerCommand(t *testing.T) {
 }
 
 func TestUnknownContextIsNamed(t *testing.T) {
-	unset(t)
+	clearDockerEnvironment(t)
 	if _, err := (Connection{Context: "nowhere"}).open(); err == nil || !strings.Contains(err.Error(), `docker context "nowhere"`) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestUnreachableEngineIsNamed(t *testing.T) {
-	unset(t)
+	clearDockerEnvironment(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestUnreachableEngineIsNamed(t *testing.T) {
 }
 
 // daemon answers as an engine does that wants TLS.
-func daemon(t *testing.T) (address string, ca []byte) {
+func tlsEngine(t *testing.T) (address string, ca []byte) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Api-Version", "1.41")
@@ -137,8 +137,8 @@ func daemon(t *testing.T) (address string, ca []byte) {
 }
 
 func TestTLS(t *testing.T) {
-	unset(t)
-	address, ca := daemon(t)
+	clearDockerEnvironment(t)
+	address, ca := tlsEngine(t)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o600); err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestTLS(t *testing.T) {
 	}{
 		"material":             {Connection{Host: address, CA: string(ca)}, ""},
 		"directory":            {Connection{Host: address, CertPath: dir}, ""},
-		"another authority":    {Connection{Host: address, CA: string(authority(t))}, "certificate signed by unknown authority"},
+		"another authority":    {Connection{Host: address, CA: string(unknownCA(t))}, "certificate signed by unknown authority"},
 		"no certificate":       {Connection{Host: address}, "HTTP request to an HTTPS server"},
 		"an empty directory":   {Connection{Host: address, CertPath: t.TempDir()}, "neither ca.pem nor cert.pem"},
 		"material of rubbish":  {Connection{Host: address, CA: "rubbish"}, "ca.pem seems invalid"},
@@ -181,7 +181,7 @@ func ping(t *testing.T, connection Connection) (err error) {
 }
 
 // authority is the certificate of one that has signed nothing.
-func authority(t *testing.T) []byte {
+func unknownCA(t *testing.T) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -20,23 +20,24 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// found is a container of an environment that exists.
-type found struct {
+// replicaContainer is a container of an environment that exists on the host.
+type replicaContainer struct {
 	id, instance, fingerprint string
 	number                    int
 	state                     container.ContainerState
-	// status is the state in the engine's words.
+	// status is the engine's text about the state, such as "Up 2 seconds".
 	status string
-	// address is its own in the deployment's network, where it has one now.
+	// address is the container's address in the deployment's network. It is the zero
+	// value while the container has none.
 	address netip.Addr
 }
 
-func (f found) running() bool { return f.state == container.StateRunning }
+func (c replicaContainer) isRunning() bool { return c.state == container.StateRunning }
 
-// whole reports whether all that makes a container was done: one that was never
-// started may lack a network.
-func (f found) whole() bool {
-	switch f.state {
+// isComplete reports whether the container was created in full. A container that was
+// never started may lack a network.
+func (c replicaContainer) isComplete() bool {
+	switch c.state {
 	case container.StateRunning, container.StateRestarting, container.StatePaused, container.StateExited:
 		return true
 	default:
@@ -44,68 +45,72 @@ func (f found) whole() bool {
 	}
 }
 
-// isAt reports whether the container is not known to be elsewhere. Somebody may
-// have made it anew, labels and all.
-func (f found) isAt(address netip.Addr) bool { return !f.address.IsValid() || f.address == address }
+// canBeAt reports whether the container may have address. It returns false for a
+// container that somebody created again, with the same labels, at another address.
+func (c replicaContainer) canBeAt(address netip.Addr) bool {
+	return !c.address.IsValid() || c.address == address
+}
 
-// containers lists what there is in env, ordered by number, whether it runs or not.
-func (p *Platform) containers(ctx context.Context, env bluegreen.Environment) ([]found, error) {
-	list, err := p.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: p.ofEnvironment(env)})
+// containers lists the containers of env, running or not, ordered by number.
+func (p *Platform) containers(ctx context.Context, env bluegreen.Environment) ([]replicaContainer, error) {
+	options := client.ContainerListOptions{All: true, Filters: p.environmentFilter(env)}
+	list, err := p.engine.ContainerList(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	containers := make([]found, 0, len(list.Items))
+	containers := make([]replicaContainer, 0, len(list.Items))
 	for _, item := range list.Items {
-		containers = append(containers, p.foundIn(item))
+		containers = append(containers, p.replicaContainerOf(item))
 	}
-	slices.SortFunc(containers, func(a, b found) int {
+	slices.SortFunc(containers, func(a, b replicaContainer) int {
 		return cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.id, b.id))
 	})
 	return containers, nil
 }
 
-func (p *Platform) foundIn(item container.Summary) found {
+func (p *Platform) replicaContainerOf(item container.Summary) replicaContainer {
 	instance := item.Labels[labelReplica]
 	_, digits, _ := strings.Cut(instance, "-")
 	number, _ := strconv.Atoi(digits)
-	f := found{
+	c := replicaContainer{
 		id: item.ID, instance: instance, fingerprint: item.Labels[labelFingerprint], number: number,
 		state: item.State, status: item.Status,
 	}
 	if item.NetworkSettings != nil {
 		if endpoint := item.NetworkSettings.Networks[p.networkName()]; endpoint != nil {
-			f.address = endpoint.IPAddress
+			c.address = endpoint.IPAddress
 		}
 	}
-	return f
+	return c
 }
 
-// make makes and starts the container of a replica, and returns its ID.
-func (p *Platform) make(ctx context.Context, b blueprint, r replica) (id string, err error) {
-	options := p.create(b, r)
-	made, err := p.engine.ContainerCreate(ctx, options)
+// createReplica creates and starts the container of a replica, and returns its ID.
+func (p *Platform) createReplica(ctx context.Context, spec containerSpec, r replica) (id string, err error) {
+	options := p.createOptions(spec, r)
+	created, err := p.engine.ContainerCreate(ctx, options)
 	if errdefs.IsConflict(err) {
-		return "", p.inTheWay(ctx, options.Name, err)
+		return "", p.explainConflict(ctx, options.Name, err)
 	}
 	if err != nil {
-		return "", fmt.Errorf("making container %s: %w", options.Name, err)
+		return "", fmt.Errorf("creating container %s: %w", options.Name, err)
 	}
-	if b.Workload.Network != "" {
-		_, err = p.engine.NetworkConnect(ctx, b.Workload.Network, client.NetworkConnectOptions{Container: made.ID})
+	if name := spec.Workload.Network; name != "" {
+		_, err = p.engine.NetworkConnect(ctx, name, client.NetworkConnectOptions{Container: created.ID})
 		if err != nil {
-			return "", fmt.Errorf("joining container %s to network %s: %w", options.Name, b.Workload.Network, err)
+			return "", fmt.Errorf("connecting container %s to network %s: %w", options.Name, name, err)
 		}
 	}
-	return made.ID, p.start(ctx, made.ID, options.Name)
+	return created.ID, p.start(ctx, created.ID, options.Name)
 }
 
-// inTheWay says what has the name of a container that cannot be made.
-func (p *Platform) inTheWay(ctx context.Context, name string, conflict error) error {
+// explainConflict returns a NameConflictError if the container that has the name does
+// not belong to this deployment.
+func (p *Platform) explainConflict(ctx context.Context, name string, conflict error) error {
 	other, err := p.engine.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
 	if err != nil || p.owns(other.Container.Config.Labels) {
-		return fmt.Errorf("making container %s: %w", name, conflict)
+		return fmt.Errorf("creating container %s: %w", name, conflict)
 	}
-	return &ForeignError{"container", name}
+	return &NameConflictError{"container", name}
 }
 
 func (p *Platform) start(ctx context.Context, id, name string) error {
@@ -115,46 +120,52 @@ func (p *Platform) start(ctx context.Context, id, name string) error {
 	return nil
 }
 
-// revive makes a container run that does not. One that the engine is about to
-// start again is left to it.
-func (p *Platform) revive(ctx context.Context, f found) error {
-	switch f.state {
+// ensureRunning starts a container that does not run. A container that the engine is
+// about to restart is left to the engine.
+func (p *Platform) ensureRunning(ctx context.Context, c replicaContainer) error {
+	switch c.state {
 	case container.StateRunning, container.StateRestarting:
 		return nil
 	case container.StatePaused:
-		_, err := p.engine.ContainerUnpause(ctx, f.id, client.ContainerUnpauseOptions{})
+		_, err := p.engine.ContainerUnpause(ctx, c.id, client.ContainerUnpauseOptions{})
 		return err
 	default:
-		return p.start(ctx, f.id, p.containerName(f.instance))
+		return p.start(ctx, c.id, p.containerName(c.instance))
 	}
 }
 
-// discard stops containers, all at the same time, and removes them.
-func (p *Platform) discard(ctx context.Context, containers []found) error {
-	_, err := each(containers, func(f found) (struct{}, error) {
-		_, err := p.engine.ContainerStop(ctx, f.id, client.ContainerStopOptions{})
-		if err == nil || errdefs.IsConflict(err) {
-			// Anonymous volumes that the image declares go with it.
-			_, err = p.engine.ContainerRemove(ctx, f.id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		}
-		if err == nil || errdefs.IsNotFound(err) {
-			return struct{}{}, nil
-		}
-		if errdefs.IsConflict(err) {
-			return struct{}{}, p.awaitRemoval(ctx, f.id)
-		}
-		return struct{}{}, fmt.Errorf("removing container %s: %w", p.containerName(f.instance), err)
+// removeContainers stops containers, all at the same time, and removes them.
+func (p *Platform) removeContainers(ctx context.Context, containers []replicaContainer) error {
+	_, err := forEach(containers, func(c replicaContainer) (struct{}, error) {
+		return struct{}{}, p.removeContainer(ctx, c)
 	})
 	return err
 }
 
-// awaitRemoval waits for a container that somebody else is removing already.
-func (p *Platform) awaitRemoval(ctx context.Context, id string) error {
-	ended := p.engine.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
-	select {
-	case <-ended.Result:
+func (p *Platform) removeContainer(ctx context.Context, c replicaContainer) error {
+	_, err := p.engine.ContainerStop(ctx, c.id, client.ContainerStopOptions{})
+	if err == nil || errdefs.IsConflict(err) {
+		// Anonymous volumes that the image declares are removed with the container.
+		options := client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}
+		_, err = p.engine.ContainerRemove(ctx, c.id, options)
+	}
+	switch {
+	case err == nil, errdefs.IsNotFound(err):
 		return nil
-	case err := <-ended.Error:
+	case errdefs.IsConflict(err):
+		return p.awaitRemoval(ctx, c.id)
+	default:
+		return fmt.Errorf("removing container %s: %w", p.containerName(c.instance), err)
+	}
+}
+
+// awaitRemoval waits until a container is gone that another process is removing.
+func (p *Platform) awaitRemoval(ctx context.Context, id string) error {
+	wait := p.engine.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
+	select {
+	case <-wait.Result:
+		return nil
+	case err := <-wait.Error:
 		if errdefs.IsNotFound(err) {
 			return nil
 		}
@@ -162,9 +173,9 @@ func (p *Platform) awaitRemoval(ctx context.Context, id string) error {
 	}
 }
 
-// each calls do for all items at once and returns what came of each, and what went
-// wrong.
-func each[T, R any](items []T, do func(T) (R, error)) ([]R, error) {
+// forEach calls do for all items at the same time. It returns the results in the order
+// of the items, and all errors joined.
+func forEach[T, R any](items []T, do func(T) (R, error)) ([]R, error) {
 	results, failures := make([]R, len(items)), make([]error, len(items))
 	var group sync.WaitGroup
 	for i, item := range items {

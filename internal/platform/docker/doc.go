@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package docker runs deployments as containers on a Docker host, which may be
-// this machine or any other that the docker command can reach.
+// Package docker runs deployments as containers on a Docker host. The host may be this
+// machine or any other that the docker command can reach.
 //
-// # What there is on the host
+// # Objects on the host
 //
-//   - One agent per host, a container with the host's network, built from this
-//     very program. It keeps the ledgers in a volume and carries the traffic; see
-//     internal/agent. It is spoken to over the stdin and stdout of an exec in its
-//     container, so that whoever reaches the Docker API needs no other way in.
-//   - For each deployment a bridge network, and on it the replicas, NAME-blue-1
-//     and so on. They publish no ports: the agent reaches them at their addresses.
+//   - Each host has one agent. It is a container with the host's network, and its image
+//     is built from the running program. It stores the ledgers in a volume and carries the
+//     traffic; see internal/agent. The provider talks to it over the stdin and stdout of
+//     an exec in its container, so that access to the Docker API is enough.
+//   - Each deployment has a bridge network with its replicas, NAME-blue-1 and so on. The
+//     replicas publish no ports. The agent reaches them at their addresses.
 //
-// Everything carries labels of ours, and what does not is never touched. The last
-// deployment that goes takes the agent with it: container, volume and image.
+// All these objects carry the provider's labels. Objects without the labels are never
+// changed. When the last deployment of a host is destroyed, the agent's container, volume
+// and image are removed.
 //
 // # Restarts
 //
-// Replicas have fixed addresses, and the agent knows them by the IDs of their
-// containers. Both are the same after a container, the agent, the engine or the
-// host was restarted, so that all of them find each other again without anybody's
-// help. A container that was made anew has another ID, and gets no traffic until it
-// has passed a health check.
+// Replicas have fixed addresses, and the agent identifies them by the IDs of their
+// containers. Both stay the same when a container, the agent, the engine or the host is
+// restarted, so that the agent finds the replicas again. A container that was created
+// again has another ID, and receives no traffic until it has passed a health check.
 //
-// The incarnation of a replica is its container's ID and when it was started: one
-// that passed the health check of a release and was started again since has not
-// passed, and nothing is switched to it.
+// The incarnation of a replica is the ID of its container and the time of its start. A
+// replica that passed a health check and was restarted afterwards counts as not checked,
+// and traffic is not switched to it.
 //
 // # Reading
 //
-// Reading starts nothing. Where the agent does not run its ledger is read from
-// the volume, and nothing is ready, because nothing has traffic.
+// Reading a deployment starts nothing. If the agent does not run, the ledger is read from
+// the volume. No replica is ready then, because none receives traffic.
 package docker

@@ -15,17 +15,17 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Platform is one deployment on one Docker host.
+// Platform runs one deployment on one Docker host.
 type Platform struct {
-	name   string
-	agent  Agent
-	front  agent.Frontend
-	engine *engine
-	images images
-	host   *host
-	client *agent.Client
-	// leave ends the use of engine and client.
-	leave func()
+	name     string
+	agent    Agent
+	frontend agent.Frontend
+	engine   *engine
+	images   images
+	manager  *agentManager
+	client   *agent.Client
+	// leaveHost ends the use of engine and client.
+	leaveHost func()
 
 	mu   sync.Mutex
 	lock *agent.Lock
@@ -36,123 +36,124 @@ var (
 	_ bluegreen.Readiness = (*Platform)(nil)
 )
 
-// dismantleTimeout bounds how long Unlock takes to remove an agent that nothing
+// removeAgentTimeout limits how long Unlock takes to remove an agent that no deployment
 // needs any more.
-const dismantleTimeout = 30 * time.Second
+const removeAgentTimeout = 30 * time.Second
 
-// New returns the platform of one deployment. It connects to nothing.
+// New returns the platform of one deployment. It does not connect.
 func New(opts Options) (*Platform, error) {
 	opts.Pull = cmp.Or(opts.Pull, PullMissing)
-	session := opts.Session
-	if session == nil {
-		session = NewSession(opts.Connection, opts.Agent.Name)
+	host := opts.Host
+	if host == nil {
+		host = NewHost(opts.Connection, opts.Agent.Name)
 	}
-	opts.Agent.Name = session.agentName
+	opts.Agent.Name = host.agentName
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	engine, client, err := session.join()
+	engine, client, err := host.addUser()
 	if err != nil {
 		return nil, err
 	}
-	pulled := images{engine, opts.Pull, session.connection.Registries}
-	h := &host{opts.Agent, engine, pulled, os.Executable, session.imaging, session.renewing}
+	images := images{engine, opts.Pull, host.connection.Registries}
+	manager := &agentManager{opts.Agent, engine, images, os.Executable, host.imageMutex, host.replaceMutex}
 	return &Platform{
-		name: opts.Name, agent: opts.Agent, front: opts.Frontend,
-		engine: engine, images: pulled, host: h, client: client, leave: sync.OnceFunc(session.leave),
+		name: opts.Name, agent: opts.Agent, frontend: opts.Frontend,
+		engine: engine, images: images, manager: manager, client: client, leaveHost: sync.OnceFunc(host.removeUser),
 	}, nil
 }
 
-// Close hangs up: a lock that is still held ends, as it does with the process.
+// Close closes the connections. A lock that is still held ends, as it does when the
+// process ends.
 func (p *Platform) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.lock != nil {
 		p.lock.Abandon()
 	}
-	p.leave()
+	p.leaveHost()
 }
 
 // Load implements bluegreen.Store.
 func (p *Platform) Load(ctx context.Context) (l bluegreen.Ledger, err error) {
 	defer p.engine.explain(&err)
-	status, _, err := p.deployment(ctx)
+	status, _, err := p.readStatus(ctx)
 	return status.Ledger, err
 }
 
-// Observe implements bluegreen.Platform. Without an agent nothing has traffic,
-// and so nothing counts as running.
+// Observe implements bluegreen.Platform. Without an agent nothing receives traffic, and
+// so no replica counts as running.
 func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err error) {
 	defer p.engine.explain(&err)
-	status, serves, err := p.deployment(ctx)
+	status, serves, err := p.readStatus(ctx)
 	if err != nil || !serves {
 		return status, err
 	}
-	led := status.Running
-	err = p.count(ctx, &status)
-	if l := status.Ledger; led != nil && l.IsServing() && led[l.Live] == 0 {
-		// The agent leads no traffic there, whatever runs.
+	routed := status.Running
+	err = p.countRunning(ctx, &status)
+	if l := status.Ledger; routed != nil && l.IsServing() && routed[l.Live] == 0 {
+		// The agent sends no traffic to live, whatever runs there.
 		status.Running[l.Live], status.Unready[l.Live] = 0, 0
 	}
 	return status, err
 }
 
-// deployment tells also whether an agent serves.
-func (p *Platform) deployment(ctx context.Context) (status bluegreen.Status, serves bool, err error) {
-	return read(ctx, p, p.client.Deployment, (*agent.Offline).Deployment)
+// readStatus returns the deployment's status, and whether an agent serves.
+func (p *Platform) readStatus(ctx context.Context) (status bluegreen.Status, serves bool, err error) {
+	return readDeployment(ctx, p, p.client.Deployment, (*agent.Offline).Deployment)
 }
 
 // History implements bluegreen.Store.
 func (p *Platform) History(ctx context.Context) (records []bluegreen.Record, err error) {
 	defer p.engine.explain(&err)
-	records, _, err = read(ctx, p, p.client.History, (*agent.Offline).History)
+	records, _, err = readDeployment(ctx, p, p.client.History, (*agent.Offline).History)
 	return records, err
 }
 
 // Lock implements bluegreen.Store. It starts the agent if none runs.
 func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err error) {
 	defer p.engine.explain(&err)
-	if err := p.host.renew(ctx); err != nil {
+	if err := p.manager.replaceOutdated(ctx); err != nil {
 		return nil, err
 	}
-	var held *agent.Lock
-	err = p.host.launching(ctx, func() (err error) {
-		held, err = p.client.Lock(ctx, p.name, holder)
+	var lock *agent.Lock
+	err = p.manager.withAgent(ctx, func() (err error) {
+		lock, err = p.client.Lock(ctx, p.name, holder)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
-	p.lock = held
+	p.lock = lock
 	p.mu.Unlock()
-	return func() { p.unlock(held) }, nil
+	return func() { p.unlock(lock) }, nil
 }
 
-// unlock gives the lock back. The last one to leave a host takes the agent along.
-func (p *Platform) unlock(held *agent.Lock) {
-	ctx, cancel := context.WithTimeout(context.Background(), dismantleTimeout)
+// unlock releases the lock. If no deployment is left on the host, it removes the agent.
+func (p *Platform) unlock(lock *agent.Lock) {
+	ctx, cancel := context.WithTimeout(context.Background(), removeAgentTimeout)
 	defer cancel()
-	if idle, err := held.Retire(ctx); err == nil && idle {
-		// What is left of it is idle, and goes the next time.
-		_ = p.host.dismantle(ctx)
-		held.Abandon()
+	if idle, err := lock.Retire(ctx); err == nil && idle {
+		// A part that cannot be removed does nothing, and is removed the next time.
+		_ = p.manager.removeAgent(ctx)
+		lock.Abandon()
 		return
 	}
-	held.Unlock()
+	lock.Unlock()
 }
 
 // Commit implements bluegreen.Store.
 func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) (err error) {
 	defer p.engine.explain(&err)
-	held, err := p.held()
+	lock, err := p.currentLock()
 	if err != nil {
 		return err
 	}
-	err = held.Commit(ctx, next, closed, p.front)
+	err = lock.Commit(ctx, next, closed, p.frontend)
 	var taken *agent.AddressError
 	if errors.As(err, &taken) && taken.Deployment == "" {
-		return p.host.publisher(ctx, taken)
+		return p.manager.addPortOwner(ctx, taken)
 	}
 	return err
 }
@@ -160,19 +161,19 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 // Erase implements bluegreen.Store.
 func (p *Platform) Erase(ctx context.Context) (err error) {
 	defer p.engine.explain(&err)
-	held, err := p.held()
+	lock, err := p.currentLock()
 	if err != nil {
 		return err
 	}
 	if err := p.removeNetworks(ctx); err != nil {
 		return err
 	}
-	return held.Erase(ctx)
+	return lock.Erase(ctx)
 }
 
-// held returns the lock that was taken last. Whether it still holds, the agent
-// knows.
-func (p *Platform) held() (*agent.Lock, error) {
+// currentLock returns the lock that was taken last. Only the agent knows whether it is
+// still held.
+func (p *Platform) currentLock() (*agent.Lock, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.lock == nil {
@@ -187,13 +188,13 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 	return p.client.AwaitTraffic(ctx, p.name, env)
 }
 
-// CanReceiveTraffic implements bluegreen.Traffic: a container that was started again comes
-// back by itself, and one that was made anew does not.
+// CanReceiveTraffic implements bluegreen.Traffic. A container that was restarted receives
+// traffic again. A container that was created again does not.
 func (p *Platform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
 	return agent.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)})
 }
 
-// Drain implements bluegreen.Traffic. Without an agent nothing has traffic.
+// Drain implements bluegreen.Traffic. Without an agent nothing receives traffic.
 func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) (err error) {
 	defer p.engine.explain(&err)
 	err = p.client.Drain(ctx, p.name, env)

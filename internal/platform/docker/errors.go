@@ -10,9 +10,9 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// UnreachableError: no engine answers.
+// UnreachableError reports that no engine answers.
 type UnreachableError struct {
-	// Address is the engine's, as it was configured or found.
+	// Address is the engine's address from the configuration or the environment.
 	Address string
 	Err     error
 }
@@ -23,9 +23,9 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// ImageError is an image that the host does not have and cannot get.
+// ImageError reports an image that the host does not have and cannot pull.
 type ImageError struct {
-	// Image is its reference.
+	// Image is the image's reference.
 	Image string
 	Err   error
 }
@@ -34,14 +34,14 @@ func (e *ImageError) Error() string { return fmt.Sprintf("image %s: %v", e.Image
 
 func (e *ImageError) Unwrap() error { return e.Err }
 
-// explain turns the error that a method is about to return into one that names
-// the engine, where it is the engine that could not be reached.
+// explain replaces the error that a method is about to return by an UnreachableError if
+// the engine could not be reached.
 func (e *engine) explain(err *error) {
 	if !client.IsErrConnectionFailed(*err) {
 		return
 	}
 	cause := *err
-	// net/http puts a method and a made-up address around the cause.
+	// net/http wraps the cause with a method and an address that is made up.
 	var wrapped *url.Error
 	if errors.As(cause, &wrapped) {
 		cause = wrapped.Err

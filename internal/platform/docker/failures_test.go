@@ -22,15 +22,15 @@ import (
 
 func TestFailuresSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
 	for name, c := range map[string]struct {
 		change func(*bluegreen.Release, *Workload)
 		wants  []string
 	}{
 		"exit at start": {
-			func(r *bluegreen.Release, _ *Workload) { *r = l.release("1.0.0", agenttest.Crashing) },
+			func(r *bluegreen.Release, _ *Workload) { *r = h.release("1.0.0", agenttest.Crashing) },
 			[]string{"2 of 2 replicas unhealthy", "exited: exit status 3"},
 		},
 		"no such command": {
@@ -65,7 +65,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			release, workload := l.release("1.0.0", agenttest.Healthy), Workload{Port: servicePort}
+			release, workload := h.release("1.0.0", agenttest.Healthy), Workload{Port: servicePort}
 			release.Version = "2.0.0"
 			c.change(&release, &workload)
 			release.Settings = workload
@@ -78,61 +78,61 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 					t.Errorf("got %v, want %q in it", err, want)
 				}
 			}
-			s.serves("1.0.0")
+			s.expectVersion("1.0.0")
 		})
 	}
 }
 
 func TestAddressThatIsTakenNamesItsHolder(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	h := newHarness(t)
 	address := agenttest.FreeAddress(t)
 	host, port, err := net.SplitHostPort(address)
-	l.must(err)
-	holder := l.name + "-holder"
-	made, err := l.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+	h.must(err)
+	holder := h.name + "-holder"
+	made, err := h.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
 		Name: holder,
 		Config: &container.Config{
-			Image: l.release("1.0.0", agenttest.Healthy).Image, Env: []string{"BLUEGREEN_TEST_REPLICA=healthy", "PORT=80"},
+			Image: h.release("1.0.0", agenttest.Healthy).Image, Env: []string{"BLUEGREEN_TEST_REPLICA=healthy", "PORT=80"},
 			ExposedPorts: network.PortSet{network.MustParsePort("80/tcp"): {}},
 		},
 		HostConfig: &container.HostConfig{PortBindings: network.PortMap{
 			network.MustParsePort("80/tcp"): {{HostIP: netip.MustParseAddr(host), HostPort: port}},
 		}},
 	})
-	l.must(err)
+	h.must(err)
 	remove := func() error {
-		return second(l.engine.ContainerRemove(t.Context(), made.ID, client.ContainerRemoveOptions{Force: true}))
+		return errorOf(h.engine.ContainerRemove(t.Context(), made.ID, client.ContainerRemoveOptions{Force: true}))
 	}
-	l.must(second(l.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})))
-	opts := l.options(l.name)
+	h.must(errorOf(h.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})))
+	opts := h.options(h.name)
 	opts.Frontend.Listen = []string{address}
-	s := l.newServiceWith(t, opts)
-	desired := bluegreen.Desired{Release: l.release("1.0.0", agenttest.Healthy), Promote: true, MinHealthyPercent: 100}
+	s := h.newServiceWith(t, opts)
+	desired := bluegreen.Desired{Release: h.release("1.0.0", agenttest.Healthy), Promote: true, MinHealthyPercent: 100}
 	_, err = s.Create(t.Context(), desired)
 	var taken *agent.AddressError
 	if !errors.As(err, &taken) || taken.Address != address || !strings.Contains(err.Error(), holder) {
 		t.Errorf("got %v, want the name of %s", err, holder)
 	}
-	l.must(remove())
+	h.must(remove())
 	_, err = s.Create(t.Context(), desired)
-	l.must(err)
-	s.serves("1.0.0")
+	h.must(err)
+	s.expectVersion("1.0.0")
 
 	opts.Name += "-2"
-	rival := l.newServiceWith(t, opts)
+	rival := h.newServiceWith(t, opts)
 	_, err = rival.Create(t.Context(), desired)
-	if !errors.As(err, &taken) || taken.Deployment != l.name {
-		t.Errorf("got %v, want the name of deployment %s", err, l.name)
+	if !errors.As(err, &taken) || taken.Deployment != h.name {
+		t.Errorf("got %v, want the name of deployment %s", err, h.name)
 	}
 }
 
 func TestAgentThatCannotBeMadeSaysWhy(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	opts := l.options(l.name)
+	h := newHarness(t)
+	opts := h.options(h.name)
 	opts.Agent.Image = "127.0.0.1:1/no-such-agent:1"
-	_, err := l.openWith(t, opts).Lock(t.Context(), "tester@host (pid 1)")
+	_, err := h.openWith(t, opts).Lock(t.Context(), "tester@host (pid 1)")
 	var missing *ImageError
 	if !errors.As(err, &missing) || missing.Image != opts.Agent.Image || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("got %v", err)

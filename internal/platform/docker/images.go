@@ -19,15 +19,15 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// images finds out what a release's image is, and brings it to the host.
+// images resolves the images of releases, and pulls them to the host.
 type images struct {
 	engine     *engine
 	policy     PullPolicy
 	registries []Registry
 }
 
-// pin returns the ID of the image that release means. One that was pinned before
-// is that image and no other, whatever its tag means by now.
+// pin returns the ID of the release's image, and pulls the image if necessary. A release
+// that was pinned before keeps its image, even if the tag has moved.
 func (i images) pin(ctx context.Context, release bluegreen.Release) (string, error) {
 	wanted := release.Image
 	if release.ImageDigest != "" {
@@ -42,7 +42,8 @@ func (i images) pin(ctx context.Context, release bluegreen.Release) (string, err
 			return id, err
 		}
 		if i.policy == PullNever {
-			return "", &ImageError{release.Image, errors.New("the host does not have it, and it is never pulled")}
+			err := errors.New("the host does not have it, and it is never pulled")
+			return "", &ImageError{release.Image, err}
 		}
 	}
 	if err := i.pull(ctx, release.Image); err != nil {
@@ -50,7 +51,8 @@ func (i images) pin(ctx context.Context, release bluegreen.Release) (string, err
 	}
 	id, err := i.find(ctx, wanted)
 	if errdefs.IsNotFound(err) {
-		err = &ImageError{release.Image, fmt.Errorf("it was deployed as %s, which the host does not have any more, and means something else now", wanted)}
+		err = &ImageError{release.Image, fmt.Errorf("it was deployed as %s, which the host does not have any more, "+
+			"and its reference names another image now", wanted)}
 	}
 	return id, err
 }
@@ -69,11 +71,12 @@ func (i images) pull(ctx context.Context, image string) error {
 	if !ok {
 		return errors.New("the host does not have it, and a digest alone cannot be pulled")
 	}
-	auth, err := i.auth(reference.Domain(named))
+	auth, err := i.registryAuth(reference.Domain(named))
 	if err != nil {
 		return err
 	}
-	response, err := i.engine.ImagePull(ctx, reference.TagNameOnly(named).String(), client.ImagePullOptions{RegistryAuth: auth})
+	options := client.ImagePullOptions{RegistryAuth: auth}
+	response, err := i.engine.ImagePull(ctx, reference.TagNameOnly(named).String(), options)
 	if err == nil {
 		defer response.Close()
 		err = response.Wait(ctx)
@@ -84,17 +87,20 @@ func (i images) pull(ctx context.Context, image string) error {
 	return nil
 }
 
-// dockerHub is how `docker login` calls the registry of images without a domain.
+// dockerHub is the name under which `docker login` stores the credentials of the
+// registry of images without a domain.
 const (
 	dockerHub       = "https://index.docker.io/v1/"
 	dockerHubDomain = "docker.io"
 )
 
-// auth is the login for a registry, encoded for the engine; "" is none.
-func (i images) auth(domain string) (string, error) {
+// registryAuth returns the login for a registry, encoded for the engine, or "" for none.
+func (i images) registryAuth(domain string) (string, error) {
 	for _, r := range i.registries {
 		if domainOf(r.Address) == domain {
-			return authconfig.Encode(registry.AuthConfig{Username: r.Username, Password: r.Password, ServerAddress: r.Address})
+			return authconfig.Encode(registry.AuthConfig{
+				Username: r.Username, Password: r.Password, ServerAddress: r.Address,
+			})
 		}
 	}
 	key := domain
@@ -103,7 +109,7 @@ func (i images) auth(domain string) (string, error) {
 	}
 	stored, err := config.LoadDefaultConfigFile(io.Discard).GetAuthConfig(key)
 	if err != nil {
-		return "", fmt.Errorf("asking for the stored login at %s: %w", domain, err)
+		return "", fmt.Errorf("reading the stored login for %s: %w", domain, err)
 	}
 	if stored.Username == "" && stored.IdentityToken == "" && stored.RegistryToken == "" {
 		return "", nil
@@ -114,7 +120,7 @@ func (i images) auth(domain string) (string, error) {
 	})
 }
 
-// domainOf is the domain of a registry's address, however it was written.
+// domainOf returns the domain of a registry's address, with or without a scheme or path.
 func domainOf(address string) string {
 	_, host, schemed := strings.Cut(address, "://")
 	if !schemed {

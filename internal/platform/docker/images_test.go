@@ -44,95 +44,95 @@ func privateRegistry(t *testing.T) Registry {
 }
 
 // image makes a small image on the host and returns its ID.
-func (l *lab) image(name, content string) string {
-	l.Helper()
-	l.must(l.importImage(name, map[string]file{"content": {content: []byte(content)}}))
-	found, err := l.engine.ImageInspect(l.Context(), name)
-	l.must(err)
+func (h *harness) createImage(name, content string) string {
+	h.Helper()
+	h.must(h.importImage(name, map[string]file{"content": {content: []byte(content)}}))
+	found, err := h.engine.ImageInspect(h.Context(), name)
+	h.must(err)
 	return found.ID
 }
 
 // forget removes an image from the host.
-func (l *lab) forget(name string) {
-	l.Helper()
-	_, err := l.engine.ImageRemove(context.Background(), name, client.ImageRemoveOptions{Force: true})
-	l.must(err)
+func (h *harness) removeImage(name string) {
+	h.Helper()
+	_, err := h.engine.ImageRemove(context.Background(), name, client.ImageRemoveOptions{Force: true})
+	h.must(err)
 }
 
 // push brings an image to a registry, and away from the host.
-func (l *lab) push(at Registry, name, content string) (reference, id string) {
-	l.Helper()
-	reference = at.Address + "/" + l.name + ":" + name
-	id = l.image(reference, content)
-	l.upload(at, reference)
-	l.forget(reference)
+func (h *harness) pushAndForget(at Registry, name, content string) (reference, id string) {
+	h.Helper()
+	reference = at.Address + "/" + h.name + ":" + name
+	id = h.createImage(reference, content)
+	h.upload(at, reference)
+	h.removeImage(reference)
 	return reference, id
 }
 
 // upload brings an image of the host to a registry.
-func (l *lab) upload(at Registry, reference string) {
-	l.Helper()
+func (h *harness) upload(at Registry, reference string) {
+	h.Helper()
 	auth, err := authconfig.Encode(apiregistry.AuthConfig{Username: at.Username, Password: at.Password})
-	l.must(err)
-	response, err := l.engine.ImagePush(l.Context(), reference, client.ImagePushOptions{RegistryAuth: auth})
-	l.must(err)
+	h.must(err)
+	response, err := h.engine.ImagePush(h.Context(), reference, client.ImagePushOptions{RegistryAuth: auth})
+	h.must(err)
 	defer response.Close()
-	l.must(response.Wait(l.Context()))
+	h.must(response.Wait(h.Context()))
 }
 
 func TestImageIsPulledWhenItIsMissing(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	h := newHarness(t)
 	at := privateRegistry(t)
-	reference, id := l.push(at, "1", "one")
+	reference, id := h.pushAndForget(at, "1", "one")
 	release := bluegreen.Release{Image: reference}
 
-	_, err := images{l.engine, PullNever, []Registry{at}}.pin(t.Context(), release)
+	_, err := images{h.engine, PullNever, []Registry{at}}.pin(t.Context(), release)
 	var missing *ImageError
 	if !errors.As(err, &missing) || !strings.Contains(err.Error(), "never pulled") {
 		t.Errorf("got %v", err)
 	}
-	_, err = images{l.engine, PullMissing, nil}.pin(t.Context(), release)
+	_, err = images{h.engine, PullMissing, nil}.pin(t.Context(), release)
 	if !errors.As(err, &missing) || !strings.Contains(err.Error(), reference) || !strings.Contains(err.Error(), "no basic auth credentials") {
 		t.Errorf("without a login: %v", err)
 	}
 	wrong := at
 	wrong.Password = "guessed"
-	_, err = images{l.engine, PullMissing, []Registry{wrong}}.pin(t.Context(), release)
+	_, err = images{h.engine, PullMissing, []Registry{wrong}}.pin(t.Context(), release)
 	if !errors.As(err, &missing) || strings.Contains(err.Error(), wrong.Password) {
 		t.Errorf("with a wrong login: %v", err)
 	}
-	got, err := images{l.engine, PullMissing, []Registry{at}}.pin(t.Context(), release)
-	l.must(err)
+	got, err := images{h.engine, PullMissing, []Registry{at}}.pin(t.Context(), release)
+	h.must(err)
 	if got != id {
 		t.Errorf("it is pinned to %s, want %s", got, id)
 	}
-	l.forget(reference)
+	h.removeImage(reference)
 }
 
 func TestMovedTagChangesNothingThatWasPinned(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	h := newHarness(t)
 	at := privateRegistry(t)
-	name := at.Address + "/" + l.name + ":latest"
-	former := l.image(name, "one")
-	latest := l.image(name, "two")
-	t.Cleanup(func() { l.forget(latest) })
+	name := at.Address + "/" + h.name + ":latest"
+	former := h.createImage(name, "one")
+	latest := h.createImage(name, "two")
+	t.Cleanup(func() { h.removeImage(latest) })
 	for _, policy := range []PullPolicy{PullMissing, PullNever} {
-		i := images{l.engine, policy, []Registry{at}}
+		i := images{h.engine, policy, []Registry{at}}
 		got, err := i.pin(t.Context(), bluegreen.Release{Image: name, ImageDigest: former})
-		l.must(err)
+		h.must(err)
 		if got != former {
 			t.Errorf("%s: it is pinned to %s, want %s", policy, got, former)
 		}
 		got, err = i.pin(t.Context(), bluegreen.Release{Image: name})
-		l.must(err)
+		h.must(err)
 		if got != latest {
 			t.Errorf("%s: afresh it is pinned to %s, want %s", policy, got, latest)
 		}
 	}
-	l.forget(former)
-	_, err := images{l.engine, PullMissing, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: name, ImageDigest: former})
+	h.removeImage(former)
+	_, err := images{h.engine, PullMissing, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: name, ImageDigest: former})
 	var missing *ImageError
 	if !errors.As(err, &missing) {
 		t.Errorf("once it is gone: %v", err)
@@ -141,30 +141,30 @@ func TestMovedTagChangesNothingThatWasPinned(t *testing.T) {
 
 func TestPullAlwaysAsksTheRegistry(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	h := newHarness(t)
 	at := privateRegistry(t)
-	reference, pushed := l.push(at, "latest", "of the registry")
-	l.image(reference, "of the host")
+	reference, pushed := h.pushAndForget(at, "latest", "of the registry")
+	h.createImage(reference, "of the host")
 	for _, policy := range []PullPolicy{PullMissing, PullAlways} {
-		got, err := images{l.engine, policy, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: reference})
-		l.must(err)
+		got, err := images{h.engine, policy, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: reference})
+		h.must(err)
 		if (got == pushed) != (policy == PullAlways) {
 			t.Errorf("%s: it is pinned to %s", policy, got)
 		}
 	}
-	l.forget(reference)
+	h.removeImage(reference)
 }
 
 func TestImageThatNobodyHas(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	h := newHarness(t)
 	at := privateRegistry(t)
 	for image, complaint := range map[string]string{
 		at.Address + "/nobody/has:this":     "not found",
 		"Not A Reference":                   "invalid reference format",
 		"sha256:" + strings.Repeat("0", 64): "a digest alone cannot be pulled",
 	} {
-		_, err := images{l.engine, PullMissing, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: image})
+		_, err := images{h.engine, PullMissing, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: image})
 		var missing *ImageError
 		if !errors.As(err, &missing) || missing.Image != image || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("%s: %v", image, err)

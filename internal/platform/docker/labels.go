@@ -10,51 +10,53 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// The labels of what is ours. Their values are names and digests, never settings.
+// The labels of the objects that the provider creates. Their values are names and
+// digests, never settings.
 const (
-	// LabelPrefix begins them all.
+	// LabelPrefix is the prefix of all of them.
 	LabelPrefix = "io.github.bluegreen."
-	// labelAgent is the name of the agent that the object belongs to.
+	// labelAgent holds the name of the agent that the object belongs to.
 	labelAgent       = LabelPrefix + "agent"
 	labelDeployment  = LabelPrefix + "deployment"
 	labelEnvironment = LabelPrefix + "environment"
-	// labelReplica is the instance's ID, "green-1".
+	// labelReplica holds the instance's ID, such as "green-1".
 	labelReplica = LabelPrefix + "replica"
-	// labelVersion is the release's, for people.
+	// labelVersion holds the release's version, for people.
 	labelVersion = LabelPrefix + "version"
-	// labelFingerprint tells containers that are made from the same blueprint.
+	// labelFingerprint holds the fingerprint of the container's spec.
 	labelFingerprint = LabelPrefix + "fingerprint"
-	// labelProgram is the digest of the program in an agent's image.
+	// labelProgram holds the digest of the program in an agent's image.
 	labelProgram = LabelPrefix + "program"
 )
 
-// ForeignError is an object with a name that is needed and that belongs to
-// somebody else. It is never touched.
-type ForeignError struct {
+// NameConflictError reports an object that has a name the deployment needs, and that
+// does not belong to the deployment. Such an object is never changed.
+type NameConflictError struct {
 	// Kind is "container", "network" or "volume".
 	Kind, Name string
 }
 
-func (e *ForeignError) Error() string {
-	return fmt.Sprintf("there is a %s called %q already that does not belong to this deployment; rename or remove it", e.Kind, e.Name)
+func (e *NameConflictError) Error() string {
+	return fmt.Sprintf("there is a %s called %q already that does not belong to this deployment; rename or remove it",
+		e.Kind, e.Name)
 }
 
-// labels are those of everything of this deployment.
+// labels returns the labels of everything that belongs to this deployment.
 func (p *Platform) labels() map[string]string {
 	return map[string]string{labelAgent: p.agent.Name, labelDeployment: p.name}
 }
 
-// owns reports whether something with labels is this deployment's.
+// owns reports whether an object with these labels belongs to this deployment.
 func (p *Platform) owns(labels map[string]string) bool {
 	return labels[labelAgent] == p.agent.Name && labels[labelDeployment] == p.name
 }
 
-// ofDeployment selects what is this deployment's.
-func (p *Platform) ofDeployment() client.Filters {
+// deploymentFilter selects everything that belongs to this deployment.
+func (p *Platform) deploymentFilter() client.Filters {
 	return client.Filters{}.Add("label", labelAgent+"="+p.agent.Name, labelDeployment+"="+p.name)
 }
 
-// ofEnvironment selects the containers of one of its environments.
-func (p *Platform) ofEnvironment(env bluegreen.Environment) client.Filters {
-	return p.ofDeployment().Add("label", labelEnvironment+"="+string(env))
+// environmentFilter selects the containers of one environment.
+func (p *Platform) environmentFilter(env bluegreen.Environment) client.Filters {
+	return p.deploymentFilter().Add("label", labelEnvironment+"="+string(env))
 }

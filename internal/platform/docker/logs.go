@@ -10,14 +10,23 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// longestLine is how long a line of a log may be.
-const longestLine = 1 << 20
+// Logs implements bluegreen.Workloads.
+func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int) (lines []string, err error) {
+	defer p.engine.explain(&err)
+	return p.engine.logs(ctx, containerOf(instance.Ref()), n)
+}
 
-// logs returns at most the last n lines that a container wrote, oldest first.
+// maxLine is how many bytes a line of a log may have.
+const maxLine = 1 << 20
+
+// logs returns the last n lines that a container wrote, or fewer, the oldest first.
 func (e *engine) logs(ctx context.Context, container string, n int) (lines []string, err error) {
-	stream, err := e.ContainerLogs(ctx, container, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(n)})
+	options := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(n)}
+	stream, err := e.ContainerLogs(ctx, container, options)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +38,7 @@ func (e *engine) logs(ctx context.Context, container string, n int) (lines []str
 	}()
 	defer reader.Close()
 	scanner := bufio.NewScanner(reader)
-	scanner.Buffer(nil, longestLine)
+	scanner.Buffer(nil, maxLine)
 	for scanner.Scan() {
 		lines = append(lines, scanner.Text())
 	}

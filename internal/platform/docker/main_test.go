@@ -27,8 +27,8 @@ import (
 // the time they wait for the engine.
 const parallel = 4
 
-// spoiled is there in a container once "spoil" was called in it.
-const spoiled = "/spoiled"
+// spoiledFile is there in a container once "spoil" was called in it.
+const spoiledFile = "/spoiledFile"
 
 // TestMain makes this binary what it is run as: in a container it is the agent,
 // a replica, one that takes all the memory it gets, or one of the commands that a
@@ -39,12 +39,12 @@ const spoiled = "/spoiled"
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "true":
-		if _, err := os.Stat(spoiled); err == nil {
+		if _, err := os.Stat(spoiledFile); err == nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
 	case "spoil":
-		if err := os.WriteFile(spoiled, nil, 0o600); err != nil {
+		if err := os.WriteFile(spoiledFile, nil, 0o600); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -54,10 +54,10 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	if len(os.Args) > 1 && os.Args[1] == "hog" {
-		hog()
+		exhaustMemory()
 	}
 	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "-test.") {
-		if err := answers(); err != nil {
+		if err := pingEngine(); err != nil {
 			fmt.Println("the Docker platform is NOT TESTED (`make docker-engine` starts an engine):", err)
 			if os.Getenv("BLUEGREEN_REQUIRE_DOCKER") != "" {
 				os.Exit(1)
@@ -76,14 +76,14 @@ func TestMain(m *testing.M) {
 }
 
 // hog takes memory until that is its end.
-func hog() {
+func exhaustMemory() {
 	for held := [][]byte{}; ; {
 		held = append(held, bytes.Repeat([]byte{1}, 1<<20))
 		runtime.KeepAlive(held)
 	}
 }
 
-func answers() (err error) {
+func pingEngine() (err error) {
 	engine, err := Connection{}.open()
 	if err != nil {
 		return err

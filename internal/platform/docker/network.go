@@ -16,21 +16,22 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// networkAttempts is how often a subnet may be snatched away by another network
-// that is made at the same time.
+// networkAttempts is how often another network that is created at the same time may
+// take the subnet.
 const networkAttempts = 10
 
-// subnet is the address range of the deployment's network. The engine gives out
-// its lower half to whoever joins; the upper half is the replicas'.
+// subnet is the address range of the deployment's network. The engine assigns addresses
+// of the lower half. The upper half is for the replicas.
 type subnet netip.Prefix
 
 func (p *Platform) networkName() string { return "bluegreen-" + p.name }
 
-// ensureNetwork returns the deployment's network, which it makes if need be.
+// ensureNetwork returns the subnet of the deployment's network. It creates the network
+// if there is none.
 //
-// The engine lets a container choose its address only where the network's subnet
-// was given by whoever made it. So a first network finds out which one is free,
-// by the engine's own rules, and makes room for a second with just that.
+// A container can have a fixed address only if the network was created with an explicit
+// subnet. So ensureNetwork first creates a temporary network to learn which subnet the
+// engine considers free, and then creates the network with that subnet.
 func (p *Platform) ensureNetwork(ctx context.Context) (subnet, error) {
 	var refused error
 	for range networkAttempts {
@@ -47,28 +48,29 @@ func (p *Platform) ensureNetwork(ctx context.Context) (subnet, error) {
 		}
 		_, refused = p.engine.NetworkCreate(ctx, p.networkName(), client.NetworkCreateOptions{
 			Driver: "bridge", Labels: p.labels(),
-			IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: netip.Prefix(free), IPRange: free.lower()}}},
+			IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: netip.Prefix(free), IPRange: free.lowerHalf()}}},
 		})
 		if client.IsErrConnectionFailed(refused) || ctx.Err() != nil {
 			return subnet{}, refused
 		}
 	}
-	return subnet{}, fmt.Errorf("making network %s: %w", p.networkName(), refused)
+	return subnet{}, fmt.Errorf("creating network %s: %w", p.networkName(), refused)
 }
 
-// freeSubnet is one that the engine would give to a new network now.
+// freeSubnet returns a subnet that the engine would assign to a new network now.
 func (p *Platform) freeSubnet(ctx context.Context) (subnet, error) {
 	name := p.networkName() + "-probe"
-	// One of a process that died is in the way.
+	// A process that died may have left its temporary network.
 	if err := p.removeNetwork(ctx, name); err != nil {
 		return subnet{}, err
 	}
-	made, err := p.engine.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "bridge", Labels: p.labels()})
+	options := client.NetworkCreateOptions{Driver: "bridge", Labels: p.labels()}
+	created, err := p.engine.NetworkCreate(ctx, name, options)
 	if err != nil {
-		return subnet{}, fmt.Errorf("making network %s: %w", name, err)
+		return subnet{}, fmt.Errorf("creating network %s: %w", name, err)
 	}
-	found, err := p.engine.NetworkInspect(ctx, made.ID, client.NetworkInspectOptions{})
-	if err := errors.Join(err, p.removeNetwork(context.WithoutCancel(ctx), made.ID)); err != nil {
+	found, err := p.engine.NetworkInspect(ctx, created.ID, client.NetworkInspectOptions{})
+	if err := errors.Join(err, p.removeNetwork(context.WithoutCancel(ctx), created.ID)); err != nil {
 		return subnet{}, err
 	}
 	return p.subnetOf(found.Network)
@@ -76,7 +78,7 @@ func (p *Platform) freeSubnet(ctx context.Context) (subnet, error) {
 
 func (p *Platform) subnetOf(n network.Inspect) (subnet, error) {
 	if !p.owns(n.Labels) {
-		return subnet{}, &ForeignError{"network", n.Name}
+		return subnet{}, &NameConflictError{"network", n.Name}
 	}
 	for _, c := range n.IPAM.Config {
 		if c.Subnet.Addr().Is4() {
@@ -86,10 +88,10 @@ func (p *Platform) subnetOf(n network.Inspect) (subnet, error) {
 	return subnet{}, fmt.Errorf("network %s has no IPv4 subnet", n.Name)
 }
 
-// removeNetworks removes the deployment's network, and one that was to find a
-// subnet for it.
+// removeNetworks removes the deployment's network, and a temporary network that a
+// process has left.
 func (p *Platform) removeNetworks(ctx context.Context) error {
-	list, err := p.engine.NetworkList(ctx, client.NetworkListOptions{Filters: p.ofDeployment()})
+	list, err := p.engine.NetworkList(ctx, client.NetworkListOptions{Filters: p.deploymentFilter()})
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,8 @@ func (p *Platform) removeNetworks(ctx context.Context) error {
 	return nil
 }
 
-// removeNetwork removes a network if it is ours. That there is none is no error.
+// removeNetwork removes a network if it belongs to the deployment. It returns nil if
+// there is none.
 func (p *Platform) removeNetwork(ctx context.Context, name string) error {
 	found, err := p.engine.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
 	if err == nil && p.owns(found.Network.Labels) {
@@ -113,20 +116,21 @@ func (p *Platform) removeNetwork(ctx context.Context, name string) error {
 	return err
 }
 
-// lower is the half that the engine gives out.
-func (s subnet) lower() netip.Prefix {
+// lowerHalf returns the half of which the engine assigns addresses.
+func (s subnet) lowerHalf() netip.Prefix {
 	whole := netip.Prefix(s)
 	return netip.PrefixFrom(whole.Addr(), whole.Bits()+1)
 }
 
-// address is that of a replica, counted from 1. Blue has the third quarter of
-// the subnet, green the fourth, but for the network's broadcast address.
+// address returns the address of a replica, counted from 1. Blue has the third quarter
+// of the subnet, and green has the fourth without the network's broadcast address.
 func (s subnet) address(env bluegreen.Environment, number int) (netip.Addr, error) {
 	whole := netip.Prefix(s)
 	quarter := 1 << max(32-whole.Bits()-2, 0)
 	room := quarter - 2
 	if number > room {
-		return netip.Addr{}, fmt.Errorf("the subnet %s has room for %d replicas, not for %d; give the engine larger default-address-pools", whole, max(room, 0), number)
+		return netip.Addr{}, fmt.Errorf("the subnet %s has room for %d replicas, not for %d; "+
+			"give the engine larger default-address-pools", whole, max(room, 0), number)
 	}
 	offset := 2 * quarter
 	if env == bluegreen.Green {

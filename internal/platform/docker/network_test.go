@@ -38,54 +38,54 @@ func TestReplicasHaveAddressesOfTheirOwn(t *testing.T) {
 
 func TestNetworkIsMadeOnceAndRemoved(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	p := l.open(t, l.name)
+	h := newHarness(t)
+	p := h.open(t, h.name)
 	first, err := p.ensureNetwork(t.Context())
-	l.must(err)
+	h.must(err)
 	again, err := p.ensureNetwork(t.Context())
-	l.must(err)
+	h.must(err)
 	if first != again {
 		t.Errorf("the subnet was %s and is %s", netip.Prefix(first), netip.Prefix(again))
 	}
-	other := l.open(t, l.name+"-2")
+	other := h.open(t, h.name+"-2")
 	second, err := other.ensureNetwork(t.Context())
-	l.must(err)
+	h.must(err)
 	if netip.Prefix(second).Overlaps(netip.Prefix(first)) {
 		t.Errorf("%s and %s overlap", netip.Prefix(first), netip.Prefix(second))
 	}
 	for range 2 {
-		l.must(p.removeNetworks(t.Context()))
-		l.must(other.removeNetworks(t.Context()))
+		h.must(p.removeNetworks(t.Context()))
+		h.must(other.removeNetworks(t.Context()))
 	}
 }
 
 func TestForeignNetworkIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	p := l.open(t, l.name)
-	made, err := l.engine.NetworkCreate(t.Context(), p.networkName(), client.NetworkCreateOptions{Driver: "bridge"})
-	l.must(err)
+	h := newHarness(t)
+	p := h.open(t, h.name)
+	made, err := h.engine.NetworkCreate(t.Context(), p.networkName(), client.NetworkCreateOptions{Driver: "bridge"})
+	h.must(err)
 	t.Cleanup(func() {
-		if _, err := l.engine.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}); err != nil {
+		if _, err := h.engine.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
-	if _, err := p.ensureNetwork(t.Context()); !isForeign(err, "network") {
+	if _, err := p.ensureNetwork(t.Context()); !isNameConflict(err, "network") {
 		t.Errorf("got %v", err)
 	}
-	l.must(p.removeNetworks(t.Context()))
-	if _, err := l.engine.NetworkInspect(t.Context(), made.ID, client.NetworkInspectOptions{}); err != nil {
+	h.must(p.removeNetworks(t.Context()))
+	if _, err := h.engine.NetworkInspect(t.Context(), made.ID, client.NetworkInspectOptions{}); err != nil {
 		t.Errorf("it is gone: %v", err)
 	}
 }
 
 func TestRemainsOfAProbeAreNoObstacle(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	p := l.open(t, l.name)
-	_, err := l.engine.NetworkCreate(t.Context(), p.networkName()+"-probe", client.NetworkCreateOptions{Driver: "bridge", Labels: p.labels(), IPAM: &network.IPAM{}})
-	l.must(err)
+	h := newHarness(t)
+	p := h.open(t, h.name)
+	_, err := h.engine.NetworkCreate(t.Context(), p.networkName()+"-probe", client.NetworkCreateOptions{Driver: "bridge", Labels: p.labels(), IPAM: &network.IPAM{}})
+	h.must(err)
 	_, err = p.ensureNetwork(t.Context())
-	l.must(err)
-	l.must(p.removeNetworks(t.Context()))
+	h.must(err)
+	h.must(p.removeNetworks(t.Context()))
 }

@@ -12,15 +12,15 @@ import (
 
 // Options says which deployment, on which host, and how it runs there.
 type Options struct {
-	// Session is the host's. nil is one of the platform's own, with Connection and
-	// the agent called Agent.Name, which count for nothing otherwise.
-	Session    *Session
+	// Host holds the connections that the platform uses. If it is nil, the platform has a
+	// Host of its own, made from Connection and Agent.Name, which are ignored otherwise.
+	Host       *Host
 	Connection Connection
 	// Name is the deployment's name, a DNS label.
 	Name string
 	// Pull says when the image is pulled; the default is PullMissing.
 	Pull PullPolicy
-	// Frontend goes to the agent with every commit.
+	// Frontend is sent to the agent with every commit.
 	Frontend agent.Frontend
 	// Agent is the host's agent.
 	Agent Agent
@@ -38,28 +38,27 @@ const (
 	PullNever PullPolicy = "never"
 )
 
-// Agent is how the host's agent is made.
+// Agent says how the host's agent is created.
 type Agent struct {
-	// Name is what its container and its volume are called; the default is
-	// DefaultAgent. Agents of different names know nothing of each other.
+	// Name is the name of the agent's container and volume. The default is
+	// DefaultAgent. Agents with different names are independent of each other.
 	Name string
-	// Image has this program at AgentProgram. "" is an image that is built from
-	// this very program, where its system and CPU are the host's.
+	// Image is an image with this program at AgentProgram. If it is "", an image is built
+	// from the running program, whose system and CPU must be those of the host.
 	Image string
-	// Replace has an agent from another image replaced by one from this program's,
-	// without a dropped request. One that this program cannot talk to because it is
-	// older is replaced in any case.
+	// Replace replaces an agent with another image, without a dropped request. An agent
+	// that is too old for this program to talk to is replaced in any case.
 	Replace bool
 }
 
 const (
-	// DefaultAgent is what the agent's container and volume are called.
+	// DefaultAgent is the default name of the agent's container and volume.
 	DefaultAgent = "bluegreen-agent"
-	// AgentProgram is where an agent's image has this program.
+	// AgentProgram is the path of this program in an agent's image.
 	AgentProgram = "/terraform-provider-bluegreen"
 )
 
-// validate finds what no engine could do anything with.
+// validate returns an error about values that no engine accepts.
 func (o Options) validate() error {
 	var problems []error
 	if err := agent.ValidateName(o.Name); err != nil {

@@ -13,14 +13,15 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 )
 
-// publisher adds to an error about an address which container publishes its
-// port, where one does.
-func (h *host) publisher(ctx context.Context, taken *agent.AddressError) error {
+// addPortOwner adds the name of the container that publishes the port to an error about
+// an address. It returns the error as it is if no container does.
+func (m *agentManager) addPortOwner(ctx context.Context, taken *agent.AddressError) error {
 	_, port, err := net.SplitHostPort(taken.Address)
 	if err != nil {
 		return taken
 	}
-	list, err := h.engine.ContainerList(ctx, client.ContainerListOptions{Filters: client.Filters{}.Add("publish", port)})
+	options := client.ContainerListOptions{Filters: client.Filters{}.Add("publish", port)}
+	list, err := m.engine.ContainerList(ctx, options)
 	if err != nil || len(list.Items) == 0 || len(list.Items[0].Names) == 0 {
 		return taken
 	}

@@ -15,9 +15,11 @@ import (
 )
 
 // Provision implements bluegreen.Workloads.
-func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (digest string, err error) {
+func (p *Platform) Provision(
+	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
+) (digest string, err error) {
 	defer p.engine.explain(&err)
-	held, err := p.held()
+	lock, err := p.currentLock()
 	if err != nil {
 		return "", err
 	}
@@ -29,61 +31,63 @@ func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, rel
 	if err != nil {
 		return "", err
 	}
-	next := blueprint{
+	spec := containerSpec{
 		Version: release.Version, Image: image, Reference: release.Image,
 		Command: release.Command, Args: release.Args, Env: release.Env, Workload: workload,
 	}
-	encoded, err := json.Marshal(next)
+	encoded, err := json.Marshal(spec)
 	if err != nil {
-		return "", fmt.Errorf("encoding the blueprint of %s: %w", env, err)
+		return "", fmt.Errorf("encoding the container spec of %s: %w", env, err)
 	}
-	if err := held.Keep(ctx, env, encoded); err != nil {
+	if err := lock.Keep(ctx, env, encoded); err != nil {
 		return "", err
 	}
-	return image, p.converge(ctx, held, env, next, release.Replicas)
+	return image, p.converge(ctx, lock, env, spec, release.Replicas)
 }
 
 // Scale implements bluegreen.Workloads.
 func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) (err error) {
 	defer p.engine.explain(&err)
-	held, err := p.held()
+	lock, err := p.currentLock()
 	if err != nil {
 		return err
 	}
-	encoded, err := held.Kept(ctx, env)
+	encoded, err := lock.Kept(ctx, env)
 	if err != nil {
 		return err
 	}
 	if len(encoded) == 0 {
 		return fmt.Errorf("nothing was provisioned in %s that could be scaled", env)
 	}
-	var present blueprint
-	if err := json.Unmarshal(encoded, &present); err != nil {
-		return fmt.Errorf("reading the blueprint of %s: %w", env, err)
+	var spec containerSpec
+	if err := json.Unmarshal(encoded, &spec); err != nil {
+		return fmt.Errorf("reading the container spec of %s: %w", env, err)
 	}
-	return p.converge(ctx, held, env, present, replicas)
+	return p.converge(ctx, lock, env, spec, replicas)
 }
 
-// Remove implements bluegreen.Workloads. The agent forgets the replicas first:
-// what is removed halfway gets no traffic.
+// Remove implements bluegreen.Workloads. The agent forgets the replicas before their
+// containers are removed, so that none of them receives traffic half-way.
 func (p *Platform) Remove(ctx context.Context, env bluegreen.Environment) (err error) {
 	defer p.engine.explain(&err)
-	held, err := p.held()
+	lock, err := p.currentLock()
 	if err != nil {
 		return err
 	}
-	if err := held.Remove(ctx, env); err != nil {
+	if err := lock.Remove(ctx, env); err != nil {
 		return err
 	}
 	present, err := p.containers(ctx, env)
 	if err != nil {
 		return err
 	}
-	return p.discard(ctx, present)
+	return p.removeContainers(ctx, present)
 }
 
-// converge makes env run size containers of the blueprint and nothing else.
-func (p *Platform) converge(ctx context.Context, held *agent.Lock, env bluegreen.Environment, b blueprint, size int) error {
+// converge makes env run size containers of the spec and nothing else.
+func (p *Platform) converge(
+	ctx context.Context, lock *agent.Lock, env bluegreen.Environment, spec containerSpec, size int,
+) error {
 	subnet, err := p.ensureNetwork(ctx)
 	if err != nil {
 		return err
@@ -96,54 +100,66 @@ func (p *Platform) converge(ctx context.Context, held *agent.Lock, env bluegreen
 	if err != nil {
 		return err
 	}
-	stay, leave := b.sort(present, replicas)
-	if len(stay) < size {
-		// Where all of them had gone, the image may have gone with them.
-		if _, err := p.images.pin(ctx, bluegreen.Release{Image: b.Reference, ImageDigest: b.Image}); err != nil {
+	keep, remove := spec.selectContainers(present, replicas)
+	if len(keep) < size {
+		// If all containers were removed, the image may have been removed too.
+		if _, err := p.images.pin(ctx, bluegreen.Release{Image: spec.Reference, ImageDigest: spec.Image}); err != nil {
 			return err
 		}
 	}
-	if len(leave) > 0 {
-		// They get nothing new from here on, and finish what they have in flight.
-		if err := held.Route(ctx, env, targets(replicas, stay, b.Workload.Port)); err != nil {
+	if len(remove) > 0 {
+		// From here on these containers receive no new request, and finish those in flight.
+		if err := lock.Route(ctx, env, targets(replicas, keep, spec.Workload.Port)); err != nil {
 			return err
 		}
-		if err := p.discard(ctx, leave); err != nil {
+		if err := p.removeContainers(ctx, remove); err != nil {
 			return err
 		}
 	}
-	running, err := each(replicas, func(r replica) (found, error) { return p.ensure(ctx, b, r, stay) })
+	running, err := forEach(replicas, func(r replica) (replicaContainer, error) {
+		return p.ensureReplica(ctx, spec, r, keep)
+	})
 	if err != nil {
 		return err
 	}
-	return held.Route(ctx, env, targets(replicas, running, b.Workload.Port))
+	return lock.Route(ctx, env, targets(replicas, running, spec.Workload.Port))
 }
 
-// ensure makes the container of one replica run.
-func (p *Platform) ensure(ctx context.Context, b blueprint, r replica, stay []found) (found, error) {
-	if at := slices.IndexFunc(stay, func(f found) bool { return f.number == r.number }); at >= 0 {
-		return stay[at], p.revive(ctx, stay[at])
+// ensureReplica makes the container of one replica run. It uses the container in keep
+// if there is one, and creates a container otherwise.
+func (p *Platform) ensureReplica(
+	ctx context.Context, spec containerSpec, r replica, keep []replicaContainer,
+) (replicaContainer, error) {
+	at := slices.IndexFunc(keep, func(c replicaContainer) bool { return c.number == r.number })
+	if at >= 0 {
+		return keep[at], p.ensureRunning(ctx, keep[at])
 	}
-	id, err := p.make(ctx, b, r)
-	return found{id: id, instance: r.id(), number: r.number, state: container.StateRunning}, err
+	id, err := p.createReplica(ctx, spec, r)
+	return replicaContainer{id: id, instance: r.id(), number: r.number, state: container.StateRunning}, err
 }
 
-// sort parts the containers that stay in their places, one for each, from those
-// that must go.
-func (b blueprint) sort(present []found, replicas []replica) (stay, leave []found) {
-	fingerprint, taken := b.fingerprint(), map[int]bool{}
-	for _, f := range present {
-		if f.fingerprint == fingerprint && f.number >= 1 && f.number <= len(replicas) && f.whole() && f.isAt(replicas[f.number-1].address) && !taken[f.number] {
-			taken[f.number] = true
-			stay = append(stay, f)
+// selectContainers separates the containers to keep, at most one for each replica, from
+// those to remove.
+func (s containerSpec) selectContainers(
+	present []replicaContainer, replicas []replica,
+) (keep, remove []replicaContainer) {
+	fingerprint, taken := s.fingerprint(), map[int]bool{}
+	isUsable := func(c replicaContainer) bool {
+		return c.fingerprint == fingerprint && c.isComplete() && c.number >= 1 && c.number <= len(replicas) &&
+			c.canBeAt(replicas[c.number-1].address) && !taken[c.number]
+	}
+	for _, c := range present {
+		if isUsable(c) {
+			taken[c.number] = true
+			keep = append(keep, c)
 		} else {
-			leave = append(leave, f)
+			remove = append(remove, c)
 		}
 	}
-	return stay, leave
+	return keep, remove
 }
 
-// replicas are the places of an environment of this size.
+// replicas returns the places of an environment of the given size.
 func (s subnet) replicas(env bluegreen.Environment, size int) ([]replica, error) {
 	list := make([]replica, 0, size)
 	for number := 1; number <= size; number++ {
@@ -156,11 +172,12 @@ func (s subnet) replicas(env bluegreen.Environment, size int) ([]replica, error)
 	return list, nil
 }
 
-// targets are where the agent reaches the containers.
-func targets(replicas []replica, containers []found, port int) []agent.Target {
+// targets returns the addresses at which the agent reaches the containers.
+func targets(replicas []replica, containers []replicaContainer, port int) []agent.Target {
 	list := make([]agent.Target, 0, len(containers))
-	for _, f := range containers {
-		list = append(list, agent.Target{ID: f.instance, Incarnation: f.id, Address: replicas[f.number-1].serves(port)})
+	for _, c := range containers {
+		address := replicas[c.number-1].endpoint(port)
+		list = append(list, agent.Target{ID: c.instance, Incarnation: c.id, Address: address})
 	}
 	return list
 }

@@ -18,18 +18,17 @@ import (
 // healthCheck is the name of the image's own check in a Verdict.
 const healthCheck = "HEALTHCHECK"
 
-// Ready implements bluegreen.Readiness: the HEALTHCHECK of the image must pass,
-// if it has one.
+// Ready implements bluegreen.Readiness. If the image has a HEALTHCHECK, it must pass.
 func (p *Platform) Ready(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
-	verdict, _ := p.judge(ctx, instance)
+	verdict, _ := p.inspectHealth(ctx, instance)
 	return verdict
 }
 
-// AwaitReady implements bluegreen.Readiness. The engine tells when the outcome
-// changes.
+// AwaitReady implements bluegreen.Readiness. It waits for the engine's events, and
+// inspects the container after each of them.
 func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
-	verdict, settled := p.judge(ctx, instance)
-	if settled {
+	verdict, final := p.inspectHealth(ctx, instance)
+	if final {
 		return verdict
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -38,17 +37,18 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 		Add("container", containerOf(instance.Ref())).
 		Add("event", string(events.ActionHealthStatus), string(events.ActionDie)),
 	})
-	// It may have changed before the engine began to tell.
-	for verdict, settled = p.judge(ctx, instance); !settled; {
+	// The health may have changed before the engine began to send events.
+	for verdict, final = p.inspectHealth(ctx, instance); !final; {
 		select {
 		case <-changes.Messages:
-			verdict, settled = p.judge(ctx, instance)
+			verdict, final = p.inspectHealth(ctx, instance)
 		case err := <-changes.Err:
 			if ctx.Err() != nil {
 				return verdict
 			}
 			p.engine.explain(&err)
-			return bluegreen.Verdict{healthCheck: fmt.Errorf("%w, and the engine tells no more of it: %w", verdict[healthCheck], err)}
+			err = fmt.Errorf("%w, and the engine sends no more events about it: %w", verdict[healthCheck], err)
+			return bluegreen.Verdict{healthCheck: err}
 		case <-ctx.Done():
 			return verdict
 		}
@@ -56,29 +56,36 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 	return verdict
 }
 
-// judge tells what the engine holds of a container, and whether there is nothing
-// to wait for: it is healthy, does not run, or has no HEALTHCHECK.
-func (p *Platform) judge(ctx context.Context, instance bluegreen.Instance) (verdict bluegreen.Verdict, settled bool) {
-	inspected, err := p.engine.ContainerInspect(ctx, containerOf(instance.Ref()), client.ContainerInspectOptions{})
+// inspectHealth returns the health of a container. The verdict is final if there is
+// nothing to wait for: the container is healthy, does not run, or has no HEALTHCHECK.
+func (p *Platform) inspectHealth(
+	ctx context.Context, instance bluegreen.Instance,
+) (verdict bluegreen.Verdict, final bool) {
+	options := client.ContainerInspectOptions{}
+	inspected, err := p.engine.ContainerInspect(ctx, containerOf(instance.Ref()), options)
 	if err != nil {
 		p.engine.explain(&err)
 		return bluegreen.Verdict{healthCheck: err}, ctx.Err() != nil
 	}
 	state := inspected.Container.State
 	switch {
-	case state.Health == nil || state.Health.Status == container.NoHealthcheck:
+	case !hasHealthcheck(state):
 		return nil, true
 	case !state.Running:
 		return bluegreen.Verdict{healthCheck: errors.New(exitOf(inspected.Container))}, true
 	case state.Health.Status == container.Healthy:
 		return bluegreen.Verdict{healthCheck: nil}, true
 	default:
-		return bluegreen.Verdict{healthCheck: complaint(state.Health)}, false
+		return bluegreen.Verdict{healthCheck: healthError(state.Health)}, false
 	}
 }
 
-// complaint is what the last run of the HEALTHCHECK said.
-func complaint(health *container.Health) error {
+func hasHealthcheck(state *container.State) bool {
+	return state.Health != nil && state.Health.Status != container.NoHealthcheck
+}
+
+// healthError returns the output of the last run of the HEALTHCHECK as an error.
+func healthError(health *container.Health) error {
 	if len(health.Log) == 0 {
 		return fmt.Errorf("%s, it has not run yet", health.Status)
 	}

@@ -14,20 +14,20 @@ import (
 )
 
 // judged returns a release that is healthy and has a HEALTHCHECK of its own.
-func (l *lab) judged(version, command string) bluegreen.Release {
-	l.Helper()
-	release := l.release(version, agenttest.Healthy)
+func (h *harness) releaseWithHealthcheck(version, command string) bluegreen.Release {
+	h.Helper()
+	release := h.release(version, agenttest.Healthy)
 	checked := release.Image + "-checked"
-	l.buildImage(checked, "FROM "+release.Image+"\nHEALTHCHECK --interval=100ms --retries=1 CMD [\""+command+"\"]", nil)
+	h.buildImage(checked, "FROM "+release.Image+"\nHEALTHCHECK --interval=100ms --retries=1 CMD [\""+command+"\"]", nil)
 	release.Image = checked
 	return release
 }
 
 func TestHealthcheckOfTheImageMustPass(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.bring(l.judged("1.0.0", "/bin/true"))
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.makeLive(h.releaseWithHealthcheck("1.0.0", "/bin/true"))
 	ledger, err := s.platform.Load(t.Context())
 	s.must(err)
 	record, _ := ledger.LiveRecord()
@@ -36,20 +36,20 @@ func TestHealthcheckOfTheImageMustPass(t *testing.T) {
 	}
 
 	s.Config.HealthCheckTimeout, s.Config.HealthCheckRetries = 5*time.Second, 0
-	err = s.DeployAndSwitch(t.Context(), l.judged("2.0.0", "/bin/false"))
+	err = s.DeployAndSwitch(t.Context(), h.releaseWithHealthcheck("2.0.0", "/bin/false"))
 	if !errors.Is(err, bluegreen.HealthCheckFailed) || !contains(err, "HEALTHCHECK: unhealthy, exit status 1: so it is") {
 		t.Errorf("got %v", err)
 	}
-	s.serves("1.0.0")
+	s.expectVersion("1.0.0")
 }
 
 // A standby whose HEALTHCHECK fails is there, and is nothing to go back to.
 func TestRollbackIsNotAvailableToAnUnhealthyStandby(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.bring(l.judged("1.0.0", "/bin/true"))
-	s.live("2.0.0")
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.makeLive(h.releaseWithHealthcheck("1.0.0", "/bin/true"))
+	s.deployLive("2.0.0")
 	available := func() (bool, bluegreen.Status) {
 		status, err := s.platform.Observe(t.Context())
 		s.must(err)
@@ -60,7 +60,7 @@ func TestRollbackIsNotAvailableToAnUnhealthyStandby(t *testing.T) {
 	}
 	standby := s.instances(bluegreen.Green)[0]
 	s.must(s.platform.Exec(t.Context(), standby, []string{"/bin/spoil"}))
-	s.soon(func() error {
+	s.eventually(func() error {
 		if is, _ := available(); is {
 			return errors.New("a rollback is available")
 		}
@@ -72,14 +72,14 @@ func TestRollbackIsNotAvailableToAnUnhealthyStandby(t *testing.T) {
 	if err := s.Rollback(t.Context(), "to see"); !contains(err, "is not ready: unhealthy") {
 		t.Errorf("got %v", err)
 	}
-	s.serves("2.0.0")
+	s.expectVersion("2.0.0")
 }
 
 func TestImageWithoutHealthcheckIsJudgedByTheChecksAlone(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
 	for _, instance := range s.instances(bluegreen.Green) {
 		if v := s.platform.AwaitReady(t.Context(), instance); len(v) != 0 {
 			t.Errorf("%s is judged: %v", instance.ID, v)

@@ -50,7 +50,7 @@ func (d *dockerd) ip(args ...string) {
 func newDockerd(t *testing.T) *dockerd {
 	t.Helper()
 	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
-		missing(t, "an engine that may be restarted needs dockerd, and root to start it")
+		skipOrFail(t, "an engine that may be restarted needs dockerd, and root to start it")
 	}
 	dir, err := os.MkdirTemp("", "bg-")
 	if err != nil {
@@ -125,37 +125,37 @@ func (d *dockerd) stop() {
 func TestEverythingReturnsWhenTheEngineIsRestarted(t *testing.T) {
 	t.Parallel()
 	d := newDockerd(t)
-	l := newLabAt(t, d.connection())
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
-	s.live("2.0.0")
+	h := newHarnessAt(t, d.connection())
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	s.deployLive("2.0.0")
 	s.must(s.Rollback(t.Context(), "so that blue is not simply the last"))
-	before, endpoint := s.places(), s.endpoint()
+	before, endpoint := s.addresses(), s.endpoint()
 
 	d.stop()
-	if err := request(visitor, endpoint); err == nil {
+	if err := request(newConnections, endpoint); err == nil {
 		t.Error("somebody answers although the engine is down")
 	}
 	d.start()
-	s.soon(func() error { return request(visitor, endpoint) })
+	s.eventually(func() error { return request(newConnections, endpoint) })
 	// Another process, because this one's connections were to the former engine.
-	again := &service{l, l.open(t, l.name), s.Deployer}
-	again.soon(func() error {
+	again := &service{h, h.open(t, h.name), s.Deployer}
+	again.eventually(func() error {
 		if got := again.running(); got != [2]int{2, 2} {
 			return fmt.Errorf("%v run", got)
 		}
 		return nil
 	})
-	again.serves("1.0.0")
-	if after := again.places(); !slices.Equal(before, after) {
+	again.expectVersion("1.0.0")
+	if after := again.addresses(); !slices.Equal(before, after) {
 		t.Errorf("the replicas were at %v and are at %v", before, after)
 	}
-	again.must(bluegreen.NewDeployer(l.name, again.platform, checker(t), "tester@host (pid 1)").DeployAndSwitch(t.Context(), s.release("2.0.0", agenttest.Healthy)))
-	again.serves("2.0.0")
+	again.must(bluegreen.NewDeployer(h.name, again.platform, checker(t), "tester@host (pid 1)").DeployAndSwitch(t.Context(), s.release("2.0.0", agenttest.Healthy)))
+	again.expectVersion("2.0.0")
 }
 
 // places are the containers of the deployment and where they are reached.
-func (s *service) places() (list []string) {
+func (s *service) addresses() (list []string) {
 	s.Helper()
 	for _, env := range bluegreen.Environments() {
 		for _, instance := range s.instances(env) {
@@ -171,21 +171,21 @@ func (s *service) places() (list []string) {
 func TestAgentThatIsKilledReturns(t *testing.T) {
 	t.Parallel()
 	d := newDockerd(t)
-	l := newLabAt(t, d.connection())
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
+	h := newHarnessAt(t, d.connection())
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
 	endpoint := s.endpoint()
-	found, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{})
+	found, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 	s.must(err)
 	began := time.Now()
 	s.must(syscall.Kill(found.Container.State.Pid, syscall.SIGKILL))
-	s.soon(func() error {
-		if now, err := l.engine.ContainerInspect(t.Context(), l.name, client.ContainerInspectOptions{}); err != nil || now.Container.RestartCount == 0 {
+	s.eventually(func() error {
+		if now, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{}); err != nil || now.Container.RestartCount == 0 {
 			return fmt.Errorf("it has not been started again: %w", err)
 		}
-		return request(visitor, endpoint)
+		return request(newConnections, endpoint)
 	})
 	t.Logf("traffic was back after %s", time.Since(began).Round(time.Millisecond))
-	again := &service{l, l.open(t, l.name), s.Deployer}
-	again.serves("1.0.0")
+	again := &service{h, h.open(t, h.name), s.Deployer}
+	again.expectVersion("1.0.0")
 }

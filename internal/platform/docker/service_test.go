@@ -17,23 +17,23 @@ import (
 
 // service is a deployment under test, and whoever operates it.
 type service struct {
-	*lab
+	*harness
 	platform *Platform
 	*bluegreen.Deployer
 }
 
 // newService returns a deployment in the lab. It is destroyed when the test is over.
-func (l *lab) newService(t testing.TB, name string) *service {
+func (h *harness) newService(t testing.TB, name string) *service {
 	t.Helper()
-	return l.newServiceWith(t, l.options(name))
+	return h.newServiceWith(t, h.options(name))
 }
 
-func (l *lab) newServiceWith(t testing.TB, opts Options) *service {
+func (h *harness) newServiceWith(t testing.TB, opts Options) *service {
 	t.Helper()
-	p := l.openWith(t, opts)
-	s := &service{l, p, bluegreen.NewDeployer(opts.Name, p, checker(t), "tester@host (pid 1)")}
+	p := h.openWith(t, opts)
+	s := &service{h, p, bluegreen.NewDeployer(opts.Name, p, checker(t), "tester@host (pid 1)")}
 	t.Cleanup(func() {
-		last := l.openWith(t, opts)
+		last := h.openWith(t, opts)
 		if err := bluegreen.NewDeployer(opts.Name, last, checker(t), "cleanup").Destroy(context.Background()); err != nil {
 			t.Errorf("destroying after the test: %v", err)
 		}
@@ -42,7 +42,7 @@ func (l *lab) newServiceWith(t testing.TB, opts Options) *service {
 }
 
 // bring brings a release live.
-func (s *service) bring(release bluegreen.Release) {
+func (s *service) makeLive(release bluegreen.Release) {
 	s.Helper()
 	var err error
 	if _, found := s.platform.Load(s.Context()); found != nil {
@@ -51,14 +51,14 @@ func (s *service) bring(release bluegreen.Release) {
 		err = s.DeployAndSwitch(s.Context(), release)
 	}
 	s.must(err)
-	s.serves(release.Version)
+	s.expectVersion(release.Version)
 }
 
 // live brings a healthy release of two replicas live.
-func (s *service) live(version string) bluegreen.Release {
+func (s *service) deployLive(version string) bluegreen.Release {
 	s.Helper()
 	release := s.release(version, agenttest.Healthy)
-	s.bring(release)
+	s.makeLive(release)
 	return release
 }
 
@@ -70,7 +70,7 @@ func (s *service) endpoint() string {
 }
 
 // serves fails the test unless a client is answered with version.
-func (s *service) serves(version string) {
+func (s *service) expectVersion(version string) {
 	s.Helper()
 	if status, body := get(s, s.endpoint()); status != http.StatusOK || body != version {
 		s.Fatalf("a client is answered %d %q, want %q", status, body, version)
@@ -78,9 +78,9 @@ func (s *service) serves(version string) {
 }
 
 // visit is get for a client that nobody need answer.
-func (s *service) visit() (status int, body string) {
+func (s *service) tryGet() (status int, body string) {
 	s.Helper()
-	response, err := visitor.Get(s.endpoint())
+	response, err := newConnections.Get(s.endpoint())
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -113,7 +113,7 @@ func (s *service) instances(env bluegreen.Environment) []bluegreen.Instance {
 }
 
 // apply makes the deployment what release asks for, as an apply without a change does.
-func (s *service) apply(release bluegreen.Release) {
+func (s *service) applyAgain(release bluegreen.Release) {
 	s.Helper()
 	planned, err := s.platform.Load(s.Context())
 	s.must(err)
@@ -130,7 +130,7 @@ func (s *service) running() [2]int {
 }
 
 // soon waits until condition returns nil. It is for what nothing tells of.
-func (s *service) soon(condition func() error) {
+func (s *service) eventually(condition func() error) {
 	s.Helper()
 	agenttest.Eventually(s, condition)
 }

@@ -15,15 +15,16 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// How many connections over ssh are kept for calls to come, and for how long.
+// These limits say how many idle connections over ssh are kept, and for how long.
 const (
-	idleLogins  = 8
-	idleTimeout = 30 * time.Second
+	maxIdleConns = 8
+	idleTimeout  = 30 * time.Second
 )
 
-// overSSH connects as the docker command does: by `docker system dial-stdio` at
-// the far end of the ssh command, with what that is configured to.
-func overSSH(host string, options []string) ([]client.Opt, error) {
+// sshClientOptions returns the options of a client that connects over ssh. Like the
+// docker command, it runs `docker system dial-stdio` on the host, and the ssh command
+// uses the user's configuration.
+func sshClientOptions(host string, options []string) ([]client.Opt, error) {
 	helper, err := connhelper.GetConnectionHelperWithSSHOpts(host, options)
 	if err != nil {
 		return nil, err
@@ -35,8 +36,8 @@ func overSSH(host string, options []string) ([]client.Opt, error) {
 		}
 		return sshConn{conn}, nil
 	}
-	// Every connection is a login.
-	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: idleLogins, IdleConnTimeout: idleTimeout}
+	// Every new connection is a login.
+	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: maxIdleConns, IdleConnTimeout: idleTimeout}
 	return []client.Opt{
 		client.WithHTTPClient(&http.Client{Transport: transport}),
 		client.WithHost(helper.Host),
@@ -45,23 +46,23 @@ func overSSH(host string, options []string) ([]client.Opt, error) {
 	}, nil
 }
 
-// sshConn is the ssh command as a connection.
+// sshConn is a connection to the stdin and stdout of the ssh command.
 type sshConn struct{ net.Conn }
 
-// Write returns what ssh has complained about where it has ended: that is told to
-// who reads.
+// Write returns the error message of an ssh command that has ended. The connection
+// itself reports that message only to readers.
 func (c sshConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if !errors.Is(err, syscall.EPIPE) {
 		return n, err
 	}
-	if _, complaint := c.Read(make([]byte, 1)); complaint != nil && !errors.Is(complaint, io.EOF) {
-		err = complaint
+	if _, message := c.Read(make([]byte, 1)); message != nil && !errors.Is(message, io.EOF) {
+		err = message
 	}
 	return n, err
 }
 
-// CloseWrite ends what the far end reads.
+// CloseWrite closes the stdin of the command at the far end.
 func (c sshConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

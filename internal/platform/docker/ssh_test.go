@@ -23,7 +23,7 @@ import (
 )
 
 // sshd is an SSH server on loopback with a key that lasts as long as the test.
-func sshd(t *testing.T) Connection {
+func startSSHD(t *testing.T) Connection {
 	t.Helper()
 	server, err := exec.LookPath("sshd")
 	if err != nil {
@@ -31,7 +31,7 @@ func sshd(t *testing.T) Connection {
 		server, err = exec.LookPath("/usr/sbin/sshd")
 	}
 	if err != nil {
-		missing(t, "there is no sshd on this machine")
+		skipOrFail(t, "there is no sshd on this machine")
 	}
 	me, err := user.Current()
 	if err != nil {
@@ -48,7 +48,7 @@ func sshd(t *testing.T) Connection {
 	if err != nil {
 		t.Fatal(err)
 	}
-	separatePrivileges(t)
+	ensurePrivilegesDir(t)
 	// sshd wants its own path.
 	process := exec.Command(server, "-D", "-e", "-f", "/dev/null", "-p", port, "-h", filepath.Join(dir, "host"),
 		"-o", "ListenAddress="+host, "-o", "AuthorizedKeysFile="+filepath.Join(dir, "user.pub"), "-o", "StrictModes=no",
@@ -85,7 +85,7 @@ var privileges = struct {
 	made  bool
 }{dir: "/run/sshd"}
 
-func separatePrivileges(t *testing.T) {
+func ensurePrivilegesDir(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		return
@@ -113,7 +113,7 @@ func separatePrivileges(t *testing.T) {
 
 // missing ends a test for which this machine lacks something. That is a failure
 // where the Docker tests are required.
-func missing(t *testing.T, what string) {
+func skipOrFail(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("BLUEGREEN_REQUIRE_DOCKER") != "" {
 		t.Fatal(what)
@@ -123,17 +123,17 @@ func missing(t *testing.T, what string) {
 
 func TestDeploymentOverSSH(t *testing.T) {
 	t.Parallel()
-	l := newLabAt(t, sshd(t))
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
-	s.live("2.0.0")
+	h := newHarnessAt(t, startSSHD(t))
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	s.deployLive("2.0.0")
 	s.must(s.Rollback(t.Context(), "over there"))
-	s.serves("1.0.0")
+	s.expectVersion("1.0.0")
 }
 
 func TestSSHFailuresArePlain(t *testing.T) {
 	t.Parallel()
-	refused := sshd(t)
+	refused := startSSHD(t)
 	refused.SSHOptions = append([]string{"-o", "IdentityAgent=none", "-i", "/dev/null"}, refused.SSHOptions[2:]...)
 	nobody := Connection{Host: "ssh://somebody@" + agenttest.FreeAddress(t), SSHOptions: []string{"-F", "/dev/null", "-o", "BatchMode=yes"}}
 	for want, connection := range map[string]Connection{"Permission denied": refused, "Connection refused": nobody} {
@@ -150,24 +150,24 @@ func TestSSHFailuresArePlain(t *testing.T) {
 	}
 }
 
-// hungUp is an ssh that has ended before anything was written.
-type hungUp struct {
+// endedSSH is an ssh that has ended before anything was written.
+type endedSSH struct {
 	net.Conn
 	complaint error
 }
 
-func (hungUp) Write([]byte) (int, error) {
+func (endedSSH) Write([]byte) (int, error) {
 	return 0, &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}
 }
-func (h hungUp) Read([]byte) (int, error) { return 0, h.complaint }
+func (h endedSSH) Read([]byte) (int, error) { return 0, h.complaint }
 
 func TestWhatSSHComplainedAboutIsToldToWhoWrites(t *testing.T) {
 	t.Parallel()
 	complaint := errors.New("Permission denied (publickey)")
-	if _, err := (sshConn{hungUp{complaint: complaint}}).Write([]byte("GET /")); !errors.Is(err, complaint) {
+	if _, err := (sshConn{endedSSH{complaint: complaint}}).Write([]byte("GET /")); !errors.Is(err, complaint) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := (sshConn{hungUp{complaint: io.EOF}}).Write([]byte("GET /")); !errors.Is(err, syscall.EPIPE) {
+	if _, err := (sshConn{endedSSH{complaint: io.EOF}}).Write([]byte("GET /")); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("without a complaint: %v", err)
 	}
 }

@@ -15,98 +15,71 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// stream is the stdin and stdout of a command in a container, as a connection.
-//
-// It ends with the command, and Close ends the command's stdin.
+// stream is a connection to the stdin and stdout of a command in a container. It ends
+// when the command ends. Close closes the command's stdin.
 type stream struct {
 	attached client.HijackedResponse
-	// output is what the command writes to stdout.
-	output *io.PipeReader
-	// done is closed when nothing comes from the command any more.
+	// stdout is what the command writes to stdout.
+	stdout *io.PipeReader
+	// done is closed when the command sends nothing any more.
 	done chan struct{}
 
 	mu     sync.Mutex
-	errors bytes.Buffer
+	stderr bytes.Buffer
 }
 
 var _ net.Conn = (*stream)(nil)
 
-// maxComplaint is how much is remembered of what a command writes to stderr.
-const maxComplaint = 4096
+// maxStderr is how many bytes of the command's stderr are kept.
+const maxStderr = 4096
 
-// attachAttempts is how often a command may be refused to begin.
-const attachAttempts = 3
-
-// attach runs a command in a container and returns its exec and what it writes.
-//
-// A container may end after the exec is made and before the command begins. The
-// engine then refuses to begin it, with a 404 or a 500, and its client does not
-// pass on why. Nothing has happened so far, and making another exec tells: the
-// error is a NotFound for a container that is gone, a Conflict for one that does
-// not run.
-func (e *engine) attach(ctx context.Context, containerName string, options client.ExecCreateOptions) (id string, attached client.HijackedResponse, err error) {
-	var refused error
-	for range attachAttempts {
-		exec, err := e.ExecCreate(ctx, containerName, options)
-		if err != nil {
-			return "", attached, err
-		}
-		result, err := e.ExecAttach(ctx, exec.ID, client.ExecAttachOptions{})
-		if err == nil {
-			return exec.ID, result.HijackedResponse, nil
-		}
-		refused = err
-	}
-	return "", attached, fmt.Errorf("the engine refused %d times to run a command in container %s: %w", attachAttempts, containerName, refused)
-}
-
-// openStream runs command in a container.
+// openStream runs a command in a container.
 func (e *engine) openStream(ctx context.Context, containerName string, command []string) (*stream, error) {
-	_, attached, err := e.attach(ctx, containerName, client.ExecCreateOptions{
+	_, attached, err := e.startExec(ctx, containerName, client.ExecCreateOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, Cmd: command,
 	})
 	if err != nil {
 		return nil, err
 	}
-	output, from := io.Pipe()
-	s := &stream{attached: attached, output: output, done: make(chan struct{})}
+	stdout, writer := io.Pipe()
+	s := &stream{attached: attached, stdout: stdout, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		_, err := stdcopy.StdCopy(from, (*complaints)(s), s.attached.Reader)
-		from.CloseWithError(s.ending(err))
+		_, err := stdcopy.StdCopy(writer, (*stderrWriter)(s), s.attached.Reader)
+		writer.CloseWithError(s.endError(err))
 	}()
 	return s, nil
 }
 
-// ending is the error that a reader gets at the end: what the command complained
-// about, where it did.
-func (s *stream) ending(err error) error {
+// endError returns the error that a reader gets at the end of the stream. It is what
+// the command wrote to stderr, or err if the command wrote nothing there.
+func (s *stream) endError(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if complaint := bytes.TrimSpace(s.errors.Bytes()); len(complaint) > 0 {
-		return fmt.Errorf("it ended: %s", complaint)
+	if message := bytes.TrimSpace(s.stderr.Bytes()); len(message) > 0 {
+		return fmt.Errorf("it ended: %s", message)
 	}
 	return err
 }
 
-// complaints is the stderr of the command.
-type complaints stream
+// stderrWriter receives the command's stderr.
+type stderrWriter stream
 
-func (c *complaints) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.errors.Write(p[:min(len(p), maxComplaint-c.errors.Len())])
+func (w *stderrWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stderr.Write(p[:min(len(p), maxStderr-w.stderr.Len())])
 	return len(p), nil
 }
 
-func (s *stream) Read(p []byte) (int, error) { return s.output.Read(p) }
+func (s *stream) Read(p []byte) (int, error) { return s.stdout.Read(p) }
 
 func (s *stream) Write(p []byte) (int, error) { return s.attached.Conn.Write(p) }
 
-// Close hangs up. It returns when nothing of the stream is left.
+// Close closes the connection. It returns when the stream's goroutine has ended.
 func (s *stream) Close() error {
 	s.attached.Close()
-	s.output.Close()
+	s.stdout.Close()
 	<-s.done
 	return nil
 }

@@ -20,11 +20,11 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// blueprint is what the containers of an environment are made from. The agent
-// keeps it, so that one that is missing can be made again.
-type blueprint struct {
+// containerSpec describes the containers of an environment. The agent stores it, so
+// that a missing container can be created again from the same description.
+type containerSpec struct {
 	Version string `json:"version"`
-	// Image is the image's ID, and Reference what the release calls it.
+	// Image is the image's ID. Reference is the image as the release names it.
 	Image     string   `json:"image"`
 	Reference string   `json:"reference,omitempty"`
 	Command   []string `json:"command,omitempty"`
@@ -34,46 +34,47 @@ type blueprint struct {
 	Workload Workload          `json:"workload"`
 }
 
-// fingerprint tells whether a container was made from this blueprint.
-func (b blueprint) fingerprint() string {
-	b.Reference = ""
+// fingerprint identifies the spec. A container carries the fingerprint of the spec
+// that it was created from as a label.
+func (s containerSpec) fingerprint() string {
+	s.Reference = ""
 	// Strings, numbers, and slices and maps of strings always encode; map keys are sorted.
-	encoded, _ := json.Marshal(b)
+	encoded, _ := json.Marshal(s)
 	sum := sha256.Sum256(encoded)
 	return hex.EncodeToString(sum[:])
 }
 
-// replica is one container of an environment.
+// replica is the place of one container in an environment.
 type replica struct {
 	env    bluegreen.Environment
 	number int
-	// address is its own in the deployment's network.
+	// address is the replica's fixed address in the deployment's network.
 	address netip.Addr
 }
 
 func (r replica) id() string { return fmt.Sprintf("%s-%d", r.env, r.number) }
 
-// serves is where its service listens.
-func (r replica) serves(port int) string {
+// endpoint returns the address that the replica's service listens on.
+func (r replica) endpoint(port int) string {
 	return netip.AddrPortFrom(r.address, uint16(port)).String()
 }
 
-// create is how the replica's container is made.
-func (p *Platform) create(b blueprint, r replica) client.ContainerCreateOptions {
-	labels := maps.Clone(b.Workload.Labels)
+// createOptions returns what the engine needs to create the replica's container.
+func (p *Platform) createOptions(spec containerSpec, r replica) client.ContainerCreateOptions {
+	labels := maps.Clone(spec.Workload.Labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	maps.Copy(labels, p.labels())
 	labels[labelEnvironment], labels[labelReplica] = string(r.env), r.id()
-	labels[labelVersion], labels[labelFingerprint] = b.Version, b.fingerprint()
+	labels[labelVersion], labels[labelFingerprint] = spec.Version, spec.fingerprint()
 	return client.ContainerCreateOptions{
 		Name: p.containerName(r.id()),
 		Config: &container.Config{
-			Image: b.Image, Entrypoint: b.Command, Cmd: b.Args,
-			Env: b.environ(r.env), User: b.Workload.User, Labels: labels,
+			Image: spec.Image, Entrypoint: spec.Command, Cmd: spec.Args,
+			Env: spec.environment(r.env), User: spec.Workload.User, Labels: labels,
 		},
-		HostConfig: b.Workload.host(p.networkName()),
+		HostConfig: spec.Workload.hostConfig(p.networkName()),
 		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
 			p.networkName(): {IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: r.address}},
 		}},
@@ -82,16 +83,16 @@ func (p *Platform) create(b blueprint, r replica) client.ContainerCreateOptions 
 
 func (p *Platform) containerName(instance string) string { return p.name + "-" + instance }
 
-// environ is the environment of a replica. What the provider says about it goes
-// over what the release says.
-func (b blueprint) environ(env bluegreen.Environment) []string {
+// environment returns the environment variables of a replica, sorted by name. The
+// provider's own variables override those of the release.
+func (s containerSpec) environment(env bluegreen.Environment) []string {
 	all := map[string]string{}
-	maps.Copy(all, b.Env)
+	maps.Copy(all, s.Env)
 	maps.Copy(all, map[string]string{
-		"PORT":                  strconv.Itoa(b.Workload.Port),
+		"PORT":                  strconv.Itoa(s.Workload.Port),
 		"HOST":                  "0.0.0.0",
 		"BLUEGREEN_ENVIRONMENT": string(env),
-		"BLUEGREEN_VERSION":     b.Version,
+		"BLUEGREEN_VERSION":     s.Version,
 	})
 	list := make([]string, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -100,9 +101,10 @@ func (b blueprint) environ(env bluegreen.Environment) []string {
 	return list
 }
 
-// host is how a container lives on the host.
-func (w Workload) host(networkName string) *container.HostConfig {
-	host := &container.HostConfig{
+// hostConfig returns the part of a container's configuration that depends on the
+// host: its network, mounts, limits, logs and restart policy.
+func (w Workload) hostConfig(networkName string) *container.HostConfig {
+	config := &container.HostConfig{
 		NetworkMode:    container.NetworkMode(networkName),
 		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyUnlessStopped},
 		ReadonlyRootfs: w.ReadOnly,
@@ -115,7 +117,7 @@ func (w Workload) host(networkName string) *container.HostConfig {
 		if v.HostPath != "" {
 			m.Type, m.Source = mount.TypeBind, v.HostPath
 		}
-		host.Mounts = append(host.Mounts, m)
+		config.Mounts = append(config.Mounts, m)
 	}
-	return host
+	return config
 }

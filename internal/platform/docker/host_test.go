@@ -12,14 +12,14 @@ import (
 
 func TestPlatformsOfOneSessionShareAConnection(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	s := l.newService(t, l.name)
-	s.live("1.0.0")
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
 	var began atomic.Int32
-	connection, _ := l.between(t, func() bool { began.Add(1); return true })
-	opts := l.options(l.name)
-	opts.Session = NewSession(connection, l.name)
-	first, second := l.openWith(t, opts), l.openWith(t, opts)
+	connection, _ := h.proxyEngine(t, func() bool { began.Add(1); return true })
+	opts := h.options(h.name)
+	opts.Host = NewHost(connection, h.name)
+	first, second := h.openWith(t, opts), h.openWith(t, opts)
 	var group sync.WaitGroup
 	for _, p := range []*Platform{first, second} {
 		group.Go(func() {
@@ -34,11 +34,11 @@ func TestPlatformsOfOneSessionShareAConnection(t *testing.T) {
 	}
 
 	unlock, err := first.Lock(t.Context(), "first@host (pid 1)")
-	l.must(err)
+	h.must(err)
 	// It is gone for good, however often it is closed; its lock goes, the other stays.
 	first.Close()
 	first.Close()
-	s.soon(func() error {
+	s.eventually(func() error {
 		release, err := second.Lock(t.Context(), "second@host (pid 1)")
 		if err == nil {
 			release()
@@ -50,7 +50,7 @@ func TestPlatformsOfOneSessionShareAConnection(t *testing.T) {
 		t.Errorf("it took %d connections to the agent", n)
 	}
 	second.Close()
-	last := l.openWith(t, opts)
+	last := h.openWith(t, opts)
 	if _, err := last.Observe(t.Context()); err != nil || began.Load() != 2 {
 		t.Errorf("after all have hung up: %v, %d connections", err, began.Load())
 	}

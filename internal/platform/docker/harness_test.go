@@ -31,8 +31,8 @@ import (
 // servicePort is where the test's replicas listen.
 const servicePort = 8000
 
-// labelLab marks the images of a lab.
-const labelLab = "bluegreen.test.lab"
+// labelHarness marks the images of a lab.
+const labelHarness = "bluegreen.test.harness"
 
 // program is this very binary, but linked statically, so that it runs in a
 // container with nothing else in it.
@@ -52,7 +52,7 @@ var program = sync.OnceValues(func() (content []byte, err error) {
 
 // lab is a Docker host with an agent of its own, on which a test may do what it
 // likes. When the test is over nothing of it is left, or the test fails.
-type lab struct {
+type harness struct {
 	testing.TB
 	connection Connection
 	engine     *engine
@@ -65,36 +65,36 @@ type lab struct {
 	releases map[string]bluegreen.Release
 }
 
-func newLab(t testing.TB) *lab {
+func newHarness(t testing.TB) *harness {
 	t.Helper()
-	return newLabAt(t, Connection{})
+	return newHarnessAt(t, Connection{})
 }
 
-func newLabAt(t testing.TB, connection Connection) *lab {
+func newHarnessAt(t testing.TB, connection Connection) *harness {
 	t.Helper()
 	engine, err := connection.open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := "bgtest-" + strings.ToLower(rand.Text()[:8])
-	l := &lab{TB: t, connection: connection, engine: engine, name: name, base: name + ":base", releases: map[string]bluegreen.Release{}}
+	h := &harness{TB: t, connection: connection, engine: engine, name: name, base: name + ":base", releases: map[string]bluegreen.Release{}}
 	t.Cleanup(func() {
-		l.removeImages()
-		l.nothingLeft()
+		h.removeImages()
+		h.checkNothingIsLeft()
 		engine.Close()
 	})
 	content, err := program()
-	l.must(err)
-	l.must(l.importImage(l.base, map[string]file{
+	h.must(err)
+	h.must(h.importImage(h.base, map[string]file{
 		strings.TrimPrefix(AgentProgram, "/"): {content: content}, "bin/true": {link: AgentProgram}, "bin/false": {link: AgentProgram}, "bin/spoil": {link: AgentProgram},
 	}))
-	return l
+	return h
 }
 
-func (l *lab) must(err error) {
-	l.Helper()
+func (h *harness) must(err error) {
+	h.Helper()
 	if err != nil {
-		l.Fatal(err)
+		h.Fatal(err)
 	}
 }
 
@@ -105,7 +105,7 @@ type file struct {
 }
 
 // importImage makes an image of files.
-func (l *lab) importImage(name string, files map[string]file) error {
+func (h *harness) importImage(name string, files map[string]file) error {
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
 	for path, f := range files {
@@ -123,75 +123,75 @@ func (l *lab) importImage(name string, files map[string]file) error {
 	if err := writer.Close(); err != nil {
 		return err
 	}
-	changes := []string{fmt.Sprintf("LABEL %s=%q", labelLab, l.name)}
-	response, err := l.engine.ImageImport(context.Background(), client.ImageImportSource{Source: &archive, SourceName: "-"}, name, client.ImageImportOptions{Changes: changes})
+	changes := []string{fmt.Sprintf("LABEL %s=%q", labelHarness, h.name)}
+	response, err := h.engine.ImageImport(context.Background(), client.ImageImportSource{Source: &archive, SourceName: "-"}, name, client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		return err
 	}
 	defer response.Close()
-	return lastError(response)
+	return awaitProgress(response)
 }
 
 // buildImage makes an image of a Dockerfile and the files beside it.
-func (l *lab) buildImage(name, dockerfile string, files map[string][]byte) {
-	l.Helper()
+func (h *harness) buildImage(name, dockerfile string, files map[string][]byte) {
+	h.Helper()
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
 	add := func(path string, content []byte) {
-		l.must(writer.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(content))}))
+		h.must(writer.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(content))}))
 		_, err := writer.Write(content)
-		l.must(err)
+		h.must(err)
 	}
 	add("Dockerfile", []byte(dockerfile))
 	for path, content := range files {
 		add(path, content)
 	}
-	l.must(writer.Close())
-	response, err := l.engine.ImageBuild(context.Background(), &archive, client.ImageBuildOptions{Tags: []string{name}, Remove: true, ForceRemove: true})
-	l.must(err)
+	h.must(writer.Close())
+	response, err := h.engine.ImageBuild(context.Background(), &archive, client.ImageBuildOptions{Tags: []string{name}, Remove: true, ForceRemove: true})
+	h.must(err)
 	defer response.Body.Close()
-	l.must(lastError(response.Body))
+	h.must(awaitProgress(response.Body))
 }
 
 // imageOf is the reference of the image that serves version.
-func (l *lab) imageOf(version string) string { return l.name + ":" + version }
+func (h *harness) imageOf(version string) string { return h.name + ":" + version }
 
 // release returns a release of two replicas that serves version and behaves so.
-func (l *lab) release(version string, mode agenttest.Mode) bluegreen.Release {
-	l.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (h *harness) release(version string, mode agenttest.Mode) bluegreen.Release {
+	h.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	key := string(mode) + version
-	release, made := l.releases[key]
+	release, made := h.releases[key]
 	if !made {
-		release = agenttest.Release(l.TB, version, mode)
+		release = agenttest.Release(h.TB, version, mode)
 		content, err := os.ReadFile(filepath.Join(release.Image, "version.txt"))
-		l.must(err)
-		release.Image, release.Command = l.imageOf(version), nil
-		l.buildImage(release.Image, "FROM "+l.base+"\nCOPY version.txt /\nENTRYPOINT [\""+AgentProgram+"\"]", map[string][]byte{"version.txt": content})
+		h.must(err)
+		release.Image, release.Command = h.imageOf(version), nil
+		h.buildImage(release.Image, "FROM "+h.base+"\nCOPY version.txt /\nENTRYPOINT [\""+AgentProgram+"\"]", map[string][]byte{"version.txt": content})
 		release.Settings = Workload{Port: servicePort}
 		release.Replicas = 2
-		l.releases[key] = release
+		h.releases[key] = release
 	}
 	return release
 }
 
 // open returns a platform as a process that has just started sees it.
-func (l *lab) open(t testing.TB, deployment string) *Platform {
+func (h *harness) open(t testing.TB, deployment string) *Platform {
 	t.Helper()
-	return l.openWith(t, l.options(deployment))
+	return h.openWith(t, h.options(deployment))
 }
 
-func (l *lab) options(deployment string) Options {
+func (h *harness) options(deployment string) Options {
 	return Options{
-		Connection: l.connection,
+		Connection: h.connection,
 		Name:       deployment,
 		Frontend:   agent.Frontend{DrainTimeout: time.Second},
-		Agent:      Agent{Name: l.name, Image: l.base},
+		Agent:      Agent{Name: h.name, Image: h.base},
 	}
 }
 
-func (l *lab) openWith(t testing.TB, opts Options) *Platform {
+func (h *harness) openWith(t testing.TB, opts Options) *Platform {
 	t.Helper()
 	p, err := New(opts)
 	if err != nil {
@@ -213,53 +213,53 @@ func checker(t testing.TB) bluegreen.Checker {
 
 // removeImages removes the images of the lab. One that others are built from goes
 // after them.
-func (l *lab) removeImages() {
-	l.Helper()
+func (h *harness) removeImages() {
+	h.Helper()
 	for {
-		list, err := l.engine.ImageList(context.Background(), client.ImageListOptions{Filters: client.Filters{}.Add("label", labelLab+"="+l.name)})
-		l.must(err)
+		list, err := h.engine.ImageList(context.Background(), client.ImageListOptions{Filters: client.Filters{}.Add("label", labelHarness+"="+h.name)})
+		h.must(err)
 		if len(list.Items) == 0 {
 			return
 		}
 		var refusals []error
 		for _, image := range list.Items {
-			_, err := l.engine.ImageRemove(context.Background(), image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+			_, err := h.engine.ImageRemove(context.Background(), image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
 			if err != nil && !errdefs.IsNotFound(err) {
 				refusals = append(refusals, err)
 			}
 		}
 		if len(refusals) == len(list.Items) {
-			l.Fatalf("removing the test's images: %v", errors.Join(refusals...))
+			h.Fatalf("removing the test's images: %v", errors.Join(refusals...))
 		}
 	}
 }
 
-// nothingLeft fails the test if anything carries the labels of its agent, and removes it.
-func (l *lab) nothingLeft() {
+// checkNothingIsLeft fails the test if anything carries the labels of its agent, and removes it.
+func (h *harness) checkNothingIsLeft() {
 	ctx := context.Background()
-	ours := client.Filters{}.Add("label", labelAgent+"="+l.name)
-	containers, err := l.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
-	l.must(err)
+	ours := client.Filters{}.Add("label", labelAgent+"="+h.name)
+	containers, err := h.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	h.must(err)
 	for _, c := range containers.Items {
-		l.Errorf("container %s (%s) is left", c.Names, c.Status)
-		_, _ = l.engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		h.Errorf("container %s (%s) is left", c.Names, c.Status)
+		_, _ = h.engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	}
-	networks, err := l.engine.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
-	l.must(err)
+	networks, err := h.engine.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	h.must(err)
 	for _, n := range networks.Items {
-		l.Errorf("network %s is left", n.Name)
-		_, _ = l.engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		h.Errorf("network %s is left", n.Name)
+		_, _ = h.engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 	}
-	volumes, err := l.engine.VolumeList(ctx, client.VolumeListOptions{Filters: ours})
-	l.must(err)
+	volumes, err := h.engine.VolumeList(ctx, client.VolumeListOptions{Filters: ours})
+	h.must(err)
 	for _, v := range volumes.Items {
-		l.Errorf("volume %s is left", v.Name)
-		_, _ = l.engine.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true})
+		h.Errorf("volume %s is left", v.Name)
+		_, _ = h.engine.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true})
 	}
-	images, err := l.engine.ImageList(ctx, client.ImageListOptions{Filters: ours})
-	l.must(err)
+	images, err := h.engine.ImageList(ctx, client.ImageListOptions{Filters: ours})
+	h.must(err)
 	for _, i := range images.Items {
-		l.Errorf("image %s is left", i.RepoTags)
-		_, _ = l.engine.ImageRemove(ctx, i.ID, client.ImageRemoveOptions{Force: true})
+		h.Errorf("image %s is left", i.RepoTags)
+		_, _ = h.engine.ImageRemove(ctx, i.ID, client.ImageRemoveOptions{Force: true})
 	}
 }

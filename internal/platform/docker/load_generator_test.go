@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// crowd is eight clients that keep their connection and four that open one for
+// loadGenerator is eight clients that keep their connection and four that open one for
 // each request.
-type crowd struct {
+type loadGenerator struct {
 	testing.TB
 	stopping chan struct{}
 	clients  sync.WaitGroup
@@ -26,11 +26,11 @@ type crowd struct {
 	failures []string
 }
 
-// pace is the time between two requests of a client.
-const pace = 5 * time.Millisecond
+// requestInterval is the time between two requests of a client.
+const requestInterval = 5 * time.Millisecond
 
-func startCrowd(t testing.TB, url string) *crowd {
-	c := &crowd{TB: t, stopping: make(chan struct{})}
+func startLoad(t testing.TB, url string) *loadGenerator {
+	c := &loadGenerator{TB: t, stopping: make(chan struct{})}
 	for range 8 {
 		c.clients.Go(func() { c.ask(url, false) })
 	}
@@ -40,11 +40,11 @@ func startCrowd(t testing.TB, url string) *crowd {
 	return c
 }
 
-func (c *crowd) ask(url string, afresh bool) {
-	transport := &http.Transport{DisableKeepAlives: afresh}
+func (c *loadGenerator) ask(url string, newConnection bool) {
+	transport := &http.Transport{DisableKeepAlives: newConnection}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: time.Minute}
-	ticker := time.NewTicker(pace)
+	ticker := time.NewTicker(requestInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -76,8 +76,8 @@ func request(client *http.Client, url string) error {
 	return nil
 }
 
-// stop ends the crowd and fails the test if a request failed.
-func (c *crowd) stop(during string) {
+// stop ends the loadGenerator and fails the test if a request failed.
+func (c *loadGenerator) stop(during string) {
 	c.Helper()
 	close(c.stopping)
 	c.clients.Wait()

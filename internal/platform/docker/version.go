@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package docker
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+)
+
+// AgentVersionError reports an agent that was created by another version of this
+// provider, and that this version cannot talk to.
+type AgentVersionError struct {
+	// Container is the name of the agent's container.
+	Container string
+	Err       *agent.VersionError
+}
+
+func (e *AgentVersionError) Error() string {
+	if e.isNewer() {
+		return fmt.Sprintf("the agent, container %s, was made by a newer version of this provider; "+
+			"use that version, or a newer one, here too", e.Container)
+	}
+	return fmt.Sprintf("the agent, container %s, was made by an older version of this provider, "+
+		"and the next apply replaces it", e.Container)
+}
+
+func (e *AgentVersionError) Unwrap() error { return e.Err }
+
+func (e *AgentVersionError) isNewer() bool { return e.Err.Agent > e.Err.Provider }
+
+// explainVersion turns an error about the agent's version into one that names the
+// agent's container. It returns any other error as it is.
+func (m *agentManager) explainVersion(err error) error {
+	var version *agent.VersionError
+	if errors.As(err, &version) {
+		return &AgentVersionError{m.Name, version}
+	}
+	return err
+}
+
+// isOlderAgent reports whether err says that the agent is older than this program.
+func isOlderAgent(err error) bool {
+	var version *agent.VersionError
+	return errors.As(err, &version) && version.Agent < version.Provider
+}
