@@ -22,30 +22,33 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 )
 
-// between returns a way to the lab's engine on which begin decides over every
-// command that is to begin: the engine gets to know of it, or it is refused. The
-// counter is of those that were refused, by the engine or by begin.
+// proxyEngine returns a connection to the harness's engine through a proxy. For every
+// command that is to be started, the proxy calls begin. If begin returns false, the proxy
+// refuses the command, and the engine does not see it. The counter is the number of
+// commands that were refused, by the engine or by the proxy.
 func (h *harness) proxyEngine(t *testing.T, begin func() bool) (c Connection, refused *atomic.Int32) {
 	t.Helper()
 	refused = new(atomic.Int32)
 	dial := h.engine.Dialer()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+	}
 	t.Cleanup(transport.CloseIdleConnections)
-	begins := func(r *http.Request) bool {
+	isStart := func(r *http.Request) bool {
 		return strings.Contains(r.URL.Path, "/exec/") && strings.HasSuffix(r.URL.Path, "/start")
 	}
 	engine := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
 		Transport: transport,
 		ModifyResponse: func(r *http.Response) error {
-			if begins(r.Request) && r.StatusCode >= http.StatusBadRequest {
+			if isStart(r.Request) && r.StatusCode >= http.StatusBadRequest {
 				refused.Add(1)
 			}
 			return nil
 		},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if begins(r) && !begin() {
+		if isStart(r) && !begin() {
 			refused.Add(1)
 			w.WriteHeader(http.StatusInternalServerError)
 			return
@@ -56,8 +59,8 @@ func (h *harness) proxyEngine(t *testing.T, begin func() bool) (c Connection, re
 	return Connection{Host: "tcp://" + server.Listener.Addr().String()}, refused
 }
 
-// stopOnce lets every command begin, the first one in a container that was
-// just stopped.
+// stopOnce stops the container before the first command is started, and lets every
+// command start.
 func (h *harness) stopOnce(t *testing.T, container string) (begin func() bool) {
 	stop := sync.OnceFunc(func() {
 		if _, err := h.engine.ContainerStop(t.Context(), container, client.ContainerStopOptions{}); err != nil {
@@ -67,7 +70,7 @@ func (h *harness) stopOnce(t *testing.T, container string) (begin func() bool) {
 	return func() bool { stop(); return true }
 }
 
-func TestAgentThatEndsWhileSomebodyConnectsIsStartedAgain(t *testing.T) {
+func TestAgentThatEndsDuringConnectIsStartedAgain(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
@@ -81,12 +84,12 @@ func TestAgentThatEndsWhileSomebodyConnectsIsStartedAgain(t *testing.T) {
 	unlock()
 	p.Close()
 	if refused.Load() == 0 {
-		t.Error("the engine has refused nothing: this shows nothing")
+		t.Error("the engine refused no command, so the test proves nothing")
 	}
 	s.expectVersion("1.0.0")
 }
 
-func TestAgentThatEndsWhileSomebodyReadsIsReadFromItsVolume(t *testing.T) {
+func TestAgentThatEndsDuringReadIsReadFromItsVolume(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
@@ -96,14 +99,15 @@ func TestAgentThatEndsWhileSomebodyReadsIsReadFromItsVolume(t *testing.T) {
 	p := h.openWith(t, opts)
 	status, err := p.Observe(t.Context())
 	h.must(err)
-	if record, live := status.Ledger.LiveRecord(); !live || record.Version != release.Version || len(status.Running) != 0 {
+	record, live := status.Ledger.LiveRecord()
+	if !live || record.Version != release.Version || len(status.Running) != 0 {
 		t.Errorf("it is %+v", status)
 	}
 	s.applyAgain(release)
 	s.expectVersion("1.0.0")
 }
 
-func TestCommandThatTheEngineNeverBeginsIsGivenUp(t *testing.T) {
+func TestCommandThatTheEngineNeverStartsIsGivenUp(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
@@ -117,9 +121,9 @@ func TestCommandThatTheEngineNeverBeginsIsGivenUp(t *testing.T) {
 	}
 }
 
-// A container without the agent's program gets a connection all the same: on it
-// the engine says what is wrong, in the place of the agent.
-func TestContainerThatLacksTheAgentIsNotTakenForIt(t *testing.T) {
+// The engine opens a connection to a container without the agent's program, and writes
+// its error message to that connection.
+func TestContainerWithoutTheAgentIsNotUsedAsAgent(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	content, err := program()
@@ -135,16 +139,15 @@ func TestContainerThatLacksTheAgentIsNotTakenForIt(t *testing.T) {
 	})
 	h.must(err)
 	t.Cleanup(func() {
-		_, err := h.engine.ContainerRemove(context.Background(), made.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		h.must(err)
+		h.removeContainer(made.ID)
 	})
 	_, err = h.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})
 	h.must(err)
 
 	dial := func(ctx context.Context) (net.Conn, error) { return h.engine.dialAgent(ctx, made.ID) }
-	asker := agent.NewRemoteClient(dial)
-	t.Cleanup(asker.Close)
-	_, err = asker.Deployment(t.Context(), "web")
+	remote := agent.NewRemoteClient(dial)
+	t.Cleanup(remote.Close)
+	_, err = remote.Deployment(t.Context(), "web")
 	if !errors.Is(err, agent.ErrNotRunning) || !contains(err, AgentProgram) || !contains(err, "no such file") {
 		t.Errorf("got %v", err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// stopwatch notes when the last replica was found healthy, and when the switch
-// was committed: both as the engine sees them.
+// stopwatch records when the last replica was found healthy, and when the switch was
+// committed.
 type stopwatch struct {
 	*Platform
 	bluegreen.Checker

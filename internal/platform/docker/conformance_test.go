@@ -16,7 +16,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
 )
 
-// platformUnderTest is a lab as the conformance suite sees it.
+// platformUnderTest is a harness as the conformance suite uses it.
 type platformUnderTest struct{ *harness }
 
 var _ platformtest.Harness = platformUnderTest{}
@@ -35,7 +35,7 @@ func (c platformUnderTest) Release(version string, behaviour platformtest.Behavi
 	return c.release(version, agenttest.Mode(behaviour))
 }
 
-func (c platformUnderTest) Checker() bluegreen.Checker { return checker(c.TB) }
+func (c platformUnderTest) Checker() bluegreen.Checker { return newChecker(c.TB) }
 
 func (c platformUnderTest) Serves(t testing.TB, deployment string) string {
 	t.Helper()
@@ -75,15 +75,15 @@ func (c platformUnderTest) Crash(t testing.TB, deployment string, env bluegreen.
 		t.Fatal(err)
 	}
 	for _, instance := range instances {
-		// It has no time to answer.
+		// The replica exits before it can answer.
 		_ = agenttest.Ask(t.Context(), p, instance, "/exit")
 	}
 }
 
-// newConnections opens a connection for every request.
+// newConnections is a client that opens a connection for every request.
 var newConnections = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// get returns what a client is answered with.
+// get returns the answer to a client's request.
 func get(t testing.TB, url string) (status int, body string) {
 	t.Helper()
 	response, err := newConnections.Get(url)
@@ -93,7 +93,7 @@ func get(t testing.TB, url string) (status int, body string) {
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		t.Fatalf("a client got half an answer: %v", err)
+		t.Fatalf("a client got an incomplete answer: %v", err)
 	}
 	return response.StatusCode, string(content)
 }

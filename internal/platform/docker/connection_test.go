@@ -29,14 +29,16 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// unset forgets what this machine's user has set for the docker command.
+// clearDockerEnvironment hides the user's configuration of the docker command.
 func clearDockerEnvironment(t *testing.T) (configDir string) {
 	t.Helper()
 	dir := t.TempDir()
 	former := config.Dir()
 	config.SetDir(dir)
 	t.Cleanup(func() { config.SetDir(former) })
-	for _, name := range []string{"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION"} {
+	for _, name := range []string{
+		"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION",
+	} {
 		t.Setenv(name, "")
 	}
 	return dir
@@ -45,7 +47,8 @@ func clearDockerEnvironment(t *testing.T) (configDir string) {
 // writeContext stores a context of the docker command.
 func writeContext(t *testing.T, dir, name, host string) {
 	t.Helper()
-	content, err := json.Marshal(map[string]any{"Name": name, "Endpoints": map[string]any{"docker": map[string]any{"Host": host}}})
+	endpoints := map[string]any{"docker": map[string]any{"Host": host}}
+	content, err := json.Marshal(map[string]any{"Name": name, "Endpoints": endpoints})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,14 +81,20 @@ func TestEngineIsTheOneOfTheDockerCommand(t *testing.T) {
 	}{
 		{"nothing set", func() {}, Connection{}, client.DefaultDockerHost},
 		{"docker context use", func() {
-			if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"currentContext":"remote"}`), 0o600); err != nil {
+			path, content := filepath.Join(dir, "config.json"), []byte(`{"currentContext":"remote"}`)
+			if err := os.WriteFile(path, content, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, Connection{}, "tcp://context.example:2375"},
 		{"DOCKER_CONTEXT", func() { t.Setenv("DOCKER_CONTEXT", "default") }, Connection{}, client.DefaultDockerHost},
-		{"DOCKER_HOST", func() { t.Setenv("DOCKER_HOST", "tcp://variable.example:2375") }, Connection{}, "tcp://variable.example:2375"},
+		{"DOCKER_HOST", func() {
+			t.Setenv("DOCKER_HOST", "tcp://variable.example:2375")
+		}, Connection{}, "tcp://variable.example:2375"},
 		{"context in the configuration", func() {}, Connection{Context: "remote"}, "tcp://context.example:2375"},
-		{"host in the configuration", func() {}, Connection{Context: "remote", Host: "ssh://me@host.example"}, "ssh://me@host.example"},
+		{
+			"host in the configuration", func() {},
+			Connection{Context: "remote", Host: "ssh://me@host.example"}, "ssh://me@host.example",
+		},
 	}
 	for _, step := range steps {
 		step.change()
@@ -97,7 +106,8 @@ func TestEngineIsTheOneOfTheDockerCommand(t *testing.T) {
 
 func TestUnknownContextIsNamed(t *testing.T) {
 	clearDockerEnvironment(t)
-	if _, err := (Connection{Context: "nowhere"}).open(); err == nil || !strings.Contains(err.Error(), `docker context "nowhere"`) {
+	_, err := Connection{Context: "nowhere"}.open()
+	if err == nil || !strings.Contains(err.Error(), `docker context "nowhere"`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -124,7 +134,7 @@ func TestUnreachableEngineIsNamed(t *testing.T) {
 	}
 }
 
-// daemon answers as an engine does that wants TLS.
+// tlsEngine starts a server that answers like an engine that requires TLS.
 func tlsEngine(t *testing.T) (address string, ca []byte) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -133,36 +143,40 @@ func tlsEngine(t *testing.T) (address string, ca []byte) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	return "tcp://" + server.Listener.Addr().String(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	return "tcp://" + server.Listener.Addr().String(), ca
 }
 
 func TestTLS(t *testing.T) {
 	clearDockerEnvironment(t)
 	address, ca := tlsEngine(t)
+	otherCA := string(unknownCA(t))
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
 		connection Connection
-		// complaint is "" where the engine answers.
-		complaint string
+		// wantErr is "" if the engine answers.
+		wantErr string
 	}{
-		"material":             {Connection{Host: address, CA: string(ca)}, ""},
-		"directory":            {Connection{Host: address, CertPath: dir}, ""},
-		"another authority":    {Connection{Host: address, CA: string(unknownCA(t))}, "certificate signed by unknown authority"},
-		"no certificate":       {Connection{Host: address}, "HTTP request to an HTTPS server"},
-		"an empty directory":   {Connection{Host: address, CertPath: t.TempDir()}, "neither ca.pem nor cert.pem"},
-		"material of rubbish":  {Connection{Host: address, CA: "rubbish"}, "ca.pem seems invalid"},
-		"a key that is no key": {Connection{Host: address, CA: string(ca), Cert: string(ca), Key: "rubbish"}, "no valid private key"},
+		"material":           {Connection{Host: address, CA: string(ca)}, ""},
+		"directory":          {Connection{Host: address, CertPath: dir}, ""},
+		"another authority":  {Connection{Host: address, CA: otherCA}, "certificate signed by unknown authority"},
+		"no certificate":     {Connection{Host: address}, "HTTP request to an HTTPS server"},
+		"an empty directory": {Connection{Host: address, CertPath: t.TempDir()}, "neither ca.pem nor cert.pem"},
+		"invalid material":   {Connection{Host: address, CA: "invalid"}, "ca.pem seems invalid"},
+		"an invalid key": {
+			Connection{Host: address, CA: string(ca), Cert: string(ca), Key: "invalid"}, "no valid private key",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := ping(t, c.connection)
 			switch {
-			case c.complaint == "" && err != nil:
+			case c.wantErr == "" && err != nil:
 				t.Errorf("got %v", err)
-			case c.complaint != "" && (err == nil || !strings.Contains(err.Error(), c.complaint)):
-				t.Errorf("got %v, want %q", err, c.complaint)
+			case c.wantErr != "" && (err == nil || !strings.Contains(err.Error(), c.wantErr)):
+				t.Errorf("got %v, want %q", err, c.wantErr)
 			}
 		})
 	}
@@ -180,14 +194,16 @@ func ping(t *testing.T, connection Connection) (err error) {
 	return err
 }
 
-// authority is the certificate of one that has signed nothing.
+// unknownCA returns the certificate of an authority that has signed no certificate.
 func unknownCA(t *testing.T) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-func TestWhatIsDoneByHandIsSeenAndRepaired(t *testing.T) {
+func TestManualChangesAreSeenAndRepaired(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
@@ -37,7 +37,7 @@ func TestWhatIsDoneByHandIsSeenAndRepaired(t *testing.T) {
 			return errorOf(h.engine.ContainerPause(t.Context(), name, client.ContainerPauseOptions{}))
 		}},
 	} {
-		// All of them: what they are made from is known all the same.
+		// No container is left to copy the spec from. The agent has stored it.
 		for _, id := range []string{"green-1", "green-2"} {
 			s.must(c.do(s.platform.containerName(id)))
 		}
@@ -52,19 +52,20 @@ func TestWhatIsDoneByHandIsSeenAndRepaired(t *testing.T) {
 	}
 }
 
-func TestContainerMadeAnewGetsNoTrafficUnchecked(t *testing.T) {
+func TestRecreatedContainerGetsNoTrafficUnchecked(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
 	release := s.deployLive("1.0.0")
 	name := s.platform.containerName("green-1")
-	former, err := h.engine.ContainerInspect(t.Context(), name, client.ContainerInspectOptions{})
-	s.must(err)
-	s.must(errorOf(h.engine.ContainerRemove(t.Context(), name, client.ContainerRemoveOptions{Force: true})))
-	// Somebody makes it again, down to its labels, but for what it answers.
+	former := h.inspect(name)
+	h.removeContainer(name)
+	// Somebody creates it again with the same labels and another image.
 	config := former.Container.Config
 	config.Image = s.release("impostor", agenttest.Healthy).Image
-	made, err := h.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: name, Config: config, HostConfig: former.Container.HostConfig})
+	made, err := h.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Name: name, Config: config, HostConfig: former.Container.HostConfig,
+	})
 	s.must(err)
 	s.must(errorOf(h.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})))
 	for range 10 {
@@ -80,16 +81,16 @@ func TestContainerMadeAnewGetsNoTrafficUnchecked(t *testing.T) {
 	}
 }
 
-// A repair of the standby died before its new containers were let in: traffic
-// would find nobody there.
-func TestRollbackNeedsAStandbyThatIsLetIn(t *testing.T) {
+// The process that repaired the standby died before the new containers had passed a
+// health check. They would receive no traffic after a rollback.
+func TestRollbackNeedsACheckedStandby(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
 	s.deployLive("1.0.0")
 	release := s.deployLive("2.0.0")
 	for _, instance := range s.instances(bluegreen.Green) {
-		s.must(errorOf(h.engine.ContainerRemove(t.Context(), containerOf(instance.Ref()), client.ContainerRemoveOptions{Force: true})))
+		h.removeContainer(containerOf(instance.Ref()))
 	}
 	unlock, err := s.platform.Lock(t.Context(), "died")
 	s.must(err)
@@ -98,7 +99,8 @@ func TestRollbackNeedsAStandbyThatIsLetIn(t *testing.T) {
 	if got := s.running(); got != [2]int{2, 0} {
 		t.Errorf("%v are said to run", got)
 	}
-	if err := s.Rollback(t.Context(), "bad"); !errors.Is(err, bluegreen.RollbackFailed) || !contains(err, "does not receive traffic yet") {
+	err = s.Rollback(t.Context(), "bad")
+	if !errors.Is(err, bluegreen.RollbackFailed) || !contains(err, "does not receive traffic yet") {
 		t.Errorf("the rollback ended with: %v", err)
 	}
 	s.expectVersion("2.0.0")
@@ -107,8 +109,8 @@ func TestRollbackNeedsAStandbyThatIsLetIn(t *testing.T) {
 	s.expectVersion("1.0.0")
 }
 
-// Somebody pruned the host while the containers were stopped.
-func TestImageThatIsGoneIsPulledForTheRepair(t *testing.T) {
+// Somebody removed the image while there were no containers.
+func TestMissingImageIsPulledForTheRepair(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	at := privateRegistry(t)
@@ -122,7 +124,7 @@ func TestImageThatIsGoneIsPulledForTheRepair(t *testing.T) {
 	h.upload(at, release.Image)
 	s.makeLive(release)
 	for _, instance := range s.instances(bluegreen.Green) {
-		s.must(errorOf(h.engine.ContainerRemove(t.Context(), containerOf(instance.Ref()), client.ContainerRemoveOptions{Force: true})))
+		h.removeContainer(containerOf(instance.Ref()))
 	}
 	h.removeImage(local)
 	h.removeImage(release.Image)
@@ -130,13 +132,14 @@ func TestImageThatIsGoneIsPulledForTheRepair(t *testing.T) {
 	s.expectVersion("1.0.0")
 }
 
-func TestForeignContainerIsLeftAlone(t *testing.T) {
+func TestContainerOfSomebodyElseIsNotChanged(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
 	s.deployLive("1.0.0")
 	name := s.platform.containerName("blue-2")
-	made, err := h.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: name, Config: &container.Config{Image: h.base, Cmd: []string{AgentProgram}}})
+	config := &container.Config{Image: h.base, Cmd: []string{AgentProgram}}
+	made, err := h.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: name, Config: config})
 	s.must(err)
 	t.Cleanup(func() {
 		_, err := h.engine.ContainerRemove(context.Background(), made.ID, client.ContainerRemoveOptions{})
@@ -152,20 +155,23 @@ func TestForeignContainerIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestDeploymentsOfOtherAgentsAreForeign(t *testing.T) {
+func TestDeploymentOfAnotherAgentIsNotChanged(t *testing.T) {
 	t.Parallel()
 	h, other := newHarness(t), newHarness(t)
 	s := h.newService(t, h.name)
 	s.deployLive("1.0.0")
-	rival := other.newService(t, h.name)
-	_, err := rival.Create(t.Context(), bluegreen.Desired{Release: other.release("6.6.6", agenttest.Healthy), Promote: true, MinHealthyPercent: 100})
+	second := other.newService(t, h.name)
+	desired := bluegreen.Desired{
+		Release: other.release("6.6.6", agenttest.Healthy), Promote: true, MinHealthyPercent: 100,
+	}
+	_, err := second.Create(t.Context(), desired)
 	if !isNameConflict(err, "network") {
 		t.Errorf("got %v", err)
 	}
 	s.expectVersion("1.0.0")
 }
 
-func TestReplicaThatDiesComesBackByItself(t *testing.T) {
+func TestCrashedReplicaIsRestarted(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
@@ -182,7 +188,8 @@ func TestReplicaThatDiesComesBackByItself(t *testing.T) {
 	})
 	s.eventually(func() error {
 		for i, now := range s.instances(bluegreen.Green) {
-			if !now.Running || containerOf(now.Ref()) != containerOf(before[i].Ref()) || now.Ref() == before[i].Ref() || now.Exit != "exit status 7" {
+			sameContainer := containerOf(now.Ref()) == containerOf(before[i].Ref())
+			if !now.Running || !sameContainer || now.Ref() == before[i].Ref() || now.Exit != "exit status 7" {
 				return fmt.Errorf("the instance was %v and is %v", before[i], now)
 			}
 		}
@@ -190,9 +197,10 @@ func TestReplicaThatDiesComesBackByItself(t *testing.T) {
 	})
 }
 
+// errorOf returns the error of a call whose result is not needed.
 func errorOf[T any](_ T, err error) error { return err }
 
 func isNameConflict(err error, kind string) bool {
-	var foreign *NameConflictError
-	return errors.As(err, &foreign) && foreign.Kind == kind
+	var conflict *NameConflictError
+	return errors.As(err, &conflict) && conflict.Kind == kind
 }

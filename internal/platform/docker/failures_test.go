@@ -83,17 +83,18 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestAddressThatIsTakenNamesItsHolder(t *testing.T) {
+func TestErrorAboutATakenAddressNamesItsOwner(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	address := agenttest.FreeAddress(t)
 	host, port, err := net.SplitHostPort(address)
 	h.must(err)
-	holder := h.name + "-holder"
+	owner := h.name + "-owner"
 	made, err := h.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
-		Name: holder,
+		Name: owner,
 		Config: &container.Config{
-			Image: h.release("1.0.0", agenttest.Healthy).Image, Env: []string{"BLUEGREEN_TEST_REPLICA=healthy", "PORT=80"},
+			Image:        h.release("1.0.0", agenttest.Healthy).Image,
+			Env:          []string{"BLUEGREEN_TEST_REPLICA=healthy", "PORT=80"},
 			ExposedPorts: network.PortSet{network.MustParsePort("80/tcp"): {}},
 		},
 		HostConfig: &container.HostConfig{PortBindings: network.PortMap{
@@ -101,9 +102,6 @@ func TestAddressThatIsTakenNamesItsHolder(t *testing.T) {
 		}},
 	})
 	h.must(err)
-	remove := func() error {
-		return errorOf(h.engine.ContainerRemove(t.Context(), made.ID, client.ContainerRemoveOptions{Force: true}))
-	}
 	h.must(errorOf(h.engine.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{})))
 	opts := h.options(h.name)
 	opts.Frontend.Listen = []string{address}
@@ -111,30 +109,30 @@ func TestAddressThatIsTakenNamesItsHolder(t *testing.T) {
 	desired := bluegreen.Desired{Release: h.release("1.0.0", agenttest.Healthy), Promote: true, MinHealthyPercent: 100}
 	_, err = s.Create(t.Context(), desired)
 	var taken *agent.AddressError
-	if !errors.As(err, &taken) || taken.Address != address || !strings.Contains(err.Error(), holder) {
-		t.Errorf("got %v, want the name of %s", err, holder)
+	if !errors.As(err, &taken) || taken.Address != address || !strings.Contains(err.Error(), owner) {
+		t.Errorf("got %v, want the name of %s", err, owner)
 	}
-	h.must(remove())
+	h.removeContainer(made.ID)
 	_, err = s.Create(t.Context(), desired)
 	h.must(err)
 	s.expectVersion("1.0.0")
 
 	opts.Name += "-2"
-	rival := h.newServiceWith(t, opts)
-	_, err = rival.Create(t.Context(), desired)
+	second := h.newServiceWith(t, opts)
+	_, err = second.Create(t.Context(), desired)
 	if !errors.As(err, &taken) || taken.Deployment != h.name {
 		t.Errorf("got %v, want the name of deployment %s", err, h.name)
 	}
 }
 
-func TestAgentThatCannotBeMadeSaysWhy(t *testing.T) {
+func TestAgentThatCannotBeCreatedSaysWhy(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	opts := h.options(h.name)
 	opts.Agent.Image = "127.0.0.1:1/no-such-agent:1"
 	_, err := h.openWith(t, opts).Lock(t.Context(), "tester@host (pid 1)")
 	var missing *ImageError
-	if !errors.As(err, &missing) || missing.Image != opts.Agent.Image || !strings.Contains(err.Error(), "connection refused") {
+	if !errors.As(err, &missing) || missing.Image != opts.Agent.Image || !contains(err, "connection refused") {
 		t.Errorf("got %v", err)
 	}
 }

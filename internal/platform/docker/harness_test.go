@@ -28,14 +28,14 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
 
-// servicePort is where the test's replicas listen.
+// servicePort is the port that the test's replicas listen on.
 const servicePort = 8000
 
-// labelHarness marks the images of a lab.
+// labelHarness marks the images of a harness.
 const labelHarness = "bluegreen.test.harness"
 
-// program is this very binary, but linked statically, so that it runs in a
-// container with nothing else in it.
+// program returns this test binary, linked statically, so that it runs in an otherwise
+// empty container.
 var program = sync.OnceValues(func() (content []byte, err error) {
 	dir, err := os.MkdirTemp("", "bluegreen-")
 	if err != nil {
@@ -50,15 +50,15 @@ var program = sync.OnceValues(func() (content []byte, err error) {
 	return os.ReadFile(filepath.Join(dir, "program"))
 })
 
-// lab is a Docker host with an agent of its own, on which a test may do what it
-// likes. When the test is over nothing of it is left, or the test fails.
+// harness gives a test an agent of its own on a Docker host. The test fails if it leaves
+// anything on the host.
 type harness struct {
 	testing.TB
 	connection Connection
 	engine     *engine
-	// name is the agent's, and part of every name that the test makes up.
+	// name is the agent's name, and a part of every other name that the test uses.
 	name string
-	// base is an image with the program, which is agent and replica.
+	// base is an image with the test's program, which is both the agent and the replica.
 	base string
 
 	mu       sync.Mutex
@@ -77,7 +77,10 @@ func newHarnessAt(t testing.TB, connection Connection) *harness {
 		t.Fatal(err)
 	}
 	name := "bgtest-" + strings.ToLower(rand.Text()[:8])
-	h := &harness{TB: t, connection: connection, engine: engine, name: name, base: name + ":base", releases: map[string]bluegreen.Release{}}
+	h := &harness{
+		TB: t, connection: connection, engine: engine, name: name, base: name + ":base",
+		releases: map[string]bluegreen.Release{},
+	}
 	t.Cleanup(func() {
 		h.removeImages()
 		h.checkNothingIsLeft()
@@ -86,9 +89,28 @@ func newHarnessAt(t testing.TB, connection Connection) *harness {
 	content, err := program()
 	h.must(err)
 	h.must(h.importImage(h.base, map[string]file{
-		strings.TrimPrefix(AgentProgram, "/"): {content: content}, "bin/true": {link: AgentProgram}, "bin/false": {link: AgentProgram}, "bin/spoil": {link: AgentProgram},
+		strings.TrimPrefix(AgentProgram, "/"): {content: content},
+		"bin/true":                            {link: AgentProgram},
+		"bin/false":                           {link: AgentProgram},
+		"bin/spoil":                           {link: AgentProgram},
 	}))
 	return h
+}
+
+// inspect returns what the engine reports about a container.
+func (h *harness) inspect(name string) client.ContainerInspectResult {
+	h.Helper()
+	found, err := h.engine.ContainerInspect(context.Background(), name, client.ContainerInspectOptions{})
+	h.must(err)
+	return found
+}
+
+// removeContainer removes a container, and the volumes that only it uses.
+func (h *harness) removeContainer(name string) {
+	h.Helper()
+	options := client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}
+	_, err := h.engine.ContainerRemove(context.Background(), name, options)
+	h.must(err)
 }
 
 func (h *harness) must(err error) {
@@ -98,13 +120,13 @@ func (h *harness) must(err error) {
 	}
 }
 
-// file is one in an image: what it holds, or another that it is a link to.
+// file is a file in an image. It has content, or is a link to another file.
 type file struct {
 	content []byte
 	link    string
 }
 
-// importImage makes an image of files.
+// importImage creates an image from files.
 func (h *harness) importImage(name string, files map[string]file) error {
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
@@ -123,8 +145,10 @@ func (h *harness) importImage(name string, files map[string]file) error {
 	if err := writer.Close(); err != nil {
 		return err
 	}
-	changes := []string{fmt.Sprintf("LABEL %s=%q", labelHarness, h.name)}
-	response, err := h.engine.ImageImport(context.Background(), client.ImageImportSource{Source: &archive, SourceName: "-"}, name, client.ImageImportOptions{Changes: changes})
+	label := fmt.Sprintf("LABEL %s=%q", labelHarness, h.name)
+	source := client.ImageImportSource{Source: &archive, SourceName: "-"}
+	options := client.ImageImportOptions{Changes: []string{label}}
+	response, err := h.engine.ImageImport(context.Background(), source, name, options)
 	if err != nil {
 		return err
 	}
@@ -132,7 +156,7 @@ func (h *harness) importImage(name string, files map[string]file) error {
 	return awaitProgress(response)
 }
 
-// buildImage makes an image of a Dockerfile and the files beside it.
+// buildImage builds an image from a Dockerfile and the files beside it.
 func (h *harness) buildImage(name, dockerfile string, files map[string][]byte) {
 	h.Helper()
 	var archive bytes.Buffer
@@ -147,16 +171,17 @@ func (h *harness) buildImage(name, dockerfile string, files map[string][]byte) {
 		add(path, content)
 	}
 	h.must(writer.Close())
-	response, err := h.engine.ImageBuild(context.Background(), &archive, client.ImageBuildOptions{Tags: []string{name}, Remove: true, ForceRemove: true})
+	options := client.ImageBuildOptions{Tags: []string{name}, Remove: true, ForceRemove: true}
+	response, err := h.engine.ImageBuild(context.Background(), &archive, options)
 	h.must(err)
 	defer response.Body.Close()
 	h.must(awaitProgress(response.Body))
 }
 
-// imageOf is the reference of the image that serves version.
+// imageOf returns the reference of the image that serves version.
 func (h *harness) imageOf(version string) string { return h.name + ":" + version }
 
-// release returns a release of two replicas that serves version and behaves so.
+// release returns a release of two replicas that serves version in the given mode.
 func (h *harness) release(version string, mode agenttest.Mode) bluegreen.Release {
 	h.Helper()
 	h.mu.Lock()
@@ -168,7 +193,8 @@ func (h *harness) release(version string, mode agenttest.Mode) bluegreen.Release
 		content, err := os.ReadFile(filepath.Join(release.Image, "version.txt"))
 		h.must(err)
 		release.Image, release.Command = h.imageOf(version), nil
-		h.buildImage(release.Image, "FROM "+h.base+"\nCOPY version.txt /\nENTRYPOINT [\""+AgentProgram+"\"]", map[string][]byte{"version.txt": content})
+		dockerfile := "FROM " + h.base + "\nCOPY version.txt /\nENTRYPOINT [\"" + AgentProgram + "\"]"
+		h.buildImage(release.Image, dockerfile, map[string][]byte{"version.txt": content})
 		release.Settings = Workload{Port: servicePort}
 		release.Replicas = 2
 		h.releases[key] = release
@@ -176,7 +202,7 @@ func (h *harness) release(version string, mode agenttest.Mode) bluegreen.Release
 	return release
 }
 
-// open returns a platform as a process that has just started sees it.
+// open returns a new platform, as a process that has just started has it.
 func (h *harness) open(t testing.TB, deployment string) *Platform {
 	t.Helper()
 	return h.openWith(t, h.options(deployment))
@@ -201,8 +227,8 @@ func (h *harness) openWith(t testing.TB, opts Options) *Platform {
 	return p
 }
 
-// checker is a health check that does not take long.
-func checker(t testing.TB) bluegreen.Checker {
+// newChecker returns a health check with a short interval.
+func newChecker(t testing.TB) bluegreen.Checker {
 	t.Helper()
 	c, err := health.New(health.Config{Interval: 50 * time.Millisecond})
 	if err != nil {
@@ -211,19 +237,21 @@ func checker(t testing.TB) bluegreen.Checker {
 	return c
 }
 
-// removeImages removes the images of the lab. One that others are built from goes
-// after them.
+// removeImages removes the images of the harness. An image that others are built from is
+// removed after them.
 func (h *harness) removeImages() {
 	h.Helper()
 	for {
-		list, err := h.engine.ImageList(context.Background(), client.ImageListOptions{Filters: client.Filters{}.Add("label", labelHarness+"="+h.name)})
+		filters := client.Filters{}.Add("label", labelHarness+"="+h.name)
+		list, err := h.engine.ImageList(context.Background(), client.ImageListOptions{Filters: filters})
 		h.must(err)
 		if len(list.Items) == 0 {
 			return
 		}
 		var refusals []error
 		for _, image := range list.Items {
-			_, err := h.engine.ImageRemove(context.Background(), image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+			options := client.ImageRemoveOptions{Force: true, PruneChildren: true}
+			_, err := h.engine.ImageRemove(context.Background(), image.ID, options)
 			if err != nil && !errdefs.IsNotFound(err) {
 				refusals = append(refusals, err)
 			}
@@ -234,29 +262,30 @@ func (h *harness) removeImages() {
 	}
 }
 
-// checkNothingIsLeft fails the test if anything carries the labels of its agent, and removes it.
+// checkNothingIsLeft fails the test if any object carries the labels of its agent, and
+// removes the object.
 func (h *harness) checkNothingIsLeft() {
 	ctx := context.Background()
-	ours := client.Filters{}.Add("label", labelAgent+"="+h.name)
-	containers, err := h.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	owned := client.Filters{}.Add("label", labelAgent+"="+h.name)
+	containers, err := h.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: owned})
 	h.must(err)
 	for _, c := range containers.Items {
 		h.Errorf("container %s (%s) is left", c.Names, c.Status)
 		_, _ = h.engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	}
-	networks, err := h.engine.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	networks, err := h.engine.NetworkList(ctx, client.NetworkListOptions{Filters: owned})
 	h.must(err)
 	for _, n := range networks.Items {
 		h.Errorf("network %s is left", n.Name)
 		_, _ = h.engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 	}
-	volumes, err := h.engine.VolumeList(ctx, client.VolumeListOptions{Filters: ours})
+	volumes, err := h.engine.VolumeList(ctx, client.VolumeListOptions{Filters: owned})
 	h.must(err)
 	for _, v := range volumes.Items {
 		h.Errorf("volume %s is left", v.Name)
 		_, _ = h.engine.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true})
 	}
-	images, err := h.engine.ImageList(ctx, client.ImageListOptions{Filters: ours})
+	images, err := h.engine.ImageList(ctx, client.ImageListOptions{Filters: owned})
 	h.must(err)
 	for _, i := range images.Items {
 		h.Errorf("image %s is left", i.RepoTags)

@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-func TestPlatformsOfOneSessionShareAConnection(t *testing.T) {
+func TestPlatformsOfOneHostShareAConnection(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
 	s.deployLive("1.0.0")
-	var began atomic.Int32
-	connection, _ := h.proxyEngine(t, func() bool { began.Add(1); return true })
+	var started atomic.Int32
+	connection, _ := h.proxyEngine(t, func() bool { started.Add(1); return true })
 	opts := h.options(h.name)
 	opts.Host = NewHost(connection, h.name)
 	first, second := h.openWith(t, opts), h.openWith(t, opts)
@@ -29,13 +29,14 @@ func TestPlatformsOfOneSessionShareAConnection(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if n := began.Load(); n != 1 {
-		t.Errorf("it took %d connections to the agent", n)
+	if n := started.Load(); n != 1 {
+		t.Errorf("there were %d connections to the agent, want 1", n)
 	}
 
 	unlock, err := first.Lock(t.Context(), "first@host (pid 1)")
 	h.must(err)
-	// It is gone for good, however often it is closed; its lock goes, the other stays.
+	// Close may be called twice. It ends the lock of the first platform, and the second
+	// keeps its connection.
 	first.Close()
 	first.Close()
 	s.eventually(func() error {
@@ -46,12 +47,12 @@ func TestPlatformsOfOneSessionShareAConnection(t *testing.T) {
 		return err
 	})
 	unlock()
-	if n := began.Load(); n != 1 {
-		t.Errorf("it took %d connections to the agent", n)
+	if n := started.Load(); n != 1 {
+		t.Errorf("there were %d connections to the agent, want 1", n)
 	}
 	second.Close()
 	last := h.openWith(t, opts)
-	if _, err := last.Observe(t.Context()); err != nil || began.Load() != 2 {
-		t.Errorf("after all have hung up: %v, %d connections", err, began.Load())
+	if _, err := last.Observe(t.Context()); err != nil || started.Load() != 2 {
+		t.Errorf("after all platforms were closed: %v, %d connections", err, started.Load())
 	}
 }

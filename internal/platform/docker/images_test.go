@@ -22,28 +22,28 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// login is how the private registry wants to be asked.
+// login holds the credentials of the private registry.
 var login = Registry{Username: "ann", Password: "s3cr3t"}
 
-// privateRegistry is a registry on this machine that wants a login.
+// privateRegistry starts a registry on this machine that requires a login.
 func privateRegistry(t *testing.T) Registry {
 	t.Helper()
-	open := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	public := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != login.Username || password != login.Password {
 			w.Header().Set("WWW-Authenticate", `Basic realm="private"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		open.ServeHTTP(w, r)
+		public.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	with := login
-	with.Address = server.Listener.Addr().String()
-	return with
+	private := login
+	private.Address = server.Listener.Addr().String()
+	return private
 }
 
-// image makes a small image on the host and returns its ID.
+// createImage creates a small image on the host and returns its ID.
 func (h *harness) createImage(name, content string) string {
 	h.Helper()
 	h.must(h.importImage(name, map[string]file{"content": {content: []byte(content)}}))
@@ -52,15 +52,15 @@ func (h *harness) createImage(name, content string) string {
 	return found.ID
 }
 
-// forget removes an image from the host.
+// removeImage removes an image from the host.
 func (h *harness) removeImage(name string) {
 	h.Helper()
 	_, err := h.engine.ImageRemove(context.Background(), name, client.ImageRemoveOptions{Force: true})
 	h.must(err)
 }
 
-// push brings an image to a registry, and away from the host.
-func (h *harness) pushAndForget(at Registry, name, content string) (reference, id string) {
+// createRemoteImage creates an image in a registry. The host does not have it afterwards.
+func (h *harness) createRemoteImage(at Registry, name, content string) (reference, id string) {
 	h.Helper()
 	reference = at.Address + "/" + h.name + ":" + name
 	id = h.createImage(reference, content)
@@ -69,7 +69,7 @@ func (h *harness) pushAndForget(at Registry, name, content string) (reference, i
 	return reference, id
 }
 
-// upload brings an image of the host to a registry.
+// upload pushes an image of the host to a registry.
 func (h *harness) upload(at Registry, reference string) {
 	h.Helper()
 	auth, err := authconfig.Encode(apiregistry.AuthConfig{Username: at.Username, Password: at.Password})
@@ -84,7 +84,7 @@ func TestImageIsPulledWhenItIsMissing(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	at := privateRegistry(t)
-	reference, id := h.pushAndForget(at, "1", "one")
+	reference, id := h.createRemoteImage(at, "1", "one")
 	release := bluegreen.Release{Image: reference}
 
 	_, err := images{h.engine, PullNever, []Registry{at}}.pin(t.Context(), release)
@@ -93,7 +93,7 @@ func TestImageIsPulledWhenItIsMissing(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	_, err = images{h.engine, PullMissing, nil}.pin(t.Context(), release)
-	if !errors.As(err, &missing) || !strings.Contains(err.Error(), reference) || !strings.Contains(err.Error(), "no basic auth credentials") {
+	if !errors.As(err, &missing) || !contains(err, reference) || !contains(err, "no basic auth credentials") {
 		t.Errorf("without a login: %v", err)
 	}
 	wrong := at
@@ -110,7 +110,7 @@ func TestImageIsPulledWhenItIsMissing(t *testing.T) {
 	h.removeImage(reference)
 }
 
-func TestMovedTagChangesNothingThatWasPinned(t *testing.T) {
+func TestMovedTagDoesNotChangeAPinnedImage(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	at := privateRegistry(t)
@@ -128,11 +128,12 @@ func TestMovedTagChangesNothingThatWasPinned(t *testing.T) {
 		got, err = i.pin(t.Context(), bluegreen.Release{Image: name})
 		h.must(err)
 		if got != latest {
-			t.Errorf("%s: afresh it is pinned to %s, want %s", policy, got, latest)
+			t.Errorf("%s: for a new release it is pinned to %s, want %s", policy, got, latest)
 		}
 	}
 	h.removeImage(former)
-	_, err := images{h.engine, PullMissing, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: name, ImageDigest: former})
+	_, err := images{h.engine, PullMissing, []Registry{at}}.pin(t.Context(),
+		bluegreen.Release{Image: name, ImageDigest: former})
 	var missing *ImageError
 	if !errors.As(err, &missing) {
 		t.Errorf("once it is gone: %v", err)
@@ -143,7 +144,7 @@ func TestPullAlwaysAsksTheRegistry(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	at := privateRegistry(t)
-	reference, pushed := h.pushAndForget(at, "latest", "of the registry")
+	reference, pushed := h.createRemoteImage(at, "latest", "of the registry")
 	h.createImage(reference, "of the host")
 	for _, policy := range []PullPolicy{PullMissing, PullAlways} {
 		got, err := images{h.engine, policy, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: reference})
@@ -155,24 +156,24 @@ func TestPullAlwaysAsksTheRegistry(t *testing.T) {
 	h.removeImage(reference)
 }
 
-func TestImageThatNobodyHas(t *testing.T) {
+func TestImageThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	at := privateRegistry(t)
-	for image, complaint := range map[string]string{
+	for image, want := range map[string]string{
 		at.Address + "/nobody/has:this":     "not found",
 		"Not A Reference":                   "invalid reference format",
 		"sha256:" + strings.Repeat("0", 64): "a digest alone cannot be pulled",
 	} {
 		_, err := images{h.engine, PullMissing, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: image})
 		var missing *ImageError
-		if !errors.As(err, &missing) || missing.Image != image || !strings.Contains(err.Error(), complaint) {
+		if !errors.As(err, &missing) || missing.Image != image || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", image, err)
 		}
 	}
 }
 
-func TestRegistriesAreFoundHoweverTheyAreWritten(t *testing.T) {
+func TestRegistryAddressesHaveSeveralSpellings(t *testing.T) {
 	for address, want := range map[string]string{
 		"registry.example":            "registry.example",
 		"https://registry.example/v2": "registry.example",

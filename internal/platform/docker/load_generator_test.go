@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// loadGenerator is eight clients that keep their connection and four that open one for
-// each request.
+// loadGenerator runs eight clients that keep their connection, and four that open a new
+// connection for each request.
 type loadGenerator struct {
 	testing.TB
 	stopping chan struct{}
@@ -30,17 +30,17 @@ type loadGenerator struct {
 const requestInterval = 5 * time.Millisecond
 
 func startLoad(t testing.TB, url string) *loadGenerator {
-	c := &loadGenerator{TB: t, stopping: make(chan struct{})}
+	g := &loadGenerator{TB: t, stopping: make(chan struct{})}
 	for range 8 {
-		c.clients.Go(func() { c.ask(url, false) })
+		g.clients.Go(func() { g.run(url, false) })
 	}
 	for range 4 {
-		c.clients.Go(func() { c.ask(url, true) })
+		g.clients.Go(func() { g.run(url, true) })
 	}
-	return c
+	return g
 }
 
-func (c *loadGenerator) ask(url string, newConnection bool) {
+func (g *loadGenerator) run(url string, newConnection bool) {
 	transport := &http.Transport{DisableKeepAlives: newConnection}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: time.Minute}
@@ -48,15 +48,15 @@ func (c *loadGenerator) ask(url string, newConnection bool) {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-c.stopping:
+		case <-g.stopping:
 			return
 		case <-ticker.C:
 		}
-		c.requests.Add(1)
+		g.requests.Add(1)
 		if err := request(client, url); err != nil {
-			c.mu.Lock()
-			c.failures = append(c.failures, fmt.Sprintf("%s: %v", time.Now().Format(time.StampMilli), err))
-			c.mu.Unlock()
+			g.mu.Lock()
+			g.failures = append(g.failures, fmt.Sprintf("%s: %v", time.Now().Format(time.StampMilli), err))
+			g.mu.Unlock()
 		}
 	}
 }
@@ -76,13 +76,13 @@ func request(client *http.Client, url string) error {
 	return nil
 }
 
-// stop ends the loadGenerator and fails the test if a request failed.
-func (c *loadGenerator) stop(during string) {
-	c.Helper()
-	close(c.stopping)
-	c.clients.Wait()
-	if n := len(c.failures); n > 0 {
-		c.Errorf("%s: %d of %d requests failed, the first one %s", during, n, c.requests.Load(), c.failures[0])
+// stop ends the load and fails the test if a request failed.
+func (g *loadGenerator) stop(during string) {
+	g.Helper()
+	close(g.stopping)
+	g.clients.Wait()
+	if n := len(g.failures); n > 0 {
+		g.Errorf("%s: %d of %d requests failed, the first one %s", during, n, g.requests.Load(), g.failures[0])
 	}
-	c.Logf("%s: %d requests, %d failed", during, c.requests.Load(), len(c.failures))
+	g.Logf("%s: %d requests, %d failed", during, g.requests.Load(), len(g.failures))
 }

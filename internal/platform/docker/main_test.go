@@ -23,18 +23,18 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 )
 
-// parallel is how many tests run at the same time unless go test is told: most of
-// the time they wait for the engine.
+// parallel is how many tests run at the same time. Most of the time they wait for the
+// engine.
 const parallel = 4
 
-// spoiledFile is there in a container once "spoil" was called in it.
+// spoiledFile exists in a container once "spoil" was called in it.
 const spoiledFile = "/spoiledFile"
 
-// TestMain makes this binary what it is run as: in a container it is the agent,
-// a replica, one that takes all the memory it gets, or one of the commands that a
-// replica's image has beside it: "true" succeeds until "spoil" was called.
+// TestMain runs the program that the binary is called as. In a container it is the agent,
+// a replica, a replica that exhausts its memory, or one of the commands in a replica's
+// image: "false" fails, and "true" succeeds until "spoil" was called.
 //
-// Without a Docker engine the tests cannot run. That is a failure where
+// Without a Docker engine the tests cannot run. That is a failure if
 // BLUEGREEN_REQUIRE_DOCKER is set.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
@@ -69,13 +69,14 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	// A process of a story that died in the middle of a call leaves the connection of
-	// that call to the engine, which closes when it has been idle for some time.
+	// A process of a story that dies during a call leaves the connection of that call to
+	// the engine. The connection closes when it has been idle for some time.
 	agenttest.Main(m,
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
-// hog takes memory until that is its end.
+// exhaustMemory allocates memory until the engine kills the process.
 func exhaustMemory() {
 	for held := [][]byte{}; ; {
 		held = append(held, bytes.Repeat([]byte{1}, 1<<20))
@@ -90,7 +91,7 @@ func pingEngine() (err error) {
 	}
 	defer engine.Close()
 	defer engine.explain(&err)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, err = engine.Ping(ctx, client.PingOptions{})
 	return err

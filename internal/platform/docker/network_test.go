@@ -36,7 +36,7 @@ func TestReplicasHaveAddressesOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestNetworkIsMadeOnceAndRemoved(t *testing.T) {
+func TestNetworkIsCreatedOnceAndRemoved(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	p := h.open(t, h.name)
@@ -59,7 +59,7 @@ func TestNetworkIsMadeOnceAndRemoved(t *testing.T) {
 	}
 }
 
-func TestForeignNetworkIsLeftAlone(t *testing.T) {
+func TestNetworkOfSomebodyElseIsNotChanged(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	p := h.open(t, h.name)
@@ -79,11 +79,12 @@ func TestForeignNetworkIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestRemainsOfAProbeAreNoObstacle(t *testing.T) {
+func TestTemporaryNetworkThatIsLeftIsRemoved(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	p := h.open(t, h.name)
-	_, err := h.engine.NetworkCreate(t.Context(), p.networkName()+"-probe", client.NetworkCreateOptions{Driver: "bridge", Labels: p.labels(), IPAM: &network.IPAM{}})
+	options := client.NetworkCreateOptions{Driver: "bridge", Labels: p.labels(), IPAM: &network.IPAM{}}
+	_, err := h.engine.NetworkCreate(t.Context(), p.networkName()+"-probe", options)
 	h.must(err)
 	_, err = p.ensureNetwork(t.Context())
 	h.must(err)

@@ -5,15 +5,22 @@
 package docker
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// judged returns a release that is healthy and has a HEALTHCHECK of its own.
+// releaseWithHealthcheck returns a healthy release whose image has the command as its
+// HEALTHCHECK.
 func (h *harness) releaseWithHealthcheck(version, command string) bluegreen.Release {
 	h.Helper()
 	release := h.release(version, agenttest.Healthy)
@@ -21,6 +28,30 @@ func (h *harness) releaseWithHealthcheck(version, command string) bluegreen.Rele
 	h.buildImage(checked, "FROM "+release.Image+"\nHEALTHCHECK --interval=100ms --retries=1 CMD [\""+command+"\"]", nil)
 	release.Image = checked
 	return release
+}
+
+// untilUnhealthy is a platform that ends the wait for a HEALTHCHECK once the engine has
+// reported that it failed. The platform itself waits until the context ends.
+type untilUnhealthy struct{ *Platform }
+
+func (u untilUnhealthy) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changes := u.engine.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.
+		Add("container", containerOf(instance.Ref())).
+		Add("event", string(events.ActionHealthStatus)),
+	})
+	for {
+		verdict := u.Ready(ctx, instance)
+		if err := verdict[healthCheck]; err != nil && strings.HasPrefix(err.Error(), string(container.Unhealthy)) {
+			return verdict
+		}
+		select {
+		case <-changes.Messages:
+		case <-ctx.Done():
+			return verdict
+		}
+	}
 }
 
 func TestHealthcheckOfTheImageMustPass(t *testing.T) {
@@ -35,15 +66,17 @@ func TestHealthcheckOfTheImageMustPass(t *testing.T) {
 		t.Errorf("the evidence is %+v", record.Health)
 	}
 
-	s.Config.HealthCheckTimeout, s.Config.HealthCheckRetries = 5*time.Second, 0
+	s.Platform = untilUnhealthy{s.platform}
+	s.Config.HealthCheckTimeout, s.Config.HealthCheckRetries = time.Minute, 0
 	err = s.DeployAndSwitch(t.Context(), h.releaseWithHealthcheck("2.0.0", "/bin/false"))
-	if !errors.Is(err, bluegreen.HealthCheckFailed) || !contains(err, "HEALTHCHECK: unhealthy, exit status 1: so it is") {
+	want := "HEALTHCHECK: unhealthy, exit status 1: so it is"
+	if !errors.Is(err, bluegreen.HealthCheckFailed) || !contains(err, want) {
 		t.Errorf("got %v", err)
 	}
 	s.expectVersion("1.0.0")
 }
 
-// A standby whose HEALTHCHECK fails is there, and is nothing to go back to.
+// A standby whose HEALTHCHECK fails runs, and a rollback to it is not possible.
 func TestRollbackIsNotAvailableToAnUnhealthyStandby(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -75,14 +108,14 @@ func TestRollbackIsNotAvailableToAnUnhealthyStandby(t *testing.T) {
 	s.expectVersion("2.0.0")
 }
 
-func TestImageWithoutHealthcheckIsJudgedByTheChecksAlone(t *testing.T) {
+func TestImageWithoutHealthcheckNeedsTheConfiguredCheckOnly(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
 	s.deployLive("1.0.0")
 	for _, instance := range s.instances(bluegreen.Green) {
 		if v := s.platform.AwaitReady(t.Context(), instance); len(v) != 0 {
-			t.Errorf("%s is judged: %v", instance.ID, v)
+			t.Errorf("%s has a verdict: %v", instance.ID, v)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,25 +21,25 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// dockerd is an engine of the test's own, beside the one that all tests use.
+// dockerd is an engine that only one test uses. It runs beside the engine of all tests.
 type dockerd struct {
 	testing.TB
 	dir, socket string
-	// number is its own among those that tests have started.
+	// number is different for each engine that the tests start.
 	number  uint32
 	process *exec.Cmd
 }
 
 var engines atomic.Uint32
 
-// bridge is the engine's default network. Without one, or with address pools of
-// its own, the engine would remove the other one's.
+// bridge returns the name of the engine's default network. Without one, or with address
+// pools of its own, the engine would remove the default network of the other engine.
 func (d *dockerd) bridge() string { return fmt.Sprintf("bgtest%d-%d", os.Getpid()%100000, d.number) }
 
-// gateway is the bridge's address, one of those that are for tests (RFC 2544).
+// gateway returns the bridge's address. It is in the range for tests (RFC 2544).
 func (d *dockerd) gateway() string { return fmt.Sprintf("198.19.%d.1/24", d.number%256) }
 
-// ip configures the machine's network.
+// ip runs the ip command, which configures the machine's network.
 func (d *dockerd) ip(args ...string) {
 	d.Helper()
 	if output, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
@@ -46,11 +47,11 @@ func (d *dockerd) ip(args ...string) {
 	}
 }
 
-// newDockerd starts an engine that does not keep containers running without it.
+// newDockerd starts an engine whose containers end with it.
 func newDockerd(t *testing.T) *dockerd {
 	t.Helper()
 	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
-		skipOrFail(t, "an engine that may be restarted needs dockerd, and root to start it")
+		skipOrFail(t, "an engine that can be restarted needs dockerd and root")
 	}
 	dir, err := os.MkdirTemp("", "bg-")
 	if err != nil {
@@ -60,8 +61,8 @@ func newDockerd(t *testing.T) *dockerd {
 	d.ip("link", "add", d.bridge(), "type", "bridge")
 	t.Cleanup(func() {
 		d.stop()
-		// The host's network, which dockerd has mounted for the agent. An error says
-		// that it never did.
+		// Dockerd has mounted the host's network for the agent. An error means that it
+		// never did.
 		_ = syscall.Unmount(d.path("exec/netns/default"), syscall.MNT_DETACH)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
@@ -78,8 +79,8 @@ func (d *dockerd) connection() Connection { return Connection{Host: "unix://" + 
 
 func (d *dockerd) path(name string) string { return filepath.Join(d.dir, name) }
 
-// start returns when the engine answers. It leaves the machine's firewall and
-// the other engine's networks alone.
+// start starts the engine and returns when it answers. The engine does not change the
+// machine's firewall or the other engine's networks.
 func (d *dockerd) start() {
 	d.Helper()
 	log, err := os.OpenFile(d.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -87,7 +88,8 @@ func (d *dockerd) start() {
 		d.Fatal(err)
 	}
 	defer log.Close()
-	process := exec.Command("dockerd", "--host", "unix://"+d.socket, "--data-root", d.path("data"), "--exec-root", d.path("exec"),
+	process := exec.Command("dockerd", "--host", "unix://"+d.socket,
+		"--data-root", d.path("data"), "--exec-root", d.path("exec"),
 		"--pidfile", d.path("pid"), "--bridge", d.bridge(),
 		"--iptables=false", "--ip-masq=false", "--live-restore=false")
 	process.Stdout, process.Stderr = log, log
@@ -106,7 +108,7 @@ func (d *dockerd) start() {
 	})
 }
 
-// stop ends the engine, unless it does not run, and with it its containers.
+// stop ends the engine and its containers. It does nothing if the engine does not run.
 func (d *dockerd) stop() {
 	d.Helper()
 	if d.process == nil {
@@ -122,23 +124,23 @@ func (d *dockerd) stop() {
 	}
 }
 
-func TestEverythingReturnsWhenTheEngineIsRestarted(t *testing.T) {
+func TestDeploymentSurvivesARestartOfTheEngine(t *testing.T) {
 	t.Parallel()
 	d := newDockerd(t)
 	h := newHarnessAt(t, d.connection())
 	s := h.newService(t, h.name)
 	s.deployLive("1.0.0")
 	s.deployLive("2.0.0")
-	s.must(s.Rollback(t.Context(), "so that blue is not simply the last"))
+	s.must(s.Rollback(t.Context(), "so that live is not the environment deployed last"))
 	before, endpoint := s.addresses(), s.endpoint()
 
 	d.stop()
 	if err := request(newConnections, endpoint); err == nil {
-		t.Error("somebody answers although the engine is down")
+		t.Error("a request was answered although the engine is down")
 	}
 	d.start()
 	s.eventually(func() error { return request(newConnections, endpoint) })
-	// Another process, because this one's connections were to the former engine.
+	// A new platform stands for another process: the connections of this one have ended.
 	again := &service{h, h.open(t, h.name), s.Deployer}
 	again.eventually(func() error {
 		if got := again.running(); got != [2]int{2, 2} {
@@ -150,17 +152,17 @@ func TestEverythingReturnsWhenTheEngineIsRestarted(t *testing.T) {
 	if after := again.addresses(); !slices.Equal(before, after) {
 		t.Errorf("the replicas were at %v and are at %v", before, after)
 	}
-	again.must(bluegreen.NewDeployer(h.name, again.platform, checker(t), "tester@host (pid 1)").DeployAndSwitch(t.Context(), s.release("2.0.0", agenttest.Healthy)))
+	deployer := bluegreen.NewDeployer(h.name, again.platform, newChecker(t), "tester@host (pid 1)")
+	again.must(deployer.DeployAndSwitch(t.Context(), s.release("2.0.0", agenttest.Healthy)))
 	again.expectVersion("2.0.0")
 }
 
-// places are the containers of the deployment and where they are reached.
+// addresses returns the IDs and addresses of the deployment's containers.
 func (s *service) addresses() (list []string) {
 	s.Helper()
 	for _, env := range bluegreen.Environments() {
 		for _, instance := range s.instances(env) {
-			found, err := s.engine.ContainerInspect(context.Background(), containerOf(instance.Ref()), client.ContainerInspectOptions{})
-			s.must(err)
+			found := s.inspect(containerOf(instance.Ref()))
 			at := found.Container.NetworkSettings.Networks[s.platform.networkName()]
 			list = append(list, fmt.Sprintf("%s %s %s", instance.ID, containerOf(instance.Ref())[:12], at.IPAddress))
 		}
@@ -168,20 +170,19 @@ func (s *service) addresses() (list []string) {
 	return list
 }
 
-func TestAgentThatIsKilledReturns(t *testing.T) {
+func TestKilledAgentIsRestarted(t *testing.T) {
 	t.Parallel()
 	d := newDockerd(t)
 	h := newHarnessAt(t, d.connection())
 	s := h.newService(t, h.name)
 	s.deployLive("1.0.0")
 	endpoint := s.endpoint()
-	found, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
-	s.must(err)
+	found := h.inspect(h.name)
 	began := time.Now()
 	s.must(syscall.Kill(found.Container.State.Pid, syscall.SIGKILL))
 	s.eventually(func() error {
-		if now, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{}); err != nil || now.Container.RestartCount == 0 {
-			return fmt.Errorf("it has not been started again: %w", err)
+		if h.inspect(h.name).Container.RestartCount == 0 {
+			return errors.New("the agent has not been restarted")
 		}
 		return request(newConnections, endpoint)
 	})

@@ -15,14 +15,15 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// service is a deployment under test, and whoever operates it.
+// service is a deployment under test with its platform and deployer.
 type service struct {
 	*harness
 	platform *Platform
 	*bluegreen.Deployer
 }
 
-// newService returns a deployment in the lab. It is destroyed when the test is over.
+// newService returns a deployment on the harness's host. The deployment is destroyed when
+// the test is over.
 func (h *harness) newService(t testing.TB, name string) *service {
 	t.Helper()
 	return h.newServiceWith(t, h.options(name))
@@ -31,22 +32,28 @@ func (h *harness) newService(t testing.TB, name string) *service {
 func (h *harness) newServiceWith(t testing.TB, opts Options) *service {
 	t.Helper()
 	p := h.openWith(t, opts)
-	s := &service{h, p, bluegreen.NewDeployer(opts.Name, p, checker(t), "tester@host (pid 1)")}
+	s := &service{h, p, bluegreen.NewDeployer(opts.Name, p, newChecker(t), "tester@host (pid 1)")}
 	t.Cleanup(func() {
 		last := h.openWith(t, opts)
-		if err := bluegreen.NewDeployer(opts.Name, last, checker(t), "cleanup").Destroy(context.Background()); err != nil {
+		deployer := bluegreen.NewDeployer(opts.Name, last, newChecker(t), "cleanup")
+		if err := deployer.Destroy(context.Background()); err != nil {
 			t.Errorf("destroying after the test: %v", err)
 		}
 	})
 	return s
 }
 
-// bring brings a release live.
+// desired returns what an apply asks for that promotes the release and keeps the standby.
+func desired(release bluegreen.Release) bluegreen.Desired {
+	return bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100}
+}
+
+// makeLive deploys a release and switches to it.
 func (s *service) makeLive(release bluegreen.Release) {
 	s.Helper()
 	var err error
 	if _, found := s.platform.Load(s.Context()); found != nil {
-		_, err = s.Create(s.Context(), bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100})
+		_, err = s.Create(s.Context(), desired(release))
 	} else {
 		err = s.DeployAndSwitch(s.Context(), release)
 	}
@@ -54,7 +61,7 @@ func (s *service) makeLive(release bluegreen.Release) {
 	s.expectVersion(release.Version)
 }
 
-// live brings a healthy release of two replicas live.
+// deployLive makes a healthy release of two replicas live.
 func (s *service) deployLive(version string) bluegreen.Release {
 	s.Helper()
 	release := s.release(version, agenttest.Healthy)
@@ -69,7 +76,7 @@ func (s *service) endpoint() string {
 	return status.Endpoint
 }
 
-// serves fails the test unless a client is answered with version.
+// expectVersion fails the test unless a client is answered with version.
 func (s *service) expectVersion(version string) {
 	s.Helper()
 	if status, body := get(s, s.endpoint()); status != http.StatusOK || body != version {
@@ -77,7 +84,7 @@ func (s *service) expectVersion(version string) {
 	}
 }
 
-// visit is get for a client that nobody need answer.
+// tryGet sends a request that may get no answer.
 func (s *service) tryGet() (status int, body string) {
 	s.Helper()
 	response, err := newConnections.Get(s.endpoint())
@@ -92,14 +99,14 @@ func (s *service) tryGet() (status int, body string) {
 	return response.StatusCode, string(content)
 }
 
-// crash has a replica exit by itself.
+// crash makes a replica exit.
 func (s *service) crash(id string) {
 	s.Helper()
 	env, err := environmentOf(bluegreen.Instance{ID: id})
 	s.must(err)
 	for _, instance := range s.instances(env) {
 		if instance.ID == id {
-			// It has no time to answer.
+			// The replica exits before it can answer.
 			_ = agenttest.Ask(s.Context(), s.platform, instance, "/exit")
 		}
 	}
@@ -112,16 +119,16 @@ func (s *service) instances(env bluegreen.Environment) []bluegreen.Instance {
 	return instances
 }
 
-// apply makes the deployment what release asks for, as an apply without a change does.
+// applyAgain applies a release that is live already, which repairs the deployment.
 func (s *service) applyAgain(release bluegreen.Release) {
 	s.Helper()
 	planned, err := s.platform.Load(s.Context())
 	s.must(err)
-	_, err = s.Apply(s.Context(), planned, bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100})
+	_, err = s.Apply(s.Context(), planned, desired(release))
 	s.must(err)
 }
 
-// running counts what runs in both environments.
+// running returns the number of replicas that run in blue and in green.
 func (s *service) running() [2]int {
 	s.Helper()
 	status, err := s.platform.Observe(s.Context())
@@ -129,7 +136,7 @@ func (s *service) running() [2]int {
 	return [2]int{status.Running[bluegreen.Blue], status.Running[bluegreen.Green]}
 }
 
-// soon waits until condition returns nil. It is for what nothing tells of.
+// eventually waits until condition returns nil. It is for changes without an event.
 func (s *service) eventually(condition func() error) {
 	s.Helper()
 	agenttest.Eventually(s, condition)

@@ -22,12 +22,12 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 )
 
-// sshd is an SSH server on loopback with a key that lasts as long as the test.
+// startSSHD starts an SSH server on loopback with a key of its own.
 func startSSHD(t *testing.T) Connection {
 	t.Helper()
 	server, err := exec.LookPath("sshd")
 	if err != nil {
-		// It is where a user has no need of it.
+		// The directory is not in the PATH of every user.
 		server, err = exec.LookPath("/usr/sbin/sshd")
 	}
 	if err != nil {
@@ -39,8 +39,9 @@ func startSSHD(t *testing.T) Connection {
 	}
 	dir := t.TempDir()
 	for _, key := range []string{"host", "user"} {
-		if output, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key)).CombinedOutput(); err != nil {
-			t.Fatalf("making a key: %v: %s", err, output)
+		keygen := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key))
+		if output, err := keygen.CombinedOutput(); err != nil {
+			t.Fatalf("creating a key: %v: %s", err, output)
 		}
 	}
 	address := agenttest.FreeAddress(t)
@@ -49,15 +50,16 @@ func startSSHD(t *testing.T) Connection {
 		t.Fatal(err)
 	}
 	ensurePrivilegesDir(t)
-	// sshd wants its own path.
+	// sshd must be started with an absolute path.
 	process := exec.Command(server, "-D", "-e", "-f", "/dev/null", "-p", port, "-h", filepath.Join(dir, "host"),
 		"-o", "ListenAddress="+host, "-o", "AuthorizedKeysFile="+filepath.Join(dir, "user.pub"), "-o", "StrictModes=no",
-		"-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no", "-o", "PidFile=none", "-o", "SetEnv=PATH="+os.Getenv("PATH"))
+		"-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no",
+		"-o", "PidFile=none", "-o", "SetEnv=PATH="+os.Getenv("PATH"))
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		// How it ends is of no interest.
+		// The exit status does not matter.
 		_ = process.Process.Kill()
 		_ = process.Wait()
 	})
@@ -71,18 +73,18 @@ func startSSHD(t *testing.T) Connection {
 	return Connection{
 		Host: fmt.Sprintf("ssh://%s@%s", me.Username, address),
 		SSHOptions: []string{"-i", filepath.Join(dir, "user"), "-F", "/dev/null", "-o", "IdentitiesOnly=yes",
-			"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"},
+			"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+			"-o", "BatchMode=yes", "-o", "LogLevel=ERROR"},
 	}
 }
 
-// privileges is the directory that an sshd of root insists on, and that whatever
-// starts it as a service makes. Where nothing has, it is there for as long as a
-// test needs it.
+// privileges is the directory that sshd requires when root runs it. The service manager
+// creates the directory. If it has not, the tests create it, and remove it at the end.
 var privileges = struct {
 	sync.Mutex
-	dir   string
-	users int
-	made  bool
+	dir     string
+	users   int
+	created bool
 }{dir: "/run/sshd"}
 
 func ensurePrivilegesDir(t *testing.T) {
@@ -96,23 +98,23 @@ func ensurePrivilegesDir(t *testing.T) {
 	if err != nil && !errors.Is(err, os.ErrExist) {
 		t.Fatal(err)
 	}
-	privileges.made = privileges.made || err == nil
+	privileges.created = privileges.created || err == nil
 	privileges.users++
 	t.Cleanup(func() {
 		privileges.Lock()
 		defer privileges.Unlock()
-		if privileges.users--; privileges.users > 0 || !privileges.made {
+		if privileges.users--; privileges.users > 0 || !privileges.created {
 			return
 		}
-		privileges.made = false
+		privileges.created = false
 		if err := os.Remove(privileges.dir); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// missing ends a test for which this machine lacks something. That is a failure
-// where the Docker tests are required.
+// skipOrFail ends a test that this machine cannot run. The test fails if the Docker tests
+// are required, and is skipped otherwise.
 func skipOrFail(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("BLUEGREEN_REQUIRE_DOCKER") != "" {
@@ -131,12 +133,15 @@ func TestDeploymentOverSSH(t *testing.T) {
 	s.expectVersion("1.0.0")
 }
 
-func TestSSHFailuresArePlain(t *testing.T) {
+func TestSSHFailuresSayWhy(t *testing.T) {
 	t.Parallel()
 	refused := startSSHD(t)
 	refused.SSHOptions = append([]string{"-o", "IdentityAgent=none", "-i", "/dev/null"}, refused.SSHOptions[2:]...)
-	nobody := Connection{Host: "ssh://somebody@" + agenttest.FreeAddress(t), SSHOptions: []string{"-F", "/dev/null", "-o", "BatchMode=yes"}}
-	for want, connection := range map[string]Connection{"Permission denied": refused, "Connection refused": nobody} {
+	closed := Connection{
+		Host:       "ssh://somebody@" + agenttest.FreeAddress(t),
+		SSHOptions: []string{"-F", "/dev/null", "-o", "BatchMode=yes"},
+	}
+	for want, connection := range map[string]Connection{"Permission denied": refused, "Connection refused": closed} {
 		e, err := connection.open()
 		if err != nil {
 			t.Fatal(err)
@@ -150,24 +155,24 @@ func TestSSHFailuresArePlain(t *testing.T) {
 	}
 }
 
-// endedSSH is an ssh that has ended before anything was written.
+// endedSSH is an ssh command that has ended before anything was written.
 type endedSSH struct {
 	net.Conn
-	complaint error
+	message error
 }
 
 func (endedSSH) Write([]byte) (int, error) {
 	return 0, &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}
 }
-func (h endedSSH) Read([]byte) (int, error) { return 0, h.complaint }
+func (h endedSSH) Read([]byte) (int, error) { return 0, h.message }
 
-func TestWhatSSHComplainedAboutIsToldToWhoWrites(t *testing.T) {
+func TestWriterGetsTheErrorMessageOfSSH(t *testing.T) {
 	t.Parallel()
-	complaint := errors.New("Permission denied (publickey)")
-	if _, err := (sshConn{endedSSH{complaint: complaint}}).Write([]byte("GET /")); !errors.Is(err, complaint) {
+	message := errors.New("Permission denied (publickey)")
+	if _, err := (sshConn{endedSSH{message: message}}).Write([]byte("GET /")); !errors.Is(err, message) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := (sshConn{endedSSH{complaint: io.EOF}}).Write([]byte("GET /")); !errors.Is(err, syscall.EPIPE) {
-		t.Errorf("without a complaint: %v", err)
+	if _, err := (sshConn{endedSSH{message: io.EOF}}).Write([]byte("GET /")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("without a message: %v", err)
 	}
 }

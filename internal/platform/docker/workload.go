@@ -78,7 +78,8 @@ func (w Workload) Validate() error {
 	for _, volume := range w.Volumes {
 		if (volume.Name == "") == (volume.HostPath == "") || !strings.HasPrefix(volume.ContainerPath, "/") {
 			problems = append(problems, fmt.Errorf(
-				"a volume needs an absolute container_path, here %q, and either a name or a host_path", volume.ContainerPath))
+				"a volume needs an absolute container_path, here %q, and either a name or a host_path",
+				volume.ContainerPath))
 		}
 	}
 	for _, label := range slices.Sorted(maps.Keys(w.Labels)) {
