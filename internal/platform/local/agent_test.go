@@ -20,16 +20,15 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// The agent is killed under load, and the next one carries on with the same
-// processes.
+// The agent is killed under load, and the next agent takes over the same processes.
 func TestSameProcessesServeAfterTheAgentIsKilled(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	s.live("1.0.0", 2)
-	s.live("2.0.0", 2)
+	s.deployLive("1.0.0", 2)
+	s.deployLive("2.0.0", 2)
 	endpoint, live, standby := s.endpoint(), s.runs(bluegreen.Blue), s.runs(bluegreen.Green)
 
-	visitors := load(t, endpoint)
+	load := startLoad(t, endpoint)
 	agenttest.Kill(t, s.dir)
 	if got := s.endpoint(); got != endpoint {
 		t.Errorf("with no agent the endpoint is %s, want %s", got, endpoint)
@@ -39,65 +38,65 @@ func TestSameProcessesServeAfterTheAgentIsKilled(t *testing.T) {
 			t.Errorf("with no agent %s is said to run", instance.ID)
 		}
 	}
-	s.wake()
+	s.ensureAgent()
 
 	if got := s.endpoint(); got != endpoint {
 		t.Errorf("the endpoint is %s, want %s", got, endpoint)
 	}
-	// The first may have been on its way when the agent was killed.
-	visitors.awaitAnswer()
-	visitors.awaitAnswer()
-	if answers := visitors.answered(); len(answers) != 1 || answers["2.0.0"] == 0 {
+	// The first request may have been in flight when the agent was killed.
+	load.awaitAnswer()
+	load.awaitAnswer()
+	if answers := load.stop(); len(answers) != 1 || answers["2.0.0"] == 0 {
 		t.Errorf("clients were answered %v", answers)
 	}
 	if got := s.runs(bluegreen.Blue); !slices.Equal(got, live) {
 		t.Errorf("live ran as %v and runs as %v", live, got)
 	}
 	s.must(s.Rollback(t.Context(), "to see that the standby is alive"))
-	s.serves("1.0.0")
+	s.expectVersion("1.0.0")
 	if got := s.runs(bluegreen.Green); !slices.Equal(got, standby) {
 		t.Errorf("the standby ran as %v and serves as %v", standby, got)
 	}
 }
 
-// clients make requests one after the other without a pause.
-type clients struct {
-	stop    context.CancelFunc
+// load is a client that sends requests one after the other without a pause.
+type load struct {
+	cancel  context.CancelFunc
 	answers chan string
 	count   map[string]int
 }
 
-// load begins to make requests, and returns when one has been answered.
-func load(t *testing.T, endpoint string) *clients {
+// startLoad starts to send requests, and returns when one has been answered.
+func startLoad(t *testing.T, endpoint string) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &clients{stop: cancel, answers: make(chan string), count: map[string]int{}}
+	l := &load{cancel: cancel, answers: make(chan string), count: map[string]int{}}
 	go func() {
-		defer close(c.answers)
+		defer close(l.answers)
 		for ctx.Err() == nil {
 			// Requests that are not answered do not count.
 			if answer, err := ask(ctx, endpoint); err == nil {
 				select {
-				case c.answers <- answer:
+				case l.answers <- answer:
 				case <-ctx.Done():
 				}
 			}
 		}
 	}()
-	c.awaitAnswer()
-	return c
+	l.awaitAnswer()
+	return l
 }
 
 // awaitAnswer returns when one more request has been answered.
-func (c *clients) awaitAnswer() { c.count[<-c.answers]++ }
+func (l *load) awaitAnswer() { l.count[<-l.answers]++ }
 
-// answered ends the load and returns how often each answer came.
-func (c *clients) answered() map[string]int {
-	c.stop()
-	for answer := range c.answers {
-		c.count[answer]++
+// stop ends the load and returns how often each answer came.
+func (l *load) stop() map[string]int {
+	l.cancel()
+	for answer := range l.answers {
+		l.count[answer]++
 	}
-	return c.count
+	return l.count
 }
 
 func ask(ctx context.Context, endpoint string) (string, error) {
@@ -114,73 +113,73 @@ func ask(ctx context.Context, endpoint string) (string, error) {
 	return string(body), err
 }
 
-// wake makes sure that an agent runs, as every operation does first.
-func (s *service) wake() {
+// ensureAgent makes sure that an agent runs, as every operation does first.
+func (s *service) ensureAgent() {
 	s.Helper()
 	unlock, err := s.platform.Lock(s.Context(), s.Actor)
 	s.must(err)
 	unlock()
 }
 
-func TestReplicasOutliveAnAgentThatIsToldToEnd(t *testing.T) {
+func TestReplicasOutliveAnAgentThatIsStopped(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	s.live("1.0.0", 1)
+	s.deployLive("1.0.0", 1)
 	before := s.runs(bluegreen.Green)
 	agenttest.Stop(t, s.dir)
-	s.wake()
-	s.serves("1.0.0")
+	s.ensureAgent()
+	s.expectVersion("1.0.0")
 	if after := s.runs(bluegreen.Green); !slices.Equal(before, after) {
 		t.Errorf("the replica was %v and is %v", before, after)
 	}
 }
 
-// A replica that dies while nobody watches is started again by the next agent,
-// and one that dies later is noticed although another agent started it.
+// A replica that exits while no agent runs is restarted by the next agent. The next agent
+// also restarts a replica that another agent started and that exits later.
 func TestDeadReplicasAreStartedAgain(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	s.live("1.0.0", 2)
+	s.deployLive("1.0.0", 2)
 	before := s.runs(bluegreen.Green)
-	s.exit(s.instances(bluegreen.Green)[0])
-	s.restarted(before, 1)
+	s.crash(s.instances(bluegreen.Green)[0])
+	s.awaitRestart(before, 1)
 
 	before = s.runs(bluegreen.Green)
 	agenttest.Kill(t, s.dir)
-	s.wake()
-	s.exit(s.instances(bluegreen.Green)[1])
-	s.restarted(before, 1)
-	s.serves("1.0.0")
+	s.ensureAgent()
+	s.crash(s.instances(bluegreen.Green)[1])
+	s.awaitRestart(before, 1)
+	s.expectVersion("1.0.0")
 }
 
-// exit makes a replica end itself.
-func (s *service) exit(instance bluegreen.Instance) {
+// crash makes a replica exit.
+func (s *service) crash(instance bluegreen.Instance) {
 	s.Helper()
-	// It has no time to answer.
+	// The replica exits before it can answer.
 	_ = agenttest.Ask(s.Context(), s.platform, instance, "/exit")
 }
 
-// restarted waits until green runs as before but for n new processes.
-func (s *service) restarted(before []string, n int) {
+// awaitRestart waits until exactly n replicas of green run as new processes.
+func (s *service) awaitRestart(before []string, n int) {
 	s.Helper()
 	agenttest.Eventually(s, func() error {
-		renewed := 0
+		restarted := 0
 		for _, instance := range s.instances(bluegreen.Green) {
 			if !instance.Running {
 				return errors.New(instance.ID + " does not run: " + instance.Exit)
 			}
 			if !slices.Contains(before, instance.ID+" "+instance.Incarnation) {
-				renewed++
+				restarted++
 			}
 		}
-		if renewed != n {
+		if restarted != n {
 			return errors.New("not as many new processes as expected")
 		}
 		return nil
 	})
 }
 
-func TestTwoProvidersThatStartTheAgentEndWithOne(t *testing.T) {
+func TestSeveralProvidersStartOneAgent(t *testing.T) {
 	t.Parallel()
 	dir := agenttest.StateDir(t)
 	var group sync.WaitGroup
@@ -216,11 +215,11 @@ func TestReadingStartsNoAgent(t *testing.T) {
 		t.Errorf("there are instances: %v", got)
 	}
 	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the state directory was made: %v", err)
+		t.Errorf("the state directory was created: %v", err)
 	}
 }
 
-func TestAgentLeavesSomeTimeAfterItsLastDeployment(t *testing.T) {
+func TestAgentEndsSomeTimeAfterItsLastDeployment(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
@@ -228,11 +227,11 @@ func TestAgentLeavesSomeTimeAfterItsLastDeployment(t *testing.T) {
 	}
 	dir := agenttest.StateDir(t)
 	s := open(t, local.Options{StateDir: dir, Name: "web", AgentCommand: []string{self, "agent", "-linger", "1ms"}})
-	s.live("1.0.0", 1)
+	s.deployLive("1.0.0", 1)
 	s.must(s.Destroy(t.Context()))
 	agenttest.Gone(t, dir)
 
-	// It does not leave while somebody is at work, with or without a deployment.
+	// It does not end while somebody holds a lock, with or without a deployment.
 	unlock, err := s.platform.Lock(t.Context(), s.Actor)
 	s.must(err)
 	s.must(s.platform.Commit(t.Context(), firstLedger(), nil))
@@ -249,15 +248,15 @@ func firstLedger() bluegreen.Ledger {
 	return l
 }
 
-// The lock is a connection: it ends with the process that holds it.
-func TestLockDiesWithItsProcess(t *testing.T) {
+// The lock is a connection. It ends with the process that holds it.
+func TestLockEndsWithItsProcess(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	holder := startHolder(t, s.dir, "web")
+	holder := startLockHolder(t, s.dir, "web")
 	_, err := s.platform.Lock(t.Context(), s.Actor)
 	var held *bluegreen.HolderError
 	if !errors.As(err, &held) || held.Holder.Name != "somebody@else" || held.Holder.Since.IsZero() {
-		t.Fatalf("got %v, want who holds the lock", err)
+		t.Fatalf("got %v, want an error that names the holder of the lock", err)
 	}
 	holder.kill()
 	agenttest.Eventually(t, func() error {
@@ -283,7 +282,7 @@ func TestNothingChangesOnceTheLockIsLost(t *testing.T) {
 		t.Errorf("with no agent: %v, want ErrLockLost", err)
 	}
 	other := open(t, local.Options{StateDir: s.dir, Name: "other"})
-	other.wake()
+	other.ensureAgent()
 	if err := s.platform.Commit(t.Context(), next, nil); !errors.Is(err, local.ErrLockLost) {
 		t.Errorf("with another agent: %v, want ErrLockLost", err)
 	}
@@ -292,10 +291,10 @@ func TestNothingChangesOnceTheLockIsLost(t *testing.T) {
 	}
 }
 
-func TestAgentIsCountedByPrometheus(t *testing.T) {
+func TestAgentServesMetrics(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	s.live("1.0.0", 1)
+	s.deployLive("1.0.0", 1)
 	metrics := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: unixSocket(s.dir)}}
 	response, err := metrics.Get("http://agent/metrics")
 	s.must(err)
@@ -310,5 +309,5 @@ func TestCancelledLockIsNotHeld(t *testing.T) {
 	if _, err := s.platform.Lock(ctx, s.Actor); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	s.wake()
+	s.ensureAgent()
 }

@@ -15,15 +15,15 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// BenchmarkAgentIdle measures an agent that serves ten deployments, each with a
-// live environment and a standby, while nobody asks for anything: resident
-// memory, and processor time a second.
+// BenchmarkAgentIdle measures the resident memory, and the processor time in a second, of
+// an agent without requests. The agent serves ten deployments, each with a live environment
+// and a standby.
 func BenchmarkAgentIdle(b *testing.B) {
 	dir := agenttest.StateDir(b)
 	for n := range 10 {
 		s := newServiceIn(b, dir, fmt.Sprintf("web-%d", n), local.Frontend{})
-		s.live("1.0.0", 1)
-		s.live("2.0.0", 1)
+		s.deployLive("1.0.0", 1)
+		s.deployLive("2.0.0", 1)
 	}
 	pid := agenttest.PID(b, dir)
 	var spent time.Duration
@@ -36,6 +36,7 @@ func BenchmarkAgentIdle(b *testing.B) {
 	b.ReportMetric(float64(spent.Milliseconds())/float64(b.N), "cpu-ms/s")
 }
 
+// proc reads a file of the process's directory in /proc.
 func proc(b *testing.B, pid int, file string) []byte {
 	b.Helper()
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
@@ -45,8 +46,8 @@ func proc(b *testing.B, pid int, file string) []byte {
 	return content
 }
 
-// processorTime is the user and system time that a process has used, which the
-// kernel counts in hundredths of a second.
+// processorTime returns the user and system time that a process has used. The kernel counts
+// it in hundredths of a second.
 func processorTime(b *testing.B, pid int) time.Duration {
 	b.Helper()
 	stat := proc(b, pid, "stat")

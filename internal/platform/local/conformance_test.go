@@ -20,9 +20,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// machine is this machine as the conformance suite sees it: one state directory
-// for all its deployments.
-type machine struct {
+// platformUnderTest is the platform as the conformance suite uses it. All deployments have
+// the same state directory.
+type platformUnderTest struct {
 	testing.TB
 	dir     string
 	checker bluegreen.Checker
@@ -31,7 +31,7 @@ type machine struct {
 	releases map[string]bluegreen.Release
 }
 
-var _ platformtest.Harness = (*machine)(nil)
+var _ platformtest.Harness = (*platformUnderTest)(nil)
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
@@ -39,42 +39,44 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{TB: t, dir: agenttest.StateDir(t), checker: checker, releases: map[string]bluegreen.Release{}}
-	platformtest.Run(t, m)
+	platformtest.Run(t, &platformUnderTest{
+		TB: t, dir: agenttest.StateDir(t), checker: checker, releases: map[string]bluegreen.Release{},
+	})
 }
 
-func (m *machine) open(t testing.TB, deployment string) *local.Platform {
+func (u *platformUnderTest) open(t testing.TB, deployment string) *local.Platform {
 	t.Helper()
-	p, err := local.New(local.Options{StateDir: m.dir, Name: deployment, Frontend: local.Frontend{DrainTimeout: time.Second}})
+	frontend := local.Frontend{DrainTimeout: time.Second}
+	p, err := local.New(local.Options{StateDir: u.dir, Name: deployment, Frontend: frontend})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func (m *machine) Open(t testing.TB, deployment string) platformtest.Process {
-	p := m.open(t, deployment)
+func (u *platformUnderTest) Open(t testing.TB, deployment string) platformtest.Process {
+	p := u.open(t, deployment)
 	return platformtest.Process{Platform: p, Kill: p.Close}
 }
 
-func (m *machine) Release(version string, behaviour platformtest.Behaviour) bluegreen.Release {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (u *platformUnderTest) Release(version string, behaviour platformtest.Behaviour) bluegreen.Release {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	key := string(behaviour) + version
-	release, made := m.releases[key]
+	release, made := u.releases[key]
 	if !made {
-		release = agenttest.Release(m.TB, version, agenttest.Mode(behaviour))
+		release = agenttest.Release(u.TB, version, agenttest.Mode(behaviour))
 		release.Replicas = 2
-		m.releases[key] = release
+		u.releases[key] = release
 	}
 	return release
 }
 
-func (m *machine) Checker() bluegreen.Checker { return m.checker }
+func (u *platformUnderTest) Checker() bluegreen.Checker { return u.checker }
 
-func (m *machine) Serves(t testing.TB, deployment string) string {
+func (u *platformUnderTest) Serves(t testing.TB, deployment string) string {
 	t.Helper()
-	status, err := m.open(t, deployment).Observe(context.WithoutCancel(t.Context()))
+	status, err := u.open(t, deployment).Observe(context.WithoutCancel(t.Context()))
 	if errors.Is(err, bluegreen.ErrNotFound) {
 		return ""
 	}
@@ -88,9 +90,9 @@ func (m *machine) Serves(t testing.TB, deployment string) string {
 	return body
 }
 
-func (m *machine) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment) {
+func (u *platformUnderTest) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
-	p := m.open(t, deployment)
+	p := u.open(t, deployment)
 	instances, err := p.Instances(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
@@ -102,23 +104,23 @@ func (m *machine) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.E
 	}
 }
 
-func (m *machine) Crash(t testing.TB, deployment string, env bluegreen.Environment) {
+func (u *platformUnderTest) Crash(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
-	p := m.open(t, deployment)
+	p := u.open(t, deployment)
 	instances, err := p.Instances(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, instance := range instances {
-		// It has no time to answer.
+		// The replica exits before it can answer.
 		_ = agenttest.Ask(t.Context(), p, instance, "/exit")
 	}
 }
 
-// client opens a connection for every request, as a new visitor does.
+// client opens a connection for every request.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// get returns what a client is answered with.
+// get returns the answer to a client's request.
 func get(t testing.TB, url string) (status int, body string) {
 	t.Helper()
 	response, err := client.Get(url)
@@ -128,7 +130,7 @@ func get(t testing.TB, url string) (status int, body string) {
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		t.Fatalf("a client got half an answer: %v", err)
+		t.Fatalf("a client got an incomplete answer: %v", err)
 	}
 	return response.StatusCode, string(content)
 }

@@ -21,24 +21,24 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// What was deployed is a copy: the user's file may change or go.
+// The agent deploys a copy of the image. The user's file may change or be removed.
 func TestImageOverwrittenLaterChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	first := s.live("1.0.0", 1)
-	s.live("2.0.0", 1)
+	first := s.deployLive("1.0.0", 1)
+	s.deployLive("2.0.0", 1)
 	s.must(os.WriteFile(filepath.Join(first.Image, "version.txt"), []byte("overwritten"), 0o600))
 	s.must(s.Rollback(t.Context(), "to see what the standby serves"))
-	s.serves("1.0.0")
+	s.expectVersion("1.0.0")
 	s.must(os.RemoveAll(first.Image))
-	s.serves("1.0.0")
+	s.expectVersion("1.0.0")
 }
 
-func TestImagesThatNothingNeedsAreRemoved(t *testing.T) {
+func TestUnusedImagesAreRemoved(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
 	for _, version := range []string{"1.0.0", "2.0.0", "3.0.0"} {
-		s.live(version, 1)
+		s.deployLive(version, 1)
 	}
 	copies, err := os.ReadDir(filepath.Join(s.dir, "images"))
 	s.must(err)
@@ -51,46 +51,47 @@ func TestImagesThatNothingNeedsAreRemoved(t *testing.T) {
 	}
 }
 
-// Whoever answers in a directory that others can write to may be anybody: it is
-// told nothing, and nothing that it says is believed.
+// Any user's process may answer in a directory that others can write to. The platform
+// sends nothing to it, and ignores its answers.
 func TestStateDirectoryOfOthersIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	release := s.live("1.0.0", 1)
-	refused := func(when string) {
+	release := s.deployLive("1.0.0", 1)
+	expectRefusal := func(when string) {
 		t.Helper()
 		s.must(os.Chmod(s.dir, 0o777))
 		defer func() { s.must(os.Chmod(s.dir, 0o700)) }()
 		_, observed := s.platform.Observe(t.Context())
 		_, history := s.platform.History(t.Context())
-		for what, err := range map[string]error{"a look": observed, "the history": history, "a release": s.DeployAndSwitch(t.Context(), release)} {
+		deploy := s.DeployAndSwitch(t.Context(), release)
+		for what, err := range map[string]error{"observe": observed, "history": history, "deploy": deploy} {
 			if err == nil || !strings.Contains(err.Error(), "others can get at it; it must be 0700") {
 				t.Errorf("%s, %s: %v", when, what, err)
 			}
 		}
 	}
-	refused("while an agent answers")
+	expectRefusal("while an agent answers")
 	agenttest.Stop(t, s.dir)
-	refused("while none does")
-	s.wake()
-	s.serves("1.0.0")
+	expectRefusal("while none does")
+	s.ensureAgent()
+	s.expectVersion("1.0.0")
 }
 
-// A file that cannot be read is refused by its name, and the other deployments
-// are served.
-func TestUnreadableLedgerIsRefusedByName(t *testing.T) {
+// The error about a ledger that cannot be read names its file. The other deployments keep
+// being served.
+func TestErrorAboutAnUnreadableLedgerNamesItsFile(t *testing.T) {
 	t.Parallel()
 	dir := agenttest.StateDir(t)
 	healthy := newServiceIn(t, dir, "healthy", local.Frontend{})
-	healthy.live("1.0.0", 1)
+	healthy.deployLive("1.0.0", 1)
 	broken := newServiceIn(t, dir, "broken", local.Frontend{})
-	broken.live("1.0.0", 1)
+	broken.deployLive("1.0.0", 1)
 	path := filepath.Join(dir, "deployments", "broken", "ledger.json")
 	intact := broken.file("ledger.json")
 	cases := map[string]string{
-		"torn":                intact[:len(intact)/2],
+		"incomplete":          intact[:len(intact)/2],
 		"empty":               "",
-		"foreign":             `{"hello": "world"}`,
+		"not a ledger":        `{"hello": "world"}`,
 		"newer":               strings.Replace(intact, `"schema": 1`, `"schema": 99`, 1),
 		"of another name":     strings.Replace(intact, `"name": "broken"`, `"name": "healthy"`, 1),
 		"impossible":          strings.Replace(intact, `"state": "live"`, `"state": "sleeping"`, 1),
@@ -100,17 +101,17 @@ func TestUnreadableLedgerIsRefusedByName(t *testing.T) {
 		agenttest.Stop(t, dir)
 		s := &service{t, dir, broken.platform, broken.Deployer}
 		s.must(os.WriteFile(path, []byte(content), 0o600))
-		s.unreadable(what+", no agent", path)
-		healthy.wake()
-		s.unreadable(what, path)
-		healthy.serves("1.0.0")
+		s.expectUnreadable(what+", no agent", path)
+		healthy.ensureAgent()
+		s.expectUnreadable(what, path)
+		healthy.expectVersion("1.0.0")
 	}
-	// Once it is repaired the deployment is served again, by the same replicas.
+	// Once the file is repaired, the same replicas serve the deployment again.
 	broken.must(os.WriteFile(path, []byte(intact), 0o600))
-	broken.serves("1.0.0")
+	broken.expectVersion("1.0.0")
 }
 
-func (s *service) unreadable(what, path string) {
+func (s *service) expectUnreadable(what, path string) {
 	s.Helper()
 	_, err := s.platform.Load(s.Context())
 	var unreadable *local.UnreadableError
@@ -118,18 +119,18 @@ func (s *service) unreadable(what, path string) {
 		s.Errorf("%s: got %v, want an error that names %s", what, err, path)
 	}
 	if err := s.DeployAndSwitch(s.Context(), agenttest.Release(s, "2.0.0", agenttest.Healthy)); err == nil {
-		s.Errorf("%s: a release is deployed over it", what)
+		s.Errorf("%s: a release was deployed although the ledger cannot be read", what)
 	}
 }
 
-// The values of environment variables are in the replica and in one private file.
+// The values of environment variables are only in the replica and in one private file.
 func TestSecretsStayWithTheWorkload(t *testing.T) {
 	t.Parallel()
 	const secret = "correct-horse-battery"
 	s := newService(t, local.Frontend{})
 	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
 	release.Env["TOKEN"] = secret
-	s.bring(release)
+	s.makeLive(release)
 	if _, value := get(t, s.endpoint()+"/env?TOKEN"); value != secret {
 		t.Errorf("the replica's TOKEN is %q", value)
 	}
@@ -166,7 +167,7 @@ func TestReplicaSeesWhereItRuns(t *testing.T) {
 	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
 	release.Env["HOST"] = "192.0.2.1"
 	release.Args = []string{"-v"}
-	s.bring(release)
+	s.makeLive(release)
 	for name, want := range map[string]string{
 		"HOST": "127.0.0.1", "BLUEGREEN_ENVIRONMENT": "green", "BLUEGREEN_VERSION": "1.0.0", "GOCACHE": "",
 	} {
@@ -184,23 +185,23 @@ func TestReplicaSeesWhereItRuns(t *testing.T) {
 	}
 }
 
-// What a replica started ends with it.
-func TestNothingOutlivesTheEnvironment(t *testing.T) {
+// The processes that a replica started end with it.
+func TestNoProcessOutlivesTheEnvironment(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	s.live("1.0.0", 1)
+	s.deployLive("1.0.0", 1)
 	_, pid := get(t, s.endpoint()+"/fork")
 	if _, err := strconv.Atoi(pid); err != nil {
 		t.Fatalf("no child was started: %s", pid)
 	}
-	// The clean-up of the state directory fails if it is still there.
+	// The cleanup of the state directory fails if the child still runs.
 	s.must(s.Destroy(t.Context()))
 }
 
 func TestNamesCannotLeaveTheStateDirectory(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	s.live("1.0.0", 1)
+	s.deployLive("1.0.0", 1)
 	for _, name := range []string{"", "..", "../etc", "a/b", "A", "-a", "a-", strings.Repeat("a", 64), "a.b", "a\x00"} {
 		if _, err := local.New(local.Options{StateDir: s.dir, Name: name}); err == nil {
 			t.Errorf("%q is accepted", name)
@@ -208,7 +209,8 @@ func TestNamesCannotLeaveTheStateDirectory(t *testing.T) {
 	}
 	raw := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: unixSocket(s.dir)}}
 	for _, path := range []string{"%2e%2e", "..%2fweb", "web%2f..", "%2e%2e%2f%2e%2e"} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://agent/v1/deployments/"+path, nil)
+		url := "http://agent/v1/deployments/" + path
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		s.must(err)
 		request.Header.Set("Bluegreen-Api", "1")
 		response, err := raw.Do(request)
@@ -235,7 +237,8 @@ func TestStateDirectoryMustBePrivateAndShort(t *testing.T) {
 		_, err = p.Lock(context.WithoutCancel(t.Context()), "tester")
 		return err
 	}
-	if err := open("/tmp/" + strings.Repeat("long/", 30)); err == nil || !strings.Contains(err.Error(), "state_dir is too long") {
+	err := open("/tmp/" + strings.Repeat("long/", 30))
+	if err == nil || !strings.Contains(err.Error(), "state_dir is too long") {
 		t.Errorf("a long path: %v", err)
 	}
 	shared := t.TempDir()
@@ -246,6 +249,6 @@ func TestStateDirectoryMustBePrivateAndShort(t *testing.T) {
 		t.Errorf("a directory that others can read: %v", err)
 	}
 	if entries, err := os.ReadDir(shared); err != nil || len(entries) > 0 {
-		t.Errorf("something was made in it: %v, %v", entries, err)
+		t.Errorf("something was created in it: %v, %v", entries, err)
 	}
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package local runs deployments as processes on this machine. It is a thin
-// client of the agent, which keeps the ledger, supervises the processes, and
-// carries their traffic; see internal/agent.
+// Package local runs deployments as processes on this machine. It is a thin client of the
+// agent. The agent stores the ledger, supervises the processes and carries their traffic;
+// see internal/agent.
 //
-// Reading never starts an agent: where none runs, the ledger is read as it is
-// and nothing runs. Taking the lock starts one, and so everything that changes
-// something finds it running.
+// Reading a deployment never starts an agent. If no agent runs, the ledger is read from its
+// file, and no replica counts as running. Lock starts an agent, so every operation that
+// changes a deployment finds one running.
 package local
 
 import (
@@ -22,53 +22,55 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Options says which deployment, and how clients reach it.
+// Options says which deployment, where its state is, and how clients reach it.
 type Options struct {
 	// StateDir is the agent's directory; "" is the user's default.
 	StateDir string
 	// Name is the deployment's name, a DNS label.
 	Name string
-	// Frontend goes to the agent with every commit.
+	// Frontend is sent to the agent with every commit.
 	Frontend Frontend
-	// AgentCommand starts an agent that is given "-state-dir" and its path. The
-	// default is this program with the argument "agent".
+	// AgentCommand is the command that starts an agent. It is called with the further
+	// arguments "-state-dir" and the directory. The default is this program with the
+	// argument "agent".
 	AgentCommand []string
 }
 
-// What the agent says that callers of this package tell apart.
+// These types of the agent are part of this package's API.
 type (
-	// Frontend is where and how clients reach the deployment.
+	// Frontend says where and how clients reach the deployment.
 	Frontend = agent.Frontend
-	// AddressError is an address that the deployment cannot listen on.
+	// AddressError reports an address that the deployment cannot listen on.
 	AddressError = agent.AddressError
-	// ImageError is an image that cannot be deployed.
+	// ImageError reports an image that cannot be deployed.
 	ImageError = agent.ImageError
-	// VersionError is an agent of another version than this program.
+	// VersionError reports an agent whose version is not this program's.
 	VersionError = agent.VersionError
-	// UnreadableError is a file that is torn, foreign, or from a newer version.
+	// UnreadableError reports a file that is incomplete, not the agent's, or written by a
+	// newer version.
 	UnreadableError = agent.UnreadableError
 )
 
-// ErrLockLost: the lock was lost, and with it the right to change anything.
+// ErrLockLost reports that the lock was lost. Nothing may be changed without it.
 var ErrLockLost = agent.ErrLockLost
 
-// Platform is one deployment in one state directory.
+// Platform runs one deployment in one state directory.
 type Platform struct {
-	name    string
-	front   Frontend
-	command []string
-	client  *agent.Client
-	offline *agent.Offline
+	name     string
+	frontend Frontend
+	command  []string
+	client   *agent.Client
+	offline  *agent.Offline
 
 	mu   sync.Mutex
 	lock *agent.Lock
-	// addresses caches where a run of an instance listens, which does not change.
+	// addresses caches the address of each run of an instance. It does not change.
 	addresses map[bluegreen.InstanceRef]string
 }
 
 var _ bluegreen.Platform = (*Platform)(nil)
 
-// New returns the platform of one deployment. It touches nothing.
+// New returns the platform of one deployment. It starts and writes nothing.
 func New(opts Options) (*Platform, error) {
 	if err := agent.Supported(); err != nil {
 		return nil, err
@@ -97,12 +99,12 @@ func New(opts Options) (*Platform, error) {
 		command = []string{self, "agent"}
 	}
 	return &Platform{
-		name: opts.Name, front: opts.Frontend, command: command, client: client, offline: offline,
+		name: opts.Name, frontend: opts.Frontend, command: command, client: client, offline: offline,
 		addresses: map[bluegreen.InstanceRef]string{},
 	}, nil
 }
 
-// Close hangs up: a lock that is still held ends, as it does with the process.
+// Close ends a lock that is still held, as the end of the process does.
 func (p *Platform) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,7 +113,7 @@ func (p *Platform) Close() {
 	}
 }
 
-// StateDir returns configured, or the user's default state directory where that is "".
+// StateDir returns configured, or the user's default state directory if configured is "".
 func StateDir(configured string) (string, error) {
 	if configured != "" {
 		return configured, nil
@@ -119,12 +121,12 @@ func StateDir(configured string) (string, error) {
 	return agent.DefaultStateDir()
 }
 
-// CheckImage returns an *ImageError unless the image at path can be deployed
-// with command, as far as a plan can tell.
+// CheckImage returns an *ImageError if a plan can tell that the image at path cannot be
+// deployed with command.
 func CheckImage(path string, command []string) error { return agent.CheckImage(path, command) }
 
-// CheckListen returns an *AddressError unless the deployment called name can
-// listen on listen, as far as a plan can tell.
+// CheckListen returns an *AddressError if a plan can tell that the deployment called name
+// cannot listen on listen.
 func CheckListen(stateDir, name, listen string) error {
 	dir, err := StateDir(stateDir)
 	if err != nil {
@@ -159,69 +161,72 @@ func (p *Platform) History(ctx context.Context) ([]bluegreen.Record, error) {
 
 // Lock implements bluegreen.Store. It starts the agent if none runs.
 func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err error) {
-	held, err := p.client.LaunchAndLock(ctx, p.command, p.name, holder)
+	lock, err := p.client.LaunchAndLock(ctx, p.command, p.name, holder)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
-	p.lock = held
+	p.lock = lock
 	p.mu.Unlock()
-	return held.Unlock, nil
+	return lock.Unlock, nil
 }
 
 // Commit implements bluegreen.Store.
 func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) error {
-	held, err := p.held()
+	lock, err := p.currentLock()
 	if err != nil {
 		return err
 	}
-	return held.Commit(ctx, next, closed, p.front)
+	return lock.Commit(ctx, next, closed, p.frontend)
 }
 
 // Erase implements bluegreen.Store.
 func (p *Platform) Erase(ctx context.Context) error {
-	held, err := p.held()
+	lock, err := p.currentLock()
 	if err != nil {
 		return err
 	}
-	return held.Erase(ctx)
+	return lock.Erase(ctx)
 }
 
 // Provision implements bluegreen.Workloads.
-func (p *Platform) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (string, error) {
-	held, err := p.held()
+func (p *Platform) Provision(
+	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
+) (string, error) {
+	lock, err := p.currentLock()
 	if err != nil {
 		return "", err
 	}
-	// The fingerprint is that of what the user wrote, and the path that of here.
+	// The fingerprint covers the path as the user wrote it. The agent needs an absolute
+	// path, because its working directory is another one.
 	release.Fingerprint = cmp.Or(release.Fingerprint, release.Seal().Fingerprint)
 	if release.Image, err = filepath.Abs(release.Image); err != nil {
 		return "", &ImageError{Path: release.Image, Err: err}
 	}
-	return held.Provision(ctx, env, release)
+	return lock.Provision(ctx, env, release)
 }
 
 // Scale implements bluegreen.Workloads.
 func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
-	held, err := p.held()
+	lock, err := p.currentLock()
 	if err != nil {
 		return err
 	}
-	return held.Scale(ctx, env, replicas)
+	return lock.Scale(ctx, env, replicas)
 }
 
 // Remove implements bluegreen.Workloads.
 func (p *Platform) Remove(ctx context.Context, env bluegreen.Environment) error {
-	held, err := p.held()
+	lock, err := p.currentLock()
 	if err != nil {
 		return err
 	}
-	return held.Remove(ctx, env)
+	return lock.Remove(ctx, env)
 }
 
-// held returns the lock that was taken last. Whether it still holds, the agent
-// knows.
-func (p *Platform) held() (*agent.Lock, error) {
+// currentLock returns the lock that was taken last. Only the agent knows whether it is
+// still held.
+func (p *Platform) currentLock() (*agent.Lock, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.lock == nil {
@@ -235,13 +240,13 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 	return p.client.AwaitTraffic(ctx, p.name, env)
 }
 
-// CanReceiveTraffic implements bluegreen.Traffic: a process that was started again comes back
-// by itself, being the same release.
+// CanReceiveTraffic implements bluegreen.Traffic. A process that was restarted receives
+// traffic again, because it runs the same release.
 func (p *Platform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
 	return agent.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID})
 }
 
-// Drain implements bluegreen.Traffic. Without an agent nothing has traffic.
+// Drain implements bluegreen.Traffic. Without an agent nothing receives traffic.
 func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) error {
 	err := p.client.Drain(ctx, p.name, env)
 	if errors.Is(err, agent.ErrNotRunning) {

@@ -22,7 +22,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// service is a deployment under test, and whoever operates it.
+// service is a deployment under test with its platform and deployer.
 type service struct {
 	testing.TB
 	dir      string
@@ -30,16 +30,16 @@ type service struct {
 	*bluegreen.Deployer
 }
 
-// newService returns a deployment of local in a state directory of its own. It
-// is destroyed when the test is over.
-func newService(t testing.TB, front local.Frontend) *service {
+// newService returns a deployment in a state directory of its own. The deployment is
+// destroyed when the test is over.
+func newService(t testing.TB, frontend local.Frontend) *service {
 	t.Helper()
-	return newServiceIn(t, agenttest.StateDir(t), "web", front)
+	return newServiceIn(t, agenttest.StateDir(t), "web", frontend)
 }
 
-func newServiceIn(t testing.TB, dir, name string, front local.Frontend) *service {
+func newServiceIn(t testing.TB, dir, name string, frontend local.Frontend) *service {
 	t.Helper()
-	s := open(t, local.Options{StateDir: dir, Name: name, Frontend: front})
+	s := open(t, local.Options{StateDir: dir, Name: name, Frontend: frontend})
 	t.Cleanup(func() {
 		if err := s.Destroy(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("destroying after the test: %v", err)
@@ -58,28 +58,32 @@ func open(t testing.TB, opts local.Options) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &service{t, opts.StateDir, platform, bluegreen.NewDeployer(opts.Name, platform, checker, "tester@host (pid 1)")}
+	deployer := bluegreen.NewDeployer(opts.Name, platform, checker, "tester@host (pid 1)")
+	return &service{t, opts.StateDir, platform, deployer}
 }
 
-// live brings a healthy release live and returns it.
-func (s *service) live(version string, replicas int) bluegreen.Release {
+// deployLive makes a healthy release live and returns it.
+func (s *service) deployLive(version string, replicas int) bluegreen.Release {
 	s.Helper()
 	release := agenttest.Release(s, version, agenttest.Healthy)
 	release.Replicas = replicas
-	s.bring(release)
+	s.makeLive(release)
 	return release
 }
 
-func (s *service) bring(release bluegreen.Release) {
+// makeLive deploys a release and switches to it.
+func (s *service) makeLive(release bluegreen.Release) {
 	s.Helper()
 	var err error
 	if _, found := s.platform.Load(s.Context()); found != nil {
-		_, err = s.Create(s.Context(), bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100})
+		_, err = s.Create(s.Context(), bluegreen.Desired{
+			Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100,
+		})
 	} else {
 		err = s.DeployAndSwitch(s.Context(), release)
 	}
 	s.must(err)
-	s.serves(release.Version)
+	s.expectVersion(release.Version)
 }
 
 func (s *service) must(err error) {
@@ -96,7 +100,7 @@ func (s *service) endpoint() string {
 	return status.Endpoint
 }
 
-// running is how many replicas of env are said to run.
+// running returns how many replicas of env run according to the status.
 func (s *service) running(env bluegreen.Environment) int {
 	s.Helper()
 	status, err := s.platform.Observe(s.Context())
@@ -111,8 +115,8 @@ func (s *service) preview() string {
 	return status.Preview
 }
 
-// serves fails the test unless a client is answered with version.
-func (s *service) serves(version string) {
+// expectVersion fails the test unless a client is answered with version.
+func (s *service) expectVersion(version string) {
 	s.Helper()
 	if status, body := get(s, s.endpoint()); status != http.StatusOK || body != version {
 		s.Fatalf("a client is answered %d %q, want %q", status, body, version)
@@ -126,7 +130,8 @@ func (s *service) instances(env bluegreen.Environment) []bluegreen.Instance {
 	return instances
 }
 
-// runs lists the replicas in env and the run of each, which all must answer.
+// runs lists the replicas in env with the run of each. The test fails unless a command can
+// run in each of them.
 func (s *service) runs(env bluegreen.Environment) []string {
 	s.Helper()
 	var runs []string
@@ -138,7 +143,7 @@ func (s *service) runs(env bluegreen.Environment) []string {
 	return runs
 }
 
-// file is the content of a file in the deployment's directory.
+// file returns the content of a file in the deployment's directory.
 func (s *service) file(path ...string) string {
 	s.Helper()
 	content, err := os.ReadFile(filepath.Join(append([]string{s.dir, "deployments", s.Deployment}, path...)...))
@@ -146,14 +151,14 @@ func (s *service) file(path ...string) string {
 	return string(content)
 }
 
-// hanging is a request that has begun to be answered and waits for its client.
-type hanging struct {
+// pendingRequest is a request whose answer has begun and ends when the client wants.
+type pendingRequest struct {
 	response *http.Response
 	body     *io.PipeWriter
 }
 
-// hang begins a request that ends when the client wants.
-func (s *service) hang() *hanging {
+// startRequest sends a request, and returns when its answer has begun.
+func (s *service) startRequest() *pendingRequest {
 	s.Helper()
 	reader, writer := io.Pipe()
 	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, s.endpoint()+"/hang", reader)
@@ -168,15 +173,15 @@ func (s *service) hang() *hanging {
 	if _, err := io.ReadFull(response.Body, line); err != nil || string(line) != "begun\n" {
 		s.Fatalf("the answer begins with %q, %v", line, err)
 	}
-	return &hanging{response, writer}
+	return &pendingRequest{response, writer}
 }
 
 // finish ends the request and returns an error unless the answer is complete.
-func (h *hanging) finish() error {
-	if err := h.body.Close(); err != nil {
+func (p *pendingRequest) finish() error {
+	if err := p.body.Close(); err != nil {
 		return err
 	}
-	rest, err := io.ReadAll(h.response.Body)
+	rest, err := io.ReadAll(p.response.Body)
 	if err == nil && strings.TrimSpace(string(rest)) != "finished" {
 		err = fmt.Errorf("the answer ends with %q", rest)
 	}

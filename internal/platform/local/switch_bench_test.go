@@ -19,8 +19,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// stopwatch notes when the last replica was found healthy, and when the switch
-// was committed: both as the engine sees them.
+// stopwatch records when the last replica was found healthy, and when the commit of the
+// switch began and ended.
 type stopwatch struct {
 	bluegreen.Platform
 	bluegreen.Checker
@@ -49,7 +49,7 @@ func (s *stopwatch) Commit(ctx context.Context, next bluegreen.Ledger, closed []
 	return err
 }
 
-func timed(s *service) *stopwatch {
+func startStopwatch(s *service) *stopwatch {
 	w := &stopwatch{Platform: s.Platform, Checker: s.Checker}
 	s.Platform, s.Checker = w, w
 	return w
@@ -59,13 +59,13 @@ func timed(s *service) *stopwatch {
 // replica to its health check until the switch is committed, at three replicas.
 func BenchmarkHealthyToSwitched(b *testing.B) {
 	s := newService(b, local.Frontend{})
-	s.live("1.0.0", 3)
+	s.deployLive("1.0.0", 3)
 	release := agenttest.Release(b, "2.0.0", agenttest.Healthy)
 	release.Replicas = 3
-	w := timed(s)
+	w := startStopwatch(s)
 	var took []time.Duration
 	for n := 0; b.Loop(); n++ {
-		// Every release is a new one: its replicas have to start.
+		// Every release is a new one, whose replicas have to start.
 		release.Args = []string{time.Duration(n).String()}
 		s.must(s.DeployAndSwitch(b.Context(), release))
 		took = append(took, w.switched.Sub(w.healthy))
@@ -74,29 +74,30 @@ func BenchmarkHealthyToSwitched(b *testing.B) {
 	b.ReportMetric(milliseconds(percentile(took, 95)), "p95-ms")
 }
 
-// BenchmarkSwitchUnderLoad switches to and fro under 8 clients that keep their
-// connection and 4 that open one for each request. It fails if a request fails.
-// It measures the time from the commit until somebody is answered by the new
-// environment, and until the last request that began at the old one began. The
-// second is negative: every request that begins after the commit goes to the new
-// environment. So the first is what a request takes when all clients ask without a
-// pause and keep the machine busy, which is measured beside it.
+// BenchmarkSwitchUnderLoad switches back and forth while 8 clients keep their connection
+// and 4 clients open one for each request. It fails if a request fails.
+//
+// It measures two times from the commit of the switch: until a client is answered by the
+// new environment, and until the start of the last request that the old environment
+// answers. The second is negative, because every request that begins after the commit goes
+// to the new environment. The first is therefore the duration of a request on a busy
+// machine, which is measured too.
 func BenchmarkSwitchUnderLoad(b *testing.B) {
 	s := newService(b, local.Frontend{DrainTimeout: time.Second})
-	releases := []bluegreen.Release{s.live("1.0.0", 2), s.live("2.0.0", 2)}
-	w := timed(s)
-	l := startCrowd(s.endpoint())
+	releases := []bluegreen.Release{s.deployLive("1.0.0", 2), s.deployLive("2.0.0", 2)}
+	w := startStopwatch(s)
+	load := startLoadGenerator(s.endpoint())
 	var first, last []time.Duration
 	for n := 0; b.Loop(); n++ {
 		next := releases[n%2]
 		s.must(s.DeployAndSwitch(b.Context(), next))
-		began, answered := l.seen(next.Version, w.begun)
+		began, answered := load.awaitSwitch(next.Version, w.begun)
 		first = append(first, answered.Sub(w.switched))
 		last = append(last, began.Sub(w.switched))
 	}
-	requests, failures := l.stop()
-	b.ReportMetric(milliseconds(percentile(l.took, 50)), "request-p50-ms")
-	b.ReportMetric(milliseconds(percentile(l.took, 99)), "request-p99-ms")
+	requests, failures := load.stop()
+	b.ReportMetric(milliseconds(percentile(load.took, 50)), "request-p50-ms")
+	b.ReportMetric(milliseconds(percentile(load.took, 99)), "request-p99-ms")
 	if failures > 0 {
 		b.Errorf("%d of %d requests failed", failures, requests)
 	}
@@ -108,8 +109,8 @@ func BenchmarkSwitchUnderLoad(b *testing.B) {
 	b.ReportMetric(float64(failures), "failed")
 }
 
-// crowd is twelve clients that ask without a pause.
-type crowd struct {
+// loadGenerator runs twelve clients that send requests without a pause.
+type loadGenerator struct {
 	url                string
 	stopping           chan struct{}
 	clients            sync.WaitGroup
@@ -118,47 +119,47 @@ type crowd struct {
 	mu      sync.Mutex
 	answers []answer
 	took    []time.Duration
-	came    *sync.Cond
+	cond    *sync.Cond
 }
 
-// answer is one request as its client saw it.
+// answer is the answer to one request, with the times that its client measured.
 type answer struct {
 	version      string
 	began, ended time.Time
 }
 
-func startCrowd(url string) *crowd {
-	l := &crowd{url: url, stopping: make(chan struct{})}
-	l.came = sync.NewCond(&l.mu)
+func startLoadGenerator(url string) *loadGenerator {
+	g := &loadGenerator{url: url, stopping: make(chan struct{})}
+	g.cond = sync.NewCond(&g.mu)
 	for n := range 12 {
 		transport := &http.Transport{DisableKeepAlives: n >= 8}
-		l.clients.Go(func() {
+		g.clients.Go(func() {
 			defer transport.CloseIdleConnections()
-			l.ask(&http.Client{Transport: transport, Timeout: 10 * time.Second})
+			g.run(&http.Client{Transport: transport, Timeout: time.Minute})
 		})
 	}
-	return l
+	return g
 }
 
-func (l *crowd) ask(client *http.Client) {
+func (g *loadGenerator) run(client *http.Client) {
 	for {
 		select {
-		case <-l.stopping:
+		case <-g.stopping:
 			return
 		default:
 		}
 		began := time.Now()
-		version, ok := fetch(client, l.url)
-		l.requests.Add(1)
+		version, ok := fetch(client, g.url)
+		g.requests.Add(1)
 		if !ok {
-			l.failures.Add(1)
+			g.failures.Add(1)
 		}
-		l.mu.Lock()
+		g.mu.Lock()
 		ended := time.Now()
-		l.answers = append(l.answers, answer{version, began, ended})
-		l.took = append(l.took, ended.Sub(began))
-		l.came.Broadcast()
-		l.mu.Unlock()
+		g.answers = append(g.answers, answer{version, began, ended})
+		g.took = append(g.took, ended.Sub(began))
+		g.cond.Broadcast()
+		g.mu.Unlock()
 	}
 }
 
@@ -172,18 +173,18 @@ func fetch(client *http.Client, url string) (version string, ok bool) {
 	return string(body), err == nil && response.StatusCode == http.StatusOK
 }
 
-// seen waits until every client has begun a request after the switch that began
-// at begun, and returns when the last request that the old version answered had
-// begun and when the new version first answered.
-func (l *crowd) seen(version string, begun time.Time) (lastOldBegan, firstNewEnded time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// awaitSwitch waits until the clients have started enough requests after begun, when the
+// switch began. It returns when the last request that the old version answered was started,
+// and when the new version first answered.
+func (g *loadGenerator) awaitSwitch(version string, begun time.Time) (lastOldBegan, firstNewEnded time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	const enough = 24
-	for l.newer(version, begun) < enough {
-		l.came.Wait()
+	for g.countNewer(version, begun) < enough {
+		g.cond.Wait()
 	}
 	lastOldBegan = begun
-	for _, a := range l.answers {
+	for _, a := range g.answers {
 		switch {
 		case a.version != version && a.began.After(lastOldBegan):
 			lastOldBegan = a.began
@@ -191,12 +192,12 @@ func (l *crowd) seen(version string, begun time.Time) (lastOldBegan, firstNewEnd
 			firstNewEnded = a.ended
 		}
 	}
-	l.answers = nil
+	g.answers = nil
 	return lastOldBegan, firstNewEnded
 }
 
-func (l *crowd) newer(version string, begun time.Time) (n int) {
-	for _, a := range l.answers {
+func (g *loadGenerator) countNewer(version string, begun time.Time) (n int) {
+	for _, a := range g.answers {
 		if a.version == version && a.began.After(begun) {
 			n++
 		}
@@ -204,10 +205,10 @@ func (l *crowd) newer(version string, begun time.Time) (n int) {
 	return n
 }
 
-func (l *crowd) stop() (requests, failures int64) {
-	close(l.stopping)
-	l.clients.Wait()
-	return l.requests.Load(), l.failures.Load()
+func (g *loadGenerator) stop() (requests, failures int64) {
+	close(g.stopping)
+	g.clients.Wait()
+	return g.requests.Load(), g.failures.Load()
 }
 
 func percentile(measured []time.Duration, p int) time.Duration {
@@ -217,11 +218,11 @@ func percentile(measured []time.Duration, p int) time.Duration {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// BenchmarkRollback measures the engine's part of a rollback: lock, look, write.
+// BenchmarkRollback measures the engine's part of a rollback: lock, observe and commit.
 func BenchmarkRollback(b *testing.B) {
 	s := newService(b, local.Frontend{})
-	s.live("1.0.0", 1)
-	release := s.live("2.0.0", 1)
+	s.deployLive("1.0.0", 1)
+	release := s.deployLive("2.0.0", 1)
 	var rollback, status []time.Duration
 	for b.Loop() {
 		began := time.Now()

@@ -21,23 +21,23 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// holderVariable makes this binary a process that holds a lock, as a provider
-// does: "DIR NAME".
+// holderVariable makes this binary a process that holds a lock, as a provider does. Its
+// value is "DIR NAME".
 const holderVariable = "BLUEGREEN_TEST_HOLDER"
 
 func TestMain(m *testing.M) {
 	if what := os.Getenv(holderVariable); what != "" {
-		hold(what)
+		holdLock(what)
 	}
 	agenttest.Main(m)
 }
 
-func hold(what string) {
+func holdLock(what string) {
 	dir, name, _ := strings.Cut(what, " ")
 	self, err := os.Executable()
 	if err == nil {
 		var p *local.Platform
-		// The agent must not take itself for a holder.
+		// The agent must not inherit the variable, which would make it hold a lock too.
 		command := []string{"/usr/bin/env", "-u", holderVariable, self, "agent"}
 		if p, err = local.New(local.Options{StateDir: dir, Name: name, AgentCommand: command}); err == nil {
 			_, err = p.Lock(context.Background(), "somebody@else")
@@ -48,11 +48,11 @@ func hold(what string) {
 	os.Exit(0)
 }
 
-// holder is a process that holds a lock.
-type holder struct{ kill func() }
+// lockHolder is a process that holds a lock.
+type lockHolder struct{ kill func() }
 
-// startHolder returns when the lock is held.
-func startHolder(t *testing.T, dir, name string) holder {
+// startLockHolder starts a lockHolder, and returns when it holds the lock.
+func startLockHolder(t *testing.T, dir, name string) lockHolder {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -81,7 +81,7 @@ func startHolder(t *testing.T, dir, name string) holder {
 	if err != nil || line != "<nil>\n" {
 		t.Fatalf("the holder says %q, %v", line, err)
 	}
-	return holder{kill}
+	return lockHolder{kill}
 }
 
 // unixSocket dials the agent that serves dir.

@@ -34,8 +34,8 @@ func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]
 	return list, nil
 }
 
-// Dial implements bluegreen.Workloads. It reaches this very run of the instance
-// or none.
+// Dial implements bluegreen.Workloads. It connects to the given run of the instance, and
+// to no other run.
 func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
 	address, err := p.address(ctx, instance)
 	if err != nil {
@@ -44,13 +44,14 @@ func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (net.C
 	return new(net.Dialer).DialContext(ctx, "tcp", address)
 }
 
+// address returns the address that this run of the instance listens on.
 func (p *Platform) address(ctx context.Context, instance bluegreen.Instance) (string, error) {
-	known := func() string {
+	cached := func() string {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return p.addresses[instance.Ref()]
 	}
-	if address := known(); address != "" {
+	if address := cached(); address != "" {
 		return address, nil
 	}
 	env, err := environmentOf(instance)
@@ -60,7 +61,7 @@ func (p *Platform) address(ctx context.Context, instance bluegreen.Instance) (st
 	if _, err := p.Instances(ctx, env); err != nil {
 		return "", err
 	}
-	if address := known(); address != "" {
+	if address := cached(); address != "" {
 		return address, nil
 	}
 	return "", fmt.Errorf("%s does not run any more as it did", instance.ID)
@@ -88,7 +89,8 @@ func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int)
 	return list, err
 }
 
-// environmentOf is the environment that an instance's ID, "green-1", begins with.
+// environmentOf returns the environment that an instance's ID, such as "green-1", begins
+// with.
 func environmentOf(instance bluegreen.Instance) (bluegreen.Environment, error) {
 	name, _, _ := strings.Cut(instance.ID, "-")
 	env, err := bluegreen.ParseEnvironment(name)
