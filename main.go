@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Terraform-provider-bluegreen serves the provider to Terraform. With "agent" as
-// its first argument it is the agent of the local platform instead.
+// Terraform-provider-bluegreen serves the provider to Terraform. With "agent" as its first
+// argument it runs the agent of the local and docker platforms instead.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/provider"
 )
 
-// address is where Terraform finds the provider.
+// address is the provider's address in a registry.
 const address = "registry.terraform.io/bluegreen/bluegreen"
 
 // version is set with -ldflags "-X main.version=1.2.3".
@@ -30,10 +30,10 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		os.Exit(agent.Main(os.Args[2:]))
 	}
-	// Terraform starts the provider four times for an apply, mostly for less than
-	// a tenth of a second: garbage is not worth collecting before there is a lot.
+	// Terraform starts the provider four times for an apply, mostly for less than a tenth
+	// of a second. Collecting a small heap would only cost time.
 	rtdebug.SetGCPercent(gcPercent)
-	quietLogs()
+	limitLogs()
 
 	debug := flag.Bool("debug", false, "run under a debugger: wait for Terraform to attach")
 	flag.Parse()
@@ -47,15 +47,16 @@ func main() {
 	}
 }
 
-// quietLogs keeps the SDK's trace and the provider's own lines from being written
-// where nobody asked for a log. Without a level every line is written, for
-// Terraform to parse and drop, and that is a quarter of the time that a plan of
-// many deployments takes.
-func quietLogs() {
+// limitLogs raises the level of the SDK's and the provider's own logs to ERROR unless the
+// user asked for logs. Without a level every line is written, and Terraform parses and drops
+// it. That takes a quarter of the time of a plan of many deployments.
+func limitLogs() {
 	if os.Getenv("TF_LOG") != "" || os.Getenv("TF_LOG_PROVIDER") != "" {
 		return
 	}
-	for _, level := range []string{"TF_LOG_SDK", "TF_LOG_SDK_PROTO", "TF_LOG_SDK_FRAMEWORK", "TF_LOG_PROVIDER_BLUEGREEN"} {
+	for _, level := range []string{
+		"TF_LOG_SDK", "TF_LOG_SDK_PROTO", "TF_LOG_SDK_FRAMEWORK", "TF_LOG_PROVIDER_BLUEGREEN",
+	} {
 		if os.Getenv(level) == "" {
 			// An environment variable of this process can always be set.
 			_ = os.Setenv(level, "ERROR")

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// dockerPlatform runs the service as containers on the engine that the docker
-// command talks to, which has to be this machine's: the clients are here.
+// dockerPlatform runs the service as containers on the engine that the docker command
+// uses. The engine must be on this machine, because the demo's clients are here.
 type dockerPlatform struct {
-	// image is the service's, and agent the name of the demo's own agent.
+	// image is the image of the service, and agent the name of the demo's own agent.
 	image, agent string
 	dockerfile   string
 }
 
 var _ platform = (*dockerPlatform)(nil)
 
-func (p *dockerPlatform) require(ctx context.Context) error {
+func (p *dockerPlatform) checkPrerequisites(ctx context.Context) error {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return errors.New("missing: the docker command is not in PATH (https://docs.docker.com/engine/install/)")
 	}
@@ -32,29 +32,29 @@ func (p *dockerPlatform) require(ctx context.Context) error {
 		return fmt.Errorf("missing: a Docker engine that answers: %w", err)
 	}
 	if here := runtime.GOOS + "/" + runtime.GOARCH; system != here {
-		return fmt.Errorf("missing: a Docker engine of this machine's kind; it has %s, this is %s", system, here)
+		return fmt.Errorf("missing: a Docker engine for %s, which this machine is; the engine is for %s", here, system)
 	}
 	host, err := p.docker(ctx, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
 	if err != nil || !strings.HasPrefix(host, "unix://") {
-		return fmt.Errorf("missing: a Docker engine on this machine, where the demo's clients are; docker talks to %q", host)
+		return fmt.Errorf("missing: a Docker engine on this machine; docker uses %q", host)
 	}
 	return nil
 }
 
-func (p *dockerPlatform) prepare(ctx context.Context, program string) (string, error) {
+func (p *dockerPlatform) buildImage(ctx context.Context, program string) (string, error) {
 	_, err := p.docker(ctx, "build", "--quiet", "--tag", p.image, "--file", p.dockerfile, filepath.Dir(program))
 	return p.image, err
 }
 
 func (p *dockerPlatform) environment() []string { return nil }
 
-func (p *dockerPlatform) reach(_ context.Context, endpoint string) (string, error) {
+func (p *dockerPlatform) clientURL(_ context.Context, endpoint string) (string, error) {
 	return endpoint, nil
 }
 
-func (p *dockerPlatform) linger() time.Duration { return time.Second }
+func (p *dockerPlatform) observationTime() time.Duration { return time.Second }
 
-// clean removes the image, and says so if the provider has left anything.
+// clean removes the image. It returns an error if the provider has left anything.
 func (p *dockerPlatform) clean(ctx context.Context) error {
 	var failures []error
 	if id, err := p.docker(ctx, "images", "--quiet", p.image); err != nil || id != "" {

@@ -15,13 +15,13 @@ const (
 
 	boxWidth = 20
 	boxGap   = 6
-	// The columns of the arrows below the boxes, and the one between them.
+	// These are the columns of the arrows below the boxes, and the column between them.
 	blueArrow  = boxGap + boxWidth/2 - 1
 	greenArrow = blueArrow + boxWidth + boxGap
 	middle     = (blueArrow + greenArrow) / 2
 )
 
-// palette colours text, or leaves it alone where colour is not wanted.
+// palette colours text. A plain palette returns the text as it is.
 type palette struct{ plain bool }
 
 const (
@@ -33,7 +33,7 @@ const (
 	yellow = "33"
 )
 
-// colours are those of the environments while they are live.
+// colours maps an environment to its colour while it is live.
 var colours = map[string]string{"blue": blue, "green": green}
 
 func (p palette) paint(style, text string) string {
@@ -43,15 +43,15 @@ func (p palette) paint(style, text string) string {
 	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
-// draw is the picture of the board, line by line.
-func draw(v view, p palette) []string {
+// draw returns the picture of the progress as a list of lines.
+func draw(now snapshot, p palette) []string {
 	lines := []string{"", "  " + p.paint(bold, "One service, two environments, steady load"), ""}
-	for _, s := range v.steps {
-		lines = append(lines, drawStep(s, v.at, p))
+	for _, s := range now.steps {
+		lines = append(lines, drawStep(s, now.at, p))
 	}
 	lines = append(lines, "")
-	lines = append(lines, drawEnvironments(v, p)...)
-	return append(lines, "", drawClients(v, p), "")
+	lines = append(lines, drawEnvironments(now, p)...)
+	return append(lines, "", drawClients(now, p), "")
 }
 
 func drawStep(s step, at time.Time, p palette) string {
@@ -61,17 +61,22 @@ func drawStep(s step, at time.Time, p palette) string {
 		if took == 0 {
 			took = at.Sub(s.began)
 		}
-		return fmt.Sprintf("  %s %s %7s", p.paint(yellow, "●"), p.paint(bold, pad(s.title, titleWidth)), seconds(took))
+		title := p.paint(bold, pad(s.title, titleWidth))
+		return fmt.Sprintf("  %s %s %7s", p.paint(yellow, "●"), title, seconds(took))
 	case succeeded:
-		return fmt.Sprintf("  %s %s %7s  %s", p.paint(green, "✓"), pad(s.title, titleWidth), seconds(s.took), p.paint(dim, outcome(s)))
+		return drawEndedStep(s, p.paint(green, "✓"), p.paint(dim, outcome(s)))
 	case failed:
-		return fmt.Sprintf("  %s %s %7s  %s", p.paint(red, "✗"), pad(s.title, titleWidth), seconds(s.took), p.paint(red, outcome(s)))
+		return drawEndedStep(s, p.paint(red, "✗"), p.paint(red, outcome(s)))
 	default:
 		return p.paint(dim, "  · "+s.title)
 	}
 }
 
-// outcome says in a few words how a step ended.
+func drawEndedStep(s step, mark, outcome string) string {
+	return fmt.Sprintf("  %s %s %7s  %s", mark, pad(s.title, titleWidth), seconds(s.took), outcome)
+}
+
+// outcome returns a few words about how a step ended.
 func outcome(s step) string {
 	switch {
 	case s.note != "":
@@ -83,22 +88,23 @@ func outcome(s step) string {
 	}
 }
 
-// drawEnvironments draws both boxes, and a line from the clients to the one that answers.
-func drawEnvironments(v view, p palette) []string {
+// drawEnvironments draws both boxes, and a line from the clients to the environment that
+// answers.
+func drawEnvironments(now snapshot, p palette) []string {
 	var lines []string
-	left := drawBox("blue", v.environments["blue"], v.answering, p)
-	for i, right := range drawBox("green", v.environments["green"], v.answering, p) {
+	left := drawBox("blue", now.environments["blue"], now.answering, p)
+	for i, right := range drawBox("green", now.environments["green"], now.answering, p) {
 		lines = append(lines, spaces(boxGap)+left[i]+spaces(boxGap)+right)
 	}
 	clients := "no clients"
-	if v.loaded {
+	if now.hasClients {
 		clients = fmt.Sprintf("%d clients", keepAliveClients+newConnClients)
 	}
-	first, second := drawTraffic(v.answering.Environment, p)
+	first, second := drawTraffic(now.answering.Environment, p)
 	return append(lines, first, second, spaces(middle-utf8.RuneCountInString(clients)/2)+clients)
 }
 
-// drawTraffic is the line from the clients, which stand in the middle, up to an environment.
+// drawTraffic returns the line from the clients in the middle up to an environment.
 func drawTraffic(to string, p palette) (upper, lower string) {
 	across := strings.Repeat("─", middle-blueArrow-1)
 	switch to {
@@ -132,20 +138,20 @@ func drawBox(name string, e environment, serving answer, p palette) []string {
 	return []string{edge("╭", " "+name+" ", "╮"), side(version), side(state), edge("╰", foot, "╯")}
 }
 
-func drawClients(v view, p palette) string {
-	if v.total.requests == 0 {
+func drawClients(now snapshot, p palette) string {
+	if now.total.requests == 0 {
 		return ""
 	}
-	answering := v.answering.Version
+	answering := now.answering.Version
 	if answering == "" {
 		answering = "nothing"
 	}
-	failures := fmt.Sprintf("failed %d", v.total.failures)
-	if v.total.failures > 0 {
+	failures := fmt.Sprintf("failed %d", now.total.failures)
+	if now.total.failures > 0 {
 		failures = p.paint(red, failures)
 	}
 	return fmt.Sprintf("  answering %s    requests %s    %s    slowest %s",
-		p.paint(bold, answering), thousands(v.total.requests), failures, milliseconds(v.total.slowest))
+		p.paint(bold, answering), thousands(now.total.requests), failures, milliseconds(now.total.slowest))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
@@ -154,7 +160,7 @@ func milliseconds(d time.Duration) string {
 	return thousands(int(d.Round(time.Millisecond)/time.Millisecond)) + " ms"
 }
 
-// thousands writes 12345 as 12,345.
+// thousands formats 12345 as 12,345.
 func thousands(n int) string {
 	if n < 1000 {
 		return fmt.Sprint(n)

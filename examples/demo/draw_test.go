@@ -11,9 +11,9 @@ import (
 
 var midway = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// deploying is the board while 2.0.0 is being deployed and 1.0.0 answers.
-func deploying() view {
-	return view{
+// deploying returns the progress while 2.0.0 is being deployed and 1.0.0 answers.
+func deploying() snapshot {
+	return snapshot{
 		steps: []step{
 			{title: "apply 1.0.0", state: succeeded, took: 1900 * time.Millisecond, after: "1.0.0"},
 			{title: "apply 2.0.0", state: running, began: midway.Add(-1100 * time.Millisecond)},
@@ -23,14 +23,14 @@ func deploying() view {
 			"blue":  {State: "checking", Version: "2.0.0"},
 			"green": {State: "live", Version: "1.0.0"},
 		},
-		answering: answer{Version: "1.0.0", Environment: "green"},
-		total:     tally{requests: 12345, slowest: 12 * time.Millisecond},
-		loaded:    true,
-		at:        midway,
+		answering:  answer{Version: "1.0.0", Environment: "green"},
+		total:      stats{requests: 12345, slowest: 12 * time.Millisecond},
+		hasClients: true,
+		at:         midway,
 	}
 }
 
-func TestDrawsWhatIsGoingOn(t *testing.T) {
+func TestDrawsTheProgress(t *testing.T) {
 	t.Parallel()
 	want := `
   One service, two environments, steady load
@@ -54,16 +54,16 @@ func TestDrawsWhatIsGoingOn(t *testing.T) {
 	}
 }
 
-// The number of lines must not change between frames: a frame is drawn over the one before.
-func TestEveryFrameIsAsHighAsTheOthers(t *testing.T) {
+// A frame is drawn over the frame before, so all frames need the same number of lines.
+func TestAllFramesHaveTheSameHeight(t *testing.T) {
 	t.Parallel()
-	before := view{steps: deploying().steps, at: midway}
+	before := snapshot{steps: deploying().steps, at: midway}
 	if got, want := len(draw(before, palette{})), len(draw(deploying(), palette{})); got != want {
 		t.Errorf("%d lines before the load and %d under it", got, want)
 	}
 }
 
-func TestColourTakesNoRoom(t *testing.T) {
+func TestColourDoesNotChangeTheLayout(t *testing.T) {
 	t.Parallel()
 	plain, coloured := draw(deploying(), palette{plain: true}), draw(deploying(), palette{})
 	for i, line := range coloured {
@@ -78,7 +78,7 @@ func TestTablesAreAligned(t *testing.T) {
 	steps := []step{
 		{title: "terraform init", state: succeeded, took: 400 * time.Millisecond},
 		{title: "apply 2.0.0", state: succeeded, took: 2 * time.Second, before: "1.0.0", after: "2.0.0",
-			tally: tally{requests: 1042, slowest: 9 * time.Millisecond}},
+			stats: stats{requests: 1042, slowest: 9 * time.Millisecond}},
 		{title: "destroy"},
 	}
 	want := `  step            seconds  requests  failed  slowest  answering
@@ -87,22 +87,31 @@ func TestTablesAreAligned(t *testing.T) {
   apply 2.0.0         2.0     1,042       0     9 ms  1.0.0 → 2.0.0
   all                 2.4     1,042       0     9 ms
 `
-	if got := resultTable(steps, steps[1].tally); got != want {
+	if got := resultTable(steps, steps[1].stats); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
-func TestHistoryIsOneLineARecord(t *testing.T) {
+func TestHistoryHasOneLineForEachRecord(t *testing.T) {
 	t.Parallel()
 	got := historyTable([]record{
-		{ID: "deploy-2", Environment: "blue", Version: "2.0.0", Status: "failed", Reason: "2 of 2 replicas unhealthy\nlast lines: …"},
-		{ID: "deploy-1", Environment: "green", Version: "1.0.0", Status: "live", SwitchedAt: "2026-01-02T03:04:05.678Z"},
+		{
+			ID: "deploy-2", Environment: "blue", Version: "2.0.0", Status: "failed",
+			Reason: "2 of 2 replicas unhealthy\nlast lines: …",
+		},
+		{
+			ID: "deploy-1", Environment: "green", Version: "1.0.0", Status: "live",
+			SwitchedAt: "2026-01-02T03:04:05.678Z",
+		},
 	})
 	lines := strings.Split(strings.TrimRight(got, "\n"), "\n")
 	if len(lines) != 4 {
 		t.Fatalf("%d lines, want headings, a rule and two records:\n%s", len(lines), got)
 	}
-	for i, want := range map[int][]string{2: {"deploy-2", "failed", "2 of 2 replicas unhealthy"}, 3: {"deploy-1", "live"}} {
+	for i, want := range map[int][]string{
+		2: {"deploy-2", "failed", "2 of 2 replicas unhealthy"},
+		3: {"deploy-1", "live"},
+	} {
 		for _, cell := range want {
 			if !strings.Contains(lines[i], cell) {
 				t.Errorf("line %q does not say %q", lines[i], cell)
@@ -111,10 +120,10 @@ func TestHistoryIsOneLineARecord(t *testing.T) {
 	}
 }
 
-// plainPicture is one picture without colour, as text.
-func plainPicture(v view) string {
+// plainPicture returns the picture without colour as text.
+func plainPicture(now snapshot) string {
 	var text strings.Builder
-	for _, line := range draw(v, palette{plain: true}) {
+	for _, line := range draw(now, palette{plain: true}) {
 		text.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return strings.TrimSuffix(text.String(), "\n")

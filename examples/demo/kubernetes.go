@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// kubernetesPlatform runs the service as pods on the cluster that `make testbed`
-// starts, and on no other: a kubeconfig that happens to be set may be of a
-// cluster that matters, and only the test bed takes an image without a registry.
+// kubernetesPlatform runs the service as pods on the cluster that `make testbed` starts.
+// It uses no other cluster, because the user's kubeconfig may be for one in production, and
+// because only the test bed accepts an image without a registry.
 type kubernetesPlatform struct {
-	// dir is the test bed's.
+	// dir is the directory of the test bed.
 	dir string
-	// namespace is the demo's own.
+	// namespace belongs to the demo alone.
 	namespace string
 	image     string
 }
@@ -37,7 +37,7 @@ func newKubernetesPlatform(name string) (*kubernetesPlatform, error) {
 	return &kubernetesPlatform{dir, name, "docker.io/library/" + name + ":demo"}, nil
 }
 
-func (p *kubernetesPlatform) require(ctx context.Context) error {
+func (p *kubernetesPlatform) checkPrerequisites(ctx context.Context) error {
 	for _, program := range []string{"kubectl", "ctr"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("missing: %s is not in PATH", program)
@@ -52,7 +52,7 @@ func (p *kubernetesPlatform) require(ctx context.Context) error {
 	return nil
 }
 
-func (p *kubernetesPlatform) prepare(ctx context.Context, program string) (string, error) {
+func (p *kubernetesPlatform) buildImage(ctx context.Context, program string) (string, error) {
 	if _, err := p.kubectl(ctx, "create", "namespace", p.namespace); err != nil {
 		return "", err
 	}
@@ -64,20 +64,23 @@ func (p *kubernetesPlatform) environment() []string {
 	return []string{"KUBE_CONFIG_PATH=" + p.kubeconfig()}
 }
 
-// reach is the NodePort, which the test bed has on 127.0.0.1: the endpoint is for
-// clients in the cluster. The node follows the Service about a second later.
-func (p *kubernetesPlatform) reach(ctx context.Context, _ string) (string, error) {
-	port, err := p.kubectl(ctx, "--namespace", p.namespace, "get", "service", p.namespace, "--output", "jsonpath={.spec.ports[0].nodePort}")
+// clientURL returns the URL of the NodePort, which the test bed has on 127.0.0.1. The
+// endpoint is only for clients in the cluster. The NodePort answers about a second after
+// the Service was created.
+func (p *kubernetesPlatform) clientURL(ctx context.Context, _ string) (string, error) {
+	port, err := p.kubectl(ctx, "--namespace", p.namespace, "get", "service", p.namespace,
+		"--output", "jsonpath={.spec.ports[0].nodePort}")
 	if err != nil {
 		return "", err
 	}
 	url := "http://127.0.0.1:" + port
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		_, err := get(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}, url)
+		_, err := get(client, url)
 		if err == nil {
 			return url, nil
 		}
@@ -89,13 +92,16 @@ func (p *kubernetesPlatform) reach(ctx context.Context, _ string) (string, error
 	}
 }
 
-// linger covers the second or so that kube-proxy takes to follow a switch.
-func (p *kubernetesPlatform) linger() time.Duration { return 3 * time.Second }
+// observationTime is longer than kube-proxy takes to follow a switch, about a second.
+func (p *kubernetesPlatform) observationTime() time.Duration { return 3 * time.Second }
 
-// clean removes the namespace, and waits until its last pod has ended, and the image.
+// clean removes the namespace and the image. It waits until the last pod has ended.
 func (p *kubernetesPlatform) clean(ctx context.Context) error {
 	_, err := p.kubectl(ctx, "delete", "namespace", p.namespace, "--ignore-not-found")
-	containerd := []string{"CONTAINERD_ADDRESS=" + filepath.Join(p.dir, "containerd", "containerd.sock"), "CONTAINERD_NAMESPACE=k8s.io"}
+	containerd := []string{
+		"CONTAINERD_ADDRESS=" + filepath.Join(p.dir, "containerd", "containerd.sock"),
+		"CONTAINERD_NAMESPACE=k8s.io",
+	}
 	_, removal := run(ctx, containerd, "ctr", "images", "rm", p.image)
 	return errors.Join(err, removal)
 }

@@ -14,27 +14,28 @@ import (
 const (
 	keepAliveClients = 4
 	newConnClients   = 4
-	// pace makes the clients send about 500 requests a second together.
-	pace           = 16 * time.Millisecond
-	requestTimeout = 5 * time.Second
+	// requestInterval is the time between two requests of a client. All clients together
+	// send about 500 requests in a second.
+	requestInterval = 16 * time.Millisecond
+	requestTimeout  = 5 * time.Second
 )
 
-// answer is which release answered a request.
+// answer says which release answered a request.
 type answer struct {
 	Version     string `json:"version"`
 	Environment string `json:"environment"`
 }
 
-// tally is what came of some requests.
-type tally struct {
+// stats counts the results of requests.
+type stats struct {
 	requests int
 	failures int
 	slowest  time.Duration
-	// cause is why the last of the failures failed.
+	// cause is the error of the last failure.
 	cause error
 }
 
-func (t *tally) count(took time.Duration, err error) {
+func (t *stats) count(took time.Duration, err error) {
 	t.requests++
 	t.slowest = max(t.slowest, took)
 	if err != nil {
@@ -43,8 +44,8 @@ func (t *tally) count(took time.Duration, err error) {
 	}
 }
 
-// load is a steady stream of requests by clients of both kinds: those that keep
-// their connection, and those that make a new one for every request.
+// load sends requests at a constant rate. Some of its clients keep their connection, and
+// the others open one for every request.
 type load struct {
 	url     string
 	stopped chan struct{}
@@ -52,20 +53,20 @@ type load struct {
 	clients sync.WaitGroup
 
 	mu    sync.Mutex
-	total tally
-	// scene is the tally since the last cut.
-	scene tally
-	// latest is the answer to the request on a new connection that began last, of
-	// those answered: on Kubernetes a connection that is kept may stay with the
-	// release before for a while.
+	total stats
+	// stepStats are the stats since the last call of takeStepStats.
+	stepStats stats
+	// latest is the answer to the newest request that was sent on a new connection and
+	// answered. Requests on kept connections do not count, because on Kubernetes such a
+	// connection may stay with the former release for a while.
 	latest      answer
 	latestBegan time.Time
 }
 
-// client is one of the service's.
+// client is a client of the service.
 type client struct {
 	http.Client
-	// keepsAlive says that it keeps its connection.
+	// keepsAlive says that the client keeps its connection.
 	keepsAlive bool
 }
 
@@ -78,36 +79,36 @@ func newClient(keepsAlive bool) *client {
 func startLoad(url string) *load {
 	l := &load{url: url, stopped: make(chan struct{})}
 	for i := range keepAliveClients + newConnClients {
-		l.clients.Go(func() { l.send(newClient(i < keepAliveClients)) })
+		l.clients.Go(func() { l.run(newClient(i < keepAliveClients)) })
 	}
 	return l
 }
 
-// stop ends the load once the requests in flight are answered: cutting them
-// short would look like failures of the service. It may be called again.
+// stop ends the load. It waits for the requests in flight, because cutting them off would
+// look like failures of the service. It may be called more than once.
 func (l *load) stop() {
 	l.once.Do(func() { close(l.stopped) })
 	l.clients.Wait()
 }
 
-// send makes one client ask at its pace. A client that waits for an answer
-// sends nothing meanwhile.
-func (l *load) send(client *client) {
+// run sends the requests of one client until the load is stopped. A client that waits for
+// an answer sends no other request.
+func (l *load) run(client *client) {
 	defer client.CloseIdleConnections()
-	tick := time.NewTicker(pace)
+	tick := time.NewTicker(requestInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-l.stopped:
 			return
 		case <-tick.C:
-			_, _ = l.ask(client) // It is counted.
+			_, _ = l.sendOne(client) // The stats count it.
 		}
 	}
 }
 
-// ask sends one request and counts what came of it.
-func (l *load) ask(client *client) (answer, error) {
+// sendOne sends one request and counts its result.
+func (l *load) sendOne(client *client) (answer, error) {
 	began := time.Now()
 	got, err := get(&client.Client, l.url)
 	took := time.Since(began)
@@ -115,30 +116,30 @@ func (l *load) ask(client *client) (answer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total.count(took, err)
-	l.scene.count(took, err)
+	l.stepStats.count(took, err)
 	if err == nil && !client.keepsAlive && began.After(l.latestBegan) {
 		l.latest, l.latestBegan = got, began
 	}
 	return got, err
 }
 
-// askAnew sends one request on a new connection.
-func (l *load) askAnew() (answer, error) { return l.ask(newClient(false)) }
+// sendOnNewConnection sends one request on a new connection.
+func (l *load) sendOnNewConnection() (answer, error) { return l.sendOne(newClient(false)) }
 
-// now returns which release answers and the tally so far.
-func (l *load) now() (answer, tally) {
+// current returns which release answers, and the stats so far.
+func (l *load) current() (answer, stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.latest, l.total
 }
 
-// cut returns the tally since the last cut.
-func (l *load) cut() tally {
+// takeStepStats returns the stats since its last call.
+func (l *load) takeStepStats() stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	scene := l.scene
-	l.scene = tally{}
-	return scene
+	stepStats := l.stepStats
+	l.stepStats = stats{}
+	return stepStats
 }
 
 func get(client *http.Client, url string) (answer, error) {

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestLoadCountsEveryRequestThatTheServiceSaw(t *testing.T) {
+func TestLoadCountsEveryRequest(t *testing.T) {
 	t.Parallel()
 	var seen atomic.Int64
 	enough := make(chan struct{})
@@ -32,7 +32,7 @@ func TestLoadCountsEveryRequestThatTheServiceSaw(t *testing.T) {
 	l.stop()
 	l.stop()
 
-	got, total := l.now()
+	got, total := l.current()
 	if want := (answer{Version: "1.0.0", Environment: "green"}); got != want {
 		t.Errorf("answering %+v, want %+v", got, want)
 	}
@@ -41,7 +41,7 @@ func TestLoadCountsEveryRequestThatTheServiceSaw(t *testing.T) {
 	}
 }
 
-func TestWhateverIsNotAnAnswerIsAFailure(t *testing.T) {
+func TestInvalidAnswerIsAFailure(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		handler http.HandlerFunc
@@ -54,7 +54,7 @@ func TestWhateverIsNotAnAnswerIsAFailure(t *testing.T) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, `{"version":`)
 		}, "broke off"},
-		"somebody else answers": {func(w http.ResponseWriter, _ *http.Request) {
+		"another service answers": {func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, "<html>")
 		}, "not an answer of the service"},
 	} {
@@ -63,8 +63,8 @@ func TestWhateverIsNotAnAnswerIsAFailure(t *testing.T) {
 			service := httptest.NewServer(test.handler)
 			defer service.Close()
 			l := &load{url: service.URL}
-			_, _ = l.askAnew()
-			_, total := l.now()
+			_, _ = l.sendOnNewConnection()
+			_, total := l.current()
 			if total.requests != 1 || total.failures != 1 || !strings.Contains(total.cause.Error(), test.cause) {
 				t.Errorf("got %+v, want one failure because of %q", total, test.cause)
 			}
@@ -72,7 +72,7 @@ func TestWhateverIsNotAnAnswerIsAFailure(t *testing.T) {
 	}
 }
 
-func TestACutStartsTheNextTally(t *testing.T) {
+func TestStepStatsStartAgainForTheNextStep(t *testing.T) {
 	t.Parallel()
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"version":"1.0.0"}`)
@@ -80,16 +80,16 @@ func TestACutStartsTheNextTally(t *testing.T) {
 	defer service.Close()
 	l := &load{url: service.URL}
 
-	_, _ = l.askAnew()
-	_, _ = l.askAnew()
-	if first := l.cut(); first.requests != 2 {
-		t.Errorf("the first cut has %d requests, want 2", first.requests)
+	_, _ = l.sendOnNewConnection()
+	_, _ = l.sendOnNewConnection()
+	if first := l.takeStepStats(); first.requests != 2 {
+		t.Errorf("the first step has %d requests, want 2", first.requests)
 	}
-	_, _ = l.askAnew()
-	if second := l.cut(); second.requests != 1 {
-		t.Errorf("the second cut has %d requests, want 1", second.requests)
+	_, _ = l.sendOnNewConnection()
+	if second := l.takeStepStats(); second.requests != 1 {
+		t.Errorf("the second step has %d requests, want 1", second.requests)
 	}
-	if _, total := l.now(); total.requests != 3 {
+	if _, total := l.current(); total.requests != 3 {
 		t.Errorf("%d requests in all, want 3", total.requests)
 	}
 }

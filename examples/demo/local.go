@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// agentLeaves is how long the agent may take to leave once nothing is deployed.
-const agentLeaves = 5 * time.Second
+// agentEndTimeout is how long the agent may take to end once nothing is deployed.
+const agentEndTimeout = 5 * time.Second
 
 // localPlatform runs the service as processes of this machine.
 type localPlatform struct {
@@ -25,28 +25,28 @@ type localPlatform struct {
 
 var _ platform = (*localPlatform)(nil)
 
-func (p *localPlatform) require(context.Context) error {
+func (p *localPlatform) checkPrerequisites(context.Context) error {
 	if !supported {
-		return fmt.Errorf("missing: the demo deploys processes, which needs Linux, macOS or FreeBSD; this is %s", runtime.GOOS)
+		return fmt.Errorf("missing: Linux, macOS or FreeBSD, which deploying processes needs; this is %s", runtime.GOOS)
 	}
 	return nil
 }
 
-func (p *localPlatform) prepare(_ context.Context, program string) (string, error) {
+func (p *localPlatform) buildImage(_ context.Context, program string) (string, error) {
 	return program, nil
 }
 
 func (p *localPlatform) environment() []string { return []string{"BLUEGREEN_AGENT_IDLE=1s"} }
 
-func (p *localPlatform) reach(_ context.Context, endpoint string) (string, error) {
+func (p *localPlatform) clientURL(_ context.Context, endpoint string) (string, error) {
 	return endpoint, nil
 }
 
-func (p *localPlatform) linger() time.Duration { return time.Second }
+func (p *localPlatform) observationTime() time.Duration { return time.Second }
 
-// clean waits for the agent to leave, and stops it if it does not.
+// clean waits until the agent has ended, and stops it if it does not end by itself.
 func (p *localPlatform) clean(ctx context.Context) error {
-	if p.agentGone(ctx) {
+	if p.awaitAgentEnd(ctx) {
 		return nil
 	}
 	pid, err := p.agent(ctx)
@@ -56,29 +56,31 @@ func (p *localPlatform) clean(ctx context.Context) error {
 	if err := terminate(pid); err != nil {
 		return fmt.Errorf("stop the agent, process %d: %w", pid, err)
 	}
-	if !p.agentGone(ctx) {
+	if !p.awaitAgentEnd(ctx) {
 		return fmt.Errorf("the agent, process %d, does not stop", pid)
 	}
 	return nil
 }
 
-// agent finds the agent of this demo, whose command line names its directory.
+// agent returns the process of the demo's agent. Its command line has the state directory.
 func (p *localPlatform) agent(ctx context.Context) (pid int, err error) {
 	processes, err := exec.CommandContext(ctx, "ps", "-axo", "pid=,command=").Output()
 	if err != nil {
 		return 0, fmt.Errorf("ps: %w", err)
 	}
 	for line := range strings.Lines(string(processes)) {
-		if id, command, _ := strings.Cut(strings.TrimSpace(line), " "); strings.Contains(command, "-state-dir "+p.stateDir) {
+		id, command, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if strings.Contains(command, "-state-dir "+p.stateDir) {
 			return strconv.Atoi(id)
 		}
 	}
 	return 0, errors.New("no process has that directory on its command line")
 }
 
-// agentGone reports whether the agent's socket stops answering in good time.
-func (p *localPlatform) agentGone(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, agentLeaves)
+// awaitAgentEnd reports whether the agent's socket stops answering within
+// agentEndTimeout.
+func (p *localPlatform) awaitAgentEnd(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, agentEndTimeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Demo deploys a service with Terraform, or OpenTofu, while clients use it:
-// a first release, a second one, a rollback, forward again, and a release that
-// is broken. It succeeds only if not one request failed.
+// Demo deploys a service with Terraform or OpenTofu while clients use the service: a first
+// release, a second release, a rollback, the second release again, and a broken release. It
+// succeeds only if no request failed.
 //
-// It sees what a user sees: the provider's binary, Terraform's command line and
-// the service's answers. PLATFORM says where it deploys: local, docker or
-// kubernetes. Everything it makes is gone at the end: one temporary directory,
-// every process, the containers and their image, or the namespace.
+// The demo uses what a user has: the provider's binary, Terraform's command line and the
+// service's answers. The variable PLATFORM says where it deploys: local, docker or
+// kubernetes. At the end the demo removes everything that it created: a temporary directory,
+// all processes, the containers and their image, or the namespace.
 package main
 
 import (
@@ -20,17 +20,17 @@ import (
 	"time"
 )
 
-// cleanUp is the longest that tidying up may take, also after Ctrl-C.
-const cleanUp = 2 * time.Minute
+// cleanupTimeout is how long the cleanup may take, also after Ctrl-C.
+const cleanupTimeout = 2 * time.Minute
 
-// interrupted is the exit status that shells give a process ended by Ctrl-C.
+// interrupted is the exit status of a process that was ended by Ctrl-C.
 const interrupted = 130
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	err := demonstrate(ctx)
+	err := runDemo(ctx)
 	switch {
 	case err == nil:
 		return
@@ -43,44 +43,45 @@ func main() {
 	}
 }
 
-// demonstrate plays the demo and tidies up after it, however it ended.
-func demonstrate(ctx context.Context) (err error) {
-	workshop, err := openWorkshop(ctx)
+// runDemo runs the demo and always cleans up after it.
+func runDemo(ctx context.Context) (err error) {
+	workDir, err := newWorkDir(ctx)
 	if err != nil {
 		return err
 	}
-	tidy := func(clean func(context.Context) error) {
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
+	cleanUp := func(clean func(context.Context) error) {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 		defer cancel()
 		err = errors.Join(err, clean(limited))
 	}
-	defer tidy(workshop.close)
+	defer cleanUp(workDir.close)
 
-	tf, err := workshop.terraform()
+	tf, err := workDir.terraform()
 	if err != nil {
 		return err
 	}
-	play := &play{terraform: tf, workshop: workshop}
-	play.board = newBoard(play.acts())
-	play.board.screen = newScreen(os.Stdout, play.board)
-	err = play.run(ctx)
-	tidy(play.close)
-	play.board.screen.close()
-	return errors.Join(err, play.report())
+	d := &demo{terraform: tf, workDir: workDir}
+	d.progress = newProgress(d.actions())
+	d.progress.renderer = newRenderer(os.Stdout, d.progress)
+	err = d.run(ctx)
+	cleanUp(d.close)
+	d.progress.renderer.close()
+	return errors.Join(err, d.report())
 }
 
-// report prints the tables, and is an error if a single request failed.
-func (p *play) report() error {
-	if len(p.history) > 0 {
-		fmt.Printf("\n%s", historyTable(p.history))
+// report prints the tables. It returns an error if a request failed.
+func (d *demo) report() error {
+	if len(d.history) > 0 {
+		fmt.Printf("\n%s", historyTable(d.history))
 	}
-	if p.load == nil {
+	if d.load == nil {
 		return nil
 	}
-	_, total := p.load.now()
-	fmt.Printf("\n%s\n", resultTable(p.board.view().steps, total))
+	_, total := d.load.current()
+	fmt.Printf("\n%s\n", resultTable(d.progress.snapshot().steps, total))
 	if total.failures > 0 {
-		return fmt.Errorf("%s of %s requests failed, the last one with: %w", thousands(total.failures), thousands(total.requests), total.cause)
+		return fmt.Errorf("%s of %s requests failed, the last one with: %w",
+			thousands(total.failures), thousands(total.requests), total.cause)
 	}
 	fmt.Printf("  %s requests, not one failed.\n", thousands(total.requests))
 	return nil

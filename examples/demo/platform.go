@@ -12,28 +12,29 @@ import (
 	"time"
 )
 
-// platform is where the demo's service runs. Everywhere it is the same play.
+// platform is where the demo's service runs. The demo is the same on each platform.
 type platform interface {
-	// require says in one line what is missing, before anything is made.
-	require(ctx context.Context) error
-	// prepare makes of the service's program, which is alone in its directory, what
-	// a release names as its image.
-	prepare(ctx context.Context, program string) (image string, err error)
-	// environment is what Terraform is told beside its variables.
+	// checkPrerequisites returns an error of one line if something is missing. It is called
+	// before anything is created.
+	checkPrerequisites(ctx context.Context) error
+	// buildImage builds the release's image from the service's program, and returns what
+	// the configuration names as image. The program is alone in its directory.
+	buildImage(ctx context.Context, program string) (image string, err error)
+	// environment returns environment variables for Terraform.
 	environment() []string
-	// reach returns where clients reach what the provider says is at endpoint, once
-	// something answers there.
-	reach(ctx context.Context, endpoint string) (url string, err error)
-	// linger is how long the load goes on after an apply, so that a late failure is
-	// seen. It does not count as the step's time.
-	linger() time.Duration
-	// clean removes what was made, once nothing is deployed any more. It may be
-	// called when nothing was made.
+	// clientURL returns the URL at which clients reach the endpoint that the provider
+	// reports. It waits until the service answers there.
+	clientURL(ctx context.Context, endpoint string) (url string, err error)
+	// observationTime is how long the load goes on after an apply, to see late failures. It
+	// does not count as the step's time.
+	observationTime() time.Duration
+	// clean removes what was created, once nothing is deployed any more. It may be called
+	// when nothing was created.
 	clean(ctx context.Context) error
 }
 
-// newPlatform returns the platform called kind for the work in w.
-func newPlatform(kind string, w *workshop) (platform, error) {
+// newPlatform returns the platform called kind.
+func newPlatform(kind string, w *workDir) (platform, error) {
 	switch kind {
 	case "local":
 		return &localPlatform{stateDir: w.stateDir()}, nil
@@ -47,18 +48,18 @@ func newPlatform(kind string, w *workshop) (platform, error) {
 	}
 }
 
-// run runs a program and returns what it printed. An error ends with what the
-// program said last.
+// run runs a program and returns its output. An error ends with the last line that the
+// program wrote to stderr.
 func run(ctx context.Context, env []string, program string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, program, args...)
 	command.Env = append(command.Environ(), env...)
-	ownProcessGroup(command)
-	var complaint bytes.Buffer
-	command.Stderr = &complaint
-	said, err := command.Output()
+	setProcessGroup(command)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
 	if err != nil {
-		lines := strings.Split(strings.TrimSpace(complaint.String()), "\n")
+		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 		err = fmt.Errorf("%s %s: %w: %s", program, args[0], err, lines[len(lines)-1])
 	}
-	return strings.TrimSpace(string(said)), err
+	return strings.TrimSpace(string(output)), err
 }

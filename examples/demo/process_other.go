@@ -9,9 +9,9 @@ import (
 	"os/exec"
 )
 
-// supported says whether this system has the local platform.
+// supported says whether the local platform supports this system.
 const supported = false
 
-func ownProcessGroup(*exec.Cmd) {}
+func setProcessGroup(*exec.Cmd) {}
 
 func terminate(int) error { return errors.ErrUnsupported }

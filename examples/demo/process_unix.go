@@ -10,12 +10,12 @@ import (
 	"syscall"
 )
 
-// supported says whether this system has the local platform.
+// supported says whether the local platform supports this system.
 const supported = true
 
-// ownProcessGroup keeps a Ctrl-C in the terminal from the command: the demo
-// passes it on once, and Terraform takes a second one as an order to drop everything.
-func ownProcessGroup(command *exec.Cmd) {
+// setProcessGroup keeps a Ctrl-C in the terminal from reaching the command. The demo passes
+// the Ctrl-C on once. Terraform would take a second one as an order to end at once.
+func setProcessGroup(command *exec.Cmd) {
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }
 

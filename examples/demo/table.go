@@ -10,11 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// historyTable is what the data source tells of the deployment, newest first.
+// historyTable returns the deployment's history as a table, the newest record first.
 func historyTable(history []record) string {
 	var rows [][]string
 	for _, r := range history {
-		rows = append(rows, []string{r.ID, r.Environment, r.Version, r.Status, clock(r.SwitchedAt), shorten(firstLine(r.Reason), 96)})
+		rows = append(rows, []string{
+			r.ID, r.Environment, r.Version, r.Status, clock(r.SwitchedAt), shorten(firstLine(r.Reason), 96),
+		})
 	}
 	return table([]column{
 		{heading: "history"}, {heading: "environment"}, {heading: "version"},
@@ -22,14 +24,14 @@ func historyTable(history []record) string {
 	}, rows)
 }
 
-// resultTable is what every step took and what its clients saw.
-func resultTable(steps []step, total tally) string {
+// resultTable returns the duration and the requests of every step as a table.
+func resultTable(steps []step, total stats) string {
 	var rows [][]string
 	var took time.Duration
 	for _, s := range steps {
 		if s.state != waiting {
 			took += s.took
-			rows = append(rows, resultRow(s.title, s.took, s.tally, change(s)))
+			rows = append(rows, resultRow(s.title, s.took, s.stats, change(s)))
 		}
 	}
 	rows = append(rows, resultRow("all", took, total, ""))
@@ -39,7 +41,7 @@ func resultTable(steps []step, total tally) string {
 	}, rows)
 }
 
-func resultRow(title string, took time.Duration, t tally, answering string) []string {
+func resultRow(title string, took time.Duration, t stats, answering string) []string {
 	row := []string{title, fmt.Sprintf("%.1f", took.Seconds()), "-", "-", "-", answering}
 	if t.requests > 0 {
 		row[2], row[3], row[4] = thousands(t.requests), thousands(t.failures), milliseconds(t.slowest)
@@ -47,10 +49,10 @@ func resultRow(title string, took time.Duration, t tally, answering string) []st
 	return row
 }
 
-// change says which version answered before a step and after it.
+// change returns the versions that answered before and after a step.
 func change(s step) string {
 	switch {
-	case s.after == "" || s.tally.requests == 0:
+	case s.after == "" || s.stats.requests == 0:
 		return ""
 	case s.before == s.after:
 		return s.after
@@ -61,7 +63,7 @@ func change(s step) string {
 	}
 }
 
-// clock is the time of day of a timestamp, or "-" where there is none.
+// clock returns the time of day of a timestamp, or "-" if there is no timestamp.
 func clock(timestamp string) string {
 	at, err := time.Parse(time.RFC3339Nano, timestamp)
 	if err != nil {
@@ -75,13 +77,13 @@ func firstLine(text string) string {
 	return line
 }
 
-// column is a heading and how the cells below it are set.
+// column is a heading and the alignment of the cells below it.
 type column struct {
 	heading string
 	right   bool
 }
 
-// table sets rows of cells under their headings.
+// table formats rows of cells below their headings.
 func table(columns []column, rows [][]string) string {
 	heads, rules := make([]string, len(columns)), make([]string, len(columns))
 	widths := make([]int, len(columns))

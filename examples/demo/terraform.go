@@ -24,7 +24,7 @@ type terraform struct {
 	env     []string
 }
 
-// variables are those of main.tf.
+// variables are the input variables of main.tf.
 type variables struct {
 	Name     string `json:"name"`
 	StateDir string `json:"state_dir"`
@@ -34,7 +34,7 @@ type variables struct {
 	Rollback bool   `json:"rollback"`
 }
 
-// outputs are those of main.tf.
+// outputs are the output values of main.tf.
 type outputs struct {
 	Endpoint     string
 	LiveVersion  string
@@ -57,7 +57,7 @@ type record struct {
 	Reason      string `json:"reason"`
 }
 
-// diagnosticError is what Terraform said when it failed.
+// diagnosticError holds the errors that Terraform reported.
 type diagnosticError struct {
 	command     string
 	diagnostics []diagnostic
@@ -70,18 +70,18 @@ type diagnostic struct {
 }
 
 func (e *diagnosticError) Error() string {
-	var said strings.Builder
-	fmt.Fprintf(&said, "%s failed", e.command)
+	var output strings.Builder
+	fmt.Fprintf(&output, "%s failed", e.command)
 	for _, d := range e.diagnostics {
-		fmt.Fprintf(&said, "\n%s", d.Summary)
+		fmt.Fprintf(&output, "\n%s", d.Summary)
 		if d.Detail != "" {
-			fmt.Fprintf(&said, ": %s", d.Detail)
+			fmt.Fprintf(&output, ": %s", d.Detail)
 		}
 	}
-	return said.String()
+	return output.String()
 }
 
-// Summary is the first error in one line.
+// Summary returns the first error in one line.
 func (e *diagnosticError) Summary() string {
 	if len(e.diagnostics) == 0 {
 		return e.command + " failed"
@@ -90,14 +90,14 @@ func (e *diagnosticError) Summary() string {
 }
 
 func (t terraform) init(ctx context.Context) error {
-	command, said := t.command(ctx, "init", "-input=false", "-no-color")
+	command, output := t.command(ctx, "init", "-input=false", "-no-color")
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("init: %w\n%s", err, strings.TrimSpace(said.String()))
+		return fmt.Errorf("init: %w\n%s", err, strings.TrimSpace(output.String()))
 	}
 	return nil
 }
 
-// apply makes it so and returns how many resources that changed.
+// apply runs terraform apply with the variables. It returns how many resources changed.
 func (t terraform) apply(ctx context.Context, v variables) (changed int, err error) {
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -115,27 +115,27 @@ func (t terraform) destroy(ctx context.Context) error {
 }
 
 func (t terraform) change(ctx context.Context, name string) (changed int, err error) {
-	command, said := t.command(ctx, name, "-auto-approve", "-input=false", "-json")
+	command, output := t.command(ctx, name, "-auto-approve", "-input=false", "-json")
 	err = command.Run()
-	changed, diagnostics := parse(said.Bytes())
+	changed, diagnostics := parse(output.Bytes())
 	switch {
 	case err == nil:
 		return changed, nil
 	case ctx.Err() != nil:
 		return 0, fmt.Errorf("%s: %w", name, ctx.Err())
 	case len(diagnostics) == 0:
-		diagnostics = []diagnostic{{Summary: err.Error(), Detail: strings.TrimSpace(said.String())}}
+		diagnostics = []diagnostic{{Summary: err.Error(), Detail: strings.TrimSpace(output.String())}}
 	}
 	return 0, &diagnosticError{command: name, diagnostics: diagnostics}
 }
 
 func (t terraform) outputs(ctx context.Context) (outputs, error) {
-	command, said := t.command(ctx, "output", "-json", "-no-color")
+	command, output := t.command(ctx, "output", "-json", "-no-color")
 	if err := command.Run(); err != nil {
-		return outputs{}, fmt.Errorf("output: %w\n%s", err, strings.TrimSpace(said.String()))
+		return outputs{}, fmt.Errorf("output: %w\n%s", err, strings.TrimSpace(output.String()))
 	}
 	var values map[string]struct{ Value json.RawMessage }
-	if err := json.Unmarshal(said.Bytes(), &values); err != nil {
+	if err := json.Unmarshal(output.Bytes(), &values); err != nil {
 		return outputs{}, fmt.Errorf("output: %w", err)
 	}
 	var out outputs
@@ -152,23 +152,23 @@ func (t terraform) outputs(ctx context.Context) (outputs, error) {
 	return out, nil
 }
 
-// command prepares one Terraform command that stops as on Ctrl-C when ctx ends:
-// it finishes what must not be left half done.
+// command prepares one Terraform command. When ctx ends, the command gets an interrupt as
+// from Ctrl-C, and may finish what it is doing within interruptGrace.
 func (t terraform) command(ctx context.Context, args ...string) (*exec.Cmd, *bytes.Buffer) {
-	var said bytes.Buffer
+	var output bytes.Buffer
 	command := exec.CommandContext(ctx, t.program, args...)
 	command.Dir, command.Env = t.dir, t.env
-	command.Stdout, command.Stderr = &said, &said
+	command.Stdout, command.Stderr = &output, &output
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = interruptGrace
-	ownProcessGroup(command)
-	return command, &said
+	setProcessGroup(command)
+	return command, &output
 }
 
-// parse reads what Terraform prints with -json, one message a line: how many
-// resources it changed, and its errors.
-func parse(said []byte) (changed int, errors []diagnostic) {
-	for line := range bytes.Lines(said) {
+// parse reads the output of Terraform with -json, which has one message in each line. It
+// returns how many resources changed, and the errors.
+func parse(output []byte) (changed int, errors []diagnostic) {
+	for line := range bytes.Lines(output) {
 		var message struct {
 			Type       string
 			Changes    struct{ Add, Change, Remove int }
@@ -179,7 +179,7 @@ func parse(said []byte) (changed int, errors []diagnostic) {
 		}
 		switch {
 		case message.Type == "change_summary":
-			// The plan prints one as well; the last one is what was done.
+			// The plan prints a summary too. The last one is that of the apply.
 			changed = message.Changes.Add + message.Changes.Change + message.Changes.Remove
 		case message.Type == "diagnostic" && message.Diagnostic.Severity == "error":
 			errors = append(errors, message.Diagnostic)

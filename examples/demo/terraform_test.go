@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-func TestReadsWhatAnApplyChanged(t *testing.T) {
+func TestParseCountsTheChangesOfAnApply(t *testing.T) {
 	t.Parallel()
-	changed, errors := parse([]byte(`{"@level":"info","@message":"Plan: 1 to add","type":"change_summary","changes":{"add":1,"change":0,"remove":0,"operation":"plan"}}
+	changed, errors := parse([]byte(
+		`{"type":"change_summary","changes":{"add":1,"change":0,"remove":0,"operation":"plan"}}
 not json
 {"@level":"info","type":"apply_complete"}
 {"@level":"info","type":"change_summary","changes":{"add":0,"change":2,"remove":1,"operation":"apply"}}
@@ -19,11 +20,12 @@ not json
 	}
 }
 
-func TestAFailedApplySaysWhatTerraformSaid(t *testing.T) {
+func TestErrorOfAFailedApplyHasTerraformsErrors(t *testing.T) {
 	t.Parallel()
-	_, errors := parse([]byte(`{"type":"diagnostic","diagnostic":{"severity":"warning","summary":"Standby given up"}}
-{"type":"diagnostic","diagnostic":{"severity":"error","summary":"Health check failed","detail":"replica 1: GET /healthz: 503"}}
-`))
+	_, errors := parse([]byte(
+		`{"type":"diagnostic","diagnostic":{"severity":"warning","summary":"Standby removed"}}` + "\n" +
+			`{"type":"diagnostic","diagnostic":{"severity":"error","summary":"Health check failed",` +
+			`"detail":"replica 1: GET /healthz: 503"}}` + "\n"))
 	err := &diagnosticError{command: "apply", diagnostics: errors}
 	if got, want := err.Summary(), "Health check failed"; got != want {
 		t.Errorf("summary %q, want %q", got, want)
@@ -34,6 +36,6 @@ func TestAFailedApplySaysWhatTerraformSaid(t *testing.T) {
 		}
 	}
 	if strings.Contains(err.Error(), "Standby") {
-		t.Errorf("%q tells a warning as an error", err)
+		t.Errorf("%q has a warning in it", err)
 	}
 }

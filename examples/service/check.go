@@ -10,14 +10,12 @@ import (
 	"time"
 )
 
-// patience is the longest that an answer to a check may take.
-const patience = 2 * time.Second
+// checkTimeout is how long the answer to a check may take.
+const checkTimeout = 2 * time.Second
 
-// check asks a service whether it is well, as the HEALTHCHECK of its image does
-// from inside the container.
+// check returns an error unless the service at address is healthy. The HEALTHCHECK of the
+// service's image runs it inside the container.
 func check(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
 	if err != nil {
 		return err
@@ -34,5 +32,5 @@ func check(ctx context.Context, address string) error {
 	return nil
 }
 
-// ownAddress is where a service with these settings is reached from beside it.
+// ownAddress returns the address at which a service that runs beside this process listens.
 func ownAddress(port string) string { return net.JoinHostPort("127.0.0.1", port) }

@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// release is what the service says of itself.
+// release is the service's answer about itself.
 type release struct {
 	Version     string `json:"version"`
 	Environment string `json:"environment,omitempty"`
 	Replica     int    `json:"replica"`
 }
 
-// newHandler answers for the release. A stream never ends by itself: it does
-// when leaving is closed, because the service has been told to stop.
-func newHandler(r release, broken bool, leaving <-chan struct{}) http.Handler {
+// newHandler returns the handler of the release. A stream ends when stopping is closed, or
+// when its client closes it.
+func newHandler(r release, broken bool, stopping <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", r.identify)
 	mux.HandleFunc("GET /slow", r.slow)
 	mux.HandleFunc("GET /stream", func(w http.ResponseWriter, req *http.Request) {
-		r.stream(w, req, leaving)
+		r.stream(w, req, stopping)
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if broken {
@@ -38,7 +38,7 @@ func newHandler(r release, broken bool, leaving <-chan struct{}) http.Handler {
 
 func (r release) identify(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	// The client may be gone; there is nobody else to tell.
+	// The only error is that the client is gone.
 	_ = json.NewEncoder(w).Encode(r)
 }
 
@@ -55,7 +55,7 @@ func (r release) slow(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-func (r release) stream(w http.ResponseWriter, req *http.Request, leaving <-chan struct{}) {
+func (r release) stream(w http.ResponseWriter, req *http.Request, stopping <-chan struct{}) {
 	every, err := milliseconds(req, "every", 1000)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -70,7 +70,7 @@ func (r release) stream(w http.ResponseWriter, req *http.Request, leaving <-chan
 		}
 		select {
 		case <-tick.C:
-		case <-leaving:
+		case <-stopping:
 			return
 		case <-req.Context().Done():
 			return
@@ -78,11 +78,11 @@ func (r release) stream(w http.ResponseWriter, req *http.Request, leaving <-chan
 	}
 }
 
-// milliseconds reads a duration between a millisecond and a minute from the query.
-func milliseconds(req *http.Request, name string, otherwise int) (time.Duration, error) {
+// milliseconds returns a duration between a millisecond and a minute from the query.
+func milliseconds(req *http.Request, name string, fallback int) (time.Duration, error) {
 	value := req.URL.Query().Get(name)
 	if value == "" {
-		return time.Duration(otherwise) * time.Millisecond, nil
+		return time.Duration(fallback) * time.Millisecond, nil
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 1 || n > 60_000 {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Service is a small HTTP service to deploy: it says which version it is, and
-// can be slow, stream, or be broken on demand. It uses the standard library only.
+// Service is a small HTTP service to deploy. It answers with its version, and can be slow,
+// send a stream, or fail its health check. It uses only the standard library.
 //
 //	GET /                  {"version":"1.0.0","environment":"blue","replica":4711}
 //	GET /healthz           200, or 503 when BROKEN=1
 //	GET /slow?ms=500       the same answer as /, half a second later
-//	GET /stream?every=500  one line every half second until either side leaves
+//	GET /stream?every=500  one line every half second until either side ends it
 //
-// It listens on $HOST:$PORT (127.0.0.1:8080) and stops on SIGTERM once the
-// requests in flight are answered. "service check" asks one that runs beside it
-// whether it is well, and exits with 0 if it is.
+// It listens on $HOST:$PORT (127.0.0.1:8080). On SIGTERM it stops once the requests in
+// flight are answered. "service check" checks a service that runs beside it, and exits with
+// 0 if that service is healthy.
 package main
 
 import (
@@ -28,8 +28,8 @@ import (
 
 const defaultPort = "8080"
 
-// grace is the longest that a request in flight may take after SIGTERM.
-const grace = 10 * time.Second
+// shutdownTimeout is how long a request in flight may take after SIGTERM.
+const shutdownTimeout = 10 * time.Second
 
 // version is set with -ldflags "-X main.version=1.2.3".
 var version = "dev"
@@ -39,13 +39,19 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	job := run
+	command := run
 	if len(os.Args) > 1 && os.Args[1] == "check" {
-		job = func(ctx context.Context) error { return check(ctx, ownAddress(setting("PORT", defaultPort))) }
+		command = checkSelf
 	}
-	if err := job(ctx); err != nil {
+	if err := command(ctx); err != nil {
 		log.Fatal(err)
 	}
+}
+
+func checkSelf(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return check(ctx, ownAddress(setting("PORT", defaultPort)))
 }
 
 func run(ctx context.Context) error {
@@ -63,7 +69,7 @@ func run(ctx context.Context) error {
 	return serve(ctx, listener, newHandler(release, os.Getenv("BROKEN") == "1", ctx.Done()))
 }
 
-// serve answers requests until ctx ends, and then those that are in flight.
+// serve answers requests until ctx ends. It returns when those in flight are answered.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
@@ -74,10 +80,10 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	case <-ctx.Done():
 	}
 
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	if err := server.Shutdown(ending); err != nil {
-		return fmt.Errorf("requests were still in flight after %s: %w", grace, err)
+	if err := server.Shutdown(shutdown); err != nil {
+		return fmt.Errorf("requests were still in flight after %s: %w", shutdownTimeout, err)
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -85,9 +91,9 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	return nil
 }
 
-func setting(name, otherwise string) string {
+func setting(name, fallback string) string {
 	if value := os.Getenv(name); value != "" {
 		return value
 	}
-	return otherwise
+	return fallback
 }

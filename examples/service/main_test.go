@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// service is one running service and a client of it.
+// service is a running service with a client.
 type service struct {
 	url    string
 	client *http.Client
@@ -64,7 +64,7 @@ func (s *service) get(t *testing.T, path string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-func TestSaysWhichReleaseAnswers(t *testing.T) {
+func TestAnswersWithItsRelease(t *testing.T) {
 	t.Parallel()
 	s := start(t, false)
 	for _, path := range []string{"/", "/slow?ms=1"} {
@@ -73,13 +73,14 @@ func TestSaysWhichReleaseAnswers(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &got); err != nil {
 			t.Fatalf("GET %s: %v in %q", path, err, body)
 		}
-		if want := (release{Version: "1.2.3", Environment: "blue", Replica: 7}); status != http.StatusOK || got != want {
+		want := release{Version: "1.2.3", Environment: "blue", Replica: 7}
+		if status != http.StatusOK || got != want {
 			t.Errorf("GET %s: %d %+v, want 200 %+v", path, status, got, want)
 		}
 	}
 }
 
-func TestHealthIsWhatItIsToldToBe(t *testing.T) {
+func TestHealthDependsOnTheSetting(t *testing.T) {
 	t.Parallel()
 	for broken, want := range map[bool]int{false: http.StatusOK, true: http.StatusServiceUnavailable} {
 		if status, body := start(t, broken).get(t, "/healthz"); status != want {
@@ -88,21 +89,21 @@ func TestHealthIsWhatItIsToldToBe(t *testing.T) {
 	}
 }
 
-func TestChecksItselfAsItsClientsWould(t *testing.T) {
+func TestCheckFailsForABrokenService(t *testing.T) {
 	t.Parallel()
-	for broken, complaint := range map[bool]string{false: "", true: "503"} {
+	for broken, want := range map[bool]string{false: "", true: "503"} {
 		s := start(t, broken)
-		said := ""
+		got := ""
 		if err := check(t.Context(), strings.TrimPrefix(s.url, "http://")); err != nil {
-			said = err.Error()
+			got = err.Error()
 		}
-		if (said == "") != (complaint == "") || !strings.Contains(said, complaint) {
-			t.Errorf("broken=%v: the check says %q, want %q", broken, said, complaint)
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("broken=%v: the check returns %q, want %q", broken, got, want)
 		}
 	}
 }
 
-func TestRefusesDelaysThatAreNoDelays(t *testing.T) {
+func TestRefusesInvalidDelays(t *testing.T) {
 	t.Parallel()
 	s := start(t, false)
 	for _, path := range []string{"/slow?ms=soon", "/slow?ms=0", "/stream?every=-1", "/slow?ms=60001"} {
@@ -112,7 +113,7 @@ func TestRefusesDelaysThatAreNoDelays(t *testing.T) {
 	}
 }
 
-func TestStopsOnceTheRequestInFlightIsAnsweredAndStreamsHaveEnded(t *testing.T) {
+func TestStopsOnceRequestsAndStreamsHaveEnded(t *testing.T) {
 	t.Parallel()
 	s := start(t, false)
 	response, err := s.client.Get(s.url + "/stream?every=1")

@@ -12,42 +12,44 @@ import (
 	"testing"
 )
 
-// onDocker is a deployment of containers, on a Docker host with an agent of its own.
-func (w *workbench) onDocker() string {
-	w.Helper()
+// dockerConfiguration returns the configuration of a deployment on a Docker host, with an
+// agent of its own. It builds the deployment's image.
+func (h *harness) dockerConfiguration() string {
+	h.Helper()
 	if out, err := exec.Command("docker", "version").CombinedOutput(); err != nil {
 		if os.Getenv("BLUEGREEN_REQUIRE_DOCKER") != "" {
-			w.Fatalf("a Docker engine is needed: %v\n%s", err, out)
+			h.Fatalf("a Docker engine is needed: %v\n%s", err, out)
 		}
-		w.Skip("no Docker engine answers (`make docker-engine` starts one)")
+		h.Skip("no Docker engine answers (`make docker-engine` starts one)")
 	}
 	name := "bgbench-" + strings.ToLower(rand.Text()[:8])
-	w.build("image/service", "../../examples/service")
-	w.write("image/Dockerfile", "FROM scratch\nCOPY service /service\nENTRYPOINT [\"/service\"]\n")
-	w.docker("build", "--quiet", "--tag", name, filepath.Join(w.dir, "image"))
-	w.Cleanup(func() { w.docker("rmi", "--force", name) })
+	h.build("image/service", "../../examples/service")
+	h.write("image/Dockerfile", "FROM scratch\nCOPY service /service\nENTRYPOINT [\"/service\"]\n")
+	h.docker("build", "--quiet", "--tag", name, filepath.Join(h.dir, "image"))
+	h.Cleanup(func() { h.docker("rmi", "--force", name) })
 	return fmt.Sprintf(deploymentConfiguration, fmt.Sprintf("docker = { agent_name = %q }", name),
 		fmt.Sprintf("image = %q\n  docker = { port = 8080, pull = \"never\" }", name))
 }
 
-func (w *workbench) docker(args ...string) {
-	w.Helper()
+func (h *harness) docker(args ...string) {
+	h.Helper()
 	if out, err := exec.Command("docker", args...).CombinedOutput(); err != nil {
-		w.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+		h.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
-// BenchmarkDockerRollbackByApply is BenchmarkRollbackByApply on a Docker host.
+// BenchmarkDockerRollbackByApply measures the same as BenchmarkRollbackByApply on a Docker
+// host.
 func BenchmarkDockerRollbackByApply(b *testing.B) {
-	w := newWorkbench(b)
-	w.configuration("web", w.onDocker())
-	w.rollBack()
+	h := newHarness(b)
+	h.initialize("web", h.dockerConfiguration())
+	h.measureRollback()
 }
 
-// BenchmarkDockerPlan20 measures a `terraform plan` of 20 deployments on a Docker
-// host that are up to date.
+// BenchmarkDockerPlan20 measures a `terraform plan` of 20 unchanged deployments on a Docker
+// host.
 func BenchmarkDockerPlan20(b *testing.B) {
-	w := newWorkbench(b)
-	w.configuration("web", w.onDocker())
-	w.plan(20)
+	h := newHarness(b)
+	h.initialize("web", h.dockerConfiguration())
+	h.measurePlan(20)
 }

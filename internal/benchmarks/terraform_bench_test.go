@@ -29,8 +29,8 @@ resource "floor_nothing" "web" {
 }
 `
 
-// deploymentConfiguration takes the block of the provider, and the image and the
-// block of the platform.
+// deploymentConfiguration is a format. Its arguments are the block of the provider, and the
+// attributes of the deployment's image and platform.
 const deploymentConfiguration = `
 terraform {
   required_providers {
@@ -66,62 +66,62 @@ resource "bluegreen_deployment" "web" {
 }
 `
 
-// onThisMachine is a deployment of processes.
-func onThisMachine() string {
-	return fmt.Sprintf(deploymentConfiguration, `local = { state_dir = "${path.root}/state" }`, `image = "${path.root}/../service"`)
+// localConfiguration returns the configuration of a deployment on this machine.
+func localConfiguration() string {
+	return fmt.Sprintf(deploymentConfiguration,
+		`local = { state_dir = "${path.root}/state" }`, `image = "${path.root}/../service"`)
 }
 
 // BenchmarkRollbackByApply measures a whole `terraform apply` that rolls back.
 func BenchmarkRollbackByApply(b *testing.B) {
-	w := newWorkbench(b)
-	w.configuration("web", onThisMachine())
-	w.rollBack()
+	h := newHarness(b)
+	h.initialize("web", localConfiguration())
+	h.measureRollback()
 }
 
-// rollBack measures rollbacks of the deployment in web. What of it is Terraform's
-// own, for a provider of this size, is what the mute one takes.
-func (w *workbench) rollBack() {
-	w.Helper()
-	w.configuration("floor", floorConfiguration)
-	w.write("web/terraform.tfvars", "")
-	w.apply("floor")
-	w.apply("web", "release=1.0.0")
-	w.copyMute("web")
+// measureRollback measures rollbacks of the deployment in web. The mute provider shows how
+// much of the time Terraform itself needs for a provider of this size.
+func (h *harness) measureRollback() {
+	h.Helper()
+	h.initialize("floor", floorConfiguration)
+	h.write("web/terraform.tfvars", "")
+	h.apply("floor")
+	h.apply("web", "release=1.0.0")
+	h.copyMute("web")
 	var floor, mute, rollback []time.Duration
-	for w.Loop() {
-		w.apply("web", "release=2.0.0")
-		rollback = append(rollback, w.apply("web", "release=2.0.0", "rollback=true"))
-		floor = append(floor, w.apply("floor", "rollback=true"))
-		w.apply("floor", "rollback=false")
-		mute = append(mute, w.apply("mute", "rollback=true"))
-		w.apply("mute", "rollback=false")
+	for h.Loop() {
+		h.apply("web", "release=2.0.0")
+		rollback = append(rollback, h.apply("web", "release=2.0.0", "rollback=true"))
+		floor = append(floor, h.apply("floor", "rollback=true"))
+		h.apply("floor", "rollback=false")
+		mute = append(mute, h.apply("mute", "rollback=true"))
+		h.apply("mute", "rollback=false")
 	}
-	w.report("rollback", floor, mute, rollback)
+	h.report("rollback", floor, mute, rollback)
 }
 
-// BenchmarkPlan200 measures a `terraform plan` of 200 deployments that are up to
-// date.
+// BenchmarkPlan200 measures a `terraform plan` of 200 unchanged deployments.
 func BenchmarkPlan200(b *testing.B) {
-	w := newWorkbench(b)
-	w.configuration("web", onThisMachine())
-	w.plan(200)
+	h := newHarness(b)
+	h.initialize("web", localConfiguration())
+	h.measurePlan(200)
 }
 
-// plan measures plans of n deployments in web. What of it is Terraform's own, for
-// resources of this size, is what the mute provider takes.
-func (w *workbench) plan(n int) {
-	w.Helper()
-	w.configuration("floor", floorConfiguration)
-	w.write("floor/terraform.tfvars", fmt.Sprintf("n = %d\n", n))
-	w.write("web/terraform.tfvars", fmt.Sprintf("n = %d\n", n))
-	w.apply("floor")
-	w.apply("web")
-	w.copyMute("web")
+// measurePlan measures plans of n deployments in web. The mute provider shows how much of
+// the time Terraform itself needs for resources of this size.
+func (h *harness) measurePlan(n int) {
+	h.Helper()
+	h.initialize("floor", floorConfiguration)
+	h.write("floor/terraform.tfvars", fmt.Sprintf("n = %d\n", n))
+	h.write("web/terraform.tfvars", fmt.Sprintf("n = %d\n", n))
+	h.apply("floor")
+	h.apply("web")
+	h.copyMute("web")
 	var floor, mute, plan []time.Duration
-	for w.Loop() {
-		plan = append(plan, w.run("web", "plan", "-input=false", "-detailed-exitcode"))
-		floor = append(floor, w.run("floor", "plan", "-input=false", "-detailed-exitcode"))
-		mute = append(mute, w.run("mute", "plan", "-input=false", "-detailed-exitcode"))
+	for h.Loop() {
+		plan = append(plan, h.run("web", "plan", "-input=false", "-detailed-exitcode"))
+		floor = append(floor, h.run("floor", "plan", "-input=false", "-detailed-exitcode"))
+		mute = append(mute, h.run("mute", "plan", "-input=false", "-detailed-exitcode"))
 	}
-	w.report("plan", floor, mute, plan)
+	h.report("plan", floor, mute, plan)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Command floor is a Terraform provider that does nothing: the floor that the
-// time of a `terraform apply` is compared with.
+// Command floor is a Terraform provider that does nothing. Benchmarks compare the time of a
+// Terraform command with the time that it takes with this provider.
 package main
 
 import (
@@ -36,7 +36,7 @@ func (floor) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{func() resource.Resource { return nothing{} }}
 }
 
-// nothing is a resource that is only remembered.
+// nothing is a resource that exists only in the state.
 type nothing struct{}
 
 type nothingModel struct {
