@@ -23,46 +23,47 @@ import (
 	"time"
 )
 
-// users are the tokens of those who may talk to the API.
-type users struct{ admin, limited string }
+// userTokens holds the tokens of the API's users.
+type userTokens struct{ admin, limited string }
 
-// grantAccess makes, once, what identifies the node and the users, and writes
-// what clients need.
+// grantAccess creates the node's certificate and the users' tokens, unless they exist. It
+// also writes the files that clients need.
 func (c *cluster) grantAccess() error {
-	if err := c.certify(); err != nil {
+	if err := c.createCertificate(); err != nil {
 		return err
 	}
-	who, err := readUsers(c.Tokens)
+	users, err := readUsers(c.Tokens)
 	if errors.Is(err, fs.ErrNotExist) {
-		who = users{admin: rand.Text(), limited: rand.Text()}
-		err = write(c.Tokens, fmt.Sprintf("%s,admin,admin,system:masters\n%s,bluegreen,bluegreen\n", who.admin, who.limited))
+		users = userTokens{admin: rand.Text(), limited: rand.Text()}
+		lines := "%s,admin,admin,system:masters\n%s,bluegreen,bluegreen\n"
+		err = write(c.Tokens, fmt.Sprintf(lines, users.admin, users.limited))
 	}
 	if err != nil {
 		return err
 	}
-	if err := c.writeKubeconfig(c.Kubeconfig, "admin", who.admin); err != nil {
+	if err := c.writeKubeconfig(c.Kubeconfig, "admin", users.admin); err != nil {
 		return err
 	}
-	if err := c.writeKubeconfig(c.LimitedConfig, "bluegreen", who.limited); err != nil {
+	if err := c.writeKubeconfig(c.LimitedConfig, "bluegreen", users.limited); err != nil {
 		return err
 	}
 	return write(c.Environment, fmt.Sprintf("KUBECONFIG=%s\nCONTAINERD_ADDRESS=%s\nCONTAINERD_NAMESPACE=%s\n",
 		c.Kubeconfig, c.ContainerdSocket, containerdNamespace))
 }
 
-// readUsers reads the API server's token file back.
-func readUsers(path string) (users, error) {
+// readUsers reads the API server's token file.
+func readUsers(path string) (userTokens, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return users{}, err
+		return userTokens{}, err
 	}
 	reader := csv.NewReader(strings.NewReader(string(text)))
 	reader.FieldsPerRecord = -1
 	lines, err := reader.ReadAll()
 	if err != nil || len(lines) != 2 {
-		return users{}, fmt.Errorf("%s: want the tokens of two users", path)
+		return userTokens{}, fmt.Errorf("%s: want the tokens of two users", path)
 	}
-	return users{admin: lines[0][0], limited: lines[1][0]}, nil
+	return userTokens{admin: lines[0][0], limited: lines[1][0]}, nil
 }
 
 func (c *cluster) writeKubeconfig(path, user, token string) error {
@@ -79,9 +80,10 @@ func (c *cluster) writeKubeconfig(path, user, token string) error {
 	return write(path, text)
 }
 
-// certify makes one certificate for everything the node does, as a server and
-// as a client. It is its own authority, so nobody else can hold one like it.
-func (c *cluster) certify() error {
+// createCertificate creates one certificate, which all components use as servers and as
+// clients. The certificate signs itself, so nobody else can have one with the same
+// authority.
+func (c *cluster) createCertificate() error {
 	if _, err := os.Stat(c.Certificate); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -110,7 +112,7 @@ func (c *cluster) certify() error {
 	if err != nil {
 		return err
 	}
-	// The certificate comes last: that it is there says that both are.
+	// The certificate is written last. If it exists, the key exists too.
 	if err := write(c.Key, string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}))); err != nil {
 		return err
 	}

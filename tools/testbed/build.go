@@ -19,16 +19,16 @@ import (
 	"strings"
 )
 
-// sources decide what the binaries are: the versions of everything in them, and
-// the pause program.
+// sources determine the binaries: they hold the versions of all modules, and the pause
+// program.
 //
 //go:embed go.mod go.sum pause/main.go
 var sources embed.FS
 
 const kubernetes = "k8s.io/kubernetes"
 
-// binariesDir is a directory of the user's cache that belongs to exactly these
-// sources: what is in it is up to date.
+// binariesDir returns a directory of the user's cache. Its name depends on the sources, so
+// the binaries in it are up to date.
 func binariesDir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -46,17 +46,17 @@ func binariesDir() (string, error) {
 	return filepath.Join(cache, "bluegreen-testbed", hex.EncodeToString(digest.Sum(nil))[:16]), nil
 }
 
-// build builds what of the cluster is written in Go, unless that is done. It is
-// run in this module's directory.
+// build builds the components that are written in Go, unless they are built already. It
+// runs in this module's directory.
 func (c *cluster) build(ctx context.Context) (err error) {
 	if _, err := os.Stat(c.Binaries); err == nil {
 		return nil
 	}
-	ours, err := sources.ReadFile("go.mod")
+	own, err := sources.ReadFile("go.mod")
 	if err != nil {
 		return err
 	}
-	if here, err := os.ReadFile("go.mod"); err != nil || !bytes.Equal(here, ours) {
+	if here, err := os.ReadFile("go.mod"); err != nil || !bytes.Equal(here, own) {
 		return errors.New("testbed: nothing is built yet; run `make testbed` in the repository")
 	}
 	release, err := output(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", kubernetes))
@@ -65,7 +65,7 @@ func (c *cluster) build(ctx context.Context) (err error) {
 	}
 	fmt.Printf("building Kubernetes %s; the first time it takes about six minutes\n", release)
 
-	// The directory gets its name when all is in it.
+	// The directory is renamed once all binaries are in it.
 	if err := os.MkdirAll(filepath.Dir(c.Binaries), 0o755); err != nil {
 		return err
 	}
@@ -75,7 +75,9 @@ func (c *cluster) build(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
 	args := []string{"build", "-trimpath", "-ldflags", linkerFlags(release), "-o", unfinished, "./pause"}
-	for _, program := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"} {
+	for _, program := range []string{
+		"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy",
+	} {
 		args = append(args, kubernetes+"/cmd/"+program)
 	}
 	command := exec.CommandContext(ctx, "go", args...)
@@ -86,7 +88,7 @@ func (c *cluster) build(ctx context.Context) (err error) {
 	return os.Rename(unfinished, c.Binaries)
 }
 
-// linkerFlags tell the programs their version, as the release builds do.
+// linkerFlags returns the flags that set the programs' version, as the release builds do.
 func linkerFlags(version string) string {
 	flags := []string{"-s", "-w"}
 	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")

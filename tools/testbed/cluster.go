@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	// patience is how long a component that runs may seem unwell before it is
-	// started anew: others may be keeping this machine busy.
-	patience = 10 * time.Second
-	// limit is the longest that anything else may take: a component to be
-	// healthy, the node to be ready, a process to be gone.
-	limit = 2 * time.Minute
+	// unhealthyTimeout is how long a running component may fail its probe before it is
+	// restarted. The machine may be busy with other work.
+	unhealthyTimeout = 10 * time.Second
+	// timeout limits all other waits: for a healthy component, for the node to be ready,
+	// and for a process to end.
+	timeout = 2 * time.Minute
 )
 
-// cluster is the one of this machine.
+// cluster is the cluster of this machine.
 type cluster struct{ layout }
 
 func newCluster() (*cluster, error) {
-	// Not every shell of root has them.
+	// Some shells of root lack these directories.
 	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"); err != nil {
 		return nil, err
 	}
@@ -43,9 +43,9 @@ func newCluster() (*cluster, error) {
 	return &cluster{newLayout(dir, binaries)}, nil
 }
 
-// up makes the cluster whole: what is missing is installed, built and started,
-// what is unwell is started anew, and what is fine is left alone. When that
-// does not help, the cluster is made anew.
+// up starts the cluster, or repairs it. It installs, builds and starts what is missing,
+// restarts components that are not healthy, and does not change the others. If that fails,
+// it removes the cluster and creates a new one.
 func (c *cluster) up(ctx context.Context) error {
 	began := time.Now()
 	if err := install(ctx); err != nil {
@@ -54,10 +54,10 @@ func (c *cluster) up(ctx context.Context) error {
 	if err := c.build(ctx); err != nil {
 		return err
 	}
-	old := c.claimed()
+	existed := c.isClaimed()
 	err := c.run(ctx)
-	if err != nil && old && ctx.Err() == nil {
-		fmt.Fprintf(os.Stderr, "testbed: the cluster is beyond repair, and is made anew: %v\n", err)
+	if err != nil && existed && ctx.Err() == nil {
+		fmt.Fprintf(os.Stderr, "testbed: the cluster cannot be repaired, and is created again: %v\n", err)
 		if err := c.down(ctx); err != nil {
 			return err
 		}
@@ -66,24 +66,25 @@ func (c *cluster) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("the node is ready after %.1f s\n\n  export KUBECONFIG=%s\n\n", time.Since(began).Seconds(), c.Kubeconfig)
+	took := time.Since(began).Seconds()
+	fmt.Printf("the node is ready after %.1f s\n\n  export KUBECONFIG=%s\n\n", took, c.Kubeconfig)
 	return nil
 }
 
-// run prepares the machine and ensures one stage after the other.
+// run prepares the machine, and starts the components stage by stage.
 func (c *cluster) run(ctx context.Context) error {
-	if !c.claimed() {
-		if err := noOtherCluster(ctx); err != nil {
+	if !c.isClaimed() {
+		if err := checkNoOtherCluster(ctx); err != nil {
 			return err
 		}
 	} else if _, err := net.InterfaceByName(c.Bridge); err != nil {
-		return fmt.Errorf("the pods have lost their network, as they do when the machine starts: %w", err)
+		return fmt.Errorf("the pods have lost their network, as after a restart of the machine: %w", err)
 	}
 	for _, prepare := range []func() error{
 		c.claim,
 		c.saveSettings,
 		c.grantAccess,
-		func() error { return c.raiseBridge(ctx) },
+		func() error { return c.ensureBridge(ctx) },
 		c.installSelf,
 	} {
 		if err := prepare(); err != nil {
@@ -104,18 +105,18 @@ func (c *cluster) run(ctx context.Context) error {
 			}
 		}
 	}
-	return poll(ctx, limit, c.nodeReady)
+	return poll(ctx, timeout, c.checkNodeReady)
 }
 
-// ensure starts those of the components that do not run as they ought to, and
-// waits until all are healthy.
+// ensure starts the components that do not run as configured. It waits until all of them
+// are healthy.
 func (c *cluster) ensure(ctx context.Context, components ...component) error {
 	for _, comp := range components {
-		current, err := c.current(comp)
+		current, err := c.isCurrent(comp)
 		if err != nil {
 			return err
 		}
-		if current && poll(ctx, patience, comp.probe) == nil {
+		if current && poll(ctx, unhealthyTimeout, comp.probe) == nil {
 			continue
 		}
 		if err := c.stop(ctx, comp); err != nil {
@@ -133,18 +134,18 @@ func (c *cluster) ensure(ctx context.Context, components ...component) error {
 	return nil
 }
 
-// errDied ends the wait for a component at once.
+// errDied reports that a component has ended.
 var errDied = errors.New("it has ended")
 
-// await waits until the component is healthy, for as long as it lives.
+// await waits until the component is healthy. It returns an error if the component ends.
 func (c *cluster) await(ctx context.Context, comp component) error {
 	died := false
-	err := poll(ctx, limit, func(ctx context.Context) error {
+	err := poll(ctx, timeout, func(ctx context.Context) error {
 		running, err := c.processes(comp)
 		if err != nil {
 			return err
 		}
-		if died = len(running) == 0 && !c.started(comp); died {
+		if died = len(running) == 0 && !c.isAlive(comp); died {
 			return nil
 		}
 		return comp.probe(ctx)
@@ -153,13 +154,13 @@ func (c *cluster) await(ctx context.Context, comp component) error {
 		err = errDied
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w; the end of %s:\n%s", comp.name, err, c.log(comp), lastLines(c.log(comp)))
+		return fmt.Errorf("%s: %w; the last lines of %s:\n%s", comp.name, err, c.log(comp), lastLines(c.log(comp)))
 	}
 	return nil
 }
 
-// named finds the components of these names.
-func (c *cluster) named(names []string) ([]component, error) {
+// findComponents returns the components with these names.
+func (c *cluster) findComponents(names []string) ([]component, error) {
 	stages, err := c.stages()
 	if err != nil {
 		return nil, err

@@ -11,18 +11,17 @@ import (
 	"strings"
 )
 
-// output runs a command and returns what it printed. What it complained of is
-// in the error.
+// output runs a command and returns its stdout. The error has its stderr.
 func output(command *exec.Cmd) (string, error) {
-	var printed, complaint bytes.Buffer
-	command.Stdout, command.Stderr = &printed, &complaint
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", strings.Join(command.Args, " "), err, bytes.TrimSpace(complaint.Bytes()))
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(command.Args, " "), err, bytes.TrimSpace(stderr.Bytes()))
 	}
-	return strings.TrimSpace(printed.String()), nil
+	return strings.TrimSpace(stdout.String()), nil
 }
 
-// execute runs a command of which nobody needs to know what it printed.
+// execute runs a command and ignores its stdout.
 func execute(command *exec.Cmd) error {
 	_, err := output(command)
 	return err

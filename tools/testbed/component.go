@@ -10,16 +10,16 @@ import (
 	"path/filepath"
 )
 
-// component is one of the programs that make the cluster, as it ought to run.
+// component is a program of the cluster with its configuration.
 type component struct {
 	name  string
 	args  []string          // the program is the first
 	files map[string]string // its configuration: path → content
-	// probe says what keeps it from doing its work; nil when nothing does.
+	// probe returns an error unless the component is healthy.
 	probe func(context.Context) error
 }
 
-// stages are all components; those of a stage need those of the stages before.
+// stages returns all components. A component needs those of the stages before its own.
 func (c *cluster) stages() ([][]component, error) {
 	containerd, err := c.containerd()
 	if err != nil {
@@ -43,7 +43,7 @@ func (c *cluster) etcd() component {
 		args: []string{"etcd",
 			"--name=testbed",
 			"--data-dir=" + c.Path("etcd", "data"),
-			// What a power failure loses here, nobody misses.
+			// The data need not survive a power failure.
 			"--unsafe-no-fsync",
 			"--log-level=warn",
 			"--listen-client-urls=" + client,
@@ -56,7 +56,7 @@ func (c *cluster) etcd() component {
 			"--cert-file=" + c.Certificate,
 			"--key-file=" + c.Key,
 		},
-		probe: c.get(client + "/health"),
+		probe: c.probeURL(client + "/health"),
 	}
 }
 
@@ -96,7 +96,7 @@ func (c *cluster) apiserver() component {
 			"--etcd-keyfile=" + c.Key,
 			"--token-auth-file=" + c.Tokens,
 			"--authorization-mode=RBAC",
-			// Pods need no token here, and start without waiting for one.
+			// The pods need no token. Without the plugin they start without waiting for one.
 			"--disable-admission-plugins=ServiceAccount",
 			"--service-account-issuer=https://kubernetes.default.svc",
 			"--service-account-key-file=" + c.Certificate,
@@ -107,7 +107,7 @@ func (c *cluster) apiserver() component {
 			"--kubelet-client-certificate=" + c.Certificate,
 			"--kubelet-client-key=" + c.Key,
 		},
-		probe: c.get(c.api("/readyz")),
+		probe: c.probeURL(c.api("/readyz")),
 	}
 }
 
@@ -124,14 +124,14 @@ func (c *cluster) controllerManager() component {
 			"--service-account-private-key-file=" + c.Key,
 			"--root-ca-file=" + c.Certificate,
 			"--flex-volume-plugin-dir=" + c.Path("kubelet", "volume-plugins"),
-			// Twenty pods at once shall not wait for a rate limit.
+			// Twenty pods at the same time must not wait for a rate limit.
 			"--kube-api-qps=200",
 			"--kube-api-burst=400",
-			// There is no other node to go to: one that is not heard of for a while, as
-			// when the API server is stopped or the machine is busy, keeps its pods ready.
+			// There is no other node for the pods. They stay ready while the node cannot
+			// report, for example because the API server is stopped or the machine is busy.
 			"--node-monitor-grace-period=10m",
 		},
-		probe: c.get("https://" + c.Local(c.Ports.ControllerManager) + "/healthz"),
+		probe: c.probeURL("https://" + c.Local(c.Ports.ControllerManager) + "/healthz"),
 	}
 }
 
@@ -146,7 +146,7 @@ func (c *cluster) scheduler() component {
 			"--tls-cert-file=" + c.Certificate,
 			"--tls-private-key-file=" + c.Key,
 		},
-		probe: c.get("https://" + c.Local(c.Ports.Scheduler) + "/healthz"),
+		probe: c.probeURL("https://" + c.Local(c.Ports.Scheduler) + "/healthz"),
 	}
 }
 
@@ -166,7 +166,7 @@ func (c *cluster) kubelet() (component, error) {
 			"--root-dir=" + c.Path("kubelet", "root"),
 		},
 		files: map[string]string{file: config},
-		probe: c.get("http://" + c.Local(c.Ports.KubeletHealth) + "/healthz"),
+		probe: c.probeURL("http://" + c.Local(c.Ports.KubeletHealth) + "/healthz"),
 	}, nil
 }
 
@@ -178,13 +178,13 @@ func (c *cluster) proxy() component {
 			"--hostname-override=" + c.Node,
 			"--proxy-mode=iptables",
 			"--nodeport-addresses=127.0.0.0/8",
-			// The limits of connection tracking are the machine's.
+			// The machine's limits of connection tracking are not changed.
 			"--conntrack-max-per-core=0",
 			"--conntrack-tcp-timeout-established=0s",
 			"--conntrack-tcp-timeout-close-wait=0s",
 			"--healthz-bind-address=" + c.Local(c.Ports.ProxyHealth),
 			"--metrics-bind-address=" + c.Local(c.Ports.ProxyMetrics),
 		},
-		probe: c.get("http://" + c.Local(c.Ports.ProxyHealth) + "/healthz"),
+		probe: c.probeURL("http://" + c.Local(c.Ports.ProxyHealth) + "/healthz"),
 	}
 }

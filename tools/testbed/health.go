@@ -17,14 +17,14 @@ import (
 	"time"
 )
 
-// poll asks until there is nothing to complain about or the time is over, and
-// returns the last complaint. None of those asked can tell us by themselves.
-func poll(ctx context.Context, most time.Duration, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, most)
+// poll calls check until it returns nil or the timeout is over. It then returns the last
+// error of check. It is for changes without an event.
+func poll(ctx context.Context, timeout time.Duration, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var last error
 	for {
-		err := ask(ctx)
+		err := check(ctx)
 		if err == nil {
 			return nil
 		}
@@ -39,20 +39,21 @@ func poll(ctx context.Context, most time.Duration, ask func(context.Context) err
 	}
 }
 
-// api is the URL of a path of the API.
+// api returns the URL of a path of the API.
 func (c *cluster) api(path string) string {
 	return "https://" + c.Local(c.Ports.APIServer) + path
 }
 
-// get is a probe: url answers with 200.
-func (c *cluster) get(url string) func(context.Context) error {
+// probeURL returns a probe that fails unless url answers with 200.
+func (c *cluster) probeURL(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := c.fetch(ctx, url)
 		return err
 	}
 }
 
-// fetch reads url as the node does: with its certificate and the administrator's token.
+// fetch returns the content of url. It uses the node's certificate and the administrator's
+// token.
 func (c *cluster) fetch(ctx context.Context, url string) ([]byte, error) {
 	client, err := c.client()
 	if err != nil {
@@ -102,8 +103,8 @@ func (c *cluster) client() (*http.Client, error) {
 	}, nil
 }
 
-// nodeReady says what keeps pods from running on the node.
-func (c *cluster) nodeReady(ctx context.Context) error {
+// checkNodeReady returns an error unless the node can run pods.
+func (c *cluster) checkNodeReady(ctx context.Context) error {
 	body, err := c.fetch(ctx, c.api("/api/v1/nodes/"+c.Node))
 	if err != nil {
 		return err
@@ -120,7 +121,7 @@ func (c *cluster) nodeReady(ctx context.Context) error {
 		return err
 	}
 	for _, taint := range node.Spec.Taints {
-		return fmt.Errorf("the node takes no pods: %s:%s", taint.Key, taint.Effect)
+		return fmt.Errorf("the node accepts no pods: %s:%s", taint.Key, taint.Effect)
 	}
 	for _, condition := range node.Status.Conditions {
 		if condition.Type != "Ready" {
@@ -131,5 +132,5 @@ func (c *cluster) nodeReady(ctx context.Context) error {
 		}
 		return nil
 	}
-	return errors.New("the node has not said yet whether it is ready")
+	return errors.New("the node has not reported yet whether it is ready")
 }

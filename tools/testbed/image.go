@@ -23,7 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// containerdNamespace is where the kubelet looks for images.
+// containerdNamespace is the namespace in which the kubelet looks for images.
 const containerdNamespace = "k8s.io"
 
 // load imports image archives.
@@ -36,8 +36,8 @@ func (c *cluster) load(ctx context.Context, archives []string) error {
 	return nil
 }
 
-// loadBinary imports an image that holds files and runs the first. The name is
-// completed as Docker does it: web:1 is docker.io/library/web:1.
+// loadBinary imports an image that holds files and runs the first of them. It completes
+// the name as Docker does: web:1 is docker.io/library/web:1.
 func (c *cluster) loadBinary(ctx context.Context, image string, files []string) error {
 	tag, err := name.NewTag(image, name.WithDefaultRegistry("docker.io"))
 	if err != nil {
@@ -59,7 +59,7 @@ func (c *cluster) loadBinary(ctx context.Context, image string, files []string) 
 	return err
 }
 
-// loadPause imports the image that every pod needs, unless it is there.
+// loadPause imports the image that every pod needs, unless containerd has it.
 func (c *cluster) loadPause(ctx context.Context) error {
 	found, err := c.ctr(ctx, nil, "images", "list", "--quiet", "name=="+c.PauseImage)
 	if err != nil || found != "" {
@@ -68,14 +68,15 @@ func (c *cluster) loadPause(ctx context.Context) error {
 	return c.loadBinary(ctx, c.PauseImage, []string{filepath.Join(c.Binaries, "pause")})
 }
 
-// ctr talks to our containerd, and returns what it printed.
+// ctr runs a ctr command on the cluster's containerd, and returns its output.
 func (c *cluster) ctr(ctx context.Context, input io.Reader, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, "ctr", append([]string{"--address", c.ContainerdSocket, "--namespace", containerdNamespace}, args...)...)
+	args = append([]string{"--address", c.ContainerdSocket, "--namespace", containerdNamespace}, args...)
+	command := exec.CommandContext(ctx, "ctr", args...)
 	command.Stdin = input
 	return output(command)
 }
 
-// fromScratch makes an image of nothing but files, which lie in its root.
+// fromScratch returns an image with nothing but files in its root directory.
 func fromScratch(files []string) (v1.Image, error) {
 	var layer bytes.Buffer
 	writer := tar.NewWriter(&layer)

@@ -14,10 +14,10 @@ import (
 	"strings"
 )
 
-// debian is a package, a program in it, and the service that it would start.
-type debian struct{ name, program, service string }
+// debianPackage is a package with one of its programs, and the service that it starts.
+type debianPackage struct{ name, program, service string }
 
-var packages = []debian{
+var packages = []debianPackage{
 	{name: "etcd-server", program: "etcd", service: "etcd"},
 	{name: "containerd", program: "containerd", service: "containerd"},
 	{name: "runc", program: "runc"},
@@ -27,11 +27,12 @@ var packages = []debian{
 	{name: "iproute2", program: "ip"},
 }
 
-// policy is what Debian's packages ask before they start a service.
+// policy is a program that Debian's packages run before they start a service. They start
+// none if it exits with 101.
 const policy = "/usr/sbin/policy-rc.d"
 
-// install installs the packages that are missing, and sees to it that none of
-// their services runs, now or after the next start of the machine.
+// install installs the packages that are missing. None of their services runs, now or
+// after a restart of the machine.
 func install(ctx context.Context) (err error) {
 	var names, services []string
 	for _, p := range packages {
@@ -47,7 +48,8 @@ func install(ctx context.Context) (err error) {
 		return nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return fmt.Errorf("testbed: missing, and there is no apt-get to install it: %s (names of Debian's packages)", strings.Join(names, ", "))
+		return fmt.Errorf("testbed: these Debian packages are missing, and there is no apt-get to install them: %s",
+			strings.Join(names, ", "))
 	}
 	fmt.Println("installing", strings.Join(names, ", "))
 	allow, err := denyServices()
@@ -68,14 +70,15 @@ func install(ctx context.Context) (err error) {
 }
 
 func aptGet(ctx context.Context, args ...string) error {
-	// Others may be installing something right now.
-	command := exec.CommandContext(ctx, "apt-get", append([]string{"--quiet", "-o", "DPkg::Lock::Timeout=300"}, args...)...)
+	// The timeout is for another process that may be installing packages.
+	args = append([]string{"--quiet", "-o", "DPkg::Lock::Timeout=300"}, args...)
+	command := exec.CommandContext(ctx, "apt-get", args...)
 	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	return execute(command)
 }
 
-// denyServices keeps packages from starting services until allow is called. A
-// policy that the machine has already stays in force.
+// denyServices keeps packages from starting services until allow is called. It does not
+// change a policy that the machine has already.
 func denyServices() (allow func() error, err error) {
 	if _, err := os.Stat(policy); !errors.Is(err, fs.ErrNotExist) {
 		return func() error { return nil }, err

@@ -12,13 +12,14 @@ import (
 	"text/template"
 )
 
-// layout says where everything is. The templates in config/ read it too.
+// layout holds the paths, addresses and ports of the cluster. The templates in config/ use
+// it too.
 type layout struct {
-	// Dir holds everything that the cluster keeps, and goes when the cluster
-	// goes. Binaries holds what was built, and stays.
+	// Dir is the state directory, which is removed with the cluster. Binaries is the
+	// directory of the built programs, which stays.
 	Dir, Binaries string
 
-	Certificate, Key string // of the node; they vouch for themselves
+	Certificate, Key string // of the node; the certificate signs itself
 	Tokens           string // of the users of the API
 	Kubeconfig       string // of the administrator
 	LimitedConfig    string // of a user who may do nothing
@@ -32,17 +33,17 @@ type layout struct {
 	Ports ports
 }
 
-// ports are those that the cluster takes, all of them on loopback but the
-// kubelet's. They are below those that clients and NodePorts use.
+// ports are the ports that the cluster listens on. All but the kubelet's are on loopback.
+// They are below the ranges of clients and NodePorts.
 type ports struct {
 	Etcd, EtcdPeer, APIServer, ControllerManager, Scheduler int
 	Kubelet, KubeletHealth, ProxyHealth, ProxyMetrics       int
 }
 
-// newLayout puts a cluster into dir. Its networks are those that RFC 2544 sets
-// aside for test beds, so that they meet no other network of this machine. One
-// bridge carries the pods, and its address is the node's: logs, exec and
-// port-forward need one that is not loopback.
+// newLayout returns the layout of a cluster in dir. Its networks are in the range that RFC
+// 2544 reserves for test beds, so that they do not overlap with other networks. The pods are
+// on one bridge. Its address is the node's address, because logs, exec and port-forward need
+// one that is not on loopback.
 func newLayout(dir, binaries string) layout {
 	return layout{
 		Dir: dir, Binaries: binaries,
@@ -67,12 +68,12 @@ func newLayout(dir, binaries string) layout {
 	}
 }
 
-// Path is a path below the state directory.
+// Path returns a path below the state directory.
 func (l layout) Path(elements ...string) string {
 	return filepath.Join(append([]string{l.Dir}, elements...)...)
 }
 
-// Local is a port on loopback as the host of an URL.
+// Local returns a port on loopback as the host of a URL.
 func (l layout) Local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 //go:embed config

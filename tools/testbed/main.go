@@ -2,9 +2,9 @@
 
 //go:build linux
 
-// Testbed runs a Kubernetes cluster of one node on this machine: the real
-// control plane, kubelet and kube-proxy, real pods and real Services. It keeps
-// to ports, sockets and directories of its own, and takes all of it away again.
+// Testbed runs a Kubernetes cluster of one node on this machine, with the real control
+// plane, kubelet and kube-proxy. Pods run and Services route as on any cluster. The cluster
+// uses ports, sockets and directories of its own, and all of it can be removed again.
 //
 //	testbed up                      install, build and start what is missing
 //	testbed down                    stop and remove everything
@@ -12,9 +12,9 @@
 //	testbed start COMPONENT...      start them again, and wait until they are healthy
 //	testbed load TAR...             import image archives, as docker save and OCI tools write them
 //	testbed load-binary NAME:TAG FILE...
-//	                                make an image FROM scratch that runs the first static binary; import it
+//	                                build an image FROM scratch that runs the first static binary; import it
 //
-// The README beside this file says where things are.
+// The README beside this file lists the files and addresses.
 package main
 
 import (
@@ -26,8 +26,9 @@ import (
 	"syscall"
 )
 
-// errUsage is a command line that says nothing that can be done.
-var errUsage = errors.New("usage: testbed load TAR... | load-binary NAME:TAG FILE... | stop COMPONENT... | start COMPONENT... | up | down")
+// errUsage reports an invalid command line.
+var errUsage = errors.New("usage: testbed load TAR... | load-binary NAME:TAG FILE... | " +
+	"stop COMPONENT... | start COMPONENT... | up | down")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 		return errUsage
 	}
 	if os.Geteuid() != 0 {
-		return errors.New("testbed: a node needs root: namespaces, mounts, iptables")
+		return errors.New("testbed: a node needs root, for namespaces, mounts and iptables")
 	}
 	cluster, err := newCluster()
 	if err != nil {
@@ -52,25 +53,25 @@ func run(ctx context.Context, args []string) error {
 	}
 	command, rest := args[0], args[1:]
 	switch {
-	case len(rest) > 0 && !cluster.claimed():
+	case len(rest) > 0 && !cluster.isClaimed():
 		return errors.New("testbed: the cluster is not up; `make testbed` starts it")
 	case command == "load" && len(rest) > 0:
 		return cluster.load(ctx, rest)
 	case command == "load-binary" && len(rest) > 1:
 		return cluster.loadBinary(ctx, rest[0], rest[1:])
 	default:
-		return change(ctx, cluster, command, rest)
+		return runLocked(ctx, cluster, command, rest)
 	}
 }
 
-// change carries out the commands that only one may run at a time.
-func change(ctx context.Context, cluster *cluster, command string, names []string) error {
+// runLocked runs the commands of which only one may run at a time.
+func runLocked(ctx context.Context, cluster *cluster, command string, names []string) error {
 	release, err := lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	components, err := cluster.named(names)
+	components, err := cluster.findComponents(names)
 	if err != nil {
 		return err
 	}

@@ -14,17 +14,19 @@ import (
 	"strings"
 )
 
-// raiseBridge gives the node its device and its addresses. Left to itself a bridge
-// has the lowest hardware address of its ports: each pod that comes or goes may
-// change it, and then nothing that other pods send arrives until they have asked
-// for it again, seconds later.
-func (c *cluster) raiseBridge(ctx context.Context) error {
+// ensureBridge creates the node's device with its addresses. The hardware address is
+// explicit, because a bridge without one takes the lowest address of its ports. It would
+// change when a pod is created or removed, and packets of other pods would be lost for
+// seconds, until they have resolved the new address.
+func (c *cluster) ensureBridge(ctx context.Context) error {
 	if device, err := net.InterfaceByName(c.Bridge); err == nil {
 		addresses, err := device.Addrs()
 		if err != nil {
 			return err
 		}
-		if device.Flags&net.FlagUp != 0 && device.HardwareAddr.String() == c.BridgeHardware && slices.ContainsFunc(addresses, func(a net.Addr) bool { return a.String() == c.BridgeAddress }) {
+		isUp := device.Flags&net.FlagUp != 0 && device.HardwareAddr.String() == c.BridgeHardware
+		isNodes := func(a net.Addr) bool { return a.String() == c.BridgeAddress }
+		if isUp && slices.ContainsFunc(addresses, isNodes) {
 			return nil
 		}
 	} else if err := ip(ctx, "link", "add", c.Bridge, "type", "bridge"); err != nil {
@@ -50,29 +52,31 @@ func ip(ctx context.Context, args ...string) error {
 	return execute(exec.CommandContext(ctx, "ip", args...))
 }
 
-// families are the two sets of rules that kube-proxy writes.
+// families are the programs for the two sets of rules that kube-proxy writes.
 var families = []string{"iptables", "ip6tables"}
 
-// noOtherCluster keeps two clusters from writing the same rules.
-func noOtherCluster(ctx context.Context) error {
+// checkNoOtherCluster returns an error if another cluster has written its rules. Two
+// clusters would write the same rules.
+func checkNoOtherCluster(ctx context.Context) error {
 	rules, err := output(exec.CommandContext(ctx, "iptables-save"))
 	if err != nil {
 		return err
 	}
 	if strings.Contains(rules, ":KUBE-SERVICES ") {
-		return errors.New("testbed: this machine is a node of another cluster already, perhaps of a test bed in another directory: iptables has its rules")
+		return errors.New("testbed: iptables has the rules of another cluster, of which this machine is a node; " +
+			"it may be a test bed in another directory")
 	}
 	return nil
 }
 
-// removeRules takes kube-proxy's rules out, and leaves all others alone.
+// removeRules removes kube-proxy's rules and no others.
 func removeRules(ctx context.Context) error {
 	for _, family := range families {
 		rules, err := output(exec.CommandContext(ctx, family+"-save"))
 		if err != nil {
 			return err
 		}
-		script := withdrawal(rules)
+		script := removalScript(rules)
 		if script == "" {
 			continue
 		}
@@ -85,10 +89,10 @@ func removeRules(ctx context.Context) error {
 	return nil
 }
 
-// withdrawal turns what iptables-save printed into what makes iptables-restore
-// --noflush delete the chains named KUBE-… and the jumps to them. It is empty
-// when there is nothing to delete.
-func withdrawal(saved string) string {
+// removalScript returns the input with which iptables-restore --noflush deletes the chains
+// named KUBE-… and the jumps to them. saved is the output of iptables-save. The script is
+// empty if there is nothing to delete.
+func removalScript(saved string) string {
 	var script strings.Builder
 	var jumps, chains []string
 	for line := range strings.Lines(saved) {
@@ -100,13 +104,14 @@ func withdrawal(saved string) string {
 		case strings.HasPrefix(line, ":KUBE-"):
 			chain, _, _ := strings.Cut(line[1:], " ")
 			chains = append(chains, chain)
-		case strings.HasPrefix(line, "-A ") && !strings.HasPrefix(line, "-A KUBE-") && strings.Contains(line, " -j KUBE-"):
+		case strings.HasPrefix(line, "-A ") && !strings.HasPrefix(line, "-A KUBE-") &&
+			strings.Contains(line, " -j KUBE-"):
 			jumps = append(jumps, "-D"+strings.TrimPrefix(line, "-A"))
 		case line == "COMMIT":
 			for _, jump := range jumps {
 				fmt.Fprintln(&script, jump)
 			}
-			// Chains refer to each other: all are emptied before any is deleted.
+			// Chains refer to each other, so all are emptied before any is deleted.
 			for _, verb := range []string{"-F", "-X"} {
 				for _, chain := range chains {
 					fmt.Fprintln(&script, verb, chain)

@@ -18,22 +18,22 @@ import (
 	"syscall"
 )
 
-// markVariable is in the environment of everything that the cluster runs but
-// the pods: by it a process is known to be ours, whatever became of its pid file.
+// markVariable is in the environment of all processes of the cluster except the pods. It
+// identifies them even if their pid file is gone.
 const markVariable = "BLUEGREEN_TESTBED_COMPONENT"
 
-// process is one that runs.
+// process is a running process.
 type process struct {
 	pid  int
 	args []string
 }
 
-// mark is what markVariable holds in a component's processes. It begins with
-// the state directory, so that the clusters of two directories stay apart.
+// mark returns the value of markVariable for a component. It begins with the state
+// directory, so that clusters in two directories do not share it.
 func (c *cluster) mark(name string) string { return c.Path(name) }
 
-// marked finds the processes whose mark begins with prefix.
-func marked(prefix string) ([]process, error) {
+// markedProcesses returns the processes whose mark begins with prefix.
+func markedProcesses(prefix string) ([]process, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
@@ -44,8 +44,7 @@ func marked(prefix string) ([]process, error) {
 		if err != nil {
 			continue
 		}
-		// A process that ends meanwhile has neither; one that is dead and not
-		// yet waited for has neither, too.
+		// A process that has ended has neither file content, waited for or not.
 		environment, _ := os.ReadFile(filepath.Join("/proc", entry.Name(), "environ"))
 		if !slices.ContainsFunc(strings.Split(string(environment), "\x00"), func(variable string) bool {
 			return strings.HasPrefix(variable, markVariable+"="+prefix)
@@ -53,37 +52,39 @@ func marked(prefix string) ([]process, error) {
 			continue
 		}
 		if line, _ := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline")); len(line) > 0 {
-			found = append(found, process{pid: pid, args: strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")})
+			args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+			found = append(found, process{pid: pid, args: args})
 		}
 	}
 	return found, nil
 }
 
-// processes are those of the component itself, not what it started in turn:
-// containerd's shims hold the pods and outlive it.
+// processes returns the component's own processes without the children that it started.
+// Containerd's shims hold the pods and outlive containerd.
 func (c *cluster) processes(comp component) ([]process, error) {
-	found, err := marked(c.mark(comp.name))
+	found, err := markedProcesses(c.mark(comp.name))
 	return slices.DeleteFunc(found, func(p process) bool {
 		return filepath.Base(p.args[0]) != filepath.Base(comp.args[0])
 	}), err
 }
 
-// current says whether the component runs, once, exactly as it ought to.
-func (c *cluster) current(comp component) (bool, error) {
+// isCurrent reports whether exactly one process of the component runs, with the configured
+// arguments and files.
+func (c *cluster) isCurrent(comp component) (bool, error) {
 	running, err := c.processes(comp)
 	if err != nil {
 		return false, err
 	}
 	for path, text := range comp.files {
-		if !same(path, text) {
+		if !hasContent(path, text) {
 			return false, nil
 		}
 	}
 	return len(running) == 1 && slices.Equal(running[0].args, comp.args), nil
 }
 
-// start runs the component in a session of its own and with no pipe to us, so
-// that it outlives the shell and the job that asked for it.
+// start starts the component in a session of its own and without a pipe to this process, so
+// that it outlives the shell that started it.
 func (c *cluster) start(comp component) error {
 	for path, text := range comp.files {
 		if err := write(path, text); err != nil {
@@ -106,9 +107,9 @@ func (c *cluster) start(comp component) error {
 	return write(c.Path(comp.name, "pid"), fmt.Sprintln(command.Process.Pid))
 }
 
-// started says whether the process that was started last as the component lives.
-// At its very beginning it has no environment yet that it could be known by.
-func (c *cluster) started(comp component) bool {
+// isAlive reports whether the process that was started last for the component lives. It
+// uses the pid file, because a process has no environment at its very beginning.
+func (c *cluster) isAlive(comp component) bool {
 	text, err := os.ReadFile(c.Path(comp.name, "pid"))
 	if err != nil {
 		return false
@@ -117,13 +118,13 @@ func (c *cluster) started(comp component) bool {
 	if err != nil {
 		return false
 	}
-	// The state follows the name, which is in brackets and may have some in it.
+	// The state follows the name. The name is in brackets, and may contain brackets.
 	state := strings.TrimSpace(string(status[bytes.LastIndexByte(status, ')')+1:]))
 	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }
 
-// stop kills the components. None of them keeps anything that would need a
-// farewell, and to those who use the cluster it is a crash.
+// stop kills the components, as a crash does. None of them needs to save anything before it
+// ends.
 func (c *cluster) stop(ctx context.Context, components ...component) error {
 	for _, comp := range components {
 		running, err := c.processes(comp)
@@ -140,14 +141,14 @@ func (c *cluster) stop(ctx context.Context, components ...component) error {
 	return nil
 }
 
-// kill kills the processes and waits until all are gone.
+// kill kills the processes and waits until all have ended.
 func kill(ctx context.Context, running []process) error {
 	for _, p := range running {
 		if err := syscall.Kill(p.pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
 	}
-	return poll(ctx, limit, func(context.Context) error {
+	return poll(ctx, timeout, func(context.Context) error {
 		for _, p := range running {
 			if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid)); err == nil && len(line) > 0 {
 				return fmt.Errorf("process %d (%s) does not end", p.pid, filepath.Base(p.args[0]))
@@ -166,7 +167,7 @@ func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 }
 
-// lastLines are the last lines of a log, for an error message.
+// lastLines returns the last lines of a log for an error message.
 func lastLines(path string) string {
 	const most = 8
 	text, err := os.ReadFile(path)

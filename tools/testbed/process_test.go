@@ -14,17 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A component has started as long as its process lives. One that has ended, and
-// that nobody has waited for, does not.
-func TestOnlyAProcessThatLivesHasStarted(t *testing.T) {
+// A process that has ended is not alive, even if its parent has not waited for it.
+func TestOnlyARunningProcessIsAlive(t *testing.T) {
 	t.Parallel()
 	c := &cluster{layout{Dir: t.TempDir()}}
 	comp := component{name: "etcd"}
-	if c.started(comp) {
-		t.Error("it has started before there is any process")
+	if c.isAlive(comp) {
+		t.Error("it is alive before there is a process")
 	}
 
-	// Its name ends like the part of the status that is looked for.
+	// The name looks like the end of the name in the status file and the state after it.
 	name := filepath.Join(t.TempDir(), "x) Z")
 	if err := unix.Symlink("/bin/cat", name); err != nil {
 		t.Fatal(err)
@@ -41,7 +40,7 @@ func TestOnlyAProcessThatLivesHasStarted(t *testing.T) {
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Fprintln(input, "it lives"); err != nil {
+	if _, err := fmt.Fprintln(input, "hello"); err != nil {
 		t.Error(err)
 	}
 	if _, err := bufio.NewReader(output).ReadString('\n'); err != nil {
@@ -50,24 +49,24 @@ func TestOnlyAProcessThatLivesHasStarted(t *testing.T) {
 	if err := write(c.Path(comp.name, "pid"), fmt.Sprintln(process.Process.Pid)); err != nil {
 		t.Error(err)
 	}
-	if !c.started(comp) {
-		t.Error("a process that lives has not started")
+	if !c.isAlive(comp) {
+		t.Error("a running process is not alive")
 	}
 
 	if err := input.Close(); err != nil {
 		t.Error(err)
 	}
-	// This leaves it to be waited for.
+	// WNOWAIT leaves the ended process for Wait.
 	if err := unix.Waitid(unix.P_PID, process.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Error(err)
 	}
-	if c.started(comp) {
-		t.Error("a process that has ended has started")
+	if c.isAlive(comp) {
+		t.Error("a process that has ended is alive")
 	}
 	if err := process.Wait(); err != nil {
 		t.Error(err)
 	}
-	if c.started(comp) {
-		t.Error("a process that is gone has started")
+	if c.isAlive(comp) {
+		t.Error("a process that is gone is alive")
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 )
 
-// settings are those of the kernel that the components change. They turn IP
-// forwarding on, too, which is left as it is: others, such as Docker, may have
-// come to need it.
+// settings are the kernel settings that the components change. The components also turn on
+// IP forwarding. That setting is not restored, because other programs, such as Docker, may
+// need it by then.
 var settings = []string{
 	"kernel/panic",
 	"kernel/panic_on_oops",
@@ -26,7 +26,7 @@ const sysctls = "/proc/sys"
 
 func (c *cluster) savedSettings() string { return c.Path("settings.json") }
 
-// saveSettings notes, once, how they were before the cluster.
+// saveSettings stores the settings from before the cluster, unless they are stored already.
 func (c *cluster) saveSettings() error {
 	if _, err := os.Stat(c.savedSettings()); !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// stateDir is $BLUEGREEN_TESTBED, or bluegreen-testbed where XDG keeps state.
+// stateDir returns $BLUEGREEN_TESTBED, or bluegreen-testbed in the user's state directory.
 func stateDir() (string, error) {
 	dir := os.Getenv("BLUEGREEN_TESTBED")
 	if dir == "" {
@@ -32,17 +32,17 @@ func stateDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Sockets are up to 45 characters below it, and the kernel takes 107.
+	// The paths of sockets are up to 45 characters longer, and the kernel accepts 107.
 	if len(dir) > 60 {
 		return "", fmt.Errorf("testbed: the path of the state directory is longer than 60 characters: %s", dir)
 	}
 	return dir, nil
 }
 
-// claim makes the state directory ours. One that holds anything else is
-// refused, because taking the cluster down removes it whole.
+// claim marks the state directory as this cluster's. It refuses a directory with other
+// files, because down removes the whole directory.
 func (c *cluster) claim() error {
-	if c.claimed() {
+	if c.isClaimed() {
 		return nil
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -53,27 +53,27 @@ func (c *cluster) claim() error {
 		return err
 	}
 	if len(entries) > 0 {
-		return fmt.Errorf("testbed: %s is not empty, and holds no cluster of ours", c.Dir)
+		return fmt.Errorf("testbed: %s is not empty, and is not the directory of a test bed", c.Dir)
 	}
 	return os.WriteFile(c.marker(), nil, 0o600)
 }
 
-func (c *cluster) claimed() bool {
+func (c *cluster) isClaimed() bool {
 	_, err := os.Stat(c.marker())
 	return err == nil
 }
 
 func (c *cluster) marker() string { return c.Path(".testbed") }
 
-// lock waits until nobody else changes the cluster of this machine. It is a
-// socket without a file: it ends with its holder and leaves nothing behind.
+// lock waits until no other process changes the cluster of this machine. The lock is a
+// socket without a file, which ends with its process.
 func lock(ctx context.Context) (release func(), err error) {
-	for told := false; ; told = true {
+	for reported := false; ; reported = true {
 		listener, err := net.Listen("unix", "@bluegreen-testbed")
 		if err == nil {
 			return func() { listener.Close() }, nil
 		}
-		if !told {
+		if !reported {
 			fmt.Fprintln(os.Stderr, "testbed: waiting for another testbed command to end")
 		}
 		select {
@@ -84,28 +84,28 @@ func lock(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// installSelf puts this program into the state directory, so that tests can
-// stop and start components without building it.
+// installSelf copies this program to the state directory, so that tests can stop and start
+// components without building it.
 func (c *cluster) installSelf() error {
 	self, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		return err
 	}
 	path := c.Path("testbed")
-	if same(path, string(self)) {
+	if hasContent(path, string(self)) {
 		return nil
 	}
-	// One that runs cannot be written, but it can be replaced.
+	// A running program cannot be written to, but it can be replaced.
 	if err := os.WriteFile(path+".new", self, 0o700); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)
 }
 
-// write writes a file that only root may read, and its directory, unless the
-// file holds text already.
+// write writes a file that only root may read, and creates its directory. It does nothing
+// if the file has this content already.
 func write(path, text string) error {
-	if same(path, text) {
+	if hasContent(path, text) {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -114,7 +114,7 @@ func write(path, text string) error {
 	return os.WriteFile(path, []byte(text), 0o600)
 }
 
-func same(path, text string) bool {
+func hasContent(path, text string) bool {
 	found, err := os.ReadFile(path)
 	return err == nil && string(found) == text
 }

@@ -20,10 +20,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// down takes away what up, the components and the pods have made. What was
-// installed and what was built stays.
+// down removes what up, the components and the pods have created. Installed packages and
+// built programs stay.
 func (c *cluster) down(ctx context.Context) error {
-	if !c.claimed() {
+	if !c.isClaimed() {
 		fmt.Println("there is no cluster in", c.Dir)
 		return nil
 	}
@@ -31,7 +31,7 @@ func (c *cluster) down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Last started, first stopped; containerd stays until the pods are gone.
+	// The component that was started last is stopped first.
 	components := slices.Concat(stages...)
 	slices.Reverse(components)
 	for _, remove := range []func() error{
@@ -39,26 +39,26 @@ func (c *cluster) down(ctx context.Context) error {
 		func() error { return removePods(ctx) },
 		func() error { return c.killAll(ctx) },
 		c.unmountAll,
-		c.removeTraces,
+		c.removeLeftovers,
 		func() error { return removeRules(ctx) },
 		func() error { return c.removeBridge(ctx) },
 		c.restoreSettings,
 		func() error { return os.RemoveAll(c.Dir) },
 	} {
-		// Each needs what comes before: removing files that are mounted from
-		// somewhere else, say, would remove them there.
+		// Each step needs the steps before it. For example, removing a directory with a
+		// mounted file system would remove the files of that file system.
 		if err := remove(); err != nil {
 			return err
 		}
 	}
-	fmt.Println("the cluster is gone")
+	fmt.Println("the cluster is removed")
 	return nil
 }
 
-// killAll kills what the components have started and left behind, such as
+// killAll kills the processes that the components have started and left, such as
 // containerd's shims.
 func (c *cluster) killAll(ctx context.Context) error {
-	running, err := marked(c.Dir + "/")
+	running, err := markedProcesses(c.Dir + "/")
 	if err != nil {
 		return err
 	}
@@ -76,15 +76,15 @@ func removePods(ctx context.Context) error {
 	}
 	for _, group := range groups {
 		root := filepath.Join(group.Mountpoint, podGroup)
-		if err := poll(ctx, limit, func(context.Context) error { return removeGroup(root) }); err != nil {
+		if err := poll(ctx, timeout, func(context.Context) error { return removeGroup(root) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeGroup kills what runs in a control group and below it, and removes it
-// when nothing does any more.
+// removeGroup kills the processes in a control group and below it, and removes the group.
+// It returns an error while a process is still ending.
 func removeGroup(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,7 +109,7 @@ func removeGroup(dir string) error {
 		if err != nil {
 			return err
 		}
-		// One that is gone already needs no signal.
+		// The process may have ended already.
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	return os.Remove(dir)
@@ -121,7 +121,7 @@ func (c *cluster) unmountAll() error {
 	if err != nil {
 		return err
 	}
-	// The latest may lie on top of those before.
+	// A later mount may be on top of an earlier one.
 	slices.Reverse(mounts)
 	for _, mount := range mounts {
 		if err := unix.Unmount(mount.Mountpoint, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
