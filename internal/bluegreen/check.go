@@ -61,14 +61,15 @@ func (e *executor) checkHealth(ctx context.Context, env Environment) (HealthResu
 }
 
 // attemptCheck probes every instance of env until it passes or HealthCheckTimeout
-// is over.
+// is over. The time begins once the platform has listed the instances: a platform
+// that is slow says nothing about the release.
 func (e *executor) attemptCheck(ctx context.Context, env Environment) (finding, error) {
-	attempt, cancel := context.WithTimeout(ctx, e.Config.HealthCheckTimeout)
-	defer cancel()
-	instances, err := e.Platform.Instances(attempt, env)
+	instances, err := e.Platform.Instances(ctx, env)
 	if err != nil {
 		return finding{}, err
 	}
+	attempt, cancel := context.WithTimeout(ctx, e.Config.HealthCheckTimeout)
+	defer cancel()
 	release := e.ledger.Slot(env).Release
 	f := newFinding(*release, instances, e.Config.MinHealthyPercent)
 	outcomes := make(chan outcome)

@@ -3,6 +3,7 @@
 package bluegreen_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
@@ -177,4 +178,31 @@ func TestMinHealthyPercentOfTheReplicas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// slowListing takes longer to list instances than a health check may take.
+type slowListing struct{ bluegreen.Platform }
+
+func (p slowListing) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
+	select {
+	case <-time.After(time.Minute):
+		return p.Platform.Instances(ctx, env)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func TestSlowPlatformDoesNotFailTheCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTimedHarness(t, alwaysHealthy)
+		h.create(t)
+		h.Platform = slowListing{h.Platform}
+		h.Config.HealthCheckTimeout, h.Config.HealthCheckRetries = time.Second, 0
+		if _, err := h.Deploy(t.Context(), fourReplicas(h.memory, "2.0.0")); err != nil {
+			t.Fatal(err)
+		}
+		if result, err := h.HealthCheck(t.Context()); err != nil || !result.Healthy {
+			t.Errorf("the check ended with %+v and %v", result, err)
+		}
+	})
 }
