@@ -17,57 +17,32 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// adoption is the workload that a deployment began with: somebody else's
-// Deployment, which runs on as it is, as the release in blue.
+// adoption is the workload that a deployment began with: the Deployment of somebody
+// else, which runs on unchanged as the release in blue.
 type adoption struct {
 	Deployment string             `json:"deployment"`
 	Selector   map[string]string  `json:"selector"`
 	Container  string             `json:"container"`
 	Port       intstr.IntOrString `json:"port"`
-	// Fingerprint is that of the release that stands for it.
+	// Fingerprint is that of the release that stands for the workload.
 	Fingerprint string `json:"fingerprint"`
 }
 
-// replaced reports whether blue, by what it holds, runs a release that was deployed
-// there: what was adopted had been removed before.
-func (a *adoption) replaced(blue bluegreen.Slot) bool {
-	started := blue.State == bluegreen.Ready || blue.State == bluegreen.Live || blue.State == bluegreen.Idle
-	return started && blue.Release != nil && !blue.HasRelease(a.Fingerprint)
+// isReplaced reports whether blue runs a release that was deployed there. What was
+// adopted has been removed then.
+func (a *adoption) isReplaced(blue bluegreen.Slot) bool {
+	hasStarted := blue.State == bluegreen.Ready || blue.State == bluegreen.Live || blue.State == bluegreen.Idle
+	return hasStarted && blue.Release != nil && !blue.HasRelease(a.Fingerprint)
 }
 
 func (a *adoption) workload() workload {
 	return workload{bluegreen.Blue, a.Deployment, a.Selector, a.Container, a.Port}
 }
 
-// own are those of the pods that belong to the workload. The labels of one that
-// was adopted may be those of other pods as well.
-func (w workload) own(pods []*corev1.Pod) []*corev1.Pod {
-	return slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
-		owner := metav1.GetControllerOf(pod)
-		return owner != nil && owner.Name != w.deployment+"-"+pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
-	})
-}
-
-// place returns where env runs what the ledger says that it holds.
-func (p *Platform) place(d document, env bluegreen.Environment) workload {
-	if d.adopted != nil && env == bluegreen.Blue && d.ledger.Blue.HasRelease(d.adopted.Fingerprint) {
-		return d.adopted.workload()
-	}
-	return p.opts.workload(env)
-}
-
-// workloads returns everywhere that something of env may run.
-func (p *Platform) workloads(d document, env bluegreen.Environment) []workload {
-	all := []workload{p.opts.workload(env)}
-	if d.adopted != nil && env == bluegreen.Blue {
-		all = append(all, d.adopted.workload())
-	}
-	return all
-}
-
-// AdoptionError is a Service that cannot be taken over.
+// AdoptionError is a Service that cannot be adopted.
 type AdoptionError struct {
 	// Object is "Service default/web".
 	Object string
@@ -81,70 +56,92 @@ func (e *AdoptionError) Error() string {
 // Unwrap makes the cause visible to errors.Is and errors.As.
 func (e *AdoptionError) Unwrap() error { return e.Err }
 
-// adopt makes of a Service that somebody else made what it would say if what it
-// leads to were our release in blue. Nothing is written: the first commit does
-// that, and not before is the Service ours.
-func (p *Platform) adopt(ctx context.Context, a *api, service *corev1.Service) (known, error) {
-	refuse := func(format string, args ...any) (known, error) {
-		return known{}, &AdoptionError{p.serviceObject(), fmt.Errorf(format, args...)}
-	}
-	i := slices.IndexFunc(service.Spec.Ports, func(port corev1.ServicePort) bool { return int(port.Port) == p.clientPort() })
-	if i < 0 {
-		return refuse("it has no port %d: set service.port to one that it has", p.clientPort())
-	}
-	found, err := a.deployments(p.opts.Namespace).List(ctx, metav1.ListOptions{})
+// adopt returns the snapshot that a Service of somebody else would have if the
+// Deployment behind it were our release in blue. It writes nothing: the first commit
+// does, and the Service is ours from then on.
+func (p *Platform) adopt(ctx context.Context, api *cluster.API, service *corev1.Service) (serviceSnapshot, error) {
+	adopted, baseline, err := p.findAdoptable(ctx, api, service)
 	if err != nil {
-		return refuse("listing Deployments: %w", err)
+		return serviceSnapshot{}, &AdoptionError{p.serviceObject(), err}
 	}
-	selected := selectedBy(service.Spec.Selector, found.Items)
+	pods, err := p.pods(ctx, adopted.workload())
+	if err != nil {
+		return serviceSnapshot{}, err
+	}
+	var refs []bluegreen.InstanceRef
+	for _, instance := range p.numberPods(adopted.workload(), pods, nil) {
+		refs = append(refs, instance.Ref())
+	}
+	ledger := bluegreen.NewAdoptedLedger(p.opts.Name, baseline, refs, api.Now(), cluster.FieldManager)
+	// No Terraform state has it yet.
+	ledger.Created = false
+	return p.remember(serviceSnapshot{service, document{ledger: ledger, adopted: adopted}, true}), nil
+}
+
+// findAdoptable returns the workload behind a Service and the release that stands for
+// it, or why the Service cannot be adopted.
+func (p *Platform) findAdoptable(
+	ctx context.Context, api *cluster.API, service *corev1.Service,
+) (*adoption, bluegreen.Release, error) {
+	none := bluegreen.Release{}
+	i := slices.IndexFunc(service.Spec.Ports, func(port corev1.ServicePort) bool {
+		return int(port.Port) == p.clientPort()
+	})
+	if i < 0 {
+		return nil, none, fmt.Errorf("it has no port %d: set service.port to one that it has", p.clientPort())
+	}
+	found, err := api.Deployments(p.opts.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, none, fmt.Errorf("listing Deployments: %w", err)
+	}
+	selected := selectDeployments(service.Spec.Selector, found.Items)
 	if len(selected) != 1 {
-		return refuse("it selects the pods of %d Deployments (%s), and not of one", len(selected), strings.Join(selected.names(), ", "))
+		return nil, none, fmt.Errorf("it selects the pods of %d Deployments (%s) instead of one",
+			len(selected), strings.Join(deploymentNames(selected), ", "))
 	}
 	deployment := selected[0]
+	if err := p.checkAdoptable(deployment); err != nil {
+		return nil, none, err
+	}
+	target := service.Spec.Ports[i].TargetPort
+	container := findServingContainer(deployment.Spec.Template.Spec.Containers, target)
+	baseline := adoptedRelease(deployment, container)
+	fingerprint := baseline.Seal().Fingerprint
+	return &adoption{deployment.Name, service.Spec.Selector, container.Name, target, fingerprint}, baseline, nil
+}
+
+// checkAdoptable returns why the Deployment cannot be adopted.
+func (p *Platform) checkAdoptable(deployment *appsv1.Deployment) error {
 	if owner := deployment.Labels[labelDeployment]; owner != "" && owner != p.opts.Name {
-		return refuse("its Deployment %s belongs to the deployment %q", deployment.Name, owner)
+		return fmt.Errorf("its Deployment %s belongs to the deployment %q", deployment.Name, owner)
 	}
 	for _, env := range bluegreen.Environments() {
 		if deployment.Name == workloadName(p.opts.Name, env) {
-			// A release in env would take its place while it serves.
-			return refuse("its Deployment has the name %s, which the %s environment needs: make one of another name, let the Service select its pods, and adopt that", deployment.Name, env)
+			// A release in env would replace the Deployment while it serves.
+			return fmt.Errorf("its Deployment has the name %s, which the %s environment needs: "+
+				"create a Deployment of another name, let the Service select its pods, and adopt that",
+				deployment.Name, env)
 		}
 	}
-	if sizeOf(deployment) < 1 {
-		return refuse("its Deployment %s has no replicas", deployment.Name)
+	if desiredReplicas(deployment) < 1 {
+		return fmt.Errorf("its Deployment %s has no replicas", deployment.Name)
 	}
-	target := service.Spec.Ports[i].TargetPort
-	container := serves(deployment.Spec.Template.Spec.Containers, target)
-	baseline := baselineOf(deployment, container)
-	adopted := &adoption{deployment.Name, service.Spec.Selector, container.Name, target, baseline.Seal().Fingerprint}
-	pods, err := p.pods(ctx, adopted.workload())
-	if err != nil {
-		return known{}, err
-	}
-	var refs []bluegreen.InstanceRef
-	for _, instance := range p.number(adopted.workload(), pods, nil) {
-		refs = append(refs, instance.Ref())
-	}
-	ledger := bluegreen.NewAdoptedLedger(p.opts.Name, baseline, refs, a.clock.now(), fieldManager)
-	// Nobody's Terraform state has it yet.
-	ledger.Created = false
-	return p.learn(known{service, document{ledger: ledger, adopted: adopted}, true}), nil
+	return nil
 }
 
-type deployments []*appsv1.Deployment
-
-func (d deployments) names() []string {
+func deploymentNames(deployments []*appsv1.Deployment) []string {
 	var names []string
-	for _, deployment := range d {
+	for _, deployment := range deployments {
 		names = append(names, deployment.Name)
 	}
 	return names
 }
 
-func selectedBy(selector map[string]string, all []appsv1.Deployment) deployments {
-	var selected deployments
+// selectDeployments returns those whose pods the selector of a Service selects.
+func selectDeployments(selector map[string]string, all []appsv1.Deployment) []*appsv1.Deployment {
+	var selected []*appsv1.Deployment
 	for i := range all {
-		// A Service without a selector selects nothing, unlike one with an empty set.
+		// A Service without a selector selects nothing, unlike an empty label selector.
 		if len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(all[i].Spec.Template.Labels)) {
 			selected = append(selected, &all[i])
 		}
@@ -152,8 +149,9 @@ func selectedBy(selector map[string]string, all []appsv1.Deployment) deployments
 	return selected
 }
 
-// serves returns the container that has the port, or the first where none says so.
-func serves(containers []corev1.Container, target intstr.IntOrString) corev1.Container {
+// findServingContainer returns the container that declares the port, or the first
+// where none does.
+func findServingContainer(containers []corev1.Container, target intstr.IntOrString) corev1.Container {
 	for _, container := range containers {
 		for _, port := range container.Ports {
 			if port.Name == target.StrVal && port.Name != "" || int(port.ContainerPort) == target.IntValue() {
@@ -164,24 +162,26 @@ func serves(containers []corev1.Container, target intstr.IntOrString) corev1.Con
 	return containers[0]
 }
 
-// baselineOf is the release that stands for a Deployment which somebody else made.
-func baselineOf(deployment *appsv1.Deployment, container corev1.Container) bluegreen.Release {
+// adoptedRelease is the release that stands for the Deployment of somebody else.
+func adoptedRelease(deployment *appsv1.Deployment, container corev1.Container) bluegreen.Release {
+	podVersion, version := deployment.Spec.Template.Labels[labelVersion], deployment.Labels[labelVersion]
 	return bluegreen.Release{
-		Version: cmp.Or(deployment.Spec.Template.Labels[labelVersion], deployment.Labels[labelVersion], tagOf(container.Image), "adopted"),
+		Version: cmp.Or(podVersion, version, imageTag(container.Image), "adopted"),
 		Image:   container.Image, Command: container.Command, Args: container.Args,
-		Replicas: sizeOf(deployment),
-		// Nothing that a configuration can say is the same release.
+		Replicas: desiredReplicas(deployment),
+		// No configuration makes the same release.
 		Settings: adoptedFrom(deployment.Name),
 	}
 }
 
-// adoptedFrom names the Deployment that a release was adopted from.
+// adoptedFrom is the name of the Deployment that a release was adopted from.
 type adoptedFrom string
 
+// Identity implements bluegreen.Settings.
 func (name adoptedFrom) Identity() string { return "adopted from Deployment " + string(name) }
 
-// tagOf is the tag of an image reference, "" where it has none.
-func tagOf(image string) string {
+// imageTag returns the tag of an image reference, "" where it has none.
+func imageTag(image string) string {
 	image, _, _ = strings.Cut(image, "@")
 	i := strings.LastIndex(image, ":")
 	if i < strings.LastIndex(image, "/") {
@@ -190,17 +190,19 @@ func tagOf(image string) string {
 	return image[i+1:]
 }
 
-// claim marks the adopted Deployment as ours, so that it is found and, in the
-// end, removed. Its pods are not touched.
-func (p *Platform) claim(ctx context.Context, s *session, adopted *adoption) error {
-	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%q,%q:%q}}}`, labelDeployment, p.opts.Name, labelEnvironment, bluegreen.Blue)
-	api, err := s.writer(ctx)
+// labelAdopted labels the adopted Deployment as ours, so that it is found and, in the
+// end, removed. It does not change the pods.
+func (p *Platform) labelAdopted(ctx context.Context, op *operation, adopted *adoption) error {
+	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%q,%q:%q}}}`,
+		labelDeployment, p.opts.Name, labelEnvironment, bluegreen.Blue)
+	api, err := op.Writer(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = api.deployments(p.opts.Namespace).Patch(ctx, adopted.Deployment, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: fieldManager})
+	_, err = api.Deployments(p.opts.Namespace).Patch(ctx, adopted.Deployment, types.MergePatchType, []byte(patch),
+		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 	if err != nil {
-		return fmt.Errorf("taking over %s: %w", objectName("Deployment", p.opts.Namespace, adopted.Deployment), err)
+		return fmt.Errorf("labelling %s: %w", p.deploymentObject(adopted.Deployment), err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,24 +19,24 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// foreignLabels are those that charts give their pods.
-func foreignLabels(name string) map[string]string {
+// unmanagedLabels are those that Helm charts give their pods.
+func unmanagedLabels(name string) map[string]string {
 	return map[string]string{labelName: name, labelInstance: name}
 }
 
-func foreignService(name string, port int32) *corev1.Service {
+func unmanagedService(name string, port int32) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{"team": "shop"}},
 		Spec: corev1.ServiceSpec{
-			Type: corev1.ServiceTypeNodePort, Selector: foreignLabels(name),
+			Type: corev1.ServiceTypeNodePort, Selector: unmanagedLabels(name),
 			Ports: []corev1.ServicePort{{Port: port, TargetPort: intstr.FromInt(replicaPort)}},
 		},
 	}
 }
 
-// foreignDeployment is called "NAME-SUFFIX" or "NAME", and its pods answer "legacy".
-func foreignDeployment(name, image string, replicas int32) *appsv1.Deployment {
-	pods := foreignLabels(strings.TrimSuffix(name, "-legacy"))
+// unmanagedDeployment is called "NAME-SUFFIX" or "NAME", and its pods answer "legacy".
+func unmanagedDeployment(name, image string, replicas int32) *appsv1.Deployment {
+	pods := unmanagedLabels(strings.TrimSuffix(name, "-legacy"))
 	return &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: appsv1.DeploymentSpec{
@@ -45,60 +46,56 @@ func foreignDeployment(name, image string, replicas int32) *appsv1.Deployment {
 				ObjectMeta: metav1.ObjectMeta{Labels: maps.Clone(pods)},
 				Spec: corev1.PodSpec{Containers: []corev1.Container{{
 					Name: "app", Image: image,
-					Env:            []corev1.EnvVar{{Name: "PORT", Value: "8000"}, {Name: "BLUEGREEN_VERSION", Value: "legacy"}},
-					ReadinessProbe: accepting(replicaPort),
+					Env: []corev1.EnvVar{
+						{Name: "PORT", Value: "8000"}, {Name: "BLUEGREEN_VERSION", Value: "legacy"},
+					},
+					ReadinessProbe: tcpReadinessProbe(replicaPort),
 				}}},
 			},
 		},
 	}
 }
 
-// begin makes a Service and a Deployment that serve, as somebody else did it.
-func (s *shop) begin(replicas int32) {
+// createUnmanagedWorkload creates a Service and a Deployment that serve, as somebody
+// else would.
+func (s *harness) createUnmanagedWorkload(replicas int32) {
 	s.Helper()
-	_, err := s.api.services(s.namespace).Create(s.Context(), foreignService(s.Deployment, 80), metav1.CreateOptions{})
+	service := unmanagedService(s.Deployment, 80)
+	_, err := s.api.Services(s.Namespace).Create(s.Context(), service, metav1.CreateOptions{})
 	s.must(err)
-	_, err = s.api.deployments(s.namespace).Create(s.Context(), foreignDeployment(s.Deployment+"-legacy", s.replicaImage(s), replicas), metav1.CreateOptions{})
+	deployment := unmanagedDeployment(s.Deployment+"-legacy", s.Image(s), replicas)
+	_, err = s.api.Deployments(s.Namespace).Create(s.Context(), deployment, metav1.CreateOptions{})
 	s.must(err)
-	watching := s.platform.newSession(s.Context(), s.api)
-	defer watching.end()
-	pods := follow(watching.ctx, &watching.running, podsOf(s.api, s.namespace, workload{selector: foreignLabels(s.Deployment)}), watching.bell)
-	slices := watching.endpoints(s.Deployment)
-	s.must(watching.bell.await(s.Context(), func() (bool, time.Duration, error) {
-		found, err := slices.current()
+	session := s.session()
+	pods, endpointSlices := session.Pods(unmanagedLabels(s.Deployment)), session.EndpointSlices(s.Deployment)
+	s.must(session.Await(s.Context(), func() (bool, time.Duration, error) {
+		found, err := endpointSlices.Items()
 		if err != nil {
 			return false, 0, err
 		}
-		selected, err := pods.current()
-		return err == nil && len(selected) == int(replicas) && elsewhere(found, selected) == "" && allReady(selected), 0, err
+		selected, err := pods.Items()
+		areReady := len(selected) == int(replicas) && !slices.ContainsFunc(selected, isNotReady)
+		return err == nil && areReady && endpointMismatch(found, selected) == "", 0, err
 	}))
 }
 
-func allReady(pods []*corev1.Pod) bool {
-	for _, pod := range pods {
-		if notReady(pod) != nil {
-			return false
-		}
-	}
-	return true
-}
-
-// What serves already becomes blue without anybody noticing, and comes back when
-// it is asked for.
+// What serves already becomes blue without anybody noticing, and a rollback goes back
+// to it.
 func TestClusterAdoption(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(o *Options) { o.Adopt, o.Service.Port, o.RecycleStandby = true, 80, true })
-	s.begin(2)
-	clients := gather(t, s.clusterAddress(), 3, 3)
-	clients.hears("legacy")
+	s := newHarness(t, func(o *Options) { o.Adopt, o.Service.Port, o.RecycleStandby = true, 80, true })
+	s.createUnmanagedWorkload(2)
+	clients := startClients(t, s.clusterAddress(), 3, 3)
+	clients.awaitAnswer("legacy")
 	former := s.instances(bluegreen.Blue)
 
 	_, err := s.Create(t.Context(), s.desired("2.0.0", 2))
 	s.must(err)
-	clients.hears("2.0.0")
+	clients.awaitAnswer("2.0.0")
 	ledger, err := s.platform.Load(t.Context())
 	s.must(err)
-	if target, ok := ledger.RollbackTarget(); !ok || target.Operation != bluegreen.OpAdopt || ledger.Live != bluegreen.Green {
+	target, canRollBack := ledger.RollbackTarget()
+	if !canRollBack || target.Operation != bluegreen.OpAdopt || ledger.Live != bluegreen.Green {
 		t.Errorf("what was adopted is no rollback target: %+v", ledger)
 	}
 	if len(former) != 2 {
@@ -109,78 +106,77 @@ func TestClusterAdoption(t *testing.T) {
 	if !status.CanRollBack(100) {
 		t.Errorf("the status is %+v", status.Running)
 	}
-	s.tells("Adopted")
+	s.requireEvents("Adopted")
 	s.must(s.Rollback(t.Context(), "to see"))
-	clients.hears("legacy")
-	service, err := s.api.services(s.namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})
+	clients.awaitAnswer("legacy")
+	service, err := s.api.Services(s.Namespace).Get(t.Context(), s.Deployment, metav1.GetOptions{})
 	s.must(err)
 	if service.Annotations["team"] != "shop" || service.Spec.Type != corev1.ServiceTypeNodePort {
-		t.Errorf("what others said of the Service is gone: %+v", service)
+		t.Errorf("the fields of others in the Service are gone: %+v", service)
 	}
-	// The next release takes the place of what was rolled back, the one after it that
-	// of what was adopted.
-	s.live("3.0.0", 2)
-	s.live("4.0.0", 2)
-	clients.hears("4.0.0")
-	clients.content()
+	// The next release replaces what was rolled back, the one after it what was adopted.
+	s.makeLive("3.0.0", 2)
+	s.makeLive("4.0.0", 2)
+	clients.awaitAnswer("4.0.0")
+	clients.requireNoFailures()
 
-	// Whoever made it makes it again: that is nothing to us any more.
-	deployments := s.api.deployments(s.namespace)
-	again, err := deployments.Create(t.Context(), foreignDeployment(s.Deployment+"-legacy", s.replicaImage(s), 0), metav1.CreateOptions{})
+	// Its owner creates the Deployment again: it is not ours any more.
+	deployments := s.api.Deployments(s.Namespace)
+	unmanaged := unmanagedDeployment(s.Deployment+"-legacy", s.Image(s), 0)
+	again, err := deployments.Create(t.Context(), unmanaged, metav1.CreateOptions{})
 	s.must(err)
-	s.live("5.0.0", 1)
-	s.live("6.0.0", 1)
+	s.makeLive("5.0.0", 1)
+	s.makeLive("6.0.0", 1)
 	defer func() {
 		left, err := deployments.Get(t.Context(), again.Name, metav1.GetOptions{})
 		s.must(err)
 		if left.UID != again.UID || len(left.Labels) > 0 {
-			t.Errorf("somebody else's Deployment is touched: %+v", left.ObjectMeta)
+			t.Errorf("the Deployment of somebody else was changed: %+v", left.ObjectMeta)
 		}
 		s.must(deployments.Delete(t.Context(), again.Name, metav1.DeleteOptions{}))
 	}()
 	s.must(s.Destroy(context.WithoutCancel(t.Context())))
-	s.nothingLeft()
+	s.requireNothingLeft()
 }
 
 func TestClusterAdoptionNeedsOneDeployment(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(o *Options) { o.Adopt, o.Service.Port = true, 80 })
-	services := s.api.services(s.namespace)
-	_, err := services.Create(t.Context(), foreignService(s.Deployment, 80), metav1.CreateOptions{})
+	s := newHarness(t, func(o *Options) { o.Adopt, o.Service.Port = true, 80 })
+	services := s.api.Services(s.Namespace)
+	_, err := services.Create(t.Context(), unmanagedService(s.Deployment, 80), metav1.CreateOptions{})
 	s.must(err)
-	var refused *AdoptionError
-	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &refused) || !strings.Contains(err.Error(), "the pods of 0 Deployments") {
-		t.Errorf("got %v", err)
+	requireRefused := func(reason string) {
+		t.Helper()
+		var refused *AdoptionError
+		_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), reason) {
+			t.Errorf("got %v, want %s", err, reason)
+		}
 	}
-	owned := foreignDeployment(s.Deployment+"-legacy", s.replicaImage(t), 0)
+	requireRefused("the pods of 0 Deployments")
+	owned := unmanagedDeployment(s.Deployment+"-legacy", s.Image(t), 0)
 	owned.Labels = map[string]string{labelDeployment: "another"}
-	deployments := s.api.deployments(s.namespace)
+	deployments := s.api.Deployments(s.Namespace)
 	_, err = deployments.Create(t.Context(), owned, metav1.CreateOptions{})
 	s.must(err)
-	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &refused) || !strings.Contains(err.Error(), `belongs to the deployment "another"`) {
-		t.Errorf("got %v", err)
-	}
+	requireRefused(`belongs to the deployment "another"`)
 	s.must(deployments.Delete(t.Context(), owned.Name, metav1.DeleteOptions{}))
 	for _, env := range bluegreen.Environments() {
-		// What serves has the very name that a release needs, which would take its place.
+		// What serves has the name that a release needs, which would replace it.
 		owned.Name, owned.Labels = workloadName(s.Deployment, env), nil
 		before, err := deployments.Create(t.Context(), owned, metav1.CreateOptions{})
 		s.must(err)
-		if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &refused) || !strings.Contains(err.Error(), "which the "+env.String()+" environment needs") {
-			t.Errorf("got %v", err)
-		}
+		requireRefused("which the " + env.String() + " environment needs")
 		after, err := deployments.Get(t.Context(), owned.Name, metav1.GetOptions{})
 		s.must(err)
 		if after.UID != before.UID || len(after.Labels) > 0 {
-			t.Errorf("%s was touched: %+v", owned.Name, after.ObjectMeta)
+			t.Errorf("%s was changed: %+v", owned.Name, after.ObjectMeta)
 		}
 		s.must(deployments.Delete(t.Context(), owned.Name, metav1.DeleteOptions{}))
 	}
 	s.must(services.Delete(t.Context(), s.Deployment, metav1.DeleteOptions{}))
-	_, err = services.Create(t.Context(), foreignService(s.Deployment, 8080), metav1.CreateOptions{})
+	_, err = services.Create(t.Context(), unmanagedService(s.Deployment, 8080), metav1.CreateOptions{})
 	s.must(err)
-	if _, err := s.Create(t.Context(), s.desired("1.0.0", 1)); !errors.As(err, &refused) || !strings.Contains(err.Error(), "it has no port 80") {
-		t.Errorf("got %v", err)
-	}
+	requireRefused("it has no port 80")
 	s.must(services.Delete(t.Context(), s.Deployment, metav1.DeleteOptions{}))
 }

@@ -15,36 +15,34 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// An autoscaler decides on the size: what it has decided is no drift, a new
-// release comes up at that size, and a rollback finds the standby at its own.
-// Nobody is refused meanwhile.
+// An autoscaler decides on the size. Its decision is no drift, a new release comes up at
+// that size, and a rollback finds the standby at its own. No request fails meanwhile.
 func TestClusterAutoscaled(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(o *Options) { o.RecycleStandby = true })
+	s := newHarness(t, func(o *Options) { o.RecycleStandby = true })
 	s.must(s.applyAny("1.0.0"))
 	s.autoscale(bluegreen.Green, 3)
-	s.nothingToDo("1.0.0")
-	clients := gather(t, s.clusterAddress(), 2, 2)
+	s.requireNoSteps("1.0.0")
+	clients := startClients(t, s.clusterAddress(), 2, 2)
 	s.must(s.applyAny("2.0.0"))
-	s.counts(3, 3)
+	s.requireSizes(3, 3)
 	s.autoscale(bluegreen.Blue, 4)
 	s.autoscale(bluegreen.Green, 1)
-	s.counts(4, 1)
-	s.nothingToDo("2.0.0")
+	s.requireSizes(4, 1)
+	s.requireNoSteps("2.0.0")
 	s.must(s.Rollback(t.Context(), "to see"))
-	clients.hears("1.0.0")
-	s.counts(4, 1)
+	clients.awaitAnswer("1.0.0")
+	s.requireSizes(4, 1)
 	s.must(s.applyAny("2.0.0"))
-	clients.hears("2.0.0")
-	s.counts(1, 1)
-	clients.content()
+	clients.awaitAnswer("2.0.0")
+	s.requireSizes(1, 1)
+	clients.requireNoFailures()
 }
 
-// The autoscaler does not wait for us: it acts while a release starts and while
-// it is watched, and neither fails for it.
+// The autoscaler may act while a release starts and while it is watched. Neither fails.
 func TestClusterAutoscaledMeanwhile(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
+	s := newHarness(t)
 	s.Config.BakeTime, s.Config.ProbeInterval = 3*time.Second, 100*time.Millisecond
 	s.must(s.applyAny("1.0.0"))
 	s.autoscale(bluegreen.Green, 2)
@@ -58,19 +56,19 @@ func TestClusterAutoscaledMeanwhile(t *testing.T) {
 	}
 	s.must(s.applyAny("2.0.0"))
 	s.Progress = nil
-	s.counts(1, 2)
-	s.serves("2.0.0")
+	s.requireSizes(1, 2)
+	s.requireServes("2.0.0")
 }
 
-// desiredAny is a version without a word about its size.
-func (s *shop) desiredAny(version string) bluegreen.Desired {
+// desiredAny is a version whose size is left to the autoscaler.
+func (s *harness) desiredAny(version string) bluegreen.Desired {
 	s.Helper()
 	want := s.desired(version, 1)
 	want.Release.Autoscaled = true
 	return want
 }
 
-func (s *shop) applyAny(version string) error {
+func (s *harness) applyAny(version string) error {
 	s.Helper()
 	want := s.desiredAny(version)
 	if _, err := s.platform.Load(s.Context()); err != nil {
@@ -80,33 +78,34 @@ func (s *shop) applyAny(version string) error {
 	return s.apply(want)
 }
 
-// resize gives a Deployment another size, by what an autoscaler uses.
-func (s *shop) resize(env bluegreen.Environment, replicas int32) {
+// resize gives a Deployment another size as an autoscaler does.
+func (s *harness) resize(env bluegreen.Environment, replicas int32) {
 	size := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
-	_, err := theTestbed.apps.Deployments(s.namespace).Patch(s.Context(), workloadName(s.Deployment, env), types.MergePatchType, size,
-		metav1.PatchOptions{FieldManager: "kube-controller-manager"}, "scale")
+	_, err := s.apps.Deployments(s.Namespace).Patch(s.Context(), workloadName(s.Deployment, env), types.MergePatchType,
+		size, metav1.PatchOptions{FieldManager: "kube-controller-manager"}, "scale")
 	if err != nil {
 		s.Error(err)
 	}
 }
 
-// autoscale returns when the Deployment has its other size.
-func (s *shop) autoscale(env bluegreen.Environment, replicas int32) {
+// autoscale gives a Deployment another size, and returns when it has that.
+func (s *harness) autoscale(env bluegreen.Environment, replicas int32) {
 	s.Helper()
 	s.resize(env, replicas)
 	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
 	defer cancel()
-	session := s.platform.newSession(ctx, s.api)
-	defer session.end()
-	seen := session.watch(s.platform.opts.workload(env))
-	s.must(session.bell.await(ctx, func() (bool, time.Duration, error) {
-		found, err := seen.deployment()
-		return err == nil && found != nil && found.Status.ReadyReplicas == replicas && found.Status.Replicas == replicas, 0, err
+	informers := s.informers(env)
+	s.must(informers.session.Await(ctx, func() (bool, time.Duration, error) {
+		found, err := informers.deployment()
+		if err != nil || found == nil {
+			return false, 0, err
+		}
+		return found.Status.ReadyReplicas == replicas && found.Status.Replicas == replicas, 0, nil
 	}))
 }
 
-// counts fails the test unless a refresh finds environments of these sizes.
-func (s *shop) counts(blue, green int) {
+// requireSizes fails the test unless a refresh finds environments of these sizes.
+func (s *harness) requireSizes(blue, green int) {
 	s.Helper()
 	status, err := s.Status(s.Context())
 	s.must(err)
@@ -117,12 +116,12 @@ func (s *shop) counts(blue, green int) {
 	}
 }
 
-// nothingToDo fails the test unless the plan after a refresh is empty.
-func (s *shop) nothingToDo(version string) {
+// requireNoSteps fails the test unless the plan after a refresh is empty.
+func (s *harness) requireNoSteps(version string) {
 	s.Helper()
 	status, err := s.Status(s.Context())
 	s.must(err)
 	if steps, err := status.Ledger.Next(s.desiredAny(version), status.Running); err != nil || len(steps) > 0 {
-		s.Errorf("there is something to do: %v, %v", steps, err)
+		s.Errorf("the plan has steps: %v, %v", steps, err)
 	}
 }

@@ -3,65 +3,55 @@
 package kubernetes
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// onlooker sees what any client of the API sees, by watches of its own: when the
+// observer sees what any client of the API sees, with informers of its own: when the
 // last pod of an environment became ready, and when the Service selected it.
-type onlooker struct {
-	*shop
-	session  *session
-	services *follower[*corev1.Service]
+type observer struct {
+	*harness
+	session  *cluster.Session
+	services *cluster.Informer[*corev1.Service]
 }
 
-func newOnlooker(s *shop) *onlooker {
-	session := s.platform.newSession(s.Context(), s.api)
-	s.Cleanup(session.end)
-	client := s.api.services(s.namespace)
-	o := &onlooker{shop: s, session: session}
-	o.services = follow(session.ctx, &session.running, source[*corev1.Service]{
-		options: metav1.ListOptions{FieldSelector: "metadata.name=" + s.Deployment},
-		list: func(ctx context.Context, options metav1.ListOptions) ([]*corev1.Service, string, error) {
-			found, err := client.List(ctx, options)
-			if err != nil {
-				return nil, "", err
-			}
-			return pointers(found.Items), found.ResourceVersion, nil
-		},
-		watch: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return client.Watch(ctx, options)
-		},
-	}, session.bell)
-	return o
+func newObserver(s *harness) *observer {
+	session := s.session()
+	return &observer{s, session, cluster.StartInformer(session, s.serviceSource())}
+}
+
+// serviceSource selects the live Service.
+func (s *harness) serviceSource() cluster.Source[*corev1.Service] {
+	services := s.api.Services(s.Namespace)
+	items := func(found *corev1.ServiceList) []corev1.Service { return found.Items }
+	return cluster.NewSource(services.List, items, services.Watch, cluster.WithName(s.Deployment))
 }
 
 // selected returns when the Service selects env.
-func (o *onlooker) selected(env bluegreen.Environment) time.Time {
-	_ = o.session.bell.await(o.Context(), func() (bool, time.Duration, error) {
-		found, err := o.services.current()
-		return err == nil && len(found) == 1 && found[0].Spec.Selector[labelEnvironment] == env.String(), 0, err
+func (o *observer) selected(env bluegreen.Environment) time.Time {
+	_ = o.session.Await(o.Context(), func() (bool, time.Duration, error) {
+		found, err := o.services.Items()
+		isSelected := len(found) == 1 && found[0].Spec.Selector[labelEnvironment] == env.String()
+		return err == nil && isSelected, 0, err
 	})
 	return time.Now()
 }
 
 // ready returns when size pods of env with this version are ready.
-func (o *onlooker) ready(env bluegreen.Environment, version string, size int) time.Time {
-	seen := o.session.watch(o.platform.opts.workload(env))
-	_ = o.session.bell.await(o.Context(), func() (bool, time.Duration, error) {
-		_, pods, err := seen.now()
+func (o *observer) ready(env bluegreen.Environment, version string, size int) time.Time {
+	informers := informersFor(o.session, o.platform.opts.managedWorkload(env))
+	_ = o.session.Await(o.Context(), func() (bool, time.Duration, error) {
+		_, pods, err := informers.current()
 		ready := 0
 		for _, pod := range pods {
-			if pod.Labels[labelVersion] == version && notReady(pod) == nil {
+			if pod.Labels[labelVersion] == version && !isNotReady(pod) {
 				ready++
 			}
 		}
@@ -75,9 +65,9 @@ func (o *onlooker) ready(env bluegreen.Environment, version string, size int) ti
 func BenchmarkClusterReadyToSwitched(b *testing.B) {
 	for _, size := range []int{3, 20} {
 		b.Run(fmt.Sprintf("replicas=%d", size), func(b *testing.B) {
-			s := newShop(b, func(o *Options) { o.Name = fmt.Sprintf("bench-switch-%d", size) })
-			s.live("0.0.0", size)
-			o := newOnlooker(s)
+			s := newHarness(b, func(o *Options) { o.Name = fmt.Sprintf("bench-switch-%d", size) })
+			s.makeLive("0.0.0", size)
+			o := newObserver(s)
 			o.selected(bluegreen.Green)
 			var took []time.Duration
 			for version := 1; b.Loop(); version++ {
@@ -88,7 +78,7 @@ func BenchmarkClusterReadyToSwitched(b *testing.B) {
 	}
 }
 
-func (o *onlooker) deploy(version string, size int) time.Duration {
+func (o *observer) deploy(version string, size int) time.Duration {
 	ledger, err := o.platform.Load(o.Context())
 	o.must(err)
 	ready := make(chan time.Time, 1)
@@ -96,7 +86,7 @@ func (o *onlooker) deploy(version string, size int) time.Duration {
 	go func() { ready <- o.ready(ledger.Staging(), version, size) }()
 	go func() { selected <- o.selected(ledger.Staging()) }()
 	release := o.release(version, size)
-	// A service that boots at once is ready before anybody can ask it.
+	// A service that starts at once is ready before anybody can ask.
 	release.Env["BOOT"] = "2s"
 	o.must(o.DeployAndSwitch(o.Context(), release))
 	return (<-selected).Sub(<-ready)
@@ -105,10 +95,10 @@ func (o *onlooker) deploy(version string, size int) time.Duration {
 // BenchmarkClusterRollback measures from the call of the engine until the
 // selector has been updated.
 func BenchmarkClusterRollback(b *testing.B) {
-	s := newShop(b, func(o *Options) { o.Name = "bench-rollback" })
-	s.live("1.0.0", 3)
-	s.live("2.0.0", 3)
-	o := newOnlooker(s)
+	s := newHarness(b, func(o *Options) { o.Name = "bench-rollback" })
+	s.makeLive("1.0.0", 3)
+	s.makeLive("2.0.0", 3)
+	o := newObserver(s)
 	var took []time.Duration
 	for b.Loop() {
 		ledger, err := s.platform.Load(b.Context())
@@ -125,7 +115,7 @@ func BenchmarkClusterRollback(b *testing.B) {
 	report(b, took)
 }
 
-// report gives the median, and the slowest.
+// report reports the median and the maximum.
 func report(b *testing.B, took []time.Duration) {
 	slices.Sort(took)
 	b.ReportMetric(0, "ns/op")

@@ -17,11 +17,11 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
 // replicaPort is where the pods of the tests listen.
@@ -33,22 +33,24 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	platformtest.Run(t, &lab{testbed: theTestbed, image: theTestbed.replicaImage(t), checker: checker})
+	platformtest.Run(t, &conformanceHarness{
+		testCluster: sharedCluster, image: sharedCluster.Image(t), checker: checker,
+	})
 }
 
-// lab is the cluster as the conformance suite sees it.
-type lab struct {
-	*testbed
+// conformanceHarness is the cluster as the conformance suite uses it.
+type conformanceHarness struct {
+	*testCluster
 	image   string
 	checker bluegreen.Checker
 }
 
-var _ platformtest.Harness = (*lab)(nil)
+var _ platformtest.Harness = (*conformanceHarness)(nil)
 
-func (l *lab) open(t testing.TB, deployment string) *Platform {
+func (h *conformanceHarness) open(t testing.TB, deployment string) *Platform {
 	t.Helper()
-	p, err := New(l.client, Options{
-		Namespace: l.namespace, Name: deployment, PodSettings: PodSettings{Port: replicaPort},
+	p, err := New(h.client, Options{
+		Namespace: h.Namespace, Name: deployment, PodSettings: PodSettings{Port: replicaPort},
 		DrainTimeout: time.Second, RecycleStandby: true,
 	})
 	if err != nil {
@@ -57,81 +59,81 @@ func (l *lab) open(t testing.TB, deployment string) *Platform {
 	return p
 }
 
-func (l *lab) Open(t testing.TB, deployment string) platformtest.Process {
-	p := l.open(t, deployment)
-	return platformtest.Process{Platform: p, Kill: func() { l.kill(t, p) }}
+func (h *conformanceHarness) Open(t testing.TB, deployment string) platformtest.Process {
+	p := h.open(t, deployment)
+	return platformtest.Process{Platform: p, Kill: func() { h.kill(t, p) }}
 }
 
-// kill ends what runs in the background, as the end of the process would, and
-// lets the time pass in which its lease runs out.
-func (l *lab) kill(t testing.TB, p *Platform) {
-	s := p.current()
+// kill ends what runs in the background, as the end of the process would, and makes its
+// lease run out, as time would.
+func (h *conformanceHarness) kill(t testing.TB, p *Platform) {
+	hadLock := p.currentOperation() != nil
 	p.Close()
-	if s == nil {
+	if !hadLock {
 		return
 	}
-	ctx := context.WithoutCancel(t.Context())
-	long := metav1.NewMicroTime(l.api.clock.now().Add(-2 * leaseTime))
-	lease := s.lease.object.DeepCopy()
-	lease.Spec.RenewTime = &long
-	_, err := l.api.leases(l.namespace).Update(ctx, lease, metav1.UpdateOptions{})
+	ctx, leases := context.WithoutCancel(t.Context()), h.api.Leases(h.Namespace)
+	lease, err := leases.Get(ctx, leaseName(p.opts.Name), metav1.GetOptions{})
+	if err == nil {
+		longAgo := metav1.NewMicroTime(h.api.Now().Add(-2 * cluster.LeaseDuration))
+		lease.Spec.RenewTime = &longAgo
+		_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
+	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		t.Errorf("making the lease of a dead process run out: %v", err)
 	}
 }
 
-func (l *lab) Release(version string, behaviour platformtest.Behaviour) bluegreen.Release {
+func (h *conformanceHarness) Release(version string, behaviour platformtest.Behaviour) bluegreen.Release {
 	return bluegreen.Release{
-		Version: version, Image: l.image, Replicas: 2,
+		Version: version, Image: h.image, Replicas: 2, Settings: PodSettings{Port: replicaPort},
 		Env: map[string]string{"BEHAVIOUR": string(behaviour), "PATH": "/"},
 	}
 }
 
-func (l *lab) Checker() bluegreen.Checker { return l.checker }
+func (h *conformanceHarness) Checker() bluegreen.Checker { return h.checker }
 
-// Serves asks one of the Service's endpoints, once they are those that its
-// selector says.
-func (l *lab) Serves(t testing.TB, deployment string) string {
+// Serves asks one of the Service's endpoints, once they are the pods that its selector
+// selects.
+func (h *conformanceHarness) Serves(t testing.TB, deployment string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
 	defer cancel()
-	service, err := l.api.services(l.namespace).Get(ctx, deployment, metav1.GetOptions{})
+	service, err := h.api.Services(h.Namespace).Get(ctx, deployment, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return ""
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := l.open(t, deployment)
-	s := p.newSession(ctx, l.api)
-	defer s.end()
-	slices := s.endpoints(deployment)
-	pods := follow(s.ctx, &s.running, podsOf(l.api, l.namespace, workload{selector: service.Spec.Selector}), s.bell)
+	session := cluster.NewSession(ctx, h.api, h.Namespace)
+	defer session.Close()
+	slices, pods := session.EndpointSlices(deployment), session.Pods(service.Spec.Selector)
 	address := ""
-	if err := s.bell.await(ctx, func() (bool, time.Duration, error) {
-		found, err := slices.current()
+	if err := session.Await(ctx, func() (bool, time.Duration, error) {
+		found, err := slices.Items()
 		if err != nil {
 			return false, 0, err
 		}
-		selected, err := pods.current()
+		selected, err := pods.Items()
 		if err != nil {
 			return false, 0, err
 		}
 		address = firstAddress(found)
-		missing := elsewhere(found, selected)
-		return missing == "" || (address == "" && !anyReady(selected)), 0, nil
+		isComplete := endpointMismatch(found, selected) == ""
+		return isComplete || (address == "" && !isAnyReady(selected)), 0, nil
 	}); err != nil {
 		t.Fatalf("the endpoints of %s never were what it selects: %v", deployment, err)
 	}
 	if address == "" {
 		return ""
 	}
-	return l.get(t, net.JoinHostPort(address, strconv.Itoa(replicaPort)))
+	return h.get(t, net.JoinHostPort(address, strconv.Itoa(replicaPort)))
 }
 
-func anyReady(pods []*corev1.Pod) bool {
+func isAnyReady(pods []*corev1.Pod) bool {
 	for _, pod := range pods {
-		if pod.DeletionTimestamp == nil && notReady(pod) == nil {
+		if pod.DeletionTimestamp == nil && !isNotReady(pod) {
 			return true
 		}
 	}
@@ -149,14 +151,14 @@ func firstAddress(slices []*discoveryv1.EndpointSlice) string {
 	return ""
 }
 
-// client opens a connection for every request, as a new visitor does.
+// client opens a connection for every request, as a new client does.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 
-// get returns what a client is answered with, "" when that is no success.
-func (l *lab) get(t testing.TB, address string) string {
+// get returns what a client is answered with, "" for an answer with an error status.
+func (h *conformanceHarness) get(t testing.TB, address string) string {
 	t.Helper()
 	answer, err := ask(client, "http://"+address+"/")
-	if err != nil && !errors.Is(err, errNoSuccess) {
+	if err != nil && !errors.Is(err, errStatus) {
 		t.Fatalf("a client got no answer: %v", err)
 	}
 	return answer
@@ -173,37 +175,36 @@ func ask(c *http.Client, url string) (string, error) {
 		return "", fmt.Errorf("half an answer: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%w: %s: %s", errNoSuccess, response.Status, content)
+		return "", fmt.Errorf("%w: %s: %s", errStatus, response.Status, content)
 	}
 	return string(content), nil
 }
 
-// errNoSuccess is an answer that tells of a failure.
-var errNoSuccess = errors.New("answered without success")
+// errStatus is an answer whose status is not 200.
+var errStatus = errors.New("answered with an error")
 
-func (l *lab) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment) {
+func (h *conformanceHarness) MakeUnhealthy(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
-	for _, address := range l.replicas(t, deployment, env) {
+	for _, address := range h.replicas(t, deployment, env) {
 		if _, err := ask(client, address+"/sicken"); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func (l *lab) Crash(t testing.TB, deployment string, env bluegreen.Environment) {
+func (h *conformanceHarness) Crash(t testing.TB, deployment string, env bluegreen.Environment) {
 	t.Helper()
-	for _, address := range l.replicas(t, deployment, env) {
-		// It has no time to answer.
+	for _, address := range h.replicas(t, deployment, env) {
+		// The replica exits before it answers.
 		_, _ = ask(client, address+"/exit")
 	}
 }
 
-// replicas returns where the pods of an environment are reached.
-func (l *lab) replicas(t testing.TB, deployment string, env bluegreen.Environment) (addresses []string) {
+// replicas returns the addresses of an environment's pods.
+func (h *conformanceHarness) replicas(t testing.TB, deployment string, env bluegreen.Environment) (addresses []string) {
 	t.Helper()
-	pods, err := l.api.pods(l.namespace).List(t.Context(), metav1.ListOptions{
-		LabelSelector: labels.SelectorFromSet(podLabels(deployment, env.String())).String(),
-	})
+	ofEnv := cluster.WithLabels(podLabels(deployment, env.String()))
+	pods, err := h.api.Pods(h.Namespace).List(t.Context(), ofEnv)
 	if err != nil {
 		t.Fatal(err)
 	}

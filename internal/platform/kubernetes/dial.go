@@ -4,25 +4,18 @@ package kubernetes
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"net/http"
-
-	"k8s.io/client-go/tools/portforward"
-	"k8s.io/client-go/transport/spdy"
-	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Dial implements bluegreen.Workloads: by port-forward, which works from wherever
-// the API server is reached.
+// Dial implements bluegreen.Workloads, by port-forward.
 func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
 	pod, w, err := p.podOf(ctx, instance)
 	if err != nil {
 		return nil, err
 	}
-	return p.dial(ctx, pod.Name, portOf(pod, w))
+	return p.dialPod(ctx, pod.Name, servingPort(pod, w))
 }
 
 // DialPort implements bluegreen.PortDialer.
@@ -31,65 +24,30 @@ func (p *Platform) DialPort(ctx context.Context, instance bluegreen.Instance, po
 	if err != nil {
 		return nil, err
 	}
-	return p.dial(ctx, pod.Name, port)
+	return p.dialPod(ctx, pod.Name, port)
 }
 
-func (p *Platform) dial(ctx context.Context, pod string, port int) (net.Conn, error) {
-	s, done, err := p.looking(ctx)
+func (p *Platform) dialPod(ctx context.Context, pod string, port int) (net.Conn, error) {
+	s, release, err := p.readSession(ctx)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := s.dial(ctx, pod, port)
+	conn, err := s.Dial(ctx, pod, port)
 	if err != nil {
-		done()
+		release()
 		return nil, err
 	}
-	return &loan{conn, done}, nil
+	return &sessionConn{conn, release}, nil
 }
 
-// loan is a connection that gives back what it was made with.
-type loan struct {
+// sessionConn is a connection that releases its session when it is closed.
+type sessionConn struct {
 	net.Conn
-	done func()
+	release func()
 }
 
-func (l *loan) Close() error {
-	err := l.Conn.Close()
-	l.done()
+func (c *sessionConn) Close() error {
+	err := c.Conn.Close()
+	c.release()
 	return err
-}
-
-func (s *session) dial(ctx context.Context, pod string, port int) (net.Conn, error) {
-	tunnel, err := s.tunnels.to(pod)
-	if err != nil {
-		return nil, err
-	}
-	stream, err := tunnel.connection(ctx, func() (httpstream.Connection, error) { return s.api.forward(s.opts.Namespace, pod) })
-	if err != nil {
-		return nil, fmt.Errorf("port-forward to pod %s: %w", pod, err)
-	}
-	return tunnel.connect(ctx, stream, port)
-}
-
-// forward opens a port-forward, over a WebSocket where the cluster can.
-func (a *api) forward(namespace, pod string) (httpstream.Connection, error) {
-	address := a.core.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
-	byWebSocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(address, a.config)
-	if err != nil {
-		return nil, err
-	}
-	transport, upgrader, err := spdy.RoundTripperFor(a.config)
-	if err != nil {
-		return nil, err
-	}
-	bySPDY := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, address)
-	dialer := portforward.NewFallbackDialerForStreaming(byWebSocket, bySPDY, withoutWebSocket)
-	stream, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
-	return stream, err
-}
-
-// withoutWebSocket reports whether err came from a server, or a proxy before it,
-// that knows no WebSockets.
-func withoutWebSocket(err error) bool {
-	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 }

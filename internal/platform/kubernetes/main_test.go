@@ -3,69 +3,38 @@
 package kubernetes
 
 import (
-	"flag"
-	"fmt"
 	"os"
 	"testing"
-	"time"
 
-	"go.uber.org/goleak"
+	appsv1client "k8s.io/client-go/kubernetes/typed/apps/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/clustertest"
 )
 
-// onCluster matches the tests that need a cluster.
-const onCluster = "^(TestCluster|TestConformance|BenchmarkCluster)"
-
-// TestMain leaves the tests that need a cluster out where there is none, and says
-// so. That is a failure where BLUEGREEN_REQUIRE_KUBERNETES is set.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	bed, err := findTestbed()
-	if err != nil {
-		fmt.Println("the Kubernetes platform is NOT TESTED on a cluster (`make testbed` starts one):", err)
-		if os.Getenv("BLUEGREEN_REQUIRE_KUBERNETES") != "" {
-			os.Exit(1)
-		}
-		err = flag.Set("test.skip", onCluster)
-	} else {
-		err = atOnce()
-	}
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	theTestbed = bed
-	code := m.Run()
-	if bed != nil {
-		code = max(code, bed.close())
-	}
-	if err := leftGoroutines(); code == 0 && err != nil {
-		fmt.Println(err)
-		code = 1
-	}
-	os.Exit(code)
+// testCluster is the cluster that the tests share, and an administrator's access to it.
+type testCluster struct {
+	*clustertest.Cluster
+	client *Client
+	api    *cluster.API
+	// apps is for what api does not offer.
+	apps appsv1client.AppsV1Interface
 }
 
-// leftGoroutines returns an error about those that do not end. Where nobody answers
-// a stream, spdystream waits half a minute for the answer, and a tunnel that was
-// given up waits with it.
-func leftGoroutines() error {
-	limit := time.Now().Add(time.Minute)
-	err := goleak.Find()
-	for err != nil && time.Now().Before(limit) {
-		err = goleak.Find()
+// sharedCluster is nil where there is none.
+var sharedCluster *testCluster
+
+func TestMain(m *testing.M) { os.Exit(clustertest.Main(m, setUp)) }
+
+func setUp(c *clustertest.Cluster) (tearDown func(), err error) {
+	sharedCluster = &testCluster{Cluster: c, client: NewClient(adminConfig(c))}
+	if sharedCluster.api, err = sharedCluster.client.API(); err != nil {
+		return nil, err
 	}
-	return err
+	sharedCluster.apps, err = appsv1client.NewForConfigAndClient(c.Config, c.HTTP)
+	return sharedCluster.client.Close, err
 }
 
-// testsAtOnce is how many tests run at the same time, unless -parallel says
-// otherwise: they wait for the cluster for most of their time.
-const testsAtOnce = "4"
-
-func atOnce() error {
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if given {
-		return nil
-	}
-	return flag.Set("test.parallel", testsAtOnce)
+func adminConfig(c *clustertest.Cluster) ClientConfig {
+	return ClientConfig{ConfigPaths: []string{c.Kubeconfig()}}
 }

@@ -11,125 +11,120 @@ import (
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// outage is how long a component is away, and recovery how long the others may
-// take to find together again when it is back: what has lost the API server waits
-// up to a minute before it asks again, and until then no endpoint follows a selector.
+// outageTime is how long a component is stopped, and recoveryTime how long the others
+// may take to recover when it runs again: after an outage of the API server they wait up
+// to a minute before they ask again, and until then no endpoint follows a selector.
 const (
-	outage   = 20 * time.Second
-	recovery = 4 * time.Minute
+	outageTime   = 20 * time.Second
+	recoveryTime = 4 * time.Minute
 )
 
-// deployPhases are what a deploy does, each by what its progress begins with.
+// deployPhases are the phases of a deploy, each with the first words of its progress.
 var deployPhases = map[string]string{
 	"deploys": "deploying", "checks": "checking the health", "switches": "switching traffic", "watches": "watching",
 }
 
-// A part of the cluster goes away while deploys are in the middle of every phase:
-// whatever becomes of them, what serves goes on serving, and the next apply
-// converges. These tests take the cluster from all others, so they do not run
-// beside any.
+// A component of the cluster stops while deploys are in the middle of every phase.
+// However they end, what serves goes on serving, and the next apply converges. This test
+// stops the cluster for all others, so it runs alone.
 func TestClusterOutage(t *testing.T) {
 	for _, component := range []string{"kube-apiserver", "etcd", "kubelet"} {
 		t.Run(component, func(t *testing.T) {
-			var shops []*busyShop
-			for does, phase := range deployPhases {
-				shops = append(shops, newBusyShop(t, component+"-"+does, phase))
+			var deploys []*deployInOutage
+			for name, phase := range deployPhases {
+				deploys = append(deploys, newDeployInOutage(t, component+"-"+name, phase))
 			}
-			<-surprise(t, shops, component)
-			for _, s := range shops {
-				s.converges()
+			stopDuringDeploys(t, deploys, component)
+			for _, d := range deploys {
+				d.requireConverges()
 			}
 		})
 	}
 }
 
-// busyShop is one that deploys while something happens.
-type busyShop struct {
-	*shop
+// deployInOutage is a deploy in the middle of which a component stops.
+type deployInOutage struct {
+	*harness
 	phase   string
-	clients *crowd
+	clients *loadClients
 	// err is how the deploy ended.
 	err error
 }
 
-func newBusyShop(t *testing.T, name, phase string) *busyShop {
-	s := newShop(t, func(o *Options) { o.Name = "while-" + strings.TrimPrefix(name, "kube-") })
-	s.Config.SwitchTimeout, s.Config.BakeTime = recovery, time.Second
-	s.live("1.0.0", 2)
-	return &busyShop{shop: s, phase: phase, clients: gather(t, s.clusterAddress(), 1, 1)}
+func newDeployInOutage(t *testing.T, name, phase string) *deployInOutage {
+	s := newHarness(t, func(o *Options) { o.Name = "while-" + strings.TrimPrefix(name, "kube-") })
+	s.Config.SwitchTimeout, s.Config.BakeTime = recoveryTime, time.Second
+	s.makeLive("1.0.0", 2)
+	return &deployInOutage{harness: s, phase: phase, clients: startClients(t, s.clusterAddress(), 1, 1)}
 }
 
-// surprise lets every shop deploy, waits until each is in its phase, and then
-// takes the component away. The channel is closed when it is back and every deploy
-// has ended.
-func surprise(t *testing.T, shops []*busyShop, component string) (over <-chan struct{}) {
+// stopDuringDeploys starts every deploy, waits until each is in its phase, and then stops
+// the component for a while. It returns when every deploy has ended.
+func stopDuringDeploys(t *testing.T, deploys []*deployInOutage, component string) {
 	var missing, running sync.WaitGroup
-	complete, ended := make(chan struct{}), make(chan struct{})
-	missing.Add(len(shops))
-	for _, s := range shops {
-		before, err := s.platform.Load(t.Context())
-		s.must(err)
+	allArrived := make(chan struct{})
+	missing.Add(len(deploys))
+	for _, d := range deploys {
+		before, err := d.platform.Load(t.Context())
+		d.must(err)
 		arrive := sync.OnceFunc(missing.Done)
-		s.Progress = func(message string) {
-			if strings.HasPrefix(message, s.phase) {
+		d.Progress = func(message string) {
+			if strings.HasPrefix(message, d.phase) {
 				arrive()
-				<-complete
+				<-allArrived
 			}
 		}
 		running.Go(func() {
 			defer arrive()
-			_, s.err = s.Apply(t.Context(), before, s.desired("2.0.0", 2))
+			_, d.err = d.Apply(t.Context(), before, d.desired("2.0.0", 2))
 		})
 	}
 	running.Go(func() {
 		missing.Wait()
-		close(complete)
-		theTestbed.without(t, component)
+		close(allArrived)
+		sharedCluster.stopForAWhile(t, component)
 	})
-	go func() {
-		defer close(ended)
-		running.Wait()
-	}()
-	return ended
+	running.Wait()
 }
 
-// without stops a component of the cluster, and starts it again after a while.
-func (b *testbed) without(t *testing.T, component string) {
-	if err := b.command(t.Context(), "stop", component); err != nil {
+// stopForAWhile stops a component of the cluster, and starts it again.
+func (c *testCluster) stopForAWhile(t *testing.T, component string) {
+	if err := c.Run(t.Context(), "stop", component); err != nil {
 		t.Error(err)
 	}
-	_ = pause(t.Context(), outage) // However it ends, the component has to come back.
-	if err := b.command(context.WithoutCancel(t.Context()), "start", component); err != nil {
+	_ = cluster.Pause(t.Context(), outageTime) // However the pause ends, the component has to start again.
+	if err := c.Run(context.WithoutCancel(t.Context()), "start", component); err != nil {
 		t.Error(err)
 	}
 }
 
-// converges fails the test unless the next apply brings what was wanted, and
-// nobody has noticed anything.
-func (s *busyShop) converges() {
-	s.Helper()
-	s.Logf("%s: the apply ended with: %v", s.Deployment, s.err)
-	deadline, cancel := context.WithTimeout(s.Context(), 2*recovery)
+// requireConverges fails the test unless the next apply makes the wanted version live,
+// and no request has failed.
+func (d *deployInOutage) requireConverges() {
+	d.Helper()
+	d.Logf("%s: the apply ended with: %v", d.Deployment, d.err)
+	ctx, cancel := context.WithTimeout(d.Context(), 2*recoveryTime)
 	defer cancel()
-	next := openShop(s, s.client, s.platform.opts)
-	next.Config.SwitchTimeout = recovery
-	ledger, err := next.platform.Load(deadline)
-	s.must(err)
+	next := openHarness(d, d.client, d.platform.opts)
+	next.Config.SwitchTimeout = recoveryTime
+	ledger, err := next.platform.Load(ctx)
+	d.must(err)
 	if !ledger.IsServing() {
-		s.Fatal("nothing serves")
+		d.Fatal("nothing serves")
 	}
-	if s.err != nil {
-		next.converge(deadline, s.desired("2.0.0", 2))
+	if d.err != nil {
+		next.applyOnceUnlocked(ctx, d.desired("2.0.0", 2))
 	}
-	next.serves("2.0.0")
-	s.clients.hears("2.0.0")
-	s.clients.content()
+	next.requireServes("2.0.0")
+	d.clients.awaitAnswer("2.0.0")
+	d.clients.requireNoFailures()
 }
 
-// converge applies until the lock of the apply before has run out.
-func (s *shop) converge(ctx context.Context, want bluegreen.Desired) {
+// applyOnceUnlocked applies again until the lock of the apply before has run out.
+func (s *harness) applyOnceUnlocked(ctx context.Context, want bluegreen.Desired) {
 	s.Helper()
 	for {
 		ledger, err := s.platform.Load(ctx)
@@ -138,10 +133,8 @@ func (s *shop) converge(ctx context.Context, want bluegreen.Desired) {
 		if err == nil {
 			return
 		}
-		if !isBusy(err) || pause(ctx, time.Second) != nil {
+		if !errors.Is(err, bluegreen.EnvironmentBusy) || cluster.Pause(ctx, time.Second) != nil {
 			s.Fatalf("the next apply does not converge: %v", err)
 		}
 	}
 }
-
-func isBusy(err error) bool { return errors.Is(err, bluegreen.EnvironmentBusy) }

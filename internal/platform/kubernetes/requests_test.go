@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// counter counts what is asked of the cluster.
-type counter struct {
+// requestCounter counts the requests to the cluster.
+type requestCounter struct {
 	next http.RoundTripper
 
 	mu       sync.Mutex
 	requests []string
 }
 
-func (c *counter) RoundTrip(request *http.Request) (*http.Response, error) {
+func (c *requestCounter) RoundTrip(request *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	what := request.Method + " " + request.URL.Path[strings.LastIndex(request.URL.Path, "/")+1:]
 	if request.URL.Query().Get("watch") != "" {
@@ -29,65 +29,68 @@ func (c *counter) RoundTrip(request *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(request)
 }
 
-// since returns what was asked since the last call.
-func (c *counter) since() []string {
+// take returns the requests since the last call.
+func (c *requestCounter) take() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	asked := c.requests
+	requests := c.requests
 	c.requests = nil
-	return asked
+	return requests
 }
 
-// counting returns a client of its own whose requests are counted.
-func counting(t testing.TB) (*Client, *counter) {
+// newCountingClient returns a client of its own whose requests are counted.
+func newCountingClient(t testing.TB) (*Client, *requestCounter) {
 	t.Helper()
-	client := NewClient(theTestbed.settings())
-	t.Cleanup(client.Close)
-	api, err := client.open()
-	if err != nil {
-		t.Fatal(err)
+	c := &requestCounter{}
+	config := adminConfig(sharedCluster.Cluster)
+	config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
+		c.next = next
+		return c
 	}
-	c := &counter{next: api.http.Transport}
-	api.http.Transport = c
+	client := NewClient(config)
+	t.Cleanup(client.Close)
 	return client, c
 }
 
 // WrappedRoundTripper lets the connections be closed.
-func (c *counter) WrappedRoundTripper() http.RoundTripper { return c.next }
+func (c *requestCounter) WrappedRoundTripper() http.RoundTripper { return c.next }
 
-// A refresh asks for the Service, and for one list of Deployments.
+// A refresh reads the Service and one list of Deployments.
 func TestClusterRefreshIsOneRead(t *testing.T) {
 	t.Parallel()
-	client, asked := counting(t)
-	s := newShopOf(t, client)
-	s.live("1.0.0", 2)
-	s.live("2.0.0", 2)
-	asked.since()
+	client, counter := newCountingClient(t)
+	s := newHarnessWithClient(t, client)
+	s.makeLive("1.0.0", 2)
+	s.makeLive("2.0.0", 2)
+	counter.take()
 	status, err := s.Status(t.Context())
 	s.must(err)
-	got := asked.since()
+	got := counter.take()
 	slices.Sort(got)
 	if want := []string{"GET deployments", "GET " + s.Deployment}; !slices.Equal(got, want) {
-		t.Errorf("a refresh asks %q, want %q", got, want)
+		t.Errorf("a refresh sends %q, want %q", got, want)
 	}
-	if status.Running["blue"] != 2 || status.Running["green"] != 2 || !strings.HasPrefix(status.Endpoint, s.Deployment+"."+s.namespace+".svc:") {
+	isAtService := strings.HasPrefix(status.Endpoint, s.Deployment+"."+s.Namespace+".svc:")
+	if status.Running["blue"] != 2 || status.Running["green"] != 2 || !isAtService {
 		t.Errorf("the status is %+v", status)
 	}
 }
 
-// What a deploy asks does not grow with the replicas but for their probes, which
-// go through tunnels that are not counted here.
+// The requests of a deploy do not grow with the replicas. Probes go through tunnels,
+// which are not counted here.
 func TestClusterRequestsDoNotGrowWithTheReplicas(t *testing.T) {
 	t.Parallel()
-	client, asked := counting(t)
-	s := newShopOf(t, client)
-	s.live("1.0.0", 1)
+	client, counter := newCountingClient(t)
+	s := newHarnessWithClient(t, client)
+	s.makeLive("1.0.0", 1)
 	deploy := func(version string, replicas int) int {
-		asked.since()
+		counter.take()
 		s.must(s.DeployAndSwitch(t.Context(), s.release(version, replicas)))
-		requests := asked.since()
+		requests := counter.take()
 		// The lease is renewed as long as it takes.
-		requests = slices.DeleteFunc(requests, func(r string) bool { return strings.HasPrefix(r, "PUT "+leaseName(s.Deployment)) })
+		requests = slices.DeleteFunc(requests, func(request string) bool {
+			return strings.HasPrefix(request, "PUT "+leaseName(s.Deployment))
+		})
 		t.Logf("%d replicas, %d requests: %q", replicas, len(requests), requests)
 		return len(requests)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -19,9 +18,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// limited is a user who may do nothing but what a test grants.
-func limited(t *testing.T) *Client {
-	client := NewClient(ClientConfig{ConfigPaths: []string{filepath.Join(theTestbed.dir, "kubeconfig-limited")}})
+// limitedClient is that of a user who may do nothing but what a test grants.
+func limitedClient(t *testing.T) *Client {
+	client := NewClient(ClientConfig{ConfigPaths: []string{sharedCluster.LimitedKubeconfig()}})
 	t.Cleanup(client.Close)
 	return client
 }
@@ -42,14 +41,14 @@ func exampleRole(t *testing.T) (role rbacv1.Role, binding rbacv1.RoleBinding) {
 			t.Fatal(err)
 		}
 	}
-	role.Namespace, binding.Namespace = theTestbed.namespace, theTestbed.namespace
+	role.Namespace, binding.Namespace = sharedCluster.Namespace, sharedCluster.Namespace
 	return role, binding
 }
 
 // grant gives the limited user the role for the rest of the test.
 func grant(t *testing.T, role rbacv1.Role, binding rbacv1.RoleBinding) {
 	t.Helper()
-	api, err := clientv1.NewForConfigAndClient(theTestbed.api.config, theTestbed.api.http)
+	api, err := clientv1.NewForConfigAndClient(sharedCluster.Config, sharedCluster.HTTP)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +72,7 @@ func grant(t *testing.T, role rbacv1.Role, binding rbacv1.RoleBinding) {
 // The Role of the examples is enough for the whole life of a deployment.
 func TestClusterRole(t *testing.T) {
 	t.Parallel()
-	s := newShopOf(t, limited(t), func(o *Options) { o.RecycleStandby = true })
+	s := newHarnessWithClient(t, limitedClient(t), func(o *Options) { o.RecycleStandby = true })
 	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), `cannot get resource "leases"`) {
 		t.Errorf("without a role: %v, want the missing verb and resource", err)
@@ -81,9 +80,9 @@ func TestClusterRole(t *testing.T) {
 	role, binding := exampleRole(t)
 	grant(t, role, binding)
 
-	s.live("1.0.0", 2)
-	s.live("2.0.0", 2)
-	s.live("2.0.0", 1)
+	s.makeLive("1.0.0", 2)
+	s.makeLive("2.0.0", 2)
+	s.makeLive("2.0.0", 1)
 	for _, instance := range s.instances(bluegreen.Blue) {
 		s.must(s.platform.Exec(t.Context(), instance, []string{"true"}))
 		if _, err := s.platform.Logs(t.Context(), instance, 1); err != nil {
@@ -94,46 +93,8 @@ func TestClusterRole(t *testing.T) {
 	if _, err := s.Status(t.Context()); err != nil {
 		t.Error(err)
 	}
-	s.serves("1.0.0")
-	s.tells("Deploying", "Deployed", "Healthy", "Switched", "Watched", "Scaled", "RolledBack")
+	s.requireServes("1.0.0")
+	s.requireEvents("Deploying", "Deployed", "Healthy", "Switched", "Watched", "Scaled", "RolledBack")
 	s.must(s.Destroy(t.Context()))
-	s.nothingLeft()
-}
-
-func (s *shop) instances(env bluegreen.Environment) []bluegreen.Instance {
-	s.Helper()
-	instances, err := s.platform.Instances(s.Context(), env)
-	s.must(err)
-	return instances
-}
-
-// tells fails the test unless the Events on the Service have all these reasons.
-func (s *shop) tells(reasons ...string) {
-	s.Helper()
-	events, err := s.api.events(s.namespace).List(s.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=Service,involvedObject.name=" + s.Deployment})
-	s.must(err)
-	var told []string
-	for _, event := range events.Items {
-		told = append(told, event.Reason)
-	}
-	for _, reason := range reasons {
-		if !slices.Contains(told, reason) {
-			s.Errorf("the events tell %v, and nothing of %s", told, reason)
-		}
-	}
-}
-
-// nothingLeft fails the test if any object of the deployment is still there.
-func (s *shop) nothingLeft() {
-	s.Helper()
-	ours := metav1.ListOptions{LabelSelector: labelDeployment + "=" + s.Deployment}
-	services, err := s.api.services(s.namespace).List(s.Context(), ours)
-	s.must(err)
-	deployments, err := s.api.deployments(s.namespace).List(s.Context(), ours)
-	s.must(err)
-	leases, err := s.api.leases(s.namespace).List(s.Context(), ours)
-	s.must(err)
-	if n := len(services.Items) + len(deployments.Items) + len(leases.Items); n > 0 {
-		s.Errorf("%d Services, %d Deployments and %d Leases are left", len(services.Items), len(deployments.Items), len(leases.Items))
-	}
+	s.requireNothingLeft()
 }

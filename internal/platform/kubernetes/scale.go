@@ -15,88 +15,92 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// Scale implements bluegreen.Workloads. The pods with the highest numbers go,
-// those first that traffic was never let to.
+// Scale implements bluegreen.Workloads. When an environment gets smaller, the pods
+// with the highest numbers go, and before them those that never got traffic.
 func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
-	s, err := p.changing(ctx)
+	op, err := p.requireLock(ctx)
 	if err != nil {
 		return err
 	}
-	k, err := p.recall(ctx)
+	snapshot, err := p.ensureSnapshot(ctx)
 	if err != nil {
 		return err
 	}
-	seen := s.watch(p.place(k.document, env))
-	slot := k.ledger.Slot(env)
-	waiting := &rollout{session: s, sight: seen, replicas: replicas}
-	if err := p.withOurs(ctx, s, seen, func(found *appsv1.Deployment) error {
+	informers := informersFor(op.Session, p.workloadOf(snapshot.document, env))
+	slot := snapshot.ledger.Slot(env)
+	rollout := &rollout{opts: p.opts, informers: informers, replicas: replicas}
+	if err := p.updateDeployment(ctx, informers, func(found *appsv1.Deployment) error {
 		if found == nil {
 			return fmt.Errorf("%s: %w", env, bluegreen.ErrNotProvisioned)
 		}
-		if err := p.chooseWhoGoes(ctx, s, seen, slot, replicas); err != nil {
+		if err := p.markSurplusPods(ctx, op, informers, slot, replicas); err != nil {
 			return err
 		}
-		written, err := p.resize(ctx, s, seen.workload, found, slot, replicas)
+		written, err := p.writeSize(ctx, op, informers.workload, found, slot, replicas)
 		if err != nil {
-			return fmt.Errorf("scaling %s: %w", objectName("Deployment", p.opts.Namespace, found.Name), err)
+			return fmt.Errorf("scaling %s: %w", p.deploymentObject(found.Name), err)
 		}
-		waiting.generation, waiting.seen = written.Generation, true
+		rollout.generation, rollout.hasExisted = written.Generation, true
 		return nil
 	}); err != nil {
 		return err
 	}
 	if slot.Release != nil {
-		waiting.image, waiting.autoscaled = slot.Release.Image, slot.Release.Autoscaled
+		rollout.image, rollout.isAutoscaled = slot.Release.Image, slot.Release.Autoscaled
 	}
-	if slot.State != bluegreen.Idle {
-		// They get traffic once the engine has proven them healthy.
-		return p.withLogs(ctx, s, waiting.await(ctx))
+	if slot.State == bluegreen.Idle {
+		return p.withLogs(ctx, op, awaitStandby(ctx, rollout))
 	}
-	return p.withLogs(ctx, s, standBy(ctx, waiting))
+	// New pods get traffic once the engine has checked them.
+	return p.withLogs(ctx, op, rollout.await(ctx))
 }
 
-// standbyTime is how long a standby may take to be whole again, which live does
-// not wait for any longer.
+// standbyTime is how long a standby may take to be complete. Live does not wait for it
+// any longer.
 const standbyTime = 30 * time.Second
 
-// standBy waits for the pods of a standby, and gives them, which nobody checks,
-// the time to become ready. If they do not, the status tells.
-func standBy(ctx context.Context, waiting *rollout) error {
-	bounded, cancel := context.WithTimeout(ctx, standbyTime)
+// awaitStandby waits for the pods of a standby and gives them, which no health check
+// looks at, the time to become ready. If they do not, the status says so.
+func awaitStandby(ctx context.Context, rollout *rollout) error {
+	limited, cancel := context.WithTimeout(ctx, standbyTime)
 	defer cancel()
-	if err := waiting.await(bounded); err != nil {
+	if err := rollout.await(limited); err != nil {
 		return err
 	}
-	err := waiting.session.bell.await(bounded, func() (bool, time.Duration, error) {
-		_, pods, err := waiting.sight.now()
-		up := err == nil && !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return notReady(pod) != nil })
-		return up, 0, err
+	err := rollout.informers.session.Await(limited, func() (bool, time.Duration, error) {
+		_, pods, err := rollout.informers.current()
+		isReady := err == nil && !slices.ContainsFunc(pods, isNotReady)
+		return isReady, 0, err
 	})
-	if ctx.Err() == nil && bounded.Err() != nil {
+	if ctx.Err() == nil && limited.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-// resize gives the Deployment its size. The cluster refuses that unless it is as
-// it was found.
-func (p *Platform) resize(ctx context.Context, s *session, w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int) (*appsv1.Deployment, error) {
-	patch, err := json.Marshal(resized(w, found, slot, replicas))
+// writeSize gives the Deployment its size. The cluster refuses that unless the
+// Deployment is as it was found.
+func (p *Platform) writeSize(
+	ctx context.Context, op *operation, w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int,
+) (*appsv1.Deployment, error) {
+	patch, err := json.Marshal(sizePatch(w, found, slot, replicas))
 	if err != nil {
 		return nil, err
 	}
-	api, err := s.writer(ctx)
+	api, err := op.Writer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return api.deployments(p.opts.Namespace).Patch(ctx, found.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+	return api.Deployments(p.opts.Namespace).Patch(ctx, found.Name, types.StrategicMergePatchType, patch,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-// resized is a patch that gives a Deployment its size, and the image of the
-// release that the ledger says is there: somebody may have set another.
-func resized(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int) map[string]any {
+// sizePatch sets the size of a Deployment, and the image of the release that the
+// ledger has for it: somebody may have set another one.
+func sizePatch(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int) map[string]any {
 	spec := map[string]any{"replicas": replicas, "paused": false}
 	if slot.Release != nil {
 		spec["template"] = map[string]any{"spec": map[string]any{
@@ -106,40 +110,43 @@ func resized(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas
 	return map[string]any{"metadata": map[string]any{"resourceVersion": found.ResourceVersion}, "spec": spec}
 }
 
-// chooseWhoGoes marks the pods that are to go when the environment gets smaller.
-func (p *Platform) chooseWhoGoes(ctx context.Context, s *session, seen *sight, slot bluegreen.Slot, replicas int) error {
+// markSurplusPods marks the pods that go when the environment gets smaller.
+func (p *Platform) markSurplusPods(
+	ctx context.Context, op *operation, informers *workloadInformers, slot bluegreen.Slot, replicas int,
+) error {
 	var pods []*corev1.Pod
-	if err := s.bell.await(ctx, func() (done bool, again time.Duration, err error) {
-		pods, err = seen.pods.current()
+	if err := op.Await(ctx, func() (done bool, again time.Duration, err error) {
+		pods, err = informers.pods.Items()
 		return err == nil, 0, err
 	}); err != nil {
 		return err
 	}
-	instances := p.number(seen.workload, pods, slot.Passed)
+	instances := p.numberPods(informers.workload, pods, slot.Passed)
 	if len(instances) <= replicas {
 		return nil
 	}
 	slices.SortStableFunc(instances, func(a, b bluegreen.Instance) int {
-		return admitted(slot, b) - admitted(slot, a)
+		return trafficRank(slot, b) - trafficRank(slot, a)
 	})
-	// The ReplicaSet's controller takes those of the lowest cost first.
-	const last = `{"metadata":{"annotations":{"` + corev1.PodDeletionCost + `":"-1"}}}`
+	// The ReplicaSet's controller takes the pods with the lowest cost first.
+	const lowCost = `{"metadata":{"annotations":{"` + corev1.PodDeletionCost + `":"-1"}}}`
 	for _, instance := range instances[replicas:] {
-		uid, _ := runOf(instance.Incarnation)
-		name := p.seen(uid).Name
-		api, err := s.writer(ctx)
+		uid, _ := parseIncarnation(instance.Incarnation)
+		name := p.numberedPod(uid).Name
+		api, err := op.Writer(ctx)
 		if err != nil {
 			return err
 		}
-		if _, err := api.pods(p.opts.Namespace).Patch(ctx, name, types.MergePatchType, []byte(last), metav1.PatchOptions{FieldManager: fieldManager}); err != nil {
+		if _, err := api.Pods(p.opts.Namespace).Patch(ctx, name, types.MergePatchType, []byte(lowCost),
+			metav1.PatchOptions{FieldManager: cluster.FieldManager}); err != nil {
 			return fmt.Errorf("marking pod %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// admitted is 1 for an instance that traffic was let to.
-func admitted(slot bluegreen.Slot, instance bluegreen.Instance) int {
+// trafficRank is 1 for an instance that has been given traffic, else 0.
+func trafficRank(slot bluegreen.Slot, instance bluegreen.Instance) int {
 	if instance.Running && slices.Contains(slot.Passed, instance.Ref()) {
 		return 1
 	}

@@ -4,6 +4,8 @@ package kubernetes
 
 import (
 	"cmp"
+	"context"
+	"encoding/json"
 	"net"
 	"strconv"
 
@@ -11,23 +13,26 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// serviceApply is the whole of what we want a Service to be, for a server-side apply.
+// serviceApply has all fields of a Service that we set, for a server-side apply.
 type serviceApply struct {
 	metav1.TypeMeta `json:",inline"`
 	Metadata        objectMeta  `json:"metadata"`
 	Spec            serviceSpec `json:"spec"`
 }
 
-// objectMeta is metav1.ObjectMeta without what an apply must not mention.
+// objectMeta is metav1.ObjectMeta without the fields that an apply must not mention.
 type objectMeta struct {
 	Name        string            `json:"name"`
 	Namespace   string            `json:"namespace"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	// UID and ResourceVersion make an apply fail with a conflict unless they are
-	// those of the object: with the UID, also where there is none.
+	// UID and ResourceVersion make an apply fail with a conflict unless the object has
+	// the same ones. With a UID it fails as well where there is no object.
 	UID             types.UID `json:"uid,omitempty"`
 	ResourceVersion string    `json:"resourceVersion,omitempty"`
 }
@@ -45,36 +50,102 @@ type servicePort struct {
 	NodePort   int                `json:"nodePort,omitempty"`
 }
 
-func (p *Platform) liveService(w workload, selector, annotations map[string]string, resourceVersion string) serviceApply {
+var serviceKind = metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}
+
+// writeLiveService writes the selector, the ledger and the history of the live
+// Service in one request, which moves traffic to next.Live. The cluster refuses the
+// request where the Service is not what it was before.
+func (p *Platform) writeLiveService(
+	ctx context.Context, op *operation, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
+) (serviceSnapshot, error) {
+	doc := before.withLedger(next, closed, op.API().Now())
+	annotations, err := doc.annotations()
+	if err != nil {
+		return serviceSnapshot{}, err
+	}
+	var others map[string]string
+	version := ""
+	if before.service != nil {
+		if before.service.DeletionTimestamp != nil {
+			// What is written to it is lost.
+			return serviceSnapshot{}, beingDeleted("Service", before.service)
+		}
+		others, version = before.service.Annotations, before.service.ResourceVersion
+	}
+	if err := checkSize(annotations, others, next); err != nil {
+		return serviceSnapshot{}, err
+	}
+	live, selector := p.workloadOf(doc, next.Live), podLabels(p.opts.Name, noEnvironment)
+	if next.IsServing() {
+		selector = live.selector
+	}
+	// Without force, a Service that was created meanwhile is not overwritten.
+	force := before.service != nil
+	written, err := p.applyService(ctx, op, p.liveService(live, selector, annotations, version), force)
+	if err != nil {
+		return serviceSnapshot{}, err
+	}
+	return p.remember(serviceSnapshot{written, doc, true}), nil
+}
+
+// applyService writes a Service. force takes the fields that others have set.
+func (p *Platform) applyService(
+	ctx context.Context, op *operation, want serviceApply, force bool,
+) (*corev1.Service, error) {
+	encoded, err := json.Marshal(want)
+	if err != nil {
+		return nil, err
+	}
+	api, err := op.Writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return api.Services(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager, Force: &force})
+}
+
+// liveService returns the Service that clients use, with w behind it.
+func (p *Platform) liveService(
+	w workload, selector, annotations map[string]string, resourceVersion string,
+) serviceApply {
 	meta := objectMeta{
 		Name: p.opts.Name, Namespace: p.opts.Namespace, ResourceVersion: resourceVersion,
-		Labels: merged(p.opts.Service.Labels, objectLabels(p.opts.Name)), Annotations: merged(p.opts.Service.Annotations, annotations),
+		Labels:      mergeMaps(p.opts.Service.Labels, objectLabels(p.opts.Name)),
+		Annotations: mergeMaps(p.opts.Service.Annotations, annotations),
 	}
 	port := p.servicePort(w)
 	port.NodePort = p.opts.Service.NodePort
 	return serviceApply{serviceKind, meta, serviceSpec{p.opts.Service.Type, selector, []servicePort{port}}}
 }
 
-func (p *Platform) previewService(staging workload) serviceApply {
-	meta := objectMeta{Name: previewName(p.opts.Name), Namespace: p.opts.Namespace, Labels: objectLabels(p.opts.Name)}
-	meta.Labels[labelEnvironment] = staging.environment.String()
-	return serviceApply{serviceKind, meta, serviceSpec{Selector: staging.selector, Ports: []servicePort{p.servicePort(staging)}}}
-}
-
 func (p *Platform) servicePort(w workload) servicePort {
 	return servicePort{Port: p.clientPort(), TargetPort: w.port, Protocol: corev1.ProtocolTCP}
 }
 
-// clientPort is the one at which clients reach the Services: where the options do
+// clientPort is the port at which clients reach the Services: where the options do
 // not say, as after an import, the one that the Service has.
 func (p *Platform) clientPort() int {
 	port := cmp.Or(p.opts.Service.Port, p.opts.Port)
-	if service := p.remembered().service; port == 0 && service != nil && len(service.Spec.Ports) > 0 {
+	if service := p.lastSnapshot().service; port == 0 && service != nil && len(service.Spec.Ports) > 0 {
 		return int(service.Spec.Ports[0].Port)
 	}
 	return port
 }
 
-var serviceKind = metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}
+// endpoint is the address at which clients reach the live environment: that of the
+// load balancer where there is one, else the name of the Service in the cluster.
+func (p *Platform) endpoint(service *corev1.Service) string {
+	for _, balancer := range service.Status.LoadBalancer.Ingress {
+		if host := cmp.Or(balancer.Hostname, balancer.IP); host != "" {
+			return hostPort(host, p.clientPort())
+		}
+	}
+	return p.serviceAddress(p.opts.Name)
+}
+
+// serviceAddress is the address of a Service in the cluster.
+func (p *Platform) serviceAddress(service string) string {
+	return hostPort(service+"."+p.opts.Namespace+".svc", p.clientPort())
+}
 
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

@@ -2,14 +2,14 @@
 
 // Replica is what the tests of the Kubernetes platform deploy, alone in an image:
 //
-//	/         the version, or 503 once it is sick
-//	/sicken   makes it sick
+//	/         answers with the version, or with 503 once it is unhealthy
+//	/sicken   makes it unhealthy
 //	/exit     ends it with status 7
-//	/slow     the version, after the duration in the query
+//	/slow     answers with the version, after the duration in the query
 //
-// BEHAVIOUR is "unhealthy" to be sick from the start, and "crashing" to exit at
-// once with status 3. BOOT is how long it takes to listen. Called "true" or
-// "false" it is that command.
+// With BEHAVIOUR "unhealthy" it is unhealthy from the start, and with "crashing" it
+// exits at once with status 3. BOOT is how long it takes until it listens. Run by the
+// name "true" or "false" it is that command.
 package main
 
 import (
@@ -48,7 +48,7 @@ func main() {
 	}
 }
 
-// serve ends when it is told to and the requests in flight are answered.
+// serve ends when ctx ends and the requests in flight are answered.
 func serve(ctx context.Context) error {
 	boot, err := duration(os.Getenv("BOOT"))
 	if err != nil {
@@ -59,7 +59,8 @@ func serve(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	server := &http.Server{Addr: net.JoinHostPort("", os.Getenv("PORT")), Handler: handler(), ReadHeaderTimeout: time.Minute}
+	address := net.JoinHostPort("", os.Getenv("PORT"))
+	server := &http.Server{Addr: address, Handler: handler(), ReadHeaderTimeout: time.Minute}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
 	select {
@@ -84,7 +85,7 @@ func handler() http.Handler {
 			http.Error(w, "sick", http.StatusServiceUnavailable)
 			return
 		}
-		// The client may be gone; there is nobody else to tell.
+		// The client may be gone; nobody else needs to know.
 		_, _ = io.WriteString(w, os.Getenv("BLUEGREEN_VERSION"))
 	}
 	mux := http.NewServeMux()

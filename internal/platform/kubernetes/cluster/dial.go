@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
+// Dial connects to a port of a pod by port-forward, which works from wherever the
+// API server is reached. The connection ends with the session at the latest. It has
+// no deadlines.
+func (s *Session) Dial(ctx context.Context, pod string, port int) (net.Conn, error) {
+	tunnel, err := s.tunnels.get(pod)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := tunnel.ensureOpen(ctx, func() (httpstream.Connection, error) {
+		return s.api.openPortForward(s.namespace, pod)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("port-forward to pod %s: %w", pod, err)
+	}
+	return tunnel.dial(ctx, stream, port)
+}
+
+// openPortForward opens a port-forward over a WebSocket, or over SPDY where the
+// cluster knows no WebSockets.
+func (a *API) openPortForward(namespace, pod string) (httpstream.Connection, error) {
+	request := a.core.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward")
+	byWebSocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(request.URL(), a.streams)
+	if err != nil {
+		return nil, err
+	}
+	transport, upgrader, err := spdy.RoundTripperFor(a.streams)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Transport: transport}
+	bySPDY := spdy.NewDialerForStreaming(upgrader, client, http.MethodPost, request.URL())
+	dialer := portforward.NewFallbackDialerForStreaming(byWebSocket, bySPDY, isWebSocketRefused)
+	stream, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
+	return stream, err
+}
+
+// isWebSocketRefused reports whether err came from a server, or a proxy in front of
+// it, that knows no WebSockets.
+func isWebSocketRefused(err error) bool {
+	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+}

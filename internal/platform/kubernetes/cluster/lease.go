@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/gentype"
+)
+
+// LeaseDuration is when the lease of a holder that died runs out, counted from its
+// last renewal. A living holder renews it three times as often.
+const LeaseDuration = 15 * time.Second
+
+const (
+	renewInterval = LeaseDuration / 3
+	retryInterval = time.Second
+)
+
+// TokenAnnotation distinguishes one holder of a lease from another of the same name.
+const TokenAnnotation = FieldManager + "/token"
+
+// ErrLockLost means that the lock was lost, and with it the right to change anything.
+var ErrLockLost = errors.New("the lock of the deployment is not held")
+
+// ErrNotOurs means that the Lease has this name but not our label.
+var ErrNotOurs = errors.New("the Lease belongs to somebody else")
+
+// HeldError means that somebody else holds the lease.
+type HeldError struct {
+	Holder string
+	// Since is when the holder took it, by the cluster's clock.
+	Since time.Time
+}
+
+func (e *HeldError) Error() string { return "the lease is held by " + e.Holder }
+
+// LeaseOptions say which Lease is the lock.
+type LeaseOptions struct {
+	Namespace, Name string
+	// Labels are given to a Lease that is created.
+	Labels map[string]string
+	// OwnerLabel is the one of Labels that an existing Lease must have as well.
+	OwnerLabel string
+	// Holder is the name of who takes the lease.
+	Holder string
+}
+
+// isExpired reports whether the holder of the lease has not renewed it in time.
+func isExpired(spec coordinationv1.LeaseSpec, now time.Time) bool {
+	if spec.HolderIdentity == nil || *spec.HolderIdentity == "" {
+		return true
+	}
+	if spec.RenewTime == nil || spec.LeaseDurationSeconds == nil {
+		return true
+	}
+	return spec.RenewTime.Add(time.Duration(*spec.LeaseDurationSeconds) * time.Second).Before(now)
+}
+
+// lease is a Lease while it is held.
+type lease struct {
+	client *gentype.ClientWithList[*coordinationv1.Lease, *coordinationv1.LeaseList]
+	api    *API
+
+	// requests lets one request about the lease run at a time.
+	requests sync.Mutex
+	// object is the lease as it was last written.
+	object *coordinationv1.Lease
+
+	mu sync.Mutex
+	// until is when the lease runs out, by a clock that goes on while the machine sleeps.
+	until time.Time
+	// lost is why the lease will never be held again, nil while it may be held.
+	lost error
+	// onLost is called with lost when that happens; nil is nobody.
+	onLost func(lost error)
+}
+
+// takeLease takes the lease, or returns a *HeldError, ErrNotOurs or another error.
+func takeLease(ctx context.Context, api *API, options LeaseOptions) (*lease, error) {
+	l := &lease{client: api.Leases(options.Namespace), api: api}
+	for {
+		err := l.take(ctx, options)
+		// Somebody else was faster: the next attempt finds out who.
+		wasWritten := apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
+		if !wasWritten && !IsNotFound(err, "leases", options.Name) {
+			return l, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// take reads the Lease and writes it where nobody holds it.
+func (l *lease) take(ctx context.Context, options LeaseOptions) error {
+	found, err := l.client.Get(ctx, options.Name, metav1.GetOptions{})
+	isMissing := IsNotFound(err, "leases", options.Name)
+	switch {
+	case isMissing:
+		found = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: options.Name, Labels: options.Labels}}
+	case err != nil:
+		return fmt.Errorf("reading Lease %s: %w", options.Name, err)
+	case found.Labels[options.OwnerLabel] != options.Labels[options.OwnerLabel]:
+		return ErrNotOurs
+	case !isExpired(found.Spec, l.api.Now()):
+		since := cmp.Or(found.Spec.AcquireTime, found.Spec.RenewTime).Time
+		return &HeldError{Holder: *found.Spec.HolderIdentity, Since: since}
+	}
+	l.setHolder(found, options.Holder)
+	sent := l.api.localTime()
+	if isMissing {
+		found, err = l.client.Create(ctx, found, metav1.CreateOptions{FieldManager: FieldManager})
+	} else {
+		found, err = l.client.Update(ctx, found, metav1.UpdateOptions{FieldManager: FieldManager})
+	}
+	if err != nil {
+		return fmt.Errorf("writing Lease %s: %w", options.Name, err)
+	}
+	l.object, l.until = found, expiry(sent)
+	return nil
+}
+
+// setHolder makes holder the one who took the lease just now.
+func (l *lease) setHolder(object *coordinationv1.Lease, holder string) {
+	now, seconds := metav1.NewMicroTime(l.api.Now()), int32(LeaseDuration.Seconds())
+	object.Annotations = maps.Clone(object.Annotations)
+	if object.Annotations == nil {
+		object.Annotations = map[string]string{}
+	}
+	object.Annotations[TokenAnnotation] = rand.Text()
+	object.Spec = coordinationv1.LeaseSpec{
+		HolderIdentity: &holder, AcquireTime: &now, RenewTime: &now, LeaseDurationSeconds: &seconds,
+	}
+}
+
+// expiry returns when a lease ends whose request was sent at this time. It drops the
+// monotonic clock, which stops while a machine sleeps: the lease runs on.
+func expiry(sent time.Time) time.Time { return sent.Round(0).Add(LeaseDuration) }
+
+// keep renews the lease until ctx ends or the lease is lost.
+func (l *lease) keep(ctx context.Context) {
+	next := renewInterval
+	for Pause(ctx, next) == nil {
+		next = renewInterval
+		if err := l.renew(ctx); errors.Is(err, ErrLockLost) {
+			return
+		} else if err != nil {
+			next = retryInterval
+		}
+	}
+}
+
+// check returns an error unless the lease is held. A lease that ran out while the
+// cluster could not be reached is still held if nobody took it: it is renewed.
+func (l *lease) check(ctx context.Context) error {
+	until, lost := l.state()
+	if lost != nil {
+		return lost
+	}
+	if l.api.localTime().Round(0).Before(until) {
+		return nil
+	}
+	if err := l.renew(ctx); err != nil {
+		return fmt.Errorf("%w: it ran out and cannot be renewed: %w", ErrLockLost, err)
+	}
+	return nil
+}
+
+func (l *lease) state() (until time.Time, lost error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.until, l.lost
+}
+
+func (l *lease) extend(until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until = until
+}
+
+// lose makes every later write fail, ends the waits of the session, and returns why.
+func (l *lease) lose(why string) error {
+	lost := fmt.Errorf("%w: %s", ErrLockLost, why)
+	l.mu.Lock()
+	l.lost = lost
+	l.mu.Unlock()
+	if l.onLost != nil {
+		l.onLost(lost)
+	}
+	return lost
+}
+
+func (l *lease) renew(ctx context.Context) error {
+	l.requests.Lock()
+	defer l.requests.Unlock()
+	if _, lost := l.state(); lost != nil {
+		return lost
+	}
+	ctx, cancel := context.WithTimeout(ctx, LeaseDuration)
+	defer cancel()
+	err := l.retryOnConflict(ctx, l.write)
+	if IsNotFound(err, "leases", l.object.Name) {
+		return l.lose("its Lease was removed")
+	}
+	return err
+}
+
+// retryOnConflict calls act once more where the Lease has changed and is still ours:
+// the answer to an earlier write may have been lost.
+func (l *lease) retryOnConflict(ctx context.Context, act func(context.Context) error) error {
+	err := act(ctx)
+	if !apierrors.IsConflict(err) {
+		return err
+	}
+	if err := l.reread(ctx); err != nil {
+		return err
+	}
+	return act(ctx)
+}
+
+func (l *lease) write(ctx context.Context) error {
+	now := metav1.NewMicroTime(l.api.Now())
+	next := l.object.DeepCopy()
+	next.Spec.RenewTime = &now
+	sent := l.api.localTime()
+	written, err := l.client.Update(ctx, next, metav1.UpdateOptions{FieldManager: FieldManager})
+	if err != nil {
+		return fmt.Errorf("renewing Lease %s: %w", next.Name, err)
+	}
+	l.object = written
+	l.extend(expiry(sent))
+	return nil
+}
+
+// reread reads the Lease, and loses it where somebody else has taken it.
+func (l *lease) reread(ctx context.Context) error {
+	found, err := l.client.Get(ctx, l.object.Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("reading Lease %s: %w", l.object.Name, err)
+	}
+	if found.Annotations[TokenAnnotation] != l.object.Annotations[TokenAnnotation] {
+		return l.lose(*cmp.Or(found.Spec.HolderIdentity, new(string)) + " took it")
+	}
+	l.object = found
+	return nil
+}
+
+// release deletes the Lease unless it is lost.
+func (l *lease) release(ctx context.Context) error {
+	l.requests.Lock()
+	defer l.requests.Unlock()
+	if _, lost := l.state(); lost != nil {
+		return nil
+	}
+	_ = l.lose("it was given up") // Nobody asked.
+	return l.retryOnConflict(ctx, func(ctx context.Context) error {
+		meta := l.object.ObjectMeta
+		return l.client.Delete(ctx, meta.Name, metav1.DeleteOptions{
+			Preconditions: &metav1.Preconditions{UID: &meta.UID, ResourceVersion: &meta.ResourceVersion},
+		})
+	})
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// notifier wakes those who wait for a change.
+type notifier struct {
+	// interrupted is set once any informer could not see the cluster for a while.
+	interrupted atomic.Bool
+
+	mu sync.Mutex
+	// changed is closed at the next change.
+	changed chan struct{}
+	// stopped is why nobody may wait any longer, nil while they may.
+	stopped error
+}
+
+func newNotifier() *notifier { return &notifier{changed: make(chan struct{})} }
+
+// nextChange returns a channel that is closed at the next change.
+func (n *notifier) nextChange() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.changed
+}
+
+func (n *notifier) notify() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+// stop ends every wait that is not done when it looks once more.
+func (n *notifier) stop(why error) {
+	n.mu.Lock()
+	n.stopped = why
+	n.mu.Unlock()
+	n.notify()
+}
+
+// err returns why nobody may wait any longer, nil while they may.
+func (n *notifier) err() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.stopped
+}
+
+// Check is what [Session.Await] waits for. It reports whether the wait is over. A
+// positive again asks for another call after this time even if nothing changes.
+type Check func() (done bool, again time.Duration, err error)
+
+// await implements Session.Await.
+func (n *notifier) await(ctx context.Context, check Check) error {
+	for {
+		changed := n.nextChange()
+		done, again, err := check()
+		var stale *staleError
+		if isStale := errors.As(err, &stale); done || (err != nil && (!isStale || stale.isPermanent())) {
+			return err
+		}
+		if stopped := n.err(); stopped != nil {
+			return stopped
+		}
+		if ctxErr := awaitChange(ctx, changed, again); ctxErr != nil {
+			if stale != nil {
+				return fmt.Errorf("%w while %w", ctxErr, stale)
+			}
+			return ctxErr
+		}
+	}
+}
+
+// awaitChange returns when changed is closed or the time is over; 0 is never.
+func awaitChange(ctx context.Context, changed <-chan struct{}, again time.Duration) error {
+	var elapsed <-chan time.Time
+	if again > 0 {
+		timer := time.NewTimer(again)
+		defer timer.Stop()
+		elapsed = timer.C
+	}
+	select {
+	case <-changed:
+	case <-elapsed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}

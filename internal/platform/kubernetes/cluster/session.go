@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Session is what runs in the background for one namespace: the lease while a lock
+// is held, informers, and port-forward tunnels.
+type Session struct {
+	api       *API
+	namespace string
+	// lease is nil without a lock.
+	lease *lease
+
+	ctx      context.Context
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+	notifier *notifier
+	tunnels  tunnels
+
+	mu sync.Mutex
+	// The informers that were started, by the name of the Deployment, the selector of
+	// the pods, and the name of the Service.
+	deployments    map[string]*Informer[*appsv1.Deployment]
+	pods           map[string]*Informer[*corev1.Pod]
+	endpointSlices map[string]*Informer[*discoveryv1.EndpointSlice]
+}
+
+// NewSession returns a session without a lock, which nothing can be written with.
+// It outlives ctx, until it is closed.
+func NewSession(ctx context.Context, api *API, namespace string) *Session {
+	s := &Session{
+		api: api, namespace: namespace, notifier: newNotifier(),
+		deployments:    map[string]*Informer[*appsv1.Deployment]{},
+		pods:           map[string]*Informer[*corev1.Pod]{},
+		endpointSlices: map[string]*Informer[*discoveryv1.EndpointSlice]{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return s
+}
+
+// Lock takes the lease and returns a session that renews it. While somebody else
+// holds it, the error is a *HeldError.
+func Lock(ctx context.Context, api *API, options LeaseOptions) (*Session, error) {
+	held, err := takeLease(ctx, api, options)
+	if err != nil {
+		return nil, err
+	}
+	s := NewSession(ctx, api, options.Namespace)
+	s.lease, held.onLost = held, s.notifier.stop
+	s.running.Go(func() { held.keep(s.ctx) })
+	return s, nil
+}
+
+// API returns the API for reading.
+func (s *Session) API() *API { return s.api }
+
+// Writer returns the API for the next write, or an error with ErrLockLost. Ask for
+// it immediately before each write, after reading what the write depends on: what
+// was read while the lock was held, and has not changed since, was not written by
+// another holder.
+func (s *Session) Writer(ctx context.Context) (*API, error) {
+	if s.lease == nil {
+		return nil, ErrLockLost
+	}
+	return s.api, s.lease.check(ctx)
+}
+
+// Err returns an error with ErrLockLost once the lock is lost.
+func (s *Session) Err() error { return s.notifier.err() }
+
+// WasInterrupted reports whether any informer could not see the cluster for a while.
+func (s *Session) WasInterrupted() bool { return s.notifier.interrupted.Load() }
+
+// Await calls check now and after every change that an informer of the session sees,
+// until check is done or returns an error. It goes on where the error says that an
+// informer is not current, unless the cluster forbids what the informer asks. It
+// returns an error as well when ctx ends or the lock is lost.
+func (s *Session) Await(ctx context.Context, check Check) error { return s.notifier.await(ctx, check) }
+
+// Go runs f in the background. The session's end waits for it; the context of f does
+// not end with the session, but after the limit.
+func (s *Session) Go(limit time.Duration, f func(ctx context.Context)) {
+	s.running.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), limit)
+		defer cancel()
+		f(ctx)
+	})
+}
+
+// Close ends the session and leaves the lease as it is, as the end of the process
+// would: it runs out by itself. It returns when nothing of the session runs any more.
+func (s *Session) Close() {
+	if s.lease != nil {
+		_ = s.lease.lose("the platform was closed") // Nobody asked.
+	}
+	s.stop()
+}
+
+// Unlock ends the session and gives the lease up, within the limit. Where that fails
+// the lease runs out by itself.
+func (s *Session) Unlock(limit time.Duration) {
+	s.stop()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), limit)
+	defer cancel()
+	_ = s.lease.release(ctx)
+}
+
+func (s *Session) stop() {
+	s.cancel()
+	s.tunnels.close()
+	s.running.Wait()
+}
+
+// Deployment returns the informer for the Deployment of this name, and starts it
+// where it does not run.
+func (s *Session) Deployment(name string) *Informer[*appsv1.Deployment] {
+	return ensureInformer(s, s.deployments, name, func() Source[*appsv1.Deployment] {
+		return s.api.deploymentSource(s.namespace, name)
+	})
+}
+
+// Pods returns the informer for the pods with these labels, and starts it where it
+// does not run.
+func (s *Session) Pods(selector map[string]string) *Informer[*corev1.Pod] {
+	return ensureInformer(s, s.pods, labels.FormatLabels(selector), func() Source[*corev1.Pod] {
+		return s.api.podSource(s.namespace, selector)
+	})
+}
+
+// EndpointSlices returns the informer for those of a Service, and starts it where it
+// does not run.
+func (s *Session) EndpointSlices(service string) *Informer[*discoveryv1.EndpointSlice] {
+	return ensureInformer(s, s.endpointSlices, service, func() Source[*discoveryv1.EndpointSlice] {
+		return s.api.endpointSliceSource(s.namespace, service)
+	})
+}
+
+func ensureInformer[T Object](
+	s *Session, informers map[string]*Informer[T], key string, source func() Source[T],
+) *Informer[T] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if informers[key] == nil {
+		informers[key] = StartInformer(s, source())
+	}
+	return informers[key]
+}
+
+// CurrentPods returns the pods with these labels where an informer runs for them and
+// is current. It starts none.
+func (s *Session) CurrentPods(selector map[string]string) (pods []*corev1.Pod, isCurrent bool) {
+	s.mu.Lock()
+	informer := s.pods[labels.FormatLabels(selector)]
+	s.mu.Unlock()
+	if informer == nil {
+		return nil, false
+	}
+	pods, err := informer.Items()
+	return pods, err == nil
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"encoding/json"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// deploymentApply has all fields of a Deployment that we set, for a server-side apply.
+type deploymentApply struct {
+	metav1.TypeMeta `json:",inline"`
+	Metadata        objectMeta     `json:"metadata"`
+	Spec            deploymentSpec `json:"spec"`
+}
+
+type deploymentSpec struct {
+	Replicas int                  `json:"replicas"`
+	Selector metav1.LabelSelector `json:"selector"`
+	// Paused is false: a Deployment that somebody paused would make no pods.
+	Paused bool `json:"paused"`
+	// RevisionHistoryLimit is 0: a rollback goes to the other environment.
+	RevisionHistoryLimit int             `json:"revisionHistoryLimit"`
+	Strategy             strategy        `json:"strategy"`
+	Template             json.RawMessage `json:"template"`
+}
+
+// strategy is how pods are replaced.
+type strategy struct {
+	Type          string        `json:"type"`
+	RollingUpdate rollingUpdate `json:"rollingUpdate"`
+}
+
+type rollingUpdate struct {
+	MaxSurge       int `json:"maxSurge"`
+	MaxUnavailable int `json:"maxUnavailable"`
+}
+
+// oneByOne ends a pod only when its replacement is ready.
+var oneByOne = strategy{"RollingUpdate", rollingUpdate{MaxSurge: 1, MaxUnavailable: 0}}
+
+var deploymentKind = metav1.TypeMeta{Kind: "Deployment", APIVersion: "apps/v1"}
+
+// deployment returns the Deployment that runs release in env.
+func (o Options) deployment(env bluegreen.Environment, release bluegreen.Release) (deploymentApply, error) {
+	template, err := o.podTemplate(env, release)
+	if err != nil {
+		return deploymentApply{}, err
+	}
+	labels := mergeMaps(objectLabels(o.Name), map[string]string{
+		labelEnvironment: env.String(), labelVersion: versionLabel(release.Version),
+		labelTemplate: templateDigest(template),
+	})
+	return deploymentApply{
+		deploymentKind,
+		objectMeta{Name: workloadName(o.Name, env), Namespace: o.Namespace, Labels: labels},
+		deploymentSpec{
+			Replicas: release.Replicas,
+			Selector: metav1.LabelSelector{MatchLabels: podLabels(o.Name, env.String())},
+			Strategy: oneByOne,
+			Template: template,
+		},
+	}, nil
+}
+
+// templateDigest returns the digest that a template is labelled with.
+func templateDigest(template json.RawMessage) string {
+	var labelled struct{ Metadata objectMeta }
+	// podTemplate has just encoded it.
+	_ = json.Unmarshal(template, &labelled)
+	return labelled.Metadata.Labels[labelTemplate]
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// writeDeployment writes the Deployment over found, nil for none. The cluster refuses
+// that where something else is there by now.
+func (p *Platform) writeDeployment(
+	ctx context.Context, op *operation, want deploymentApply, found *appsv1.Deployment,
+) (*appsv1.Deployment, error) {
+	if found != nil {
+		want.Metadata.UID, want.Metadata.ResourceVersion = found.UID, found.ResourceVersion
+	}
+	encoded, err := json.Marshal(want)
+	if err != nil {
+		return nil, err
+	}
+	api, err := op.Writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	deployments := api.Deployments(p.opts.Namespace)
+	if found == nil {
+		// An apply cannot require that there is none: it would change a Deployment that
+		// another holder of the lock created meanwhile.
+		var object appsv1.Deployment
+		if err := json.Unmarshal(encoded, &object); err != nil {
+			return nil, err
+		}
+		return deployments.Create(ctx, &object, metav1.CreateOptions{FieldManager: cluster.FieldManager})
+	}
+	force := true
+	return deployments.Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager, Force: &force})
+}
+
+// updateDeployment calls update with the current Deployment, nil where there is none.
+// It calls update again where the cluster says that the Deployment has changed
+// meanwhile, as its status does all the time.
+func (p *Platform) updateDeployment(
+	ctx context.Context, informers *workloadInformers, update func(found *appsv1.Deployment) error,
+) error {
+	for {
+		found, err := p.managedDeployment(ctx, informers)
+		if err != nil {
+			return err
+		}
+		err = update(found)
+		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		if ctxErr := informers.awaitOtherVersion(ctx, found); ctxErr != nil {
+			return fmt.Errorf("%w while %w", ctxErr, err)
+		}
+	}
+}
+
+// conflictWait is how long a refused write waits at most for a newer Deployment. The
+// cluster may have had another reason for the conflict, such as a quota that two
+// requests wanted to use at once.
+const conflictWait = time.Second
+
+// awaitOtherVersion returns when the Deployment is not this version any more, nil for
+// none, or after conflictWait.
+func (i *workloadInformers) awaitOtherVersion(ctx context.Context, version *appsv1.Deployment) error {
+	waiting, cancel := context.WithTimeout(ctx, conflictWait)
+	defer cancel()
+	err := i.session.Await(waiting, func() (bool, time.Duration, error) {
+		now, err := i.deployment()
+		return err == nil && resourceVersionOf(now) != resourceVersionOf(version), 0, err
+	})
+	if ctx.Err() == nil && waiting.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// resourceVersionOf returns "" for nil.
+func resourceVersionOf(d *appsv1.Deployment) string {
+	if d == nil {
+		return ""
+	}
+	return d.ResourceVersion
+}
+
+// managedDeployment returns the current Deployment, nil where there is none, or a
+// *NotManagedError where somebody else made it. It waits for a Deployment that is
+// being deleted to go: what is written to it would be lost.
+func (p *Platform) managedDeployment(ctx context.Context, informers *workloadInformers) (*appsv1.Deployment, error) {
+	var found *appsv1.Deployment
+	if err := informers.awaitDeployment(ctx, func(now *appsv1.Deployment) bool {
+		found = now
+		return !isBeingDeleted(now) || !p.isManaged(now)
+	}); err != nil {
+		return nil, err
+	}
+	if found != nil && !p.isManaged(found) {
+		return nil, &NotManagedError{Object: p.deploymentObject(found.Name)}
+	}
+	return found, nil
+}
+
+func (p *Platform) isManaged(d *appsv1.Deployment) bool {
+	return d.Labels[labelDeployment] == p.opts.Name
+}
+
+func isBeingDeleted(d *appsv1.Deployment) bool { return d != nil && d.DeletionTimestamp != nil }
+
+// awaitDeployment returns when isDone accepts the Deployment, nil for none. If that
+// does not happen because the Deployment's finalizers hold it, the error has a
+// *BeingDeletedError.
+func (i *workloadInformers) awaitDeployment(ctx context.Context, isDone func(*appsv1.Deployment) bool) error {
+	var now *appsv1.Deployment
+	err := i.session.Await(ctx, func() (done bool, again time.Duration, err error) {
+		now, err = i.deployment()
+		return err == nil && isDone(now), 0, err
+	})
+	if err != nil && isBeingDeleted(now) {
+		return fmt.Errorf("%w while %w", err, beingDeleted("Deployment", now))
+	}
+	return err
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// Erase implements bluegreen.Store. The live Service, which has the ledger, goes last.
+func (p *Platform) Erase(ctx context.Context) error {
+	op, err := p.requireLock(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		snapshot, err := p.readSnapshot(ctx)
+		if err != nil || snapshot.service == nil {
+			return err
+		}
+		err = p.deleteServices(ctx, op, snapshot.service)
+		// The Service's status may have changed since it was read.
+		if !apierrors.IsConflict(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (p *Platform) deleteServices(ctx context.Context, op *operation, live *corev1.Service) error {
+	if err := p.readPreview(ctx, op); err != nil {
+		return err
+	}
+	if op.preview.isManaged {
+		if err := p.deleteService(ctx, op, previewName(p.opts.Name), nil); err != nil {
+			return err
+		}
+		op.preview = nil
+	}
+	asRead := &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion}
+	if err := p.deleteService(ctx, op, p.opts.Name, asRead); err != nil {
+		return err
+	}
+	p.remember(serviceSnapshot{isLoaded: true})
+	return nil
+}
+
+// deleteService returns when the Service is gone: until then the next deployment of
+// its name would write its ledger to a Service that is about to go.
+func (p *Platform) deleteService(
+	ctx context.Context, op *operation, name string, preconditions *metav1.Preconditions,
+) error {
+	api, err := op.Writer(ctx)
+	if err != nil {
+		return err
+	}
+	err = api.Services(p.opts.Namespace).Delete(ctx, name, metav1.DeleteOptions{Preconditions: preconditions})
+	if cluster.IsNotFound(err, "services", name) {
+		return nil
+	}
+	if err == nil {
+		err = p.awaitServiceGone(ctx, op, name)
+	}
+	if err != nil {
+		return fmt.Errorf("removing %s: %w", objectName("Service", p.opts.Namespace, name), err)
+	}
+	return nil
+}
+
+// awaitServiceGone returns when a Service that was deleted is gone. A load balancer
+// holds it by a finalizer until the load balancer is gone itself, which takes minutes.
+// The Service is polled: watching one needs the right to list all Services.
+func (p *Platform) awaitServiceGone(ctx context.Context, op *operation, name string) error {
+	pace := backoff.ExponentialBackOff{
+		InitialInterval: 50 * time.Millisecond, Multiplier: 2, MaxInterval: time.Second,
+	}
+	var deleting error
+	for pace.Reset(); ; {
+		found, err := op.API().Services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if cluster.IsNotFound(err, "services", name) || err == nil && found.DeletionTimestamp == nil {
+			// A Service that is not being deleted is another one of this name.
+			return nil
+		}
+		if err == nil {
+			deleting = beingDeleted("Service", found)
+			err = cluster.Pause(ctx, pace.NextBackOff())
+		}
+		if err != nil && deleting != nil {
+			return fmt.Errorf("%w while %w", err, deleting)
+		}
+		if err != nil {
+			return err
+		}
+		if lost := op.Err(); lost != nil {
+			return lost
+		}
+	}
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// The annotations of the live Service: all that is stored of a deployment besides
+// what runs.
+const (
+	annotationLedger  = cluster.FieldManager + "/ledger"
+	annotationHistory = cluster.FieldManager + "/history"
+	annotationLeft    = cluster.FieldManager + "/left-by-traffic"
+	annotationAdopted = cluster.FieldManager + "/adopted"
+)
+
+// maxAnnotations is the size that Kubernetes allows for all annotations of an object,
+// TotalAnnotationSizeLimitB in k8s.io/apimachinery/pkg/api/validation.
+const maxAnnotations = 256 << 10
+
+// evidenceSize is about what the ledger grows by for each replica that a health
+// check finds healthy: the name of the check, and twice the replica that passed.
+const evidenceSize = 200
+
+// document is what the annotations contain.
+type document struct {
+	ledger  bluegreen.Ledger
+	history []bluegreen.Record
+	// trafficLeft is when traffic left an environment that still runs what had it, by
+	// the cluster's clock.
+	trafficLeft map[bluegreen.Environment]time.Time
+	// adopted is the workload that the deployment began with, nil where it began
+	// empty.
+	adopted *adoption
+}
+
+// readDocument returns the document of a Service of ours.
+func readDocument(svc *corev1.Service) (document, error) {
+	object := objectName("Service", svc.Namespace, svc.Name)
+	var d document
+	if svc.Annotations[annotationLedger] == "" {
+		if svc.Labels[labelDeployment] != svc.Name {
+			return d, &NotManagedError{Object: object, Adoptable: true}
+		}
+		return d, &UnreadableError{object, fmt.Errorf("its annotation %s is missing", annotationLedger)}
+	}
+	for annotation, into := range map[string]any{
+		annotationLedger: &d.ledger, annotationHistory: &d.history,
+		annotationLeft: &d.trafficLeft, annotationAdopted: &d.adopted,
+	} {
+		if text := svc.Annotations[annotation]; text != "" {
+			if err := json.Unmarshal([]byte(text), into); err != nil {
+				return d, &UnreadableError{object, fmt.Errorf("annotation %s: %w", annotation, err)}
+			}
+		}
+	}
+	if err := d.ledger.Validate(); err != nil {
+		return d, &UnreadableError{object, fmt.Errorf("annotation %s: %w", annotationLedger, err)}
+	}
+	if d.ledger.Name != svc.Name {
+		err := fmt.Errorf("annotation %s belongs to %q", annotationLedger, d.ledger.Name)
+		return d, &UnreadableError{object, err}
+	}
+	return d, nil
+}
+
+// withLedger returns the document after a commit of the ledger next. closed are the
+// records that the commit archives.
+func (d document) withLedger(next bluegreen.Ledger, closed []bluegreen.Record, now time.Time) document {
+	d.history = append(d.history[:len(d.history):len(d.history)], closed...)
+	if surplus := len(d.history) - max(next.HistoryLimit, 0); surplus > 0 {
+		d.history = d.history[surplus:]
+	}
+	left := maps.Clone(d.trafficLeft)
+	if left == nil {
+		left = map[bluegreen.Environment]time.Time{}
+	}
+	for _, env := range bluegreen.Environments() {
+		hadTraffic := d.ledger.IsServing() && d.ledger.Live == env
+		hasTraffic := next.IsServing() && next.Live == env
+		switch {
+		case hadTraffic && !hasTraffic:
+			left[env] = now
+		case hasTraffic, next.Slot(env).State == bluegreen.Ready:
+			// What is ready has replaced what had the traffic, and never had any.
+			delete(left, env)
+		}
+	}
+	if d.adopted != nil && d.adopted.isReplaced(next.Blue) {
+		d.adopted = nil
+	}
+	d.ledger, d.trafficLeft = next, left
+	return d
+}
+
+// annotations returns the document as annotations of the Service.
+func (d document) annotations() (map[string]string, error) {
+	values := map[string]any{annotationLedger: d.ledger}
+	if len(d.history) > 0 {
+		values[annotationHistory] = d.history
+	}
+	if len(d.trafficLeft) > 0 {
+		values[annotationLeft] = d.trafficLeft
+	}
+	if d.adopted != nil {
+		values[annotationAdopted] = d.adopted
+	}
+	annotations := make(map[string]string, len(values))
+	for annotation, value := range values {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("encoding %s: %w", annotation, err)
+		}
+		annotations[annotation] = string(encoded)
+	}
+	return annotations, nil
+}
+
+// SizeError is a ledger that does not fit into the annotations of a Service.
+type SizeError struct{ Bytes int }
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("the ledger and its history need %d bytes, and the annotations of a Service can have %d: "+
+		"lower history_limit or the number of replicas", e.Bytes, maxAnnotations)
+}
+
+// checkSize returns a *SizeError unless the annotations fit into the Service, beside
+// those of others and with the evidence that is going to be added. So a release whose
+// evidence would not fit is refused before it is deployed.
+func checkSize(annotations, others map[string]string, next bluegreen.Ledger) error {
+	size := 0
+	for key, value := range mergeMaps(others, annotations) {
+		size += len(key) + len(value)
+	}
+	if staging := next.Slot(next.Staging()); staging.State == bluegreen.Deploying {
+		size += staging.Release.Replicas * evidenceSize
+	}
+	if size > maxAnnotations {
+		return &SizeError{size}
+	}
+	return nil
+}

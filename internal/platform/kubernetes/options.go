@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// Options say which deployment it is, and how it runs.
+type Options struct {
+	// Namespace and Name are those of the Service that clients use.
+	Namespace, Name string
+	// PodSettings are those of the configuration. They are validated before anything
+	// is changed, and Port is the default of Service.Port. Provision reads the settings
+	// of the release that it is given instead, which are durable with the release.
+	PodSettings
+	Service ServiceOptions
+	// DrainTimeout is how long requests in flight to the old environment may take. It
+	// is the grace period of the pods as well.
+	DrainTimeout time.Duration
+	// RecycleStandby replaces the standby's pods, one by one, when the watch over the
+	// new environment has ended. Clients that keep their connections open would stay on
+	// the old pods for as long as those live.
+	RecycleStandby bool
+	// Adopt takes over an existing Service of this name, which this provider does not
+	// manage, and the Deployment that it selects.
+	Adopt bool
+	// adoptedSelector are labels that none of our pods may have together: those that
+	// select the pods of the adopted Deployment.
+	adoptedSelector map[string]string
+	// SchedulingGrace is how long a pod may find no node before that is a failure;
+	// 0 is DefaultSchedulingGrace.
+	SchedulingGrace time.Duration
+}
+
+// DefaultSchedulingGrace is long enough for a node to have room again, and not for
+// a new node to be added.
+const DefaultSchedulingGrace = 30 * time.Second
+
+// PodSettings are the part of a release that only Kubernetes knows. A release carries
+// them as its Settings: changing them makes another release.
+type PodSettings struct {
+	// Port is where the pods listen. They find it in PORT. 0 means that it is not
+	// known, which is enough for an existing deployment that gets no new pods.
+	Port int
+	// PodTemplate is JSON that is merged over the generated pod template; "" is nothing.
+	PodTemplate string
+}
+
+var _ bluegreen.Settings = PodSettings{}
+
+// Identity implements bluegreen.Settings. It contains the pod template as a value:
+// the same JSON in another format makes no other release.
+func (s PodSettings) Identity() string {
+	identity := struct {
+		Port        int `json:"port"`
+		PodTemplate any `json:"pod_template,omitempty"`
+	}{Port: s.Port}
+	if s.PodTemplate != "" && json.Unmarshal([]byte(s.PodTemplate), &identity.PodTemplate) != nil {
+		// The plan refuses what is not JSON. Here it only has to differ.
+		identity.PodTemplate = s.PodTemplate
+	}
+	// Numbers and values that were decoded from JSON always encode; map keys are sorted.
+	encoded, _ := json.Marshal(identity)
+	return string(encoded)
+}
+
+// settingsOf returns the settings of Kubernetes that a release carries.
+func settingsOf(release bluegreen.Release) (PodSettings, error) {
+	settings, ok := release.Settings.(PodSettings)
+	if !ok {
+		return settings, errors.New("the release has no settings of Kubernetes")
+	}
+	return settings, nil
+}
+
+// ServiceOptions say how clients reach the live environment.
+type ServiceOptions struct {
+	// Type is "ClusterIP", "NodePort" or "LoadBalancer"; "" is ClusterIP.
+	Type string
+	// Port is the one that clients use; 0 is the port of the pods.
+	Port int
+	// NodePort is the port on every node; 0 lets the cluster choose.
+	NodePort            int
+	Annotations, Labels map[string]string
+}
+
+// OptionError is a setting that cannot be used.
+type OptionError struct {
+	// Option is its name in the kubernetes block: "service.port".
+	Option string
+	Err    error
+}
+
+func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
+
+// Unwrap makes the cause visible to errors.Is and errors.As.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+func portError(option string, port int) error {
+	return &OptionError{option, fmt.Errorf("%d is not a port: it must be between 1 and 65535", port)}
+}
+
+// Validate returns a *TemplateError, an *OptionError, or another error, unless
+// the options can be applied to a release with this image.
+func (o Options) Validate(image string) error {
+	if o.Port == 0 {
+		return portError("port", o.Port)
+	}
+	return o.validate(image)
+}
+
+// validate is Validate for a deployment whose port may not be known.
+func (o Options) validate(image string) error {
+	if err := ValidateName(o.Name); err != nil {
+		return err
+	}
+	if err := ValidateNamespace(o.Namespace); err != nil {
+		return &OptionError{"namespace", err}
+	}
+	if o.Port < 0 || o.Port > 65535 {
+		return portError("port", o.Port)
+	}
+	if err := o.Service.validate(); err != nil {
+		return err
+	}
+	for _, env := range bluegreen.Environments() {
+		if _, err := o.podTemplate(env, bluegreen.Release{Image: image, Settings: o.PodSettings}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s ServiceOptions) validate() error {
+	switch corev1.ServiceType(s.Type) {
+	case "", corev1.ServiceTypeClusterIP:
+		if s.NodePort != 0 {
+			return &OptionError{"service.node_port", errors.New("needs the type NodePort or LoadBalancer")}
+		}
+	case corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
+	default:
+		err := fmt.Errorf("%q must be ClusterIP, NodePort or LoadBalancer", s.Type)
+		return &OptionError{"service.type", err}
+	}
+	for option, port := range map[string]int{"service.port": s.Port, "service.node_port": s.NodePort} {
+		if port < 0 || port > 65535 {
+			return portError(option, port)
+		}
+	}
+	for key := range s.Annotations {
+		if strings.HasPrefix(key, cluster.FieldManager+"/") {
+			return &OptionError{"service.annotations", fmt.Errorf("%s is set by the provider", key)}
+		}
+	}
+	for key, value := range s.Labels {
+		if _, ours := objectLabels("")[key]; ours {
+			return &OptionError{"service.labels", fmt.Errorf("%s is set by the provider", key)}
+		}
+		problems := append(validation.IsQualifiedName(key), validation.IsValidLabelValue(value)...)
+		if len(problems) > 0 {
+			return &OptionError{"service.labels", fmt.Errorf("%s: %s", key, strings.Join(problems, "; "))}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"sync"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// Platform is one deployment on one cluster.
+type Platform struct {
+	opts   Options
+	client *Client
+
+	mu sync.Mutex
+	// operation is the one that holds the lock, nil without.
+	operation *operation
+	// snapshot is the Service as it was last read or written.
+	snapshot serviceSnapshot
+	// numbers are those of the pods.
+	numbers replicaNumbers
+}
+
+var (
+	_ bluegreen.Platform   = (*Platform)(nil)
+	_ bluegreen.Readiness  = (*Platform)(nil)
+	_ bluegreen.PortDialer = (*Platform)(nil)
+)
+
+// New returns the platform of one deployment. It changes nothing and connects to
+// nothing.
+func New(client *Client, opts Options) (*Platform, error) {
+	if err := opts.validate("image"); err != nil {
+		return nil, err
+	}
+	if opts.SchedulingGrace == 0 {
+		opts.SchedulingGrace = DefaultSchedulingGrace
+	}
+	return &Platform{opts: opts, client: client, numbers: newReplicaNumbers()}, nil
+}
+
+// Close ends what the platform does in the background, as the end of the process
+// would: a lock that is still held runs out by itself.
+func (p *Platform) Close() {
+	if op := p.dropOperation(); op != nil {
+		op.Close()
+	}
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// previewState is what an operation knows of the preview, the Service that leads to
+// staging.
+type previewState struct {
+	exists bool
+	// isManaged is false where somebody else made the Service. It is not changed then,
+	// and nothing can be deployed; everything else works without it.
+	isManaged bool
+	// deployment is the one that the preview was pointed at, "" where that is not known.
+	deployment string
+}
+
+// readPreview reads the preview, once in an operation.
+func (p *Platform) readPreview(ctx context.Context, op *operation) error {
+	if op.preview != nil {
+		return nil
+	}
+	name := previewName(p.opts.Name)
+	found, err := op.API().Services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case cluster.IsNotFound(err, "services", name):
+		op.preview = &previewState{isManaged: true}
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", p.previewObject(), err)
+	default:
+		op.preview = &previewState{exists: true, isManaged: found.Labels[labelDeployment] == p.opts.Name}
+	}
+	return nil
+}
+
+// pointPreview makes the preview lead to the workload that is in staging.
+func (p *Platform) pointPreview(ctx context.Context, op *operation, staging workload) error {
+	if !op.preview.isManaged || op.preview.deployment == staging.deployment {
+		return nil
+	}
+	// Without force, a Service that was created meanwhile is not overwritten.
+	if _, err := p.applyService(ctx, op, p.previewService(staging), op.preview.exists); err != nil {
+		return fmt.Errorf("writing %s: %w", p.previewObject(), err)
+	}
+	op.preview = &previewState{exists: true, isManaged: true, deployment: staging.deployment}
+	return nil
+}
+
+func (p *Platform) previewService(staging workload) serviceApply {
+	meta := objectMeta{Name: previewName(p.opts.Name), Namespace: p.opts.Namespace, Labels: objectLabels(p.opts.Name)}
+	meta.Labels[labelEnvironment] = staging.environment.String()
+	ports := []servicePort{p.servicePort(staging)}
+	return serviceApply{serviceKind, meta, serviceSpec{Selector: staging.selector, Ports: ports}}
+}
+
+// previewObject is how errors name the preview.
+func (p *Platform) previewObject() string {
+	return objectName("Service", p.opts.Namespace, previewName(p.opts.Name))
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// annotationRecycled is the live record for which a standby's pods were replaced.
+const annotationRecycled = cluster.FieldManager + "/recycled-for"
+
+// canRecycle reports whether the pods that the standby of next had when traffic left
+// it are needed no more: the watch over the live release has ended, or there is none,
+// as after a rollback.
+func canRecycle(next bluegreen.Ledger) bool {
+	standby := next.Slot(next.Staging())
+	return next.IsServing() && next.WatchDue == "" && standby.State == bluegreen.Idle && standby.Release != nil
+}
+
+// keepsLive reports whether the commit of next leaves traffic where it was before.
+func keepsLive(before, next bluegreen.Ledger) bool {
+	return before.IsServing() && before.Live == next.Live
+}
+
+// recycleStandby replaces the pods of the standby one by one, new ones ready first. It
+// is one write, and the cluster does the rest, also when this process has ended. The
+// same write twice changes nothing. Each operation writes it once, whether or not it
+// was written before: a write that was lost comes with the next commit.
+//
+// It leaves an adopted Deployment as it is: its pods may stop serving before every
+// node knows that they end.
+func (p *Platform) recycleStandby(ctx context.Context, op *operation, doc document) error {
+	live, _ := doc.ledger.LiveRecord()
+	w := p.workloadOf(doc, doc.ledger.Staging())
+	isAdopted := w.deployment != workloadName(p.opts.Name, w.environment)
+	if !p.opts.RecycleStandby || isAdopted || op.recycledFor == live.ID {
+		return nil
+	}
+	annotations := map[string]string{annotationRecycled: live.ID}
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{
+		"paused":   false,
+		"strategy": oneByOne,
+		"template": map[string]any{"metadata": map[string]any{"annotations": annotations}},
+	}})
+	if err != nil {
+		return err
+	}
+	api, err := op.Writer(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = api.Deployments(p.opts.Namespace).Patch(ctx, w.deployment, types.StrategicMergePatchType, patch,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager})
+	if err != nil && !cluster.IsNotFound(err, "deployments", w.deployment) {
+		return fmt.Errorf("recycling the standby in %s: %w", p.deploymentObject(w.deployment), err)
+	}
+	op.recycledFor = live.ID
+	return nil
+}

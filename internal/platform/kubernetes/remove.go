@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// Remove implements bluegreen.Workloads. It returns when every pod has been told to
+// end. The pods take until the end of their grace period.
+func (p *Platform) Remove(ctx context.Context, env bluegreen.Environment) error {
+	op, err := p.requireLock(ctx)
+	if err != nil {
+		return err
+	}
+	return p.remove(ctx, op, env)
+}
+
+func (p *Platform) remove(ctx context.Context, op *operation, env bluegreen.Environment) error {
+	snapshot, err := p.ensureSnapshot(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range p.allWorkloads(snapshot.document, env) {
+		if err := p.removeWorkload(ctx, op, informersFor(op.Session, w)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphanTime is how long the cluster may take to end the pods of a Deployment that is
+// gone.
+const orphanTime = time.Minute
+
+// removeWorkload deletes the Deployment, and waits until the cluster has told its pods
+// to end.
+func (p *Platform) removeWorkload(ctx context.Context, op *operation, informers *workloadInformers) error {
+	if err := p.updateDeployment(ctx, informers, func(found *appsv1.Deployment) error {
+		if found == nil {
+			return nil
+		}
+		return p.deleteDeployment(ctx, op, found)
+	}); err != nil {
+		return err
+	}
+	isGone := func(now *appsv1.Deployment) bool { return now == nil }
+	if err := informers.awaitDeployment(ctx, isGone); err != nil {
+		return err
+	}
+	deadline := op.API().Now().Add(orphanTime)
+	return op.Await(ctx, func() (bool, time.Duration, error) {
+		_, pods, err := informers.current()
+		if err != nil {
+			return false, 0, err
+		}
+		pods = informers.workload.ownPods(pods)
+		if len(pods) == 0 {
+			return true, 0, nil
+		}
+		if left := deadline.Sub(op.API().Now()); left > 0 {
+			return false, left, nil
+		}
+		return false, 0, &OrphanError{p.deploymentObject(informers.workload.deployment), podNames(pods)}
+	})
+}
+
+// deleteDeployment deletes the Deployment unless it has changed since it was found.
+func (p *Platform) deleteDeployment(ctx context.Context, op *operation, found *appsv1.Deployment) error {
+	api, err := op.Writer(ctx)
+	if err != nil {
+		return err
+	}
+	background := metav1.DeletePropagationBackground
+	err = api.Deployments(p.opts.Namespace).Delete(ctx, found.Name, metav1.DeleteOptions{
+		PropagationPolicy: &background,
+		Preconditions:     &metav1.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion},
+	})
+	if err != nil && !cluster.IsNotFound(err, "deployments", found.Name) {
+		return fmt.Errorf("removing %s: %w", p.deploymentObject(found.Name), err)
+	}
+	return nil
+}
+
+func podNames(pods []*corev1.Pod) []string {
+	var names []string
+	for _, pod := range pods {
+		names = append(names, pod.Name)
+	}
+	return names
+}

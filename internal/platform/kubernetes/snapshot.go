@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// serviceSnapshot is the live Service as it was last read or written.
+type serviceSnapshot struct {
+	// service is nil where there is none of ours.
+	service *corev1.Service
+	document
+	// isLoaded is false until the Service was read.
+	isLoaded bool
+}
+
+// readSnapshot reads the Service and remembers it. A Service that does not exist is
+// no error. A Service that we do not manage is one, unless it is to be adopted, and
+// so is a Service that is being deleted, unless its ledger says that we do that.
+func (p *Platform) readSnapshot(ctx context.Context) (serviceSnapshot, error) {
+	api, err := p.client.API()
+	if err != nil {
+		return serviceSnapshot{}, err
+	}
+	service, err := api.Services(p.opts.Namespace).Get(ctx, p.opts.Name, metav1.GetOptions{})
+	if cluster.IsNotFound(err, "services", p.opts.Name) {
+		return p.remember(serviceSnapshot{isLoaded: true}), nil
+	}
+	if apierrors.IsNotFound(err) {
+		return serviceSnapshot{}, fmt.Errorf("reading %s: the answer is a 404 that did not come from the API server: "+
+			"check the address of the cluster, and any proxy in between: %w", p.serviceObject(), err)
+	}
+	if err != nil {
+		return serviceSnapshot{}, fmt.Errorf("reading %s: %w", p.serviceObject(), err)
+	}
+	doc, err := readDocument(service)
+	var notManaged *NotManagedError
+	adopts := errors.As(err, &notManaged) && p.opts.Adopt
+	switch {
+	case err != nil && !adopts:
+		return serviceSnapshot{}, err
+	case service.DeletionTimestamp != nil && !doc.ledger.Destroying:
+		return serviceSnapshot{}, beingDeleted("Service", service)
+	case adopts:
+		return p.adopt(ctx, api, service)
+	default:
+		return p.remember(serviceSnapshot{service, doc, true}), nil
+	}
+}
+
+// remember keeps the snapshot, and returns it.
+func (p *Platform) remember(snapshot serviceSnapshot) serviceSnapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.snapshot = snapshot
+	return snapshot
+}
+
+// ensureSnapshot returns the snapshot that is remembered, or reads the first one.
+func (p *Platform) ensureSnapshot(ctx context.Context) (serviceSnapshot, error) {
+	if snapshot := p.lastSnapshot(); snapshot.isLoaded {
+		return snapshot, nil
+	}
+	return p.readSnapshot(ctx)
+}
+
+// lastSnapshot returns the snapshot that is remembered. It may not be loaded.
+func (p *Platform) lastSnapshot() serviceSnapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.snapshot
+}
+
+// Load implements bluegreen.Store.
+func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
+	snapshot, err := p.readSnapshot(ctx)
+	if err == nil && snapshot.service == nil {
+		err = bluegreen.ErrNotFound
+	}
+	if err != nil || !isAutoscaled(snapshot.ledger) {
+		return snapshot.ledger, err
+	}
+	api, err := p.client.API()
+	if err != nil {
+		return bluegreen.Ledger{}, err
+	}
+	deployments, err := p.listDeployments(ctx, api)
+	if err != nil {
+		return bluegreen.Ledger{}, err
+	}
+	return p.withCurrentSizes(snapshot.document, deployments), nil
+}
+
+// History implements bluegreen.Store.
+func (p *Platform) History(ctx context.Context) ([]bluegreen.Record, error) {
+	snapshot, err := p.readSnapshot(ctx)
+	return snapshot.history, err
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// This file answers why a pod does not start. Four things keep it from that: the
+// cluster refuses to create it, no node takes it, a node cannot create its containers,
+// and a container cannot run.
+
+// hasStarted reports whether the container runs or has ever run.
+func hasStarted(status corev1.ContainerStatus) bool {
+	state := status.State
+	return state.Running != nil || state.Terminated != nil || status.LastTerminationState.Terminated != nil
+}
+
+// checkReplicaFailure returns why the cluster creates no pods for the Deployment, such
+// as a quota, a policy or a missing service account, or how long to wait until that is
+// certain: pods that end may make room, and what admits pods may be starting itself.
+func (r *rollout) checkReplicaFailure(deployment *appsv1.Deployment) (wait time.Duration, err error) {
+	failure, since := findReplicaFailure(deployment)
+	if failure == nil || deployment.Status.ObservedGeneration < r.generation {
+		return 0, nil
+	}
+	if wait = r.replicaFailureDeadline(failure, since).Sub(r.informers.session.API().Now()); wait > 0 {
+		return wait, nil
+	}
+	return 0, failure
+}
+
+// replicaFailureDeadline is until when the cluster may refuse pods before that is a
+// failure. Where other pods have just ended, the cluster takes a while to try again.
+func (r *rollout) replicaFailureDeadline(failure *StartError, since time.Time) time.Time {
+	switch {
+	case r.isTerminating:
+		return since.Add(r.opts.gracePeriod() + r.opts.SchedulingGrace)
+	case !strings.Contains(failure.Message, "exceeded quota"):
+		return since.Add(r.opts.SchedulingGrace)
+	case r.terminated.IsZero():
+		return since
+	default:
+		return r.terminated.Add(r.opts.SchedulingGrace)
+	}
+}
+
+// findReplicaFailure returns why the last pod was refused, and since when that is so.
+func findReplicaFailure(deployment *appsv1.Deployment) (failure *StartError, since time.Time) {
+	i := slices.IndexFunc(deployment.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
+		return c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue
+	})
+	if i < 0 {
+		return nil, time.Time{}
+	}
+	condition := deployment.Status.Conditions[i]
+	failure = &StartError{Deployment: deployment.Name, Reason: condition.Reason, Message: condition.Message}
+	return failure, condition.LastTransitionTime.Time
+}
+
+// checkPod returns why the pod will never start, or how long to wait until that is
+// certain.
+func (r *rollout) checkPod(ctx context.Context, pod *corev1.Pod) (wait time.Duration, err error) {
+	container, grace, api := r.informers.workload.container, r.opts.SchedulingGrace, r.informers.session.API()
+	if failure := findStartFailure(pod, container); failure != nil {
+		return 0, failure
+	}
+	message := unschedulableMessage(pod)
+	if message == "" {
+		return r.creation.check(ctx, api, pod, container, grace)
+	}
+	if wait = pod.CreationTimestamp.Add(grace).Sub(api.Now()); wait > 0 {
+		return wait, nil
+	}
+	return 0, &StartError{Pod: pod.Name, Reason: corev1.PodReasonUnschedulable, Message: message}
+}
+
+// unschedulableMessage returns why no node takes the pod, "" where a node may.
+func unschedulableMessage(pod *corev1.Pod) string {
+	for _, condition := range pod.Status.Conditions {
+		isRefused := condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse
+		if isRefused && condition.Reason == corev1.PodReasonUnschedulable {
+			return cmp.Or(condition.Message, "no node takes it")
+		}
+	}
+	return ""
+}
+
+// reasonCrashLoop is the reason for which a container that ends again and again waits.
+// The cluster gives it only when the pause before the next start is long enough to be
+// seen.
+const reasonCrashLoop = "CrashLoopBackOff"
+
+// permanentReasons are the reasons for which a container waits that do not go away
+// without a change. A first failed pull is not one: the next pull may succeed.
+var permanentReasons = []string{
+	"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", reasonCrashLoop,
+}
+
+// permanentReason returns why a container will not run, and the cluster's message; the
+// reason is "" while it may still run.
+func permanentReason(status corev1.ContainerStatus) (reason, message string) {
+	waiting, end := status.State.Waiting, status.State.Terminated
+	switch {
+	case waiting != nil && slices.Contains(permanentReasons, waiting.Reason):
+		return waiting.Reason, cmp.Or(waiting.Message, "no message")
+	case end != nil && end.ExitCode != 0 && status.RestartCount > 0:
+		return reasonCrashLoop, fmt.Sprintf("it was started %d times", status.RestartCount+1)
+	default:
+		return "", ""
+	}
+}
+
+// findStartFailure returns why a pod will never start the container that runs the
+// release, nil as long as it may. Once that container has started, its health is for
+// the health check to find out.
+func findStartFailure(pod *corev1.Pod, container string) *StartError {
+	if hasStarted(containerStatus(pod, container)) {
+		return nil
+	}
+	return findFailedContainer(pod, "")
+}
+
+// findFailedContainer returns which container of a pod, other than this one, will
+// never run, nil as long as all may.
+func findFailedContainer(pod *corev1.Pod, except string) *StartError {
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if status.Name == except {
+			continue
+		}
+		if reason, message := permanentReason(status); reason != "" {
+			return &StartError{
+				Pod: pod.Name, Container: status.Name, Reason: reason, Message: message, Exit: lastExit(status),
+			}
+		}
+	}
+	return nil
+}
+
+// creationErrors are a node's reasons for a container that it could not create. The
+// node tries again.
+var creationErrors = []string{"CreateContainerError", "RunContainerError"}
+
+// creatingReasons are the reasons of a container that is being created.
+var creatingReasons = slices.Concat([]string{"ContainerCreating", "PodInitializing"}, creationErrors)
+
+// creationChecker finds out why nodes do not create the containers of pods.
+type creationChecker struct {
+	// checked is when the Events of a pod were last read.
+	checked map[types.UID]time.Time
+}
+
+// check returns why the container is not created after more than grace, or how long
+// to wait until that is certain. It reads the pod's Events once per grace, and not
+// before. Without the right to read them it goes on waiting.
+func (c *creationChecker) check(
+	ctx context.Context, api *cluster.API, pod *corev1.Pod, container string, grace time.Duration,
+) (wait time.Duration, err error) {
+	since, isCreating := creatingSince(pod, container)
+	if !isCreating {
+		return 0, nil
+	}
+	now := api.Now()
+	if checked := c.checked[pod.UID]; checked.After(since) {
+		since = checked
+	}
+	if wait := since.Add(grace).Sub(now); wait > 0 {
+		return wait, nil
+	}
+	if c.checked == nil {
+		c.checked = map[types.UID]time.Time{}
+	}
+	c.checked[pod.UID] = now
+	waiting := containerStatus(pod, container).State.Waiting
+	if waiting != nil && slices.Contains(creationErrors, waiting.Reason) {
+		return 0, &StartError{Pod: pod.Name, Container: container, Reason: waiting.Reason, Message: waiting.Message}
+	}
+	if last := lastEvent(ctx, api, pod); isMissingVolumeSource(last) {
+		return 0, &StartError{Pod: pod.Name, Container: container, Reason: last.Reason, Message: last.Message}
+	}
+	// It may be a large image.
+	return grace, nil
+}
+
+// creatingSince returns since when a pod has had its node, and whether its container
+// is still to be created there.
+func creatingSince(pod *corev1.Pod, container string) (since time.Time, isCreating bool) {
+	i := slices.IndexFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue
+	})
+	status := containerStatus(pod, container)
+	if i < 0 || hasStarted(status) {
+		return time.Time{}, false
+	}
+	if waiting := status.State.Waiting; waiting != nil && !slices.Contains(creatingReasons, waiting.Reason) {
+		return time.Time{}, false
+	}
+	return pod.Status.Conditions[i].LastTransitionTime.Time, true
+}
+
+// lastEvent returns the newest Event about the pod, an empty one where there is none
+// or it cannot be read.
+func lastEvent(ctx context.Context, api *cluster.API, pod *corev1.Pod) corev1.Event {
+	about := fields.OneTermEqualSelector("involvedObject.uid", string(pod.UID)).String()
+	found, err := api.Events(pod.Namespace).List(ctx, metav1.ListOptions{FieldSelector: about})
+	if err != nil || len(found.Items) == 0 {
+		return corev1.Event{}
+	}
+	return slices.MaxFunc(found.Items, func(a, b corev1.Event) int {
+		return a.LastTimestamp.Compare(b.LastTimestamp.Time)
+	})
+}
+
+// isMissingVolumeSource reports whether an Event says that the source of a volume, such
+// as a Secret, does not exist. Other reasons for which a volume is not mounted, such
+// as a disk that another node still uses, often go away.
+func isMissingVolumeSource(event corev1.Event) bool {
+	return event.Reason == "FailedMount" && strings.Contains(event.Message, "not found")
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// Nobody notices a switch forward, back and forward again.
+func TestClusterNobodyNoticesASwitch(t *testing.T) {
+	t.Parallel()
+	s := newHarness(t, func(o *Options) { o.DrainTimeout, o.RecycleStandby = 30*time.Second, true })
+	s.makeLive("1.0.0", 2)
+	clients := startClients(t, s.clusterAddress(), 4, 4)
+	clients.awaitAnswer("1.0.0")
+	s.makeLive("2.0.0", 2)
+	clients.awaitAnswer("2.0.0")
+	s.must(s.Rollback(t.Context(), "to see"))
+	clients.awaitAnswer("1.0.0")
+	s.must(s.DeployAndSwitch(t.Context(), s.release("2.0.0", 2)))
+	clients.awaitAnswer("2.0.0")
+	clients.requireNoFailures()
+}
+
+func TestClusterAHundredSwitches(t *testing.T) {
+	t.Parallel()
+	s := newHarness(t, onNodePort)
+	s.makeLive("1.0.0", 2)
+	s.makeLive("2.0.0", 2)
+	clients := startClients(t, s.nodePort(), 4, 4)
+	clients.awaitAnswer("2.0.0")
+	for range 50 {
+		s.must(s.Rollback(t.Context(), "to see"))
+		s.must(s.DeployAndSwitch(t.Context(), s.release("2.0.0", 2)))
+	}
+	clients.requireNoFailures()
+}
+
+// The health check of a release that comes back looks at the new pods, not at those of
+// the standby that are being replaced.
+func TestClusterReleaseComesBackWhileItsPodsAreReplaced(t *testing.T) {
+	t.Parallel()
+	s := newHarness(t, func(o *Options) { o.RecycleStandby = true })
+	s.makeLive("1.0.0", 3)
+	s.makeLive("2.0.0", 3)
+	s.must(s.Rollback(t.Context(), "to see"))
+	checked := 0
+	s.Progress = func(message string) {
+		if !strings.HasPrefix(message, "checking") {
+			return
+		}
+		checked++
+		found := s.deployment(bluegreen.Blue)
+		isSettled := found.Status.ObservedGeneration >= found.Generation
+		if !isSettled || found.Status.UpdatedReplicas != 3 || found.Status.Replicas != 3 {
+			t.Errorf("pods are checked that are about to go: %+v", found.Status)
+		}
+	}
+	s.makeLive("2.0.0", 3)
+	if checked != 1 {
+		t.Errorf("it was checked %d times, want once", checked)
+	}
+}
+
+// A standby whose pods cannot be replaced stops nothing: live gets its size, and the
+// release that was rolled back is deployed again.
+func TestClusterStandbyThatIsNeverComplete(t *testing.T) {
+	t.Parallel()
+	s := newHarness(t, func(o *Options) { o.RecycleStandby = true })
+	s.makeLive("1.0.0", 1)
+	s.makeLive("2.0.0", 1)
+	s.patchDeployment(bluegreen.Blue, `{"spec":{"minReadySeconds":3600,"progressDeadlineSeconds":7200}}`)
+	s.must(s.Rollback(t.Context(), "to see"))
+	if err := s.Scale(t.Context(), 2); err == nil || !strings.Contains(err.Error(), "scale of blue") {
+		t.Errorf("the standby is said to have followed: %v", err)
+	}
+	if status, err := s.Status(t.Context()); err != nil || status.Running[bluegreen.Green] != 2 {
+		t.Errorf("%d replicas of live run, %v", status.Running[bluegreen.Green], err)
+	}
+	s.makeLive("2.0.0", 2)
+	s.requireServes("2.0.0")
+}
+
+// Clients that keep their connections leave the old version with its pods: all of these
+// are replaced, the standby is complete all the time, and a rollback finds it.
+func TestClusterKeepAliveClientsLeaveTheOldVersion(t *testing.T) {
+	t.Parallel()
+	const drain = 5 * time.Second
+	s := newHarness(t, onNodePort, func(o *Options) { o.DrainTimeout, o.RecycleStandby = drain, true })
+	s.makeLive("1.0.0", 2)
+	clients := startClients(t, s.nodePort(), 0, 6)
+	clients.awaitAnswer("1.0.0")
+	former := s.podsOf(bluegreen.Green)
+	started := time.Now()
+	s.makeLive("2.0.0", 2)
+	slowest := time.Since(started)
+	switched := time.Now()
+	wasComplete, gone := s.awaitRecycled(bluegreen.Green, former, 2)
+	if !wasComplete {
+		t.Error("the standby was not complete all the time")
+	}
+	clients.awaitAnswer("2.0.0")
+	clients.requireNoFailures()
+	stayed := clients.last["1.0.0"].Sub(switched)
+	t.Logf("the pods were replaced %s after the apply, the last client left after %s; a deploy takes %s",
+		gone.Sub(switched), stayed, slowest)
+	if limit := drain + 2*slowest; stayed > limit {
+		t.Errorf("a client got the old version %s after the apply, later than %s", stayed, limit)
+	}
+	s.must(s.Rollback(t.Context(), "still there"))
+	s.requireServes("1.0.0")
+}
+
+// awaitRecycled returns when all of former are gone, and whether there were size pods
+// ready in env all the time until then.
+func (s *harness) awaitRecycled(
+	env bluegreen.Environment, former map[types.UID]*corev1.Pod, size int,
+) (wasComplete bool, gone time.Time) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), 2*time.Minute)
+	defer cancel()
+	session := s.session()
+	informer := session.Pods(podLabels(s.Deployment, env.String()))
+	wasComplete = true
+	s.must(session.Await(ctx, func() (bool, time.Duration, error) {
+		pods, err := informer.Items()
+		if err != nil {
+			return false, 0, err
+		}
+		ready, left := 0, 0
+		for _, pod := range pods {
+			if former[pod.UID] != nil {
+				left++
+			}
+			if !isNotReady(pod) && pod.DeletionTimestamp == nil {
+				ready++
+			}
+		}
+		wasComplete = wasComplete && ready >= size
+		return left == 0, 0, nil
+	}))
+	return wasComplete, time.Now()
+}
