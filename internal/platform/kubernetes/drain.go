@@ -51,8 +51,8 @@ func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) error {
 }
 
 // canStopAtOnce reports whether a container of the pod has no preStop hook, as in an
-// adopted Deployment. Such a container may refuse connections as soon as it is told to
-// end, while nodes that do not know of the switch yet still send it new ones.
+// adopted Deployment. Such a container may refuse connections as soon as its pod is
+// deleted, while nodes that do not know of the switch yet still send it new ones.
 func canStopAtOnce(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
 		return c.Lifecycle == nil || c.Lifecycle.PreStop == nil

@@ -72,6 +72,6 @@ type OrphanError struct {
 }
 
 func (e *OrphanError) Error() string {
-	return fmt.Sprintf("%s is gone, and its pods (%s) are not told to end: remove them and their ReplicaSet",
-		e.Object, strings.Join(e.Pods, ", "))
+	return fmt.Sprintf("%s was deleted without its pods (%s), which no controller ends: "+
+		"delete them and their ReplicaSet", e.Object, strings.Join(e.Pods, ", "))
 }

@@ -121,9 +121,9 @@ func TestTheTimeWhenTrafficLeftIsKept(t *testing.T) {
 	if !back[bluegreen.Blue].IsZero() || back[bluegreen.Green].IsZero() {
 		t.Errorf("after a rollback it is %v", back)
 	}
-	renewed := green
-	renewed.Blue.State = bluegreen.Ready
-	if fresh := d.withLedger(renewed, nil, noon); !fresh.trafficLeft[bluegreen.Blue].IsZero() {
+	redeployed := green
+	redeployed.Blue.State = bluegreen.Ready
+	if fresh := d.withLedger(redeployed, nil, noon); !fresh.trafficLeft[bluegreen.Blue].IsZero() {
 		t.Errorf("a release that never had traffic is said to have lost it at %v", fresh.trafficLeft)
 	}
 }

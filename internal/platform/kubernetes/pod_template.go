@@ -32,7 +32,7 @@ func (e *TemplateError) Error() string { return "pod_template: " + e.Err.Error()
 // Unwrap makes the cause visible to errors.Is and errors.As.
 func (e *TemplateError) Unwrap() error { return e.Err }
 
-// A pod that is told to end serves on during its preStop hook, so that every node has
+// A pod that is being deleted serves on during its preStop hook, so that every node has
 // dropped it before it refuses connections. The hook takes a third of the drain
 // timeout, within these limits: kube-proxy follows within a second, a load balancer
 // may take longer.
@@ -214,7 +214,7 @@ func tcpReadinessProbe(port int) *corev1.Probe {
 	}
 }
 
-// preStopDelay is how long a pod that is told to end serves on.
+// preStopDelay is how long a pod that is being deleted serves on.
 func (o Options) preStopDelay() time.Duration {
 	return max(minPreStopDelay, min(maxPreStopDelay, o.DrainTimeout/3)).Truncate(time.Second)
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // Provision implements bluegreen.Workloads. It returns when every pod has started
-// its container, or at once when a pod never will. The pods are made of the settings
-// that the release carries; those of the options are not used.
+// its container, or at once when a pod never will. The pods have the settings that the
+// release carries; those of the options are not used.
 func (p *Platform) Provision(
 	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
 ) (imageDigest string, err error) {

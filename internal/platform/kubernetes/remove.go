@@ -15,8 +15,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// Remove implements bluegreen.Workloads. It returns when every pod has been told to
-// end. The pods take until the end of their grace period.
+// Remove implements bluegreen.Workloads. It returns when every pod is being deleted. The
+// pods end within their grace period.
 func (p *Platform) Remove(ctx context.Context, env bluegreen.Environment) error {
 	op, err := p.requireLock(ctx)
 	if err != nil {
@@ -38,12 +38,11 @@ func (p *Platform) remove(ctx context.Context, op *operation, env bluegreen.Envi
 	return nil
 }
 
-// orphanTime is how long the cluster may take to end the pods of a Deployment that is
-// gone.
+// orphanTime is how long the cluster may take to begin deleting the pods of a Deployment
+// that is gone.
 const orphanTime = time.Minute
 
-// removeWorkload deletes the Deployment, and waits until the cluster has told its pods
-// to end.
+// removeWorkload deletes the Deployment, and waits until its pods are being deleted.
 func (p *Platform) removeWorkload(ctx context.Context, op *operation, informers *workloadInformers) error {
 	if err := p.updateDeployment(ctx, informers, func(found *appsv1.Deployment) error {
 		if found == nil {
