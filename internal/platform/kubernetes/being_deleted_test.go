@@ -21,28 +21,28 @@ import (
 
 // addFinalizer gives the Service a finalizer, as a load balancer does. release removes
 // it.
-func (s *harness) addFinalizer() (release func()) {
-	s.Helper()
+func (h *harness) addFinalizer() (release func()) {
+	h.Helper()
 	release = func() {
-		ctx := context.WithoutCancel(s.Context())
-		_, err := s.api.Services(s.Namespace).Patch(ctx, s.Deployment, types.MergePatchType,
+		ctx := context.WithoutCancel(h.Context())
+		_, err := h.api.Services(h.Namespace).Patch(ctx, h.Deployment, types.MergePatchType,
 			[]byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
-			s.Errorf("removing the finalizer of the test: %v", err)
+			h.Errorf("removing the finalizer of the test: %v", err)
 		}
 	}
-	s.Cleanup(release)
-	s.patchService(`{"metadata":{"finalizers":["example.com/held"]}}`)
+	h.Cleanup(release)
+	h.patchService(`{"metadata":{"finalizers":["example.com/held"]}}`)
 	return release
 }
 
 // awaitService returns the Service once isDone accepts it, nil for none.
-func (s *harness) awaitService(isDone func(*corev1.Service) bool) *corev1.Service {
-	s.Helper()
-	session := s.session()
-	informer := cluster.StartInformer(session, s.serviceSource())
+func (h *harness) awaitService(isDone func(*corev1.Service) bool) *corev1.Service {
+	h.Helper()
+	session := h.session()
+	informer := cluster.StartInformer(session, h.serviceSource())
 	var last *corev1.Service
-	s.must(session.Await(s.Context(), func() (bool, time.Duration, error) {
+	h.must(session.Await(h.Context(), func() (bool, time.Duration, error) {
 		found, err := informer.Items()
 		if err != nil {
 			return false, 0, err
@@ -63,122 +63,122 @@ func isServiceBeingDeleted(service *corev1.Service) bool {
 // afterwards is a new Service.
 func TestClusterDestroyWaitsForTheService(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t)
-	s.makeLive("1.0.0", 1)
-	release := s.addFinalizer()
+	h := newHarness(t)
+	h.makeLive("1.0.0", 1)
+	release := h.addFinalizer()
 	ctx, interrupt := context.WithCancel(t.Context())
 	destroyed := make(chan error)
-	go func() { destroyed <- s.Destroy(ctx) }()
-	s.awaitService(isServiceBeingDeleted)
+	go func() { destroyed <- h.Destroy(ctx) }()
+	h.awaitService(isServiceBeingDeleted)
 	interrupt()
 	var held *BeingDeletedError
 	if err := <-destroyed; !errors.Is(err, bluegreen.Interrupted) {
 		t.Errorf("an interrupted destroy ends with %v", err)
 	}
 
-	status, err := s.Status(t.Context())
-	s.must(err)
+	status, err := h.Status(t.Context())
+	h.must(err)
 	if !status.Ledger.Destroying || status.Ledger.IsServing() {
 		t.Errorf("half destroyed, the ledger is %+v", status.Ledger)
 	}
-	unlock, err := s.platform.Lock(t.Context(), s.Actor)
-	s.must(err)
+	unlock, err := h.platform.Lock(t.Context(), h.Actor)
+	h.must(err)
 	next := status.Ledger
 	next.Generation++
-	err = s.platform.Commit(t.Context(), next, nil)
+	err = h.platform.Commit(t.Context(), next, nil)
 	if !errors.As(err, &held) || !strings.Contains(err.Error(), "example.com/held") {
 		t.Errorf("a commit to a Service that is being deleted: %v", err)
 	}
 	unlock()
 
-	former := s.awaitService(isServiceBeingDeleted)
+	former := h.awaitService(isServiceBeingDeleted)
 	client, fault := newFaultyClient(t)
-	again := openHarness(t, client, s.platform.opts)
+	again := openHarness(t, client, h.platform.opts)
 	erasing := fault.intercept(false, func(r *http.Request) bool {
-		return r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/services/"+s.Deployment)
+		return r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/services/"+h.Deployment)
 	})
 	created := make(chan error)
 	go func() {
-		_, err := again.Create(t.Context(), s.desired("2.0.0", 1))
+		_, err := again.Create(t.Context(), h.desired("2.0.0", 1))
 		created <- err
 	}()
 	<-erasing
 	fault.restore()
 	release()
-	s.must(<-created)
-	s.requireServes("2.0.0")
-	now := s.awaitService(func(now *corev1.Service) bool { return now != nil })
+	h.must(<-created)
+	h.requireServes("2.0.0")
+	now := h.awaitService(func(now *corev1.Service) bool { return now != nil })
 	if now.UID == former.UID || isServiceBeingDeleted(now) {
 		t.Error("the Service that was being deleted is the new one")
 	}
-	s.must(s.Destroy(t.Context()))
-	s.requireNothingLeft()
+	h.must(h.Destroy(t.Context()))
+	h.requireNothingLeft()
 }
 
 // A Service that somebody deletes is not written to any more, and is not what serves.
 func TestClusterServiceThatSomebodyDeletes(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t)
-	s.makeLive("1.0.0", 1)
-	planned, err := s.platform.Load(t.Context())
-	s.must(err)
-	release := s.addFinalizer()
-	s.must(s.api.Services(s.Namespace).Delete(t.Context(), s.Deployment, metav1.DeleteOptions{}))
-	former := s.awaitService(isServiceBeingDeleted)
+	h := newHarness(t)
+	h.makeLive("1.0.0", 1)
+	planned, err := h.platform.Load(t.Context())
+	h.must(err)
+	release := h.addFinalizer()
+	h.must(h.api.Services(h.Namespace).Delete(t.Context(), h.Deployment, metav1.DeleteOptions{}))
+	former := h.awaitService(isServiceBeingDeleted)
 	var held *BeingDeletedError
-	if _, err := s.Apply(t.Context(), planned, s.desired("2.0.0", 1)); !errors.As(err, &held) {
+	if _, err := h.Apply(t.Context(), planned, h.desired("2.0.0", 1)); !errors.As(err, &held) {
 		t.Errorf("an apply: %v", err)
 	}
-	if _, err := s.Status(t.Context()); !errors.As(err, &held) {
+	if _, err := h.Status(t.Context()); !errors.As(err, &held) {
 		t.Errorf("a refresh: %v", err)
 	}
-	if now := s.awaitService(isServiceBeingDeleted); now.ResourceVersion != former.ResourceVersion {
+	if now := h.awaitService(isServiceBeingDeleted); now.ResourceVersion != former.ResourceVersion {
 		t.Error("it was written to")
 	}
 	release()
-	s.awaitService(func(now *corev1.Service) bool { return now == nil })
-	_, err = s.Create(t.Context(), s.desired("2.0.0", 1))
-	s.must(err)
-	s.requireServes("2.0.0")
+	h.awaitService(func(now *corev1.Service) bool { return now == nil })
+	_, err = h.Create(t.Context(), h.desired("2.0.0", 1))
+	h.must(err)
+	h.requireServes("2.0.0")
 }
 
 // A Deployment of live that somebody deletes is replaced once it is gone, and not written
 // to before: that would be lost with it.
 func TestClusterDeploymentThatSomebodyDeletes(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t)
-	s.makeLive("1.0.0", 1)
-	s.patchDeployment(bluegreen.Green, `{"metadata":{"finalizers":["example.com/held"]}}`)
-	release := func() { s.patchDeployment(bluegreen.Green, `{"metadata":{"finalizers":null}}`) }
-	name := workloadName(s.Deployment, bluegreen.Green)
-	s.must(s.api.Deployments(s.Namespace).Delete(t.Context(), name, metav1.DeleteOptions{}))
+	h := newHarness(t)
+	h.makeLive("1.0.0", 1)
+	h.patchDeployment(bluegreen.Green, `{"metadata":{"finalizers":["example.com/held"]}}`)
+	release := func() { h.patchDeployment(bluegreen.Green, `{"metadata":{"finalizers":null}}`) }
+	name := workloadName(h.Deployment, bluegreen.Green)
+	h.must(h.api.Deployments(h.Namespace).Delete(t.Context(), name, metav1.DeleteOptions{}))
 
-	unlock, err := s.platform.Lock(t.Context(), s.Actor)
-	s.must(err)
-	op, err := s.platform.requireLock(t.Context())
-	s.must(err)
-	informers := informersFor(op.Session, s.platform.opts.managedWorkload(bluegreen.Green))
-	s.must(informers.awaitDeployment(t.Context(), isBeingDeleted))
+	unlock, err := h.platform.Lock(t.Context(), h.Actor)
+	h.must(err)
+	op, err := h.platform.requireLock(t.Context())
+	h.must(err)
+	informers := informersFor(op.Session, h.platform.opts.managedWorkload(bluegreen.Green))
+	h.must(informers.awaitDeployment(t.Context(), isBeingDeleted))
 	former, err := informers.deployment()
-	s.must(err)
-	_, err = s.platform.Load(t.Context())
-	s.must(err)
+	h.must(err)
+	_, err = h.platform.Load(t.Context())
+	h.must(err)
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
 	var held *BeingDeletedError
-	err = s.platform.Scale(impatient, bluegreen.Green, 2)
+	err = h.platform.Scale(impatient, bluegreen.Green, 2)
 	if !errors.As(err, &held) || !strings.Contains(err.Error(), "example.com/held") {
 		t.Errorf("scaling a Deployment that is being deleted: %v", err)
 	}
 	// Its controller still writes its status, and with it the resourceVersion.
-	if now := s.deployment(bluegreen.Green); now.Generation != former.Generation {
+	if now := h.deployment(bluegreen.Green); now.Generation != former.Generation {
 		t.Error("it was written to")
 	}
 	release()
-	if err := s.platform.Scale(t.Context(), bluegreen.Green, 1); !errors.Is(err, bluegreen.ErrNotProvisioned) {
+	if err := h.platform.Scale(t.Context(), bluegreen.Green, 1); !errors.Is(err, bluegreen.ErrNotProvisioned) {
 		t.Errorf("scaling a Deployment that is gone: %v", err)
 	}
 	unlock()
-	s.must(s.apply(s.desired("1.0.0", 1)))
-	s.requireServes("1.0.0")
+	h.must(h.apply(h.desired("1.0.0", 1)))
+	h.requireServes("1.0.0")
 }

@@ -22,16 +22,16 @@ type observer struct {
 	services *cluster.Informer[*corev1.Service]
 }
 
-func newObserver(s *harness) *observer {
-	session := s.session()
-	return &observer{s, session, cluster.StartInformer(session, s.serviceSource())}
+func newObserver(h *harness) *observer {
+	session := h.session()
+	return &observer{h, session, cluster.StartInformer(session, h.serviceSource())}
 }
 
 // serviceSource selects the live Service.
-func (s *harness) serviceSource() cluster.Source[*corev1.Service] {
-	services := s.api.Services(s.Namespace)
+func (h *harness) serviceSource() cluster.Source[*corev1.Service] {
+	services := h.api.Services(h.Namespace)
 	items := func(found *corev1.ServiceList) []corev1.Service { return found.Items }
-	return cluster.NewSource(services.List, items, services.Watch, cluster.WithName(s.Deployment))
+	return cluster.NewSource(services.List, items, services.Watch, cluster.WithName(h.Deployment))
 }
 
 // selected returns when the Service selects env.
@@ -65,9 +65,9 @@ func (o *observer) ready(env bluegreen.Environment, version string, size int) ti
 func BenchmarkClusterReadyToSwitched(b *testing.B) {
 	for _, size := range []int{3, 20} {
 		b.Run(fmt.Sprintf("replicas=%d", size), func(b *testing.B) {
-			s := newHarness(b, func(o *Options) { o.Name = fmt.Sprintf("bench-switch-%d", size) })
-			s.makeLive("0.0.0", size)
-			o := newObserver(s)
+			h := newHarness(b, func(o *Options) { o.Name = fmt.Sprintf("bench-switch-%d", size) })
+			h.makeLive("0.0.0", size)
+			o := newObserver(h)
 			o.selected(bluegreen.Green)
 			var took []time.Duration
 			for version := 1; b.Loop(); version++ {
@@ -95,21 +95,21 @@ func (o *observer) deploy(version string, size int) time.Duration {
 // BenchmarkClusterRollback measures from the call of the engine until the
 // selector has been updated.
 func BenchmarkClusterRollback(b *testing.B) {
-	s := newHarness(b, func(o *Options) { o.Name = "bench-rollback" })
-	s.makeLive("1.0.0", 3)
-	s.makeLive("2.0.0", 3)
-	o := newObserver(s)
+	h := newHarness(b, func(o *Options) { o.Name = "bench-rollback" })
+	h.makeLive("1.0.0", 3)
+	h.makeLive("2.0.0", 3)
+	o := newObserver(h)
 	var took []time.Duration
 	for b.Loop() {
-		ledger, err := s.platform.Load(b.Context())
-		s.must(err)
+		ledger, err := h.platform.Load(b.Context())
+		h.must(err)
 		began := time.Now()
 		selected := make(chan time.Time, 1)
 		go func() { selected <- o.selected(ledger.Staging()) }()
-		s.must(s.Rollback(b.Context(), "to measure"))
+		h.must(h.Rollback(b.Context(), "to measure"))
 		took = append(took, (<-selected).Sub(began))
 		b.StopTimer()
-		s.must(s.DeployAndSwitch(b.Context(), s.release("2.0.0", 3)))
+		h.must(h.DeployAndSwitch(b.Context(), h.release("2.0.0", 3)))
 		b.StartTimer()
 	}
 	report(b, took)

@@ -46,7 +46,7 @@ func newHarnessWithClient(t testing.TB, client *Client, change ...func(*Options)
 	for _, f := range change {
 		f(&options)
 	}
-	s := openHarness(t, client, options)
+	h := openHarness(t, client, options)
 	t.Cleanup(func() {
 		// Clients are not served any more.
 		options.DrainTimeout = 0
@@ -55,7 +55,7 @@ func newHarnessWithClient(t testing.TB, client *Client, change ...func(*Options)
 			t.Errorf("destroying after the test: %v", err)
 		}
 	})
-	return s
+	return h
 }
 
 // openHarness returns a deployment that may exist, without changing it.
@@ -74,77 +74,77 @@ func openHarness(t testing.TB, client *Client, options Options) *harness {
 	return &harness{t, sharedCluster, platform, deployer}
 }
 
-func (s *harness) must(err error) {
-	s.Helper()
+func (h *harness) must(err error) {
+	h.Helper()
 	if err != nil {
-		s.Fatal(err)
+		h.Fatal(err)
 	}
 }
 
 // release returns a healthy release with the pod settings of the options.
-func (s *harness) release(version string, replicas int) bluegreen.Release {
-	s.Helper()
-	conformance := conformanceHarness{image: s.Image(s)}
+func (h *harness) release(version string, replicas int) bluegreen.Release {
+	h.Helper()
+	conformance := conformanceHarness{image: h.Image(h)}
 	release := conformance.Release(version, platformtest.Healthy)
-	release.Replicas, release.Settings = replicas, s.platform.opts.PodSettings
+	release.Replicas, release.Settings = replicas, h.platform.opts.PodSettings
 	return release
 }
 
 // makeLive deploys a version and switches to it.
-func (s *harness) makeLive(version string, replicas int) {
-	s.Helper()
-	want := s.desired(version, replicas)
-	ledger, err := s.platform.Load(s.Context())
+func (h *harness) makeLive(version string, replicas int) {
+	h.Helper()
+	want := h.desired(version, replicas)
+	ledger, err := h.platform.Load(h.Context())
 	if err != nil {
-		_, err = s.Create(s.Context(), want)
+		_, err = h.Create(h.Context(), want)
 	} else {
-		_, err = s.Apply(s.Context(), ledger, want)
+		_, err = h.Apply(h.Context(), ledger, want)
 	}
-	s.must(err)
+	h.must(err)
 }
 
-func (s *harness) desired(version string, replicas int) bluegreen.Desired {
-	s.Helper()
+func (h *harness) desired(version string, replicas int) bluegreen.Desired {
+	h.Helper()
 	return bluegreen.Desired{
-		Release: s.release(version, replicas), Promote: true, KeepStandby: true, MinHealthyPercent: 100,
+		Release: h.release(version, replicas), Promote: true, KeepStandby: true, MinHealthyPercent: 100,
 	}
 }
 
 // apply applies what is desired, as a plan would that was made just now.
-func (s *harness) apply(want bluegreen.Desired) error {
-	s.Helper()
-	ledger, err := s.platform.Load(s.Context())
-	s.must(err)
-	_, err = s.Apply(s.Context(), ledger, want)
+func (h *harness) apply(want bluegreen.Desired) error {
+	h.Helper()
+	ledger, err := h.platform.Load(h.Context())
+	h.must(err)
+	_, err = h.Apply(h.Context(), ledger, want)
 	return err
 }
 
 // session returns a session without a lock, which ends with the test.
-func (s *harness) session() *cluster.Session {
-	session := cluster.NewSession(s.Context(), s.api, s.Namespace)
-	s.Cleanup(session.Close)
+func (h *harness) session() *cluster.Session {
+	session := cluster.NewSession(h.Context(), h.api, h.Namespace)
+	h.Cleanup(session.Close)
 	return session
 }
 
 // informers returns informers of their own for an environment.
-func (s *harness) informers(env bluegreen.Environment) *workloadInformers {
-	return informersFor(s.session(), s.platform.opts.managedWorkload(env))
+func (h *harness) informers(env bluegreen.Environment) *workloadInformers {
+	return informersFor(h.session(), h.platform.opts.managedWorkload(env))
 }
 
 // requireServes fails the test unless a client is answered with version.
-func (s *harness) requireServes(version string) {
-	s.Helper()
-	conformance := &conformanceHarness{testCluster: s.testCluster}
-	if got := conformance.Serves(s, s.Deployment); got != version {
-		s.Fatalf("a client is answered with %q, want %q", got, version)
+func (h *harness) requireServes(version string) {
+	h.Helper()
+	conformance := &conformanceHarness{testCluster: h.testCluster}
+	if got := conformance.Serves(h, h.Deployment); got != version {
+		h.Fatalf("a client is answered with %q, want %q", got, version)
 	}
 }
 
 // podsOf returns the pods of an environment by their UIDs.
-func (s *harness) podsOf(env bluegreen.Environment) map[types.UID]*corev1.Pod {
-	s.Helper()
-	found, err := s.api.Pods(s.Namespace).List(s.Context(), cluster.WithLabels(podLabels(s.Deployment, env.String())))
-	s.must(err)
+func (h *harness) podsOf(env bluegreen.Environment) map[types.UID]*corev1.Pod {
+	h.Helper()
+	found, err := h.api.Pods(h.Namespace).List(h.Context(), cluster.WithLabels(podLabels(h.Deployment, env.String())))
+	h.must(err)
 	pods := map[types.UID]*corev1.Pod{}
 	for i := range found.Items {
 		pods[found.Items[i].UID] = &found.Items[i]
@@ -153,80 +153,80 @@ func (s *harness) podsOf(env bluegreen.Environment) map[types.UID]*corev1.Pod {
 }
 
 // running returns how many replicas a refresh counts.
-func (s *harness) running() map[bluegreen.Environment]int {
-	s.Helper()
-	status, err := s.Status(s.Context())
-	s.must(err)
+func (h *harness) running() map[bluegreen.Environment]int {
+	h.Helper()
+	status, err := h.Status(h.Context())
+	h.must(err)
 	return status.Running
 }
 
-func (s *harness) instances(env bluegreen.Environment) []bluegreen.Instance {
-	s.Helper()
-	instances, err := s.platform.Instances(s.Context(), env)
-	s.must(err)
+func (h *harness) instances(env bluegreen.Environment) []bluegreen.Instance {
+	h.Helper()
+	instances, err := h.platform.Instances(h.Context(), env)
+	h.must(err)
 	return instances
 }
 
-func (s *harness) deployment(env bluegreen.Environment) *appsv1.Deployment {
-	s.Helper()
-	deployments := s.api.Deployments(s.Namespace)
-	found, err := deployments.Get(s.Context(), workloadName(s.Deployment, env), metav1.GetOptions{})
-	s.must(err)
+func (h *harness) deployment(env bluegreen.Environment) *appsv1.Deployment {
+	h.Helper()
+	deployments := h.api.Deployments(h.Namespace)
+	found, err := deployments.Get(h.Context(), workloadName(h.Deployment, env), metav1.GetOptions{})
+	h.must(err)
 	return found
 }
 
-func (s *harness) patchService(patch string) {
-	s.Helper()
-	_, err := s.api.Services(s.Namespace).Patch(s.Context(), s.Deployment, types.MergePatchType, []byte(patch),
+func (h *harness) patchService(patch string) {
+	h.Helper()
+	_, err := h.api.Services(h.Namespace).Patch(h.Context(), h.Deployment, types.MergePatchType, []byte(patch),
 		metav1.PatchOptions{FieldManager: "kubectl"})
-	s.must(err)
+	h.must(err)
 }
 
-func (s *harness) patchDeployment(env bluegreen.Environment, patch string) {
-	s.Helper()
-	_, err := s.api.Deployments(s.Namespace).Patch(s.Context(), workloadName(s.Deployment, env),
+func (h *harness) patchDeployment(env bluegreen.Environment, patch string) {
+	h.Helper()
+	_, err := h.api.Deployments(h.Namespace).Patch(h.Context(), workloadName(h.Deployment, env),
 		types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
-	s.must(err)
+	h.must(err)
 }
 
 // requireEvents fails the test unless the Events on the Service have all these reasons.
-func (s *harness) requireEvents(reasons ...string) {
-	s.Helper()
-	about := metav1.ListOptions{FieldSelector: "involvedObject.kind=Service,involvedObject.name=" + s.Deployment}
-	events, err := s.api.Events(s.Namespace).List(s.Context(), about)
-	s.must(err)
+func (h *harness) requireEvents(reasons ...string) {
+	h.Helper()
+	about := metav1.ListOptions{FieldSelector: "involvedObject.kind=Service,involvedObject.name=" + h.Deployment}
+	events, err := h.api.Events(h.Namespace).List(h.Context(), about)
+	h.must(err)
 	var recorded []string
 	for _, event := range events.Items {
 		recorded = append(recorded, event.Reason)
 	}
 	for _, reason := range reasons {
 		if !slices.Contains(recorded, reason) {
-			s.Errorf("the Events are %v, without %s", recorded, reason)
+			h.Errorf("the Events are %v, without %s", recorded, reason)
 		}
 	}
 }
 
 // requireNothingLeft fails the test if any object of the deployment is still there.
-func (s *harness) requireNothingLeft() {
-	s.Helper()
-	ours := cluster.WithLabels(map[string]string{labelDeployment: s.Deployment})
-	services, err := s.api.Services(s.Namespace).List(s.Context(), ours)
-	s.must(err)
-	deployments, err := s.api.Deployments(s.Namespace).List(s.Context(), ours)
-	s.must(err)
-	leases, err := s.api.Leases(s.Namespace).List(s.Context(), ours)
-	s.must(err)
+func (h *harness) requireNothingLeft() {
+	h.Helper()
+	ours := cluster.WithLabels(map[string]string{labelDeployment: h.Deployment})
+	services, err := h.api.Services(h.Namespace).List(h.Context(), ours)
+	h.must(err)
+	deployments, err := h.api.Deployments(h.Namespace).List(h.Context(), ours)
+	h.must(err)
+	leases, err := h.api.Leases(h.Namespace).List(h.Context(), ours)
+	h.must(err)
 	if len(services.Items)+len(deployments.Items)+len(leases.Items) > 0 {
-		s.Errorf("%d Services, %d Deployments and %d Leases are left",
+		h.Errorf("%d Services, %d Deployments and %d Leases are left",
 			len(services.Items), len(deployments.Items), len(leases.Items))
 	}
 }
 
 // nodePort is the address at which the node serves clients outside the cluster.
-func (s *harness) nodePort() string {
-	s.Helper()
-	service, err := s.api.Services(s.Namespace).Get(s.Context(), s.Deployment, metav1.GetOptions{})
-	s.must(err)
+func (h *harness) nodePort() string {
+	h.Helper()
+	service, err := h.api.Services(h.Namespace).Get(h.Context(), h.Deployment, metav1.GetOptions{})
+	h.must(err)
 	return hostPort("127.0.0.1", int(service.Spec.Ports[0].NodePort))
 }
 
@@ -237,10 +237,10 @@ func (s *harness) nodePort() string {
 // milliseconds when kube-proxy writes its rules, and the node itself refuses a
 // connection, whatever the endpoints are. A new connection to this address is tried
 // again by TCP.
-func (s *harness) clusterAddress() string {
-	s.Helper()
-	service, err := s.api.Services(s.Namespace).Get(s.Context(), s.Deployment, metav1.GetOptions{})
-	s.must(err)
+func (h *harness) clusterAddress() string {
+	h.Helper()
+	service, err := h.api.Services(h.Namespace).Get(h.Context(), h.Deployment, metav1.GetOptions{})
+	h.must(err)
 	return hostPort(service.Spec.ClusterIP, int(service.Spec.Ports[0].Port))
 }
 

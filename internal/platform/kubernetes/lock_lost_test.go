@@ -16,19 +16,19 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// whileLeaseExpires calls work when the lease of s has run out, as if s, which holds the
-// lock, could not renew it. fault is the transport of s.
-func (s *harness) whileLeaseExpires(fault *faultyTransport, work func()) {
-	s.Helper()
-	leases := s.api.Leases(s.Namespace)
-	lease, err := leases.Get(s.Context(), leaseName(s.Deployment), metav1.GetOptions{})
-	s.must(err)
-	longAgo := metav1.NewMicroTime(s.api.Now().Add(-2 * cluster.LeaseDuration))
+// whileLeaseExpires calls work when the lease of h has run out, as if h, which holds the
+// lock, could not renew it. fault is the transport of h.
+func (h *harness) whileLeaseExpires(fault *faultyTransport, work func()) {
+	h.Helper()
+	leases := h.api.Leases(h.Namespace)
+	lease, err := leases.Get(h.Context(), leaseName(h.Deployment), metav1.GetOptions{})
+	h.must(err)
+	longAgo := metav1.NewMicroTime(h.api.Now().Add(-2 * cluster.LeaseDuration))
 	lease.Spec.RenewTime = &longAgo
 	// A renewal that is on its way must not succeed.
 	lease.Annotations[cluster.TokenAnnotation] = "another"
-	_, err = leases.Update(s.Context(), lease, metav1.UpdateOptions{})
-	s.must(err)
+	_, err = leases.Update(h.Context(), lease, metav1.UpdateOptions{})
+	h.must(err)
 	work()
 	fault.clockAhead.Store(int64(2 * cluster.LeaseDuration))
 }
@@ -38,11 +38,11 @@ func (s *harness) whileLeaseExpires(fault *faultyTransport, work func()) {
 func TestClusterHolderThatWasCutOffLeavesLiveAlone(t *testing.T) {
 	t.Parallel()
 	client, fault := newFaultyClient(t)
-	s := newHarness(t)
-	s.makeLive("1.0.0", 1)
-	holder := openHarness(t, client, s.platform.opts)
-	planned, err := s.platform.Load(t.Context())
-	s.must(err)
+	h := newHarness(t)
+	h.makeLive("1.0.0", 1)
+	holder := openHarness(t, client, h.platform.opts)
+	planned, err := h.platform.Load(t.Context())
+	h.must(err)
 	deploying := make(chan (<-chan struct{}), 1)
 	holder.Progress = func(message string) {
 		if strings.HasPrefix(message, "deploying") {
@@ -56,24 +56,24 @@ func TestClusterHolderThatWasCutOffLeavesLiveAlone(t *testing.T) {
 	}()
 	blind := <-deploying
 	<-blind
-	holder.whileLeaseExpires(fault, func() { s.makeLive("3.0.0", 1) })
-	before := s.deployment(bluegreen.Blue)
+	holder.whileLeaseExpires(fault, func() { h.makeLive("3.0.0", 1) })
+	before := h.deployment(bluegreen.Blue)
 	fault.restore()
 	if err := <-ended; !errors.Is(err, cluster.ErrLockLost) {
 		t.Errorf("the holder that was cut off ends with %v, want cluster.ErrLockLost", err)
 	}
-	if now := s.deployment(bluegreen.Blue); now.UID != before.UID || now.Generation != before.Generation {
+	if now := h.deployment(bluegreen.Blue); now.UID != before.UID || now.Generation != before.Generation {
 		t.Error("it has changed what is live")
 	}
-	s.requireServes("3.0.0")
+	h.requireServes("3.0.0")
 }
 
 // A write that arrives when another holds the lock changes nothing that the other
 // has written.
 func TestClusterWriteThatComesLateIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t)
-	s.makeLive("1.0.0", 1)
+	h := newHarness(t)
+	h.makeLive("1.0.0", 1)
 	cases := []struct {
 		method string
 		late   func(*Platform, context.Context) error
@@ -83,27 +83,27 @@ func TestClusterWriteThatComesLateIsRefused(t *testing.T) {
 		{
 			http.MethodPost,
 			func(p *Platform, ctx context.Context) error {
-				_, err := p.Provision(ctx, bluegreen.Blue, s.release("2.0.0", 1))
+				_, err := p.Provision(ctx, bluegreen.Blue, h.release("2.0.0", 1))
 				return err
 			},
-			func() { s.makeLive("3.0.0", 1) }, bluegreen.Blue,
+			func() { h.makeLive("3.0.0", 1) }, bluegreen.Blue,
 		},
 		{
 			http.MethodPatch,
 			func(p *Platform, ctx context.Context) error { return p.Scale(ctx, bluegreen.Blue, 1) },
-			func() { s.makeLive("3.0.0", 2) }, bluegreen.Blue,
+			func() { h.makeLive("3.0.0", 2) }, bluegreen.Blue,
 		},
 		{
 			http.MethodDelete,
 			func(p *Platform, ctx context.Context) error { return p.Remove(ctx, bluegreen.Green) },
-			func() { s.makeLive("3.0.0", 1) }, bluegreen.Green,
+			func() { h.makeLive("3.0.0", 1) }, bluegreen.Green,
 		},
 	}
 	for _, c := range cases {
 		client, fault := newFaultyClient(t)
-		holder := openHarness(t, client, s.platform.opts)
+		holder := openHarness(t, client, h.platform.opts)
 		unlock, err := holder.platform.Lock(t.Context(), holder.Actor)
-		s.must(err)
+		h.must(err)
 		sent := fault.intercept(false, func(r *http.Request) bool {
 			return r.Method == c.method && strings.Contains(r.URL.Path, "/deployments")
 		})
@@ -111,41 +111,41 @@ func TestClusterWriteThatComesLateIsRefused(t *testing.T) {
 		go func() { late <- c.late(holder.platform, t.Context()) }()
 		<-sent
 		holder.whileLeaseExpires(fault, c.other)
-		before := s.deployment(c.env)
+		before := h.deployment(c.env)
 		fault.restore()
 		if err := <-late; !errors.Is(err, cluster.ErrLockLost) {
 			t.Errorf("%s: got %v, want cluster.ErrLockLost", c.method, err)
 		}
-		if now := s.deployment(c.env); now.UID != before.UID || now.Generation != before.Generation {
+		if now := h.deployment(c.env); now.UID != before.UID || now.Generation != before.Generation {
 			t.Errorf("%s has changed what another wrote", c.method)
 		}
 		unlock()
 	}
-	s.requireServes("3.0.0")
+	h.requireServes("3.0.0")
 }
 
 // Who waits for the cluster learns that the lock is lost.
 func TestClusterLostLockEndsTheWait(t *testing.T) {
 	t.Parallel()
 	client, fault := newFaultyClient(t)
-	s := newHarnessWithClient(t, client, func(o *Options) {
+	h := newHarnessWithClient(t, client, func(o *Options) {
 		o.PodTemplate, o.SchedulingGrace = `{"spec":{"nodeSelector":{"planet":"mars"}}}`, time.Hour
 	})
-	unlock, err := s.platform.Lock(t.Context(), s.Actor)
-	s.must(err)
+	unlock, err := h.platform.Lock(t.Context(), h.Actor)
+	h.must(err)
 	defer unlock()
 	ended := make(chan error)
 	go func() {
-		_, err := s.platform.Provision(t.Context(), bluegreen.Green, s.release("1.0.0", 1))
+		_, err := h.platform.Provision(t.Context(), bluegreen.Green, h.release("1.0.0", 1))
 		ended <- err
 	}()
-	op := s.platform.currentOperation()
-	informers := informersFor(op.Session, s.platform.opts.managedWorkload(bluegreen.Green))
-	s.must(op.Await(t.Context(), func() (bool, time.Duration, error) {
+	op := h.platform.currentOperation()
+	informers := informersFor(op.Session, h.platform.opts.managedWorkload(bluegreen.Green))
+	h.must(op.Await(t.Context(), func() (bool, time.Duration, error) {
 		deployment, pods, err := informers.current()
 		return err == nil && deployment != nil && len(pods) == 1, 0, err
 	}))
-	s.must(s.api.Leases(s.Namespace).Delete(t.Context(), leaseName(s.Deployment), metav1.DeleteOptions{}))
+	h.must(h.api.Leases(h.Namespace).Delete(t.Context(), leaseName(h.Deployment), metav1.DeleteOptions{}))
 	fault.clockAhead.Store(int64(2 * cluster.LeaseDuration))
 	if _, err := op.Writer(t.Context()); !errors.Is(err, cluster.ErrLockLost) {
 		t.Errorf("writing with a lease that was removed: %v", err)

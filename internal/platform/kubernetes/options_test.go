@@ -12,10 +12,10 @@ import (
 
 func TestClusterNamespaceThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	s := openHarness(t, sharedCluster.client, Options{
+	h := openHarness(t, sharedCluster.client, Options{
 		Namespace: "nowhere", Name: "web", PodSettings: PodSettings{Port: replicaPort},
 	})
-	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+	_, err := h.Create(t.Context(), h.desired("1.0.0", 1))
 	var option *OptionError
 	isAboutNamespace := errors.As(err, &option) && option.Option == "namespace"
 	if !isAboutNamespace || !strings.Contains(err.Error(), `no namespace "nowhere"`) {
@@ -26,15 +26,15 @@ func TestClusterNamespaceThatIsNotThere(t *testing.T) {
 // An import knows neither the port nor any other option.
 func TestClusterImportKnowsNoPort(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t)
-	s.makeLive("1.0.0", 1)
-	imported := openHarness(t, s.client, Options{Namespace: s.Namespace, Name: s.Deployment})
+	h := newHarness(t)
+	h.makeLive("1.0.0", 1)
+	imported := openHarness(t, h.client, Options{Namespace: h.Namespace, Name: h.Deployment})
 	status, err := imported.Status(t.Context())
-	s.must(err)
-	want, err := s.Status(t.Context())
-	s.must(err)
+	h.must(err)
+	want, err := h.Status(t.Context())
+	h.must(err)
 	if status.Endpoint != want.Endpoint || status.Preview != want.Preview || status.Running[bluegreen.Green] != 1 {
 		t.Errorf("an import finds %+v, want %+v", status, want)
 	}
-	s.must(imported.Destroy(t.Context()))
+	h.must(imported.Destroy(t.Context()))
 }

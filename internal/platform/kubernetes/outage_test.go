@@ -55,10 +55,10 @@ type deployInOutage struct {
 }
 
 func newDeployInOutage(t *testing.T, name, phase string) *deployInOutage {
-	s := newHarness(t, func(o *Options) { o.Name = "while-" + strings.TrimPrefix(name, "kube-") })
-	s.Config.SwitchTimeout, s.Config.BakeTime = recoveryTime, time.Second
-	s.makeLive("1.0.0", 2)
-	return &deployInOutage{harness: s, phase: phase, clients: startClients(t, s.clusterAddress(), 1, 1)}
+	h := newHarness(t, func(o *Options) { o.Name = "while-" + strings.TrimPrefix(name, "kube-") })
+	h.Config.SwitchTimeout, h.Config.BakeTime = recoveryTime, time.Second
+	h.makeLive("1.0.0", 2)
+	return &deployInOutage{harness: h, phase: phase, clients: startClients(t, h.clusterAddress(), 1, 1)}
 }
 
 // stopDuringDeploys starts every deploy, waits until each is in its phase, and then stops
@@ -124,17 +124,17 @@ func (d *deployInOutage) requireConverges() {
 }
 
 // applyOnceUnlocked applies again until the lock of the apply before has run out.
-func (s *harness) applyOnceUnlocked(ctx context.Context, want bluegreen.Desired) {
-	s.Helper()
+func (h *harness) applyOnceUnlocked(ctx context.Context, want bluegreen.Desired) {
+	h.Helper()
 	for {
-		ledger, err := s.platform.Load(ctx)
-		s.must(err)
-		_, err = s.Apply(ctx, ledger, want)
+		ledger, err := h.platform.Load(ctx)
+		h.must(err)
+		_, err = h.Apply(ctx, ledger, want)
 		if err == nil {
 			return
 		}
 		if !errors.Is(err, bluegreen.EnvironmentBusy) || cluster.Pause(ctx, time.Second) != nil {
-			s.Fatalf("the next apply does not converge: %v", err)
+			h.Fatalf("the next apply does not converge: %v", err)
 		}
 	}
 }

@@ -21,46 +21,46 @@ import (
 func TestClusterControllersThatAreBehind(t *testing.T) {
 	t.Parallel()
 	client, fault := newFaultyClient(t)
-	s := newHarnessWithClient(t, client)
-	s.makeLive("1.0.0", 1)
-	s.Config.HealthCheckTimeout, s.Config.HealthCheckRetries = 5*time.Second, 0
+	h := newHarnessWithClient(t, client)
+	h.makeLive("1.0.0", 1)
+	h.Config.HealthCheckTimeout, h.Config.HealthCheckRetries = 5*time.Second, 0
 	isInterrupted := true
-	s.Progress = func(message string) {
+	h.Progress = func(message string) {
 		if !strings.HasPrefix(message, "checking the health") {
 			return
 		}
-		s.hideFromPreview(bluegreen.Blue)
-		op := s.platform.currentOperation()
+		h.hideFromPreview(bluegreen.Blue)
+		op := h.platform.currentOperation()
 		if isInterrupted {
 			fault.breakWatches()
-			s.must(op.Await(t.Context(), func() (bool, time.Duration, error) { return op.WasInterrupted(), 0, nil }))
+			h.must(op.Await(t.Context(), func() (bool, time.Duration, error) { return op.WasInterrupted(), 0, nil }))
 		} else if op.WasInterrupted() {
 			t.Error("the cluster could not be seen for a while, and nothing broke the watches")
 		}
 	}
-	err := s.apply(s.desired("2.0.0", 1))
+	err := h.apply(h.desired("2.0.0", 1))
 	const behind = "not among the endpoints of the preview"
 	if !errors.Is(err, bluegreen.HealthCheckFailed) || !strings.Contains(err.Error(), behind) {
 		t.Fatalf("got %v", err)
 	}
-	s.requireServes("1.0.0")
+	h.requireServes("1.0.0")
 	isInterrupted = false
-	s.must(s.apply(s.desired("2.0.0", 1)))
-	s.requireServes("2.0.0")
+	h.must(h.apply(h.desired("2.0.0", 1)))
+	h.requireServes("2.0.0")
 }
 
 // hideFromPreview returns when the pods of env are ready and the preview leads to none
 // of them.
-func (s *harness) hideFromPreview(env bluegreen.Environment) {
-	s.Helper()
+func (h *harness) hideFromPreview(env bluegreen.Environment) {
+	h.Helper()
 	const selectNothing = `{"spec":{"selector":{"nothing":"has-this"}}}`
-	_, err := s.api.Services(s.Namespace).Patch(s.Context(), previewName(s.Deployment), types.MergePatchType,
+	_, err := h.api.Services(h.Namespace).Patch(h.Context(), previewName(h.Deployment), types.MergePatchType,
 		[]byte(selectNothing), metav1.PatchOptions{FieldManager: "kubectl"})
-	s.must(err)
-	session := s.session()
-	pods := session.Pods(podLabels(s.Deployment, env.String()))
-	endpointSlices := session.EndpointSlices(previewName(s.Deployment))
-	s.must(session.Await(s.Context(), func() (bool, time.Duration, error) {
+	h.must(err)
+	session := h.session()
+	pods := session.Pods(podLabels(h.Deployment, env.String()))
+	endpointSlices := session.EndpointSlices(previewName(h.Deployment))
+	h.must(session.Await(h.Context(), func() (bool, time.Duration, error) {
 		found, err := endpointSlices.Items()
 		if err != nil {
 			return false, 0, err

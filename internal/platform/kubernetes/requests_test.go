@@ -59,18 +59,18 @@ func (c *requestCounter) WrappedRoundTripper() http.RoundTripper { return c.next
 func TestClusterRefreshIsOneRead(t *testing.T) {
 	t.Parallel()
 	client, counter := newCountingClient(t)
-	s := newHarnessWithClient(t, client)
-	s.makeLive("1.0.0", 2)
-	s.makeLive("2.0.0", 2)
+	h := newHarnessWithClient(t, client)
+	h.makeLive("1.0.0", 2)
+	h.makeLive("2.0.0", 2)
 	counter.take()
-	status, err := s.Status(t.Context())
-	s.must(err)
+	status, err := h.Status(t.Context())
+	h.must(err)
 	got := counter.take()
 	slices.Sort(got)
-	if want := []string{"GET deployments", "GET " + s.Deployment}; !slices.Equal(got, want) {
+	if want := []string{"GET deployments", "GET " + h.Deployment}; !slices.Equal(got, want) {
 		t.Errorf("a refresh sends %q, want %q", got, want)
 	}
-	isAtService := strings.HasPrefix(status.Endpoint, s.Deployment+"."+s.Namespace+".svc:")
+	isAtService := strings.HasPrefix(status.Endpoint, h.Deployment+"."+h.Namespace+".svc:")
 	if status.Running["blue"] != 2 || status.Running["green"] != 2 || !isAtService {
 		t.Errorf("the status is %+v", status)
 	}
@@ -81,15 +81,15 @@ func TestClusterRefreshIsOneRead(t *testing.T) {
 func TestClusterRequestsDoNotGrowWithTheReplicas(t *testing.T) {
 	t.Parallel()
 	client, counter := newCountingClient(t)
-	s := newHarnessWithClient(t, client)
-	s.makeLive("1.0.0", 1)
+	h := newHarnessWithClient(t, client)
+	h.makeLive("1.0.0", 1)
 	deploy := func(version string, replicas int) int {
 		counter.take()
-		s.must(s.DeployAndSwitch(t.Context(), s.release(version, replicas)))
+		h.must(h.DeployAndSwitch(t.Context(), h.release(version, replicas)))
 		requests := counter.take()
 		// The lease is renewed as long as it takes.
 		requests = slices.DeleteFunc(requests, func(request string) bool {
-			return strings.HasPrefix(request, "PUT "+leaseName(s.Deployment))
+			return strings.HasPrefix(request, "PUT "+leaseName(h.Deployment))
 		})
 		t.Logf("%d replicas, %d requests: %q", replicas, len(requests), requests)
 		return len(requests)

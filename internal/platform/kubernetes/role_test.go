@@ -72,29 +72,29 @@ func grant(t *testing.T, role rbacv1.Role, binding rbacv1.RoleBinding) {
 // The Role of the examples is enough for the whole life of a deployment.
 func TestClusterRole(t *testing.T) {
 	t.Parallel()
-	s := newHarnessWithClient(t, limitedClient(t), func(o *Options) { o.RecycleStandby = true })
-	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+	h := newHarnessWithClient(t, limitedClient(t), func(o *Options) { o.RecycleStandby = true })
+	_, err := h.Create(t.Context(), h.desired("1.0.0", 1))
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), `cannot get resource "leases"`) {
 		t.Errorf("without a role: %v, want the missing verb and resource", err)
 	}
 	role, binding := exampleRole(t)
 	grant(t, role, binding)
 
-	s.makeLive("1.0.0", 2)
-	s.makeLive("2.0.0", 2)
-	s.makeLive("2.0.0", 1)
-	for _, instance := range s.instances(bluegreen.Blue) {
-		s.must(s.platform.Exec(t.Context(), instance, []string{"true"}))
-		if _, err := s.platform.Logs(t.Context(), instance, 1); err != nil {
+	h.makeLive("1.0.0", 2)
+	h.makeLive("2.0.0", 2)
+	h.makeLive("2.0.0", 1)
+	for _, instance := range h.instances(bluegreen.Blue) {
+		h.must(h.platform.Exec(t.Context(), instance, []string{"true"}))
+		if _, err := h.platform.Logs(t.Context(), instance, 1); err != nil {
 			t.Error(err)
 		}
 	}
-	s.must(s.Rollback(t.Context(), "to see"))
-	if _, err := s.Status(t.Context()); err != nil {
+	h.must(h.Rollback(t.Context(), "to see"))
+	if _, err := h.Status(t.Context()); err != nil {
 		t.Error(err)
 	}
-	s.requireServes("1.0.0")
-	s.requireEvents("Deploying", "Deployed", "Healthy", "Switched", "Watched", "Scaled", "RolledBack")
-	s.must(s.Destroy(t.Context()))
-	s.requireNothingLeft()
+	h.requireServes("1.0.0")
+	h.requireEvents("Deploying", "Deployed", "Healthy", "Switched", "Watched", "Scaled", "RolledBack")
+	h.must(h.Destroy(t.Context()))
+	h.requireNothingLeft()
 }

@@ -55,21 +55,21 @@ func TestClusterDeployThatCannotStart(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newHarness(t, func(o *Options) {
+			h := newHarness(t, func(o *Options) {
 				o.Name = "start-" + name
 				o.PodTemplate = strings.NewReplacer("NAME", o.Name, "IMAGE", sharedCluster.Image(t)).Replace(c.template)
 				o.SchedulingGrace = time.Second
 			})
-			want := s.desired("1.0.0", 1)
+			want := h.desired("1.0.0", 1)
 			if c.image != "" {
 				want.Release.Image = c.image
 			}
-			_, err := s.Create(t.Context(), want)
+			_, err := h.Create(t.Context(), want)
 			var got *StartError
 			if !errors.As(err, &got) {
 				t.Fatalf("got %v, want a StartError", err)
 			}
-			c.want.Container = strings.Replace(c.want.Container, "NAME", s.Deployment, 1)
+			c.want.Container = strings.Replace(c.want.Container, "NAME", h.Deployment, 1)
 			isAsWanted := got.Container == c.want.Container && got.Reason == c.want.Reason && got.Exit == c.want.Exit
 			if !isAsWanted || got.Pod == "" || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %+v: %v", got, err)
@@ -77,7 +77,7 @@ func TestClusterDeployThatCannotStart(t *testing.T) {
 			if c.want.Exit != "" && !strings.Contains(strings.Join(got.Logs, "\n"), "cannot go on") {
 				t.Errorf("its logs are %q", got.Logs)
 			}
-			if _, err := s.platform.Load(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
+			if _, err := h.platform.Load(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
 				t.Errorf("something is left of it: %v", err)
 			}
 		})
@@ -87,11 +87,11 @@ func TestClusterDeployThatCannotStart(t *testing.T) {
 // A sidecar that cannot start ends the health check at once, with the sidecar's name.
 func TestClusterSidecarThatCannotStart(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t, func(o *Options) {
+	h := newHarness(t, func(o *Options) {
 		o.PodTemplate = `{"spec":{"containers":[
 			{"name":"proxy","image":"docker.io/library/nowhere:1","imagePullPolicy":"Never"}]}}`
 	})
-	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+	_, err := h.Create(t.Context(), h.desired("1.0.0", 1))
 	const reason = `container "proxy": ErrImageNeverPull`
 	if !errors.Is(err, bluegreen.HealthCheckFailed) || !strings.Contains(err.Error(), reason) {
 		t.Errorf("got %v", err)
@@ -101,8 +101,8 @@ func TestClusterSidecarThatCannotStart(t *testing.T) {
 // The wait for the pods of a Deployment ends when somebody deletes the Deployment.
 func TestClusterDeploymentIsRemovedWhileItStarts(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t, func(o *Options) { o.PodTemplate = `{"spec":{"nodeSelector":{"planet":"mars"}}}` })
-	informers := s.informers(bluegreen.Green)
+	h := newHarness(t, func(o *Options) { o.PodTemplate = `{"spec":{"nodeSelector":{"planet":"mars"}}}` })
+	informers := h.informers(bluegreen.Green)
 	deleted := make(chan error, 1)
 	go func() {
 		err := informers.session.Await(t.Context(), func() (bool, time.Duration, error) {
@@ -111,21 +111,21 @@ func TestClusterDeploymentIsRemovedWhileItStarts(t *testing.T) {
 		})
 		if err == nil {
 			name := informers.workload.deployment
-			err = s.api.Deployments(s.Namespace).Delete(t.Context(), name, metav1.DeleteOptions{})
+			err = h.api.Deployments(h.Namespace).Delete(t.Context(), name, metav1.DeleteOptions{})
 		}
 		deleted <- err
 	}()
-	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+	_, err := h.Create(t.Context(), h.desired("1.0.0", 1))
 	if err == nil || !strings.Contains(err.Error(), "was removed while its pods started") {
 		t.Errorf("got %v", err)
 	}
-	s.must(<-deleted)
+	h.must(<-deleted)
 }
 
 func TestClusterQuotaEndsADeploy(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t, inQuota(t, "none", 0))
-	_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+	h := newHarness(t, inQuota(t, "none", 0))
+	_, err := h.Create(t.Context(), h.desired("1.0.0", 1))
 	var refused *StartError
 	isRefused := errors.As(err, &refused) && refused.Reason == "FailedCreate"
 	if !isRefused || !strings.Contains(err.Error(), "exceeded quota: none") {
@@ -136,11 +136,11 @@ func TestClusterQuotaEndsADeploy(t *testing.T) {
 // Pods that make room for a release count in the quota until they have ended.
 func TestClusterQuotaThatIsJustEnough(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t, inQuota(t, "two", 2))
+	h := newHarness(t, inQuota(t, "two", 2))
 	for _, version := range []string{"1.0.0", "2.0.0", "3.0.0"} {
-		s.makeLive(version, 1)
-		status, err := s.Status(t.Context())
-		s.must(err)
+		h.makeLive(version, 1)
+		status, err := h.Status(t.Context())
+		h.must(err)
 		if env := status.Ledger.Live; status.Ledger.Slot(env).Release.Version != version || status.Running[env] != 1 {
 			t.Errorf("%s is not what serves: %+v", version, status)
 		}

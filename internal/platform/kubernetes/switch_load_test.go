@@ -17,29 +17,29 @@ import (
 // Nobody notices a switch forward, back and forward again.
 func TestClusterNobodyNoticesASwitch(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t, func(o *Options) { o.DrainTimeout, o.RecycleStandby = 30*time.Second, true })
-	s.makeLive("1.0.0", 2)
-	clients := startClients(t, s.clusterAddress(), 4, 4)
+	h := newHarness(t, func(o *Options) { o.DrainTimeout, o.RecycleStandby = 30*time.Second, true })
+	h.makeLive("1.0.0", 2)
+	clients := startClients(t, h.clusterAddress(), 4, 4)
 	clients.awaitAnswer("1.0.0")
-	s.makeLive("2.0.0", 2)
+	h.makeLive("2.0.0", 2)
 	clients.awaitAnswer("2.0.0")
-	s.must(s.Rollback(t.Context(), "to see"))
+	h.must(h.Rollback(t.Context(), "to see"))
 	clients.awaitAnswer("1.0.0")
-	s.must(s.DeployAndSwitch(t.Context(), s.release("2.0.0", 2)))
+	h.must(h.DeployAndSwitch(t.Context(), h.release("2.0.0", 2)))
 	clients.awaitAnswer("2.0.0")
 	clients.requireNoFailures()
 }
 
 func TestClusterAHundredSwitches(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t, onNodePort)
-	s.makeLive("1.0.0", 2)
-	s.makeLive("2.0.0", 2)
-	clients := startClients(t, s.nodePort(), 4, 4)
+	h := newHarness(t, onNodePort)
+	h.makeLive("1.0.0", 2)
+	h.makeLive("2.0.0", 2)
+	clients := startClients(t, h.nodePort(), 4, 4)
 	clients.awaitAnswer("2.0.0")
 	for range 50 {
-		s.must(s.Rollback(t.Context(), "to see"))
-		s.must(s.DeployAndSwitch(t.Context(), s.release("2.0.0", 2)))
+		h.must(h.Rollback(t.Context(), "to see"))
+		h.must(h.DeployAndSwitch(t.Context(), h.release("2.0.0", 2)))
 	}
 	clients.requireNoFailures()
 }
@@ -48,23 +48,23 @@ func TestClusterAHundredSwitches(t *testing.T) {
 // the standby that are being replaced.
 func TestClusterReleaseComesBackWhileItsPodsAreReplaced(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t, func(o *Options) { o.RecycleStandby = true })
-	s.makeLive("1.0.0", 3)
-	s.makeLive("2.0.0", 3)
-	s.must(s.Rollback(t.Context(), "to see"))
+	h := newHarness(t, func(o *Options) { o.RecycleStandby = true })
+	h.makeLive("1.0.0", 3)
+	h.makeLive("2.0.0", 3)
+	h.must(h.Rollback(t.Context(), "to see"))
 	checked := 0
-	s.Progress = func(message string) {
+	h.Progress = func(message string) {
 		if !strings.HasPrefix(message, "checking") {
 			return
 		}
 		checked++
-		found := s.deployment(bluegreen.Blue)
+		found := h.deployment(bluegreen.Blue)
 		isSettled := found.Status.ObservedGeneration >= found.Generation
 		if !isSettled || found.Status.UpdatedReplicas != 3 || found.Status.Replicas != 3 {
 			t.Errorf("pods are checked that are about to go: %+v", found.Status)
 		}
 	}
-	s.makeLive("2.0.0", 3)
+	h.makeLive("2.0.0", 3)
 	if checked != 1 {
 		t.Errorf("it was checked %d times, want once", checked)
 	}
@@ -74,19 +74,19 @@ func TestClusterReleaseComesBackWhileItsPodsAreReplaced(t *testing.T) {
 // release that was rolled back is deployed again.
 func TestClusterStandbyThatIsNeverComplete(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t, func(o *Options) { o.RecycleStandby = true })
-	s.makeLive("1.0.0", 1)
-	s.makeLive("2.0.0", 1)
-	s.patchDeployment(bluegreen.Blue, `{"spec":{"minReadySeconds":3600,"progressDeadlineSeconds":7200}}`)
-	s.must(s.Rollback(t.Context(), "to see"))
-	if err := s.Scale(t.Context(), 2); err == nil || !strings.Contains(err.Error(), "scale of blue") {
+	h := newHarness(t, func(o *Options) { o.RecycleStandby = true })
+	h.makeLive("1.0.0", 1)
+	h.makeLive("2.0.0", 1)
+	h.patchDeployment(bluegreen.Blue, `{"spec":{"minReadySeconds":3600,"progressDeadlineSeconds":7200}}`)
+	h.must(h.Rollback(t.Context(), "to see"))
+	if err := h.Scale(t.Context(), 2); err == nil || !strings.Contains(err.Error(), "scale of blue") {
 		t.Errorf("the standby is said to have followed: %v", err)
 	}
-	if status, err := s.Status(t.Context()); err != nil || status.Running[bluegreen.Green] != 2 {
+	if status, err := h.Status(t.Context()); err != nil || status.Running[bluegreen.Green] != 2 {
 		t.Errorf("%d replicas of live run, %v", status.Running[bluegreen.Green], err)
 	}
-	s.makeLive("2.0.0", 2)
-	s.requireServes("2.0.0")
+	h.makeLive("2.0.0", 2)
+	h.requireServes("2.0.0")
 }
 
 // Clients that keep their connections leave the old version with its pods: all of these
@@ -94,16 +94,16 @@ func TestClusterStandbyThatIsNeverComplete(t *testing.T) {
 func TestClusterKeepAliveClientsLeaveTheOldVersion(t *testing.T) {
 	t.Parallel()
 	const drain = 5 * time.Second
-	s := newHarness(t, onNodePort, func(o *Options) { o.DrainTimeout, o.RecycleStandby = drain, true })
-	s.makeLive("1.0.0", 2)
-	clients := startClients(t, s.nodePort(), 0, 6)
+	h := newHarness(t, onNodePort, func(o *Options) { o.DrainTimeout, o.RecycleStandby = drain, true })
+	h.makeLive("1.0.0", 2)
+	clients := startClients(t, h.nodePort(), 0, 6)
 	clients.awaitAnswer("1.0.0")
-	former := s.podsOf(bluegreen.Green)
+	former := h.podsOf(bluegreen.Green)
 	started := time.Now()
-	s.makeLive("2.0.0", 2)
+	h.makeLive("2.0.0", 2)
 	slowest := time.Since(started)
 	switched := time.Now()
-	wasComplete, gone := s.awaitRecycled(bluegreen.Green, former, 2)
+	wasComplete, gone := h.awaitRecycled(bluegreen.Green, former, 2)
 	if !wasComplete {
 		t.Error("the standby was not complete all the time")
 	}
@@ -115,22 +115,22 @@ func TestClusterKeepAliveClientsLeaveTheOldVersion(t *testing.T) {
 	if limit := drain + 2*slowest; stayed > limit {
 		t.Errorf("a client got the old version %s after the apply, later than %s", stayed, limit)
 	}
-	s.must(s.Rollback(t.Context(), "still there"))
-	s.requireServes("1.0.0")
+	h.must(h.Rollback(t.Context(), "still there"))
+	h.requireServes("1.0.0")
 }
 
 // awaitRecycled returns when all of former are gone, and whether there were size pods
 // ready in env all the time until then.
-func (s *harness) awaitRecycled(
+func (h *harness) awaitRecycled(
 	env bluegreen.Environment, former map[types.UID]*corev1.Pod, size int,
 ) (wasComplete bool, gone time.Time) {
-	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), 2*time.Minute)
+	h.Helper()
+	ctx, cancel := context.WithTimeout(h.Context(), 2*time.Minute)
 	defer cancel()
-	session := s.session()
-	informer := session.Pods(podLabels(s.Deployment, env.String()))
+	session := h.session()
+	informer := session.Pods(podLabels(h.Deployment, env.String()))
 	wasComplete = true
-	s.must(session.Await(ctx, func() (bool, time.Duration, error) {
+	h.must(session.Await(ctx, func() (bool, time.Duration, error) {
 		pods, err := informer.Items()
 		if err != nil {
 			return false, 0, err

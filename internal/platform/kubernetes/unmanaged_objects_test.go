@@ -13,77 +13,77 @@ import (
 
 // createUnmanagedService creates a Service as somebody else would. requireUnchanged
 // deletes it, and fails the test unless it is as it was.
-func (s *harness) createUnmanagedService(name string) (requireUnchanged func()) {
-	s.Helper()
-	services := s.api.Services(s.Namespace)
-	created, err := services.Create(s.Context(), unmanagedService(name, 80), metav1.CreateOptions{})
-	s.must(err)
+func (h *harness) createUnmanagedService(name string) (requireUnchanged func()) {
+	h.Helper()
+	services := h.api.Services(h.Namespace)
+	created, err := services.Create(h.Context(), unmanagedService(name, 80), metav1.CreateOptions{})
+	h.must(err)
 	return func() {
-		s.Helper()
-		now, err := services.Get(s.Context(), name, metav1.GetOptions{})
-		s.must(err)
+		h.Helper()
+		now, err := services.Get(h.Context(), name, metav1.GetOptions{})
+		h.must(err)
 		if now.ResourceVersion != created.ResourceVersion {
-			s.Errorf("the Service %s was changed", name)
+			h.Errorf("the Service %s was changed", name)
 		}
-		s.must(services.Delete(s.Context(), name, metav1.DeleteOptions{}))
+		h.must(services.Delete(h.Context(), name, metav1.DeleteOptions{}))
 	}
 }
 
 // Objects of somebody else that have our names are not changed.
 func TestClusterUnmanagedObjects(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t)
-	services, deployments := s.api.Services(s.Namespace), s.api.Deployments(s.Namespace)
+	h := newHarness(t)
+	services, deployments := h.api.Services(h.Namespace), h.api.Deployments(h.Namespace)
 	requireRefused := func(object string) {
 		t.Helper()
 		var refused *NotManagedError
-		_, err := s.Create(t.Context(), s.desired("1.0.0", 1))
+		_, err := h.Create(t.Context(), h.desired("1.0.0", 1))
 		if !errors.As(err, &refused) || !strings.Contains(refused.Object, object) {
 			t.Errorf("got %v, want an error about %s", err, object)
 		}
 	}
 
-	requireUnchanged := s.createUnmanagedService(s.Deployment)
+	requireUnchanged := h.createUnmanagedService(h.Deployment)
 	requireRefused("Service")
 	requireUnchanged()
 
-	requireUnchanged = s.createUnmanagedService(previewName(s.Deployment))
-	requireRefused(previewName(s.Deployment))
+	requireUnchanged = h.createUnmanagedService(previewName(h.Deployment))
+	requireRefused(previewName(h.Deployment))
 	requireUnchanged()
-	if _, err := services.Get(t.Context(), s.Deployment, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+	if _, err := services.Get(t.Context(), h.Deployment, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("something was created: %v", err)
 	}
 
-	unmanaged := unmanagedDeployment(s.Deployment+"-green", s.Image(s), 0)
+	unmanaged := unmanagedDeployment(h.Deployment+"-green", h.Image(h), 0)
 	deployment, err := deployments.Create(t.Context(), unmanaged, metav1.CreateOptions{})
-	s.must(err)
+	h.must(err)
 	requireRefused("Deployment")
 	kept, err := deployments.Get(t.Context(), deployment.Name, metav1.GetOptions{})
-	s.must(err)
+	h.must(err)
 	if kept.UID != deployment.UID || kept.Generation != deployment.Generation {
 		t.Error("the Deployment was changed")
 	}
-	s.must(deployments.Delete(t.Context(), deployment.Name, metav1.DeleteOptions{}))
+	h.must(deployments.Delete(t.Context(), deployment.Name, metav1.DeleteOptions{}))
 }
 
 // A Service of somebody else with the name of the preview outlives the deployment.
 func TestClusterUnmanagedPreviewStays(t *testing.T) {
 	t.Parallel()
-	s := newHarness(t)
-	s.makeLive("1.0.0", 1)
-	s.makeLive("2.0.0", 1)
-	services := s.api.Services(s.Namespace)
-	s.must(services.Delete(t.Context(), previewName(s.Deployment), metav1.DeleteOptions{}))
-	requireUnchanged := s.createUnmanagedService(previewName(s.Deployment))
+	h := newHarness(t)
+	h.makeLive("1.0.0", 1)
+	h.makeLive("2.0.0", 1)
+	services := h.api.Services(h.Namespace)
+	h.must(services.Delete(t.Context(), previewName(h.Deployment), metav1.DeleteOptions{}))
+	requireUnchanged := h.createUnmanagedService(previewName(h.Deployment))
 	var refused *NotManagedError
-	if err := s.apply(s.desired("3.0.0", 1)); !errors.As(err, &refused) {
+	if err := h.apply(h.desired("3.0.0", 1)); !errors.As(err, &refused) {
 		t.Errorf("got %v", err)
 	}
-	s.requireServes("2.0.0")
-	s.must(s.Rollback(t.Context(), "nothing is in its way"))
-	s.requireServes("1.0.0")
-	s.must(s.Destroy(t.Context()))
-	if _, err := services.Get(t.Context(), s.Deployment, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+	h.requireServes("2.0.0")
+	h.must(h.Rollback(t.Context(), "nothing is in its way"))
+	h.requireServes("1.0.0")
+	h.must(h.Destroy(t.Context()))
+	if _, err := services.Get(t.Context(), h.Deployment, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the deployment's own Service: %v", err)
 	}
 	requireUnchanged()
