@@ -19,7 +19,7 @@ type badInput struct {
 	// attribute is the one that the error points at.
 	attribute string
 	set       attributes
-	says      string
+	wantText  string
 }
 
 // refusedByValidate needs nothing but the configuration.
@@ -65,7 +65,7 @@ func refusedByValidate() []badInput {
 		{"health_no_port", "health_check.tcp.port", attributes{"health_check": `{ tcp = { port = 0 } }`}, "at least 1"},
 		{"health_none", "health_check", attributes{"health_check": `{}`}, "http, tcp, grpc or exec"},
 		{"health_unparsable", "", attributes{"health_check": `{ tcp = {}, interval = "soon" }`}, "soon"},
-		{"health_local_port", "health_check.http.port", attributes{"health_check": `{ http = { port = 9090 } }`}, "left out"},
+		{"health_local_port", "health_check.http.port", attributes{"health_check": `{ http = { port = 9090 } }`}, "must not be set"},
 		{"health_port", "health_check.tcp.port", attributes{"health_check": `{ tcp = { port = 65536 } }`}, "1 to 65535"},
 		{"health_command", "health_check.exec.command", attributes{"health_check": `{ exec = { command = [] } }`}, "at least 1 element"},
 		{"local_protocol", "local.protocol", attributes{"local": `{ protocol = "udp" }`}, "udp"},
@@ -81,7 +81,7 @@ func refusedByValidate() []badInput {
 		{"docker_label", `docker.labels["io.github.bluegreen.agent"]`, attributes{"docker": `{ port = 80, labels = { "io.github.bluegreen.agent" = "me" } }`}, "must not begin with"},
 		{"docker_volume_twice", "", attributes{"docker": `{ port = 80, volumes = [{ container_path = "/data", volume_name = "data", host_path = "/data" }] }`}, `docker\.volumes\[0\]`},
 		{"docker_volume_relative", "docker.volumes[0].container_path", attributes{"docker": `{ port = 80, volumes = [{ container_path = "data", volume_name = "data" }] }`}, "absolute path"},
-		{"docker_health_port", "health_check.http.port", attributes{"docker": `{ port = 80 }`, "health_check": `{ http = { port = 9090 } }`}, "left out"},
+		{"docker_health_port", "health_check.http.port", attributes{"docker": `{ port = 80 }`, "health_check": `{ http = { port = 9090 } }`}, "must not be set"},
 		{"kubernetes_namespace", "kubernetes.namespace", attributes{"kubernetes": `{ port = 80, namespace = "My Shop" }`}, "DNS label"},
 		{"kubernetes_port", "kubernetes.port", attributes{"kubernetes": `{ port = 65536 }`}, "between 1 and 65535"},
 		{"kubernetes_service", "kubernetes.service.type", attributes{"kubernetes": `{ port = 80, service = { type = "Gateway" } }`}, "NodePort"},
@@ -129,22 +129,22 @@ func TestBadInput(t *testing.T) {
 	for command, bad := range map[string][]badInput{"validate": refusedByValidate(), "plan": refusedByPlan(t)} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			tf := w.terraform()
+			h := newLocalHarness(t)
+			tf := h.terraform()
 			var config strings.Builder
-			config.WriteString(w.providerConfig())
+			config.WriteString(h.providerConfig())
 			for _, input := range bad {
 				settings := attributes{"name": fmt.Sprintf("%q", strings.ReplaceAll(input.name, "_", "-"))}
-				config.WriteString(w.resource(input.name, append([]attributes{settings}, input.set)...))
+				config.WriteString(h.resource(input.name, append([]attributes{settings}, input.set)...))
 			}
 			tf.write(config.String())
 			found := tf.diagnostics(command)
 			for _, input := range bad {
 				if !input.in(found) {
-					t.Errorf("%s: no error on %s that says %q, but %v", input.name, input.attribute, input.says, found[input.name])
+					t.Errorf("%s: no error on %s that says %q, but %v", input.name, input.attribute, input.wantText, found[input.name])
 				}
 			}
-			if _, err := os.Stat(w.stateDir); err == nil {
+			if _, err := os.Stat(h.stateDir); err == nil {
 				t.Error("the state directory was made")
 			}
 			tf.write("")
@@ -154,10 +154,10 @@ func TestBadInput(t *testing.T) {
 
 func TestBadStateDirectory(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tf := w.terraform()
+	h := newLocalHarness(t)
+	tf := h.terraform()
 	// Terraform looks at a provider's configuration when something needs it.
-	tf.write(fmt.Sprintf("provider \"bluegreen\" {\n  local = { state_dir = %q }\n}\n", "/tmp/"+strings.Repeat("long", 30)) + w.resource("web"))
+	tf.write(fmt.Sprintf("provider \"bluegreen\" {\n  local = { state_dir = %q }\n}\n", "/tmp/"+strings.Repeat("long", 30)) + h.resource("web"))
 	if output := tf.mustFail("validate"); !regexp.MustCompile(`state_dir is too long`).MatchString(output) {
 		t.Error(output)
 	}
@@ -174,10 +174,10 @@ func (d diagnostic) String() string { return d.Snippet.Code + ": " + d.Summary +
 
 // diagnostics returns the errors of a command, by resource.
 func (c *cli) diagnostics(command string) map[string][]diagnostic {
-	c.w.t.Helper()
-	run := c.start(c.w.t.Context(), command, "-json")
+	c.h.t.Helper()
+	run := c.start(c.h.t.Context(), command, "-json")
 	if output, err := run.wait(); err == nil {
-		c.w.t.Fatalf("%s succeeded:\n%s", command, output)
+		c.h.t.Fatalf("%s succeeded:\n%s", command, output)
 	}
 	found := map[string][]diagnostic{}
 	for decoder := json.NewDecoder(&run.stdout); decoder.More(); {
@@ -187,7 +187,7 @@ func (c *cli) diagnostics(command string) map[string][]diagnostic {
 			Diagnostic  diagnostic
 		}
 		if err := decoder.Decode(&said); err != nil {
-			c.w.t.Fatal(err)
+			c.h.t.Fatal(err)
 		}
 		for _, d := range append(said.Diagnostics, said.Diagnostic) {
 			resource := strings.TrimPrefix(d.Snippet.Context, `resource "bluegreen_deployment" `)
@@ -199,12 +199,12 @@ func (c *cli) diagnostics(command string) map[string][]diagnostic {
 }
 
 func (b badInput) in(found map[string][]diagnostic) bool {
-	says := regexp.MustCompile(b.says)
+	mustContain := regexp.MustCompile(b.wantText)
 	for _, d := range found[b.name] {
 		// Terraform shows the line of an attribute, or for a nested one that of the
 		// resource, where the text has to name it.
 		points := strings.HasPrefix(strings.TrimSpace(d.Snippet.Code), b.attribute) || strings.Contains(d.Detail, "Attribute "+b.attribute+" ")
-		if points && says.MatchString(d.Summary+" "+d.Detail) {
+		if points && mustContain.MatchString(d.Summary+" "+d.Detail) {
 			return true
 		}
 	}

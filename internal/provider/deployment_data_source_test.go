@@ -22,16 +22,16 @@ func dataHas(value knownvalue.Check, attribute tfjsonpath.Path) statecheck.State
 // The data source tells what serves and what came before, newest first.
 func TestDataSource(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w *world) {
-		reading := fmt.Sprintf("data \"bluegreen_deployment\" \"web\" {\n  name = %q\n  %s\n  depends_on = [%s]\n}\n", w.name, w.dataBlock(), address)
+	onEachPlatform(t, func(h *harness) {
+		reading := fmt.Sprintf("data \"bluegreen_deployment\" \"web\" {\n  name = %q\n  %s\n  depends_on = [%s]\n}\n", h.name, h.dataBlock(), address)
 		record := func(i int, name string) tfjsonpath.Path {
 			return tfjsonpath.New("history").AtSliceIndex(i).AtMapKey(name)
 		}
-		w.play(
-			resource.TestStep{Config: w.config(version("1.0.0"))},
-			resource.TestStep{Config: w.config(version("2.0.0"))},
+		h.run(
+			resource.TestStep{Config: h.config(version("1.0.0"))},
+			resource.TestStep{Config: h.config(version("2.0.0"))},
 			resource.TestStep{
-				Config: w.config(version("2.0.0"), rollback(true)) + reading,
+				Config: h.config(version("2.0.0"), rollback(true)) + reading,
 				ConfigStateChecks: []statecheck.StateCheck{
 					dataHas(text("1.0.0"), tfjsonpath.New("live_version")),
 					dataHas(text("green"), tfjsonpath.New("live_environment")),
@@ -52,9 +52,9 @@ func TestDataSource(t *testing.T) {
 
 func TestDataSourceNotFound(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.play(resource.TestStep{
-		Config:      w.providerConfig() + "data \"bluegreen_deployment\" \"web\" {\n  name = \"web\"\n}\n",
+	h := newLocalHarness(t)
+	h.run(resource.TestStep{
+		Config:      h.providerConfig() + "data \"bluegreen_deployment\" \"web\" {\n  name = \"web\"\n}\n",
 		ExpectError: regexp.MustCompile(`(?s)There is no such deployment.*"web"`),
 	})
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// deploymentModel is the resource as Terraform keeps it: what is configured, and
-// with it what was observed.
+// deploymentModel is the resource in the configuration, the plan and the state: the
+// configured attributes and the observed ones.
 type deploymentModel struct {
 	Name          types.String         `tfsdk:"name"`
 	Version       types.String         `tfsdk:"version"`
@@ -37,21 +37,22 @@ type deploymentModel struct {
 	observedModel
 }
 
-// settingsKnown reports whether all that decides what an apply will do is known.
-func (m deploymentModel) settingsKnown(ctx context.Context) bool {
-	return !m.undecided() && fullyKnown(ctx, m.Name, m.Version, m.Image, m.Replicas, m.Command, m.Args, m.Env, m.HealthCheck, m.Promote, m.Rollback, m.Standby) &&
-		m.platform(providerModel{}).settingsKnown(ctx)
+// isKnown reports whether all attributes are known that decide what an apply does.
+func (m deploymentModel) isKnown(ctx context.Context) bool {
+	return !m.hasUnknownPlatform() && m.workload().isKnown(ctx) &&
+		isFullyKnown(ctx, m.Name, m.Version, m.Image, m.Replicas, m.Command, m.Args, m.Env, m.HealthCheck,
+			m.Promote, m.Rollback, m.Standby)
 }
 
-// desired is what the engine is asked for. Every setting must be known.
-func (m deploymentModel) desired(ctx context.Context, judged healthSettings) (bluegreen.Desired, diag.Diagnostics) {
+// desired returns what the engine is asked for. Every setting must be known.
+func (m deploymentModel) desired(ctx context.Context, health healthSettings) (bluegreen.Desired, diag.Diagnostics) {
 	release, diags := m.release(ctx)
 	return bluegreen.Desired{
 		Release:           release,
 		Promote:           m.Promote.ValueBool(),
 		Rollback:          m.Rollback.ValueBool(),
 		KeepStandby:       m.Standby.ValueString() == standbyKeep,
-		MinHealthyPercent: judged.minHealthyPercent,
+		MinHealthyPercent: health.minHealthyPercent,
 	}, diags
 }
 
@@ -60,25 +61,25 @@ func (m deploymentModel) release(ctx context.Context) (bluegreen.Release, diag.D
 		Version:  m.Version.ValueString(),
 		Image:    m.Image.ValueString(),
 		Replicas: intOr(m.Replicas, defaultReplicas),
-		// On the other platforms a size that is not configured has a default.
+		// Only where the platform can autoscale is the size still null: see planReplicas.
 		Autoscaled: m.Replicas.IsNull(),
 	}
 	diags := m.Command.ElementsAs(ctx, &release.Command, false)
 	diags.Append(m.Args.ElementsAs(ctx, &release.Args, false)...)
 	diags.Append(m.Env.ElementsAs(ctx, &release.Env, false)...)
 	var more diag.Diagnostics
-	release.Settings, more = m.platform(providerModel{}).settings(ctx)
+	release.Settings, more = m.workload().settings(ctx)
 	diags.Append(more...)
 	return release, diags
 }
 
-// config is how the engine judges and how long it waits.
-func (m deploymentModel) config(judged healthSettings) bluegreen.Config {
+// config returns how the engine checks the health and how long it waits.
+func (m deploymentModel) config(health healthSettings) bluegreen.Config {
 	config := bluegreen.DefaultConfig()
-	config.HealthCheckTimeout = judged.timeout
-	config.HealthCheckRetries = judged.retries
-	config.MinHealthyPercent = judged.minHealthyPercent
-	config.ProbeInterval = judged.checks.Interval
+	config.HealthCheckTimeout = health.timeout
+	config.HealthCheckRetries = health.retries
+	config.MinHealthyPercent = health.minHealthyPercent
+	config.ProbeInterval = health.checks.Interval
 	config.SwitchTimeout = durationOr(m.SwitchTimeout, config.SwitchTimeout)
 	config.DrainTimeout = durationOr(m.DrainTimeout, defaultDrainTimeout)
 	config.BakeTime = durationOr(m.BakeTime, defaultBakeTime)
@@ -86,8 +87,8 @@ func (m deploymentModel) config(judged healthSettings) bluegreen.Config {
 	return config
 }
 
-// durationOr returns the duration, or otherwise where it is null or unknown.
-// What cannot be parsed is refused by the attribute's type before it gets here.
+// durationOr returns the duration, or otherwise if it is null or unknown. The
+// attribute's type has refused a text that is no duration.
 func durationOr(d timetypes.GoDuration, otherwise time.Duration) time.Duration {
 	if d.IsNull() || d.IsUnknown() {
 		return otherwise

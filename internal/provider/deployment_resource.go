@@ -29,7 +29,9 @@ type deploymentResource struct {
 
 func newDeploymentResource() resource.Resource { return &deploymentResource{} }
 
-func (r *deploymentResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (r *deploymentResource) Metadata(
+	_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = deploymentType
 }
 
@@ -37,13 +39,15 @@ func (r *deploymentResource) Schema(ctx context.Context, _ resource.SchemaReques
 	resp.Schema = deploymentSchema(ctx)
 }
 
-func (r *deploymentResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+func (r *deploymentResource) Configure(
+	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
+) {
 	r.provider = configured(req.ProviderData)
 }
 
-// Create brings the first release live. Whatever fails before it serves leaves
-// nothing behind and records nothing: what is recorded by a create that fails
-// would be destroyed by the next apply.
+// Create deploys the first release. A create that fails records nothing: the next
+// apply would destroy what it recorded. Before the release serves, such a create
+// leaves nothing behind either.
 func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan deploymentModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -59,39 +63,39 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 
 	warnings, err := op.create(ctx)
 	resp.Diagnostics.Append(op.warnings(warnings)...)
-	status, lookErr := op.look(ctx)
+	status, statusErr := op.statusAfter(ctx)
 	switch {
-	case err != nil && lookErr == nil && stopped(err) && op.fulfilled(status):
+	case err != nil && statusErr == nil && isStopped(err) && op.isFulfilled(status):
 		resp.Diagnostics.AddWarning("The deployment serves, but was not watched to the end",
-			sentence(err)+" The next apply takes the watch up again.")
+			sentence(err)+" The next apply resumes the watch.")
 	case err != nil:
-		resp.Diagnostics.Append(op.failed("created", err, op.afterCreate(err, status, lookErr)))
+		resp.Diagnostics.Append(op.failed("created", err, op.afterCreate(err, status, statusErr)))
 		return
-	case lookErr != nil:
-		resp.Diagnostics.Append(op.failed("created", lookErr, op.recordedNothing()))
+	case statusErr != nil:
+		resp.Diagnostics.Append(op.failed("created", statusErr, op.unrecorded()))
 		return
-	case !op.fulfilled(status):
-		resp.Diagnostics.Append(op.failed("created", errMovedOn, op.recordedNothing()))
+	case !op.isFulfilled(status):
+		resp.Diagnostics.Append(op.failed("created", errChangedAfterwards, op.unrecorded()))
 		return
 	}
 
 	found := op.observe(status)
-	plan.observedModel, diags = settle(ctx, plan.observedModel, found)
+	plan.observedModel, diags = keepPlanned(ctx, plan.observedModel, found)
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, op.identity())...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// Read tells what there is. Only a deployment that does not exist is gone; one
-// that cannot be looked at is an error.
+// Read observes the deployment. It removes only a deployment that does not exist
+// from the state. A deployment that cannot be read is an error.
 func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state deploymentModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	op, diags := r.operation(ctx, state)
+	op, diags := r.prepare(ctx, state)
 	defer op.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -99,27 +103,27 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 	}
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, op.identity())...)
 
-	seen := op.see(ctx)
-	if errors.Is(seen.err, bluegreen.ErrNotFound) {
+	status, err := op.statusOfRefresh(ctx)
+	if errors.Is(err, bluegreen.ErrNotFound) {
 		resp.State.RemoveResource(ctx)
 		return
 	}
-	if seen.err != nil {
-		resp.Diagnostics.Append(op.unreadable(seen.err))
+	if err != nil {
+		resp.Diagnostics.Append(op.unreadable(err))
 		return
 	}
-	status := seen.status
 	if state.Version.IsNull() {
-		resp.Diagnostics.Append(state.adopt(ctx, status.Ledger)...)
+		resp.Diagnostics.Append(state.fillFromLedger(ctx, status.Ledger)...)
 	}
 	state.observedModel = op.observe(status)
 	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-// Update brings the deployment from what the plan was made from to what is
-// configured. When it fails and live is as before, the state stays as it was;
-// otherwise it tells what serves, so that the next plan shows the difference.
+// Update applies the configuration to the deployment that the plan was made from.
+// An update that fails without a change of the live release leaves the state as it
+// was. Otherwise the state gets what serves, so that the next plan shows the
+// difference.
 func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, prior deploymentModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -139,21 +143,21 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 
 	warnings, err := op.Apply(ctx, base, op.desired)
 	resp.Diagnostics.Append(op.warnings(warnings)...)
-	status, lookErr := op.look(ctx)
-	if err == nil && lookErr == nil && !op.fulfilled(status) {
-		err = errMovedOn
+	status, statusErr := op.statusAfter(ctx)
+	if err == nil && statusErr == nil && !op.isFulfilled(status) {
+		err = errChangedAfterwards
 	}
-	if err = errors.Join(err, lookErr); err != nil {
-		resp.Diagnostics.Append(op.failed("updated", err, op.afterUpdate(base, status, lookErr)))
+	if err = errors.Join(err, statusErr); err != nil {
+		resp.Diagnostics.Append(op.failed("updated", err, op.afterUpdate(base, status, statusErr)))
 	}
-	if lookErr != nil {
+	if statusErr != nil {
 		return
 	}
 	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
 	found := op.observe(status)
 	switch {
 	case err == nil:
-		plan.observedModel, diags = settle(ctx, plan.observedModel, found)
+		plan.observedModel, diags = keepPlanned(ctx, plan.observedModel, found)
 		resp.Diagnostics.Append(diags...)
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	case !found.DeploymentID.Equal(prior.DeploymentID):
@@ -162,7 +166,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	}
 }
 
-// Delete removes the deployment. One that is gone already is no error.
+// Delete destroys the deployment. A deployment that does not exist is no error.
 func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state deploymentModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
@@ -176,6 +180,6 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 		return
 	}
 	if err := op.Destroy(ctx); err != nil {
-		resp.Diagnostics.Append(op.failed("destroyed", err, "What is left of it is destroyed by the next apply."))
+		resp.Diagnostics.Append(op.failed("destroyed", err, "The next apply destroys what is left of it."))
 	}
 }

@@ -16,32 +16,34 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
 
-// ValidateConfig looks at what attributes mean together. What each of them may
-// be is in the schema. Values that are not known yet are looked at later.
-func (r *deploymentResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+// ValidateConfig checks attributes that depend on each other. The schema checks
+// each attribute alone. Unknown values are checked later, when they are known.
+func (r *deploymentResource) ValidateConfig(
+	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
+) {
 	var config deploymentModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	judged, diags := config.health(ctx)
+	settings, diags := config.health(ctx)
 	if diags.HasError() {
-		// The attributes have said so themselves.
+		// The schema has reported it.
 		return
 	}
 	resp.Diagnostics.Append(config.checkKinds()...)
-	resp.Diagnostics.Append(checkHealth(judged.checks)...)
-	if !config.undecided() && !config.platform(r.provider).reachesPorts() {
-		resp.Diagnostics.Append(checkPorts(judged.checks)...)
+	resp.Diagnostics.Append(checkHealth(settings.checks)...)
+	if !config.hasUnknownPlatform() && !config.platform(r.provider).canProbeOtherPorts() {
+		resp.Diagnostics.Append(checkPorts(settings.checks)...)
 	}
-	resp.Diagnostics.Append(config.checkTimes(ctx, judged)...)
+	resp.Diagnostics.Append(config.checkTimes(ctx, settings)...)
 }
 
-// checkKinds refuses a health check that names no check. Terraform drops what it
-// does not know from an object, so that this is how a misspelt kind shows: it
-// must not turn into the default without a word.
+// checkKinds refuses a health_check without a check. Terraform drops unknown
+// attributes from an object, so that a misspelt check looks like none. It must not
+// become the default silently.
 func (m deploymentModel) checkKinds() diag.Diagnostics {
-	if !given(m.HealthCheck) {
+	if !isSet(m.HealthCheck) {
 		return nil
 	}
 	for _, kind := range []string{"http", "tcp", "grpc", "exec"} {
@@ -50,12 +52,12 @@ func (m deploymentModel) checkKinds() diag.Diagnostics {
 		}
 	}
 	return diag.Diagnostics{attributeError(path.Root("health_check"), "Invalid health check",
-		"must name at least one check that there is: http, tcp, grpc or exec; http = {} is the default")}
+		"must have at least one of http, tcp, grpc or exec; the default is http = {}")}
 }
 
-// checkHealth lets the checks themselves say what they cannot work with.
+// checkHealth reports the settings that the health checker refuses.
 func checkHealth(config health.Config) diag.Diagnostics {
-	// The schema judges these, zero included.
+	// The schema checks these. Zero means the default here, and is an error there.
 	config.Interval, config.ProbeTimeout, config.HealthyThreshold = 0, 0, 0
 	_, err := health.New(config)
 	if err == nil {
@@ -72,8 +74,8 @@ func checkHealth(config health.Config) diag.Diagnostics {
 	return diag.Diagnostics{attributeError(attribute, "Invalid health check", problem)}
 }
 
-// checkPorts refuses a check on a port of its own where replicas share their
-// address: nobody could tell whose port it is.
+// checkPorts refuses a check of another port on a platform whose replicas share one
+// address: the port cannot be told to belong to a replica.
 func checkPorts(config health.Config) diag.Diagnostics {
 	ports := map[string]int{}
 	if config.HTTP != nil {
@@ -88,15 +90,16 @@ func checkPorts(config health.Config) diag.Diagnostics {
 	var diags diag.Diagnostics
 	for kind, port := range ports {
 		if port != 0 {
-			diags.Append(attributeError(path.Root("health_check").AtName(kind).AtName("port"), "Invalid health check",
-				"must be left out on this platform, where a replica is reached at the port in PORT and at no other"))
+			attribute := path.Root("health_check").AtName(kind).AtName("port")
+			diags.Append(attributeError(attribute, "Invalid health check",
+				"must not be set on this platform, where a replica can only be reached at the port that it serves"))
 		}
 	}
 	return diags
 }
 
-// checkTimes refuses what cannot end within the time that its operation has.
-func (m deploymentModel) checkTimes(ctx context.Context, judged healthSettings) diag.Diagnostics {
+// checkTimes refuses times that are longer than the timeout of their operation.
+func (m deploymentModel) checkTimes(ctx context.Context, settings healthSettings) diag.Diagnostics {
 	var diags diag.Diagnostics
 	if m.Timeouts.IsUnknown() {
 		return diags
@@ -108,7 +111,7 @@ func (m deploymentModel) checkTimes(ctx context.Context, judged healthSettings) 
 	remove, more := m.Timeouts.Delete(ctx, defaultDeleteTimeout)
 	diags.Append(more...)
 	if diags.HasError() {
-		// The attributes have said so themselves.
+		// The schema has reported it.
 		return nil
 	}
 	for name, timeout := range map[string]time.Duration{"create": create, "update": update, "delete": remove} {
@@ -121,25 +124,26 @@ func (m deploymentModel) checkTimes(ctx context.Context, judged healthSettings) 
 	}
 	for operation, timeout := range map[string]time.Duration{"create": create, "update": update} {
 		if configured, ok := m.Timeouts.Attributes()[operation]; !ok || !configured.IsUnknown() {
-			diags.Append(m.checkDeadlines(operation, timeout, judged)...)
+			diags.Append(m.checkDeadlines(operation, timeout, settings)...)
 		}
 	}
 	return diags
 }
 
-// checkDeadlines compares what an operation waits for with the time that it has.
-// Terraform validates with every variable unknown: a default says nothing then.
-func (m deploymentModel) checkDeadlines(operation string, timeout time.Duration, judged healthSettings) diag.Diagnostics {
+// checkDeadlines compares the times that an operation waits with its timeout.
+// Terraform validates with every variable unknown: an unknown time is not compared.
+func (m deploymentModel) checkDeadlines(operation string, timeout time.Duration, settings healthSettings) diag.Diagnostics {
 	var diags diag.Diagnostics
 	if bake := durationOr(m.BakeTime, defaultBakeTime); bake > timeout && !m.BakeTime.IsUnknown() {
 		diags.Append(attributeError(path.Root("bake_time"), "The watch cannot end in time",
-			fmt.Sprintf("is %s, but timeouts.%s ends the whole operation after %s", bake, operation, timeout)))
+			fmt.Sprintf("is %s, but timeouts.%s allows %s for the whole operation", bake, operation, timeout)))
 	}
-	attempts := max(judged.retries, 0) + 1
-	// Divided, because the product of two big numbers overflows.
-	if judged.timeout > timeout/time.Duration(attempts) && !judged.undecided {
+	attempts := max(settings.retries, 0) + 1
+	// A division, because the product of two large numbers overflows.
+	if settings.timeout > timeout/time.Duration(attempts) && !settings.hasUnknownTimes {
 		diags.Append(attributeError(path.Root("health_check").AtName("timeout"), "The health check cannot end in time",
-			fmt.Sprintf("and retries allow %d attempts of %s, but timeouts.%s ends the whole operation after %s", attempts, judged.timeout, operation, timeout)))
+			fmt.Sprintf("and retries result in up to %d attempts of %s, but timeouts.%s allows %s for the whole operation",
+				attempts, settings.timeout, operation, timeout)))
 	}
 	return diags
 }

@@ -30,12 +30,12 @@ func TestFailuresAreTold(t *testing.T) {
 		Logs:     []string{"connecting as " + secret, "refused"},
 	}}}
 	holder := &bluegreen.HolderError{Holder: bluegreen.Holder{Name: "ada@example pid 7", Since: time.Now().Add(-90 * time.Second)}}
-	const serving = "Live was not touched: 1.0.0 still serves from green."
+	const serving = "The live environment was not touched: 1.0.0 still serves from green."
 
 	for name, tt := range map[string]struct {
-		err     error
-		summary string
-		says    []string
+		err       error
+		summary   string
+		wantTexts []string
 	}{
 		"unhealthy": {
 			failure(bluegreen.HealthCheckFailed, "health check", sickly), "The release is not healthy",
@@ -53,7 +53,7 @@ func TestFailuresAreTold(t *testing.T) {
 		},
 		"interrupted": {
 			failure(bluegreen.Interrupted, "health check", context.Canceled), "The operation was interrupted",
-			[]string{"It stopped at the health check of blue: context canceled.", serving, "Apply again to go on"},
+			[]string{"It stopped at the health check of blue: context canceled.", serving, "Apply again to continue"},
 		},
 		"out of time": {
 			failure(bluegreen.Timeout, "switch", context.DeadlineExceeded), "The operation took too long",
@@ -61,7 +61,7 @@ func TestFailuresAreTold(t *testing.T) {
 		},
 		"busy": {
 			failure(bluegreen.EnvironmentBusy, "apply", holder), "The deployment is busy",
-			[]string{"ada@example pid 7 works on it since", "Nothing was touched.", "Apply again when that is done"},
+			[]string{"ada@example pid 7 has held the lock of the deployment since", "Nothing was touched.", "Apply again when that operation has ended"},
 		},
 		"stale": {
 			fmt.Errorf("%w: the deployment was changed after the plan was made (ledger generation 3 then, 5 now)", bluegreen.ErrPlanStale), "The plan is stale",
@@ -83,26 +83,26 @@ func TestFailuresAreTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			told := told().failed("updated", tt.err, serving)
-			if told.Summary() != tt.summary {
-				t.Errorf("it is called %q, not %q", told.Summary(), tt.summary)
+			d := operationOnWeb().failed("updated", tt.err, serving)
+			if d.Summary() != tt.summary {
+				t.Errorf("it is called %q, not %q", d.Summary(), tt.summary)
 			}
-			for _, part := range tt.says {
-				if !strings.Contains(told.Detail(), part) {
-					t.Errorf("it does not say %q:\n%s", part, told.Detail())
+			for _, part := range tt.wantTexts {
+				if !strings.Contains(d.Detail(), part) {
+					t.Errorf("it does not say %q:\n%s", part, d.Detail())
 				}
 			}
-			if strings.Contains(told.Detail(), secret) {
-				t.Errorf("it tells the secret:\n%s", told.Detail())
+			if strings.Contains(d.Detail(), secret) {
+				t.Errorf("it tells the secret:\n%s", d.Detail())
 			}
 		})
 	}
 }
 
-// told is an operation that never ran.
-func told() operation {
+// operationOnWeb is an operation that never runs.
+func operationOnWeb() operation {
 	release := bluegreen.Release{Env: map[string]string{"SECRET": secret, "DEBUG": "1"}}
-	return operation{name: "web", id: "web", platform: localPlatform{}, desired: bluegreen.Desired{Release: release}}
+	return operation{name: "web", id: "web", location: localPlatform{}, desired: bluegreen.Desired{Release: release}}
 }
 
 // What the platform finds wrong with a setting is an error on its attribute.
@@ -116,7 +116,7 @@ func TestFailuresPointAtAttributes(t *testing.T) {
 		"preview": {&local.AddressError{Preview: true, Address: "127.0.0.1:80", Err: errors.New("permission denied")}, path.Root("local").AtName("preview_listen")},
 		"image":   {&local.ImageError{Path: "app.tar.gz", Err: errors.New("it leaves its directory")}, path.Root("image")},
 	} {
-		d := told().failed("created", &bluegreen.Error{Kind: bluegreen.DeployFailed, Operation: "deploy", Environment: bluegreen.Green, Cause: tt.err}, "")
+		d := operationOnWeb().failed("created", &bluegreen.Error{Kind: bluegreen.DeployFailed, Operation: "deploy", Environment: bluegreen.Green, Cause: tt.err}, "")
 		pointing, ok := d.(diag.DiagnosticWithPath)
 		if !ok || !pointing.Path().Equal(tt.want) {
 			t.Errorf("%s: %v does not point at %s", name, d, tt.want)
@@ -132,11 +132,11 @@ func TestWhatACreateThatFailedHasLeft(t *testing.T) {
 		err   error
 		want  string
 	}{
-		"nothing":                {bluegreen.Status{}, bluegreen.ErrNotFound, "Nothing was left behind, and nothing is recorded."},
-		"not to be had":          {bluegreen.Status{}, errors.New("no route"), "What it has left could not be looked at: no route."},
-		"not to be had, as said": {bluegreen.Status{}, errors.New("no answer"), "Whether it has left anything cannot be seen, for the same reason."},
+		"nothing":                {bluegreen.Status{}, bluegreen.ErrNotFound, "Nothing was left behind, and nothing is recorded in the Terraform state."},
+		"not to be had":          {bluegreen.Status{}, errors.New("no route"), "It is not known whether anything was left behind: no route."},
+		"not to be had, as said": {bluegreen.Status{}, errors.New("no answer"), "For the same reason it is not known whether anything was left behind."},
 	} {
-		if got := told().afterCreate(failed, tt.after, tt.err); got != tt.want {
+		if got := operationOnWeb().afterCreate(failed, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
 		}
 	}
@@ -150,13 +150,13 @@ func TestWhatServesAfterAnUpdate(t *testing.T) {
 		err   error
 		want  string
 	}{
-		"the same":      {before, nil, "Live was not touched: 1.0.0 still serves from green."},
-		"another":       {history(t, second), nil, "2.0.0 serves from blue now; the Terraform state says so too."},
+		"the same":      {before, nil, "The live environment was not touched: 1.0.0 still serves from green."},
+		"another":       {history(t, deploySecond), nil, "2.0.0 serves from blue now. The Terraform state was updated."},
 		"nothing":       {bluegreen.Status{Ledger: bluegreen.NewLedger("web")}, nil, "Nothing serves."},
-		"not there":     {bluegreen.Status{}, bluegreen.ErrNotFound, "The deployment does not exist any more."},
-		"not to be had": {bluegreen.Status{}, errors.New("no answer"), "What serves now could not be looked at: no answer."},
+		"not there":     {bluegreen.Status{}, bluegreen.ErrNotFound, "The deployment no longer exists."},
+		"not to be had": {bluegreen.Status{}, errors.New("no answer"), "It is not known what serves now: no answer."},
 	} {
-		if got := told().afterUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
+		if got := operationOnWeb().afterUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
 		}
 	}

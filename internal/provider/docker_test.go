@@ -20,15 +20,15 @@ import (
 func TestDockerStandbyIsUnhealthy(t *testing.T) {
 	t.Parallel()
 	name, g := claimDocker(t)
-	w := &world{t: t, name: name, ground: g}
+	h := &harness{t: t, name: name, platformUnderTest: g}
 	image, err := engine.checked()
 	if err != nil {
 		t.Fatal(err)
 	}
-	checked := func(v string) string { return w.config(version(v), attributes{"image": fmt.Sprintf("%q", image)}) }
-	w.play(
+	checked := func(v string) string { return h.config(version(v), attributes{"image": fmt.Sprintf("%q", image)}) }
+	h.run(
 		resource.TestStep{Config: checked("1.0.0")},
-		resource.TestStep{Config: checked("2.0.0"), ConfigStateChecks: []statecheck.StateCheck{has(knownvalue.Bool(true), "rollback_available")}},
+		resource.TestStep{Config: checked("2.0.0"), ConfigStateChecks: []statecheck.StateCheck{stateHas(knownvalue.Bool(true), "rollback_available")}},
 		resource.TestStep{
 			PreConfig: func() { spoil(t, name+"-green-1") },
 			Config:    checked("2.0.0"),
@@ -36,7 +36,7 @@ func TestDockerStandbyIsUnhealthy(t *testing.T) {
 				PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}, PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
 			},
 			ConfigStateChecks: []statecheck.StateCheck{
-				w.live("2.0.0"), has(knownvalue.Bool(false), "rollback_available"), has(number(1), "environments", "green", "ready_replicas"),
+				h.live("2.0.0"), stateHas(knownvalue.Bool(false), "rollback_available"), stateHas(number(1), "environments", "green", "ready_replicas"),
 			},
 		},
 	)
@@ -45,7 +45,7 @@ func TestDockerStandbyIsUnhealthy(t *testing.T) {
 // spoil returns when the engine holds a container to be unhealthy.
 func spoil(t *testing.T, name string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	told := engine.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.Add("container", name).Add("event", "health_status: unhealthy")})
 	made, err := engine.ExecCreate(ctx, name, client.ExecCreateOptions{Cmd: []string{"/replica", "spoil"}})
@@ -67,27 +67,27 @@ func spoil(t *testing.T, name string) {
 func TestDockerContainersByHand(t *testing.T) {
 	t.Parallel()
 	name, g := claimDocker(t)
-	w := &world{t: t, name: name, ground: g}
+	h := &harness{t: t, name: name, platformUnderTest: g}
 	whole := []statecheck.StateCheck{
-		w.live("2.0.0"),
-		has(number(1), "environments", "blue", "ready_replicas"),
-		has(number(1), "environments", "green", "ready_replicas"),
-		has(knownvalue.Bool(true), "rollback_available"),
+		h.live("2.0.0"),
+		stateHas(number(1), "environments", "blue", "ready_replicas"),
+		stateHas(number(1), "environments", "green", "ready_replicas"),
+		stateHas(knownvalue.Bool(true), "rollback_available"),
 	}
-	w.play(
-		resource.TestStep{Config: w.config(version("1.0.0"))},
-		resource.TestStep{Config: w.config(version("2.0.0"))},
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"))},
+		resource.TestStep{Config: h.config(version("2.0.0"))},
 		resource.TestStep{
 			PreConfig: func() {
 				if _, err := engine.ContainerRemove(t.Context(), name+"-blue-1", client.ContainerRemoveOptions{Force: true}); err != nil {
 					t.Fatal(err)
 				}
 			},
-			Config: w.config(version("2.0.0")),
+			Config: h.config(version("2.0.0")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionUpdate),
-				plans(text("deploy-2"), "deployment_id"),
-				leavesOpen("environments", "blue", "ready_replicas"),
+				planIs(plancheck.ResourceActionUpdate),
+				planHas(text("deploy-2"), "deployment_id"),
+				planHasUnknown("environments", "blue", "ready_replicas"),
 			}},
 			ConfigStateChecks: whole,
 		},
@@ -97,10 +97,10 @@ func TestDockerContainersByHand(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Config: w.config(version("2.0.0")),
+			Config: h.config(version("2.0.0")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionUpdate),
-				leavesOpen("environments", "green", "ready_replicas"),
+				planIs(plancheck.ResourceActionUpdate),
+				planHasUnknown("environments", "green", "ready_replicas"),
 			}},
 			ConfigStateChecks: whole,
 		},
@@ -112,16 +112,16 @@ func TestDockerContainersByHand(t *testing.T) {
 func TestDockerForeignContainer(t *testing.T) {
 	t.Parallel()
 	name, g := claimDocker(t)
-	w := &world{t: t, name: name, ground: g}
+	h := &harness{t: t, name: name, platformUnderTest: g}
 	foreign, err := engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
-		Name: name + "-green-1", Config: &container.Config{Image: w.image()},
+		Name: name + "-green-1", Config: &container.Config{Image: h.image()},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.play(
+	h.run(
 		resource.TestStep{
-			Config:      w.config(version("1.0.0")),
+			Config:      h.config(version("1.0.0")),
 			ExpectError: regexp.MustCompile(`(?s)container\s+called\s+"` + name + `-green-1"\s+already\s+that\s+does\s+not\s+belong`),
 		},
 		resource.TestStep{
@@ -134,8 +134,8 @@ func TestDockerForeignContainer(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Config:            w.config(version("1.0.0")),
-			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+			Config:            h.config(version("1.0.0")),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 		},
 	)
 }
@@ -145,23 +145,23 @@ func TestDockerForeignContainer(t *testing.T) {
 func TestDockerToTheDefaultPlatform(t *testing.T) {
 	t.Parallel()
 	name, g := claimDocker(t)
-	w, here := &world{t: t, name: name, ground: g}, newWorld(t)
+	h, here := &harness{t: t, name: name, platformUnderTest: g}, newLocalHarness(t)
 	providers := "provider \"bluegreen\" {\n  " + g.providerBlock() + "\n  " + here.providerBlock() + "\n}\n"
-	here.play(
-		resource.TestStep{Config: providers + w.resource("web")},
+	here.run(
+		resource.TestStep{Config: providers + h.resource("web")},
 		resource.TestStep{
 			Config: providers + here.resource("web", attributes{"name": `"` + here.name + `"`}),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionReplace), plans(text(here.id(here.name)), "id"),
+				planIs(plancheck.ResourceActionReplace), planHas(text(here.id(here.name)), "id"),
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{here.live("1.0.0")},
 		},
 		resource.TestStep{
-			Config: providers + w.resource("web"),
+			Config: providers + h.resource("web"),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionReplace), plans(text(g.id(name)), "id"),
+				planIs(plancheck.ResourceActionReplace), planHas(text(g.id(name)), "id"),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 		},
 	)
 }
@@ -169,7 +169,7 @@ func TestDockerToTheDefaultPlatform(t *testing.T) {
 func TestDockerOpensToEverybody(t *testing.T) {
 	t.Parallel()
 	name, g := claimDocker(t)
-	opensToEverybody(&world{t: t, name: name, ground: g}, func(publish string) attributes {
+	opensToEverybody(&harness{t: t, name: name, platformUnderTest: g}, func(publish string) attributes {
 		return attributes{"docker": fmt.Sprintf("{ port = %d, pull = \"never\", publish = [%q], agent_image = %q }", servicePort, publish, g.agentImage)}
 	})
 }

@@ -92,7 +92,7 @@ func validate(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cli{w: &world{t: t}, dir: dir, env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+config)}
+	c := &cli{h: &harness{t: t}, dir: dir, env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+config)}
 	c.must("init", "-backend=false")
 	c.must("validate")
 }

@@ -16,26 +16,26 @@ import (
 )
 
 // impatient gives a release little time to become healthy: it never will.
-var impatient = attributes{"health_check": `{ http = { path = "/healthz" }, interval = "50ms", timeout = "2s", retries = 0 }`}
+var shortHealthCheck = attributes{"health_check": `{ http = { path = "/healthz" }, interval = "50ms", timeout = "2s", retries = 0 }`}
 
 // A first release that is sick leaves nothing, and the next try is a create.
 func TestSickFirstRelease(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w *world) {
-		w.play(
+	onEachPlatform(t, func(h *harness) {
+		h.run(
 			resource.TestStep{
-				Config:      w.config(version("1.0.0"), impatient, conduct(sick)),
+				Config:      h.config(version("1.0.0"), shortHealthCheck, behaving(unhealthy)),
 				ExpectError: regexp.MustCompile(`(?s)The release is not healthy.*health check of green failed.*replica green-1:\s+http: GET /healthz.*Nothing was left behind`),
 			},
 			resource.TestStep{
 				PreConfig: func() {
-					if err := w.gone(); err != nil {
-						w.t.Error(err)
+					if err := h.gone(); err != nil {
+						h.t.Error(err)
 					}
 				},
-				Config:            w.config(version("1.0.1"), conduct(fit)),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(plancheck.ResourceActionCreate)}},
-				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.1")},
+				Config:            h.config(version("1.0.1"), behaving(healthy)),
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionCreate)}},
+				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.1")},
 			},
 		)
 	})
@@ -45,34 +45,36 @@ func TestSickFirstRelease(t *testing.T) {
 // one serves, the state is as it was, and the next plan is the same.
 func TestSickRelease(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w *world) {
+	onEachPlatform(t, func(h *harness) {
 		same := []plancheck.PlanCheck{
-			action(plancheck.ResourceActionUpdate),
-			plans(text("blue"), "live_environment"),
-			plans(text("2.0.0"), "live_version"),
+			planIs(plancheck.ResourceActionUpdate),
+			planHas(text("blue"), "live_environment"),
+			planHas(text("2.0.0"), "live_version"),
 		}
-		w.play(
-			resource.TestStep{Config: w.config(version("1.0.0")), ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")}},
+		h.run(
+			resource.TestStep{Config: h.config(version("1.0.0")), ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")}},
 			resource.TestStep{
-				Config:           w.config(version("2.0.0"), impatient, conduct(sick)),
+				Config:           h.config(version("2.0.0"), shortHealthCheck, behaving(unhealthy)),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: same},
-				ExpectError:      regexp.MustCompile(`(?s)health check of blue failed.*replica blue-1:\s+http: GET /healthz.*Live was not touched: 1\.0\.0 still serves from green`),
+				ExpectError: regexp.MustCompile(`(?s)health check of blue failed.*replica blue-1:\s+http: GET /healthz.*` +
+					`live\s+environment\s+was\s+not\s+touched:\s+1\.0\.0\s+still\s+serves\s+from\s+green`),
 			},
 			resource.TestStep{
 				// That it has ended is seen whatever time there is left.
-				Config:           w.config(version("2.0.0"), conduct(dies)),
+				Config:           h.config(version("2.0.0"), behaving(exits)),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: same},
-				ExpectError:      regexp.MustCompile(`(?s)replica blue-1.*exit status 3.*The last lines of blue-1:.*no database.*still serves from green`),
+				ExpectError: regexp.MustCompile(`(?s)replica blue-1.*exit status 3.*The last lines of blue-1:.*no database.*` +
+					`still\s+serves\s+from\s+green`),
 			},
 			resource.TestStep{
-				Config:            w.config(version("1.0.0")),
+				Config:            h.config(version("1.0.0")),
 				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
-				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(text("failed"), "environments", "blue", "state")},
+				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(text("failed"), "environments", "blue", "state")},
 			},
 			resource.TestStep{
-				Config:            w.config(version("2.0.0"), conduct(fit)),
+				Config:            h.config(version("2.0.0"), behaving(healthy)),
 				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: same},
-				ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0")},
+				ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 			},
 		)
 	})
@@ -82,9 +84,9 @@ func TestSickRelease(t *testing.T) {
 // itself writes them.
 func TestSecretsStaySecret(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	h := newLocalHarness(t)
 	resource.UnitTest(t, resource.TestCase{
-		ProtoV6ProviderFactories: factories(),
+		ProtoV6ProviderFactories: factories(t),
 		ErrorCheck: func(err error) error {
 			if strings.Contains(err.Error(), secret) {
 				return errors.New("the error holds the secret")
@@ -92,7 +94,7 @@ func TestSecretsStaySecret(t *testing.T) {
 			return err
 		},
 		Steps: []resource.TestStep{{
-			Config:      w.config(impatient, conduct(dies)),
+			Config:      h.config(shortHealthCheck, behaving(exits)),
 			ExpectError: regexp.MustCompile(`starting 1\.0\.0 \*\*\*`),
 		}},
 	})
@@ -101,24 +103,25 @@ func TestSecretsStaySecret(t *testing.T) {
 // While somebody else works on the deployment an apply says who, and touches nothing.
 func TestBusy(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w *world) {
+	onEachPlatform(t, func(h *harness) {
 		var unlock func()
-		w.play(
-			resource.TestStep{Config: w.config(version("1.0.0"))},
+		h.run(
+			resource.TestStep{Config: h.config(version("1.0.0"))},
 			resource.TestStep{
 				PreConfig: func() {
 					var err error
-					if unlock, err = w.outsider().Platform.Lock(w.t.Context(), "ada@example pid 1"); err != nil {
-						w.t.Fatal(err)
+					if unlock, err = h.outsider().Platform.Lock(h.t.Context(), "ada@example pid 1"); err != nil {
+						h.t.Fatal(err)
 					}
 				},
-				Config:      w.config(version("2.0.0")),
-				ExpectError: regexp.MustCompile(`(?s)The deployment is busy.*ada@example pid 1 works on it since.*Nothing was touched`),
+				Config: h.config(version("2.0.0")),
+				ExpectError: regexp.MustCompile(`(?s)The deployment is busy.*` +
+					`ada@example\s+pid\s+1\s+has\s+held\s+the\s+lock.*Nothing was touched`),
 			},
 			resource.TestStep{
 				PreConfig:         func() { unlock() },
-				Config:            w.config(version("2.0.0")),
-				ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0")},
+				Config:            h.config(version("2.0.0")),
+				ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 			},
 		)
 	})
@@ -128,30 +131,30 @@ func TestBusy(t *testing.T) {
 // says how to take it over.
 func TestCreateFindsOne(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	release := bluegreen.Release{Version: "0.9.0", Image: w.image(), Replicas: 1}
+	h := newLocalHarness(t)
+	release := bluegreen.Release{Version: "0.9.0", Image: h.image(), Replicas: 1}
 	asked := bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100}
-	w.play(
+	h.run(
 		resource.TestStep{
 			PreConfig: func() {
-				if _, err := w.outsider().Create(t.Context(), asked); err != nil {
+				if _, err := h.outsider().Create(t.Context(), asked); err != nil {
 					t.Fatal(err)
 				}
 			},
-			Config:      w.config(version("1.0.0")),
+			Config:      h.config(version("1.0.0")),
 			ExpectError: regexp.MustCompile(`(?s)exists already.*Nothing was touched.*terraform import ADDRESS web`),
 		},
 		resource.TestStep{
-			Config:             w.config(version("0.9.0")),
+			Config:             h.config(version("0.9.0")),
 			ResourceName:       address,
 			ImportState:        true,
 			ImportStateId:      "web",
 			ImportStatePersist: true,
 		},
 		resource.TestStep{
-			Config:            w.config(version("1.0.0")),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(plancheck.ResourceActionUpdate)}},
-			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), w.preview("0.9.0")},
+			Config:            h.config(version("1.0.0")),
+			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)}},
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), h.preview("0.9.0")},
 		},
 	)
 }

@@ -10,18 +10,20 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// forecast is what an apply will do to a deployment, and how it will look then.
+// forecast is what an apply will do to a deployment, and what the deployment will
+// be afterwards.
 type forecast struct {
 	steps []bluegreen.Step
-	// after is the deployment as it will be. What an apply decides is only a
-	// guess here; seen marks it as unknown.
+	// after is the deployment after the apply. It holds a guess for what only the
+	// apply decides, which is unknown in attributes.
 	after bluegreen.Status
-	// seen is what the plan shows: an attribute is known if and only if apply
-	// will return exactly that.
-	seen observation
+	// attributes are what the plan shows: an attribute is known if and only if the
+	// apply will return exactly that value.
+	attributes observation
 }
 
-// predict is a pure function: a plan is made twice, and both have to agree.
+// predict returns the forecast of an apply. It is a pure function: Terraform plans
+// twice, and both plans must agree.
 func predict(id string, before bluegreen.Status, desired bluegreen.Desired) (forecast, error) {
 	steps, err := before.Ledger.Next(desired, before.Running)
 	if err != nil {
@@ -29,83 +31,92 @@ func predict(id string, before bluegreen.Status, desired bluegreen.Desired) (for
 	}
 	f := forecast{steps: steps, after: before}
 	f.after.Ledger = before.Ledger.Predict(steps, desired)
-	f.seen = observe(id, f.after, desired.MinHealthyPercent)
+	f.attributes = observe(id, f.after, desired.MinHealthyPercent)
 	if len(steps) == 0 {
 		return f, nil
 	}
 	if record, serving := f.after.Ledger.LiveRecord(); serving {
-		// The ID of a record that is yet to be made is for the apply to give.
-		if _, made := before.Ledger.Record(record.ID); !made {
-			f.seen.DeploymentID = types.StringUnknown()
+		// The apply gives a new record its id.
+		if _, exists := before.Ledger.Record(record.ID); !exists {
+			f.attributes.DeploymentID = types.StringUnknown()
 		}
 	}
 	for _, env := range bluegreen.Environments() {
-		f.seen.environments[env] = f.environment(env)
+		f.attributes.environments[env] = f.environment(env)
 	}
-	f.seen.RollbackAvailable = f.rollbackAvailable()
+	f.attributes.RollbackAvailable = f.rollbackAvailable()
 	return f, nil
 }
 
-// beginWithOthers makes unknown what depends on whether something of somebody
-// else serves that the deployment takes over. It is blue then.
-func (f *forecast) beginWithOthers() {
-	f.seen.environments[bluegreen.Blue] = environmentModel{
-		State: types.StringUnknown(), Version: types.StringUnknown(), Image: types.StringUnknown(), ImageDigest: types.StringUnknown(),
-		Replicas: types.Int64Unknown(), ReadyReplicas: types.Int64Unknown(), HealthCheckPassed: types.BoolUnknown(), DeployedAt: types.StringUnknown(),
+// allowAdoption makes the attributes unknown that depend on whether the create
+// adopts a workload. An adopted workload becomes blue.
+func (f *forecast) allowAdoption() {
+	f.attributes.environments[bluegreen.Blue] = environmentModel{
+		State:             types.StringUnknown(),
+		Version:           types.StringUnknown(),
+		Image:             types.StringUnknown(),
+		ImageDigest:       types.StringUnknown(),
+		Replicas:          types.Int64Unknown(),
+		ReadyReplicas:     types.Int64Unknown(),
+		HealthCheckPassed: types.BoolUnknown(),
+		DeployedAt:        types.StringUnknown(),
 	}
-	f.seen.RollbackAvailable = types.BoolUnknown()
+	f.attributes.RollbackAvailable = types.BoolUnknown()
 	if !f.after.Ledger.IsServing() {
-		f.seen.LiveEnvironment, f.seen.LiveVersion, f.seen.LiveImage, f.seen.DeploymentID =
-			types.StringUnknown(), types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
+		f.attributes.LiveEnvironment = types.StringUnknown()
+		f.attributes.LiveVersion = types.StringUnknown()
+		f.attributes.LiveImage = types.StringUnknown()
+		f.attributes.DeploymentID = types.StringUnknown()
 	}
 }
 
-// does reports whether any of these steps is to be done.
-func (f forecast) does(these ...bluegreen.Step) bool {
+// hasStep reports whether the apply does any of these steps.
+func (f forecast) hasStep(these ...bluegreen.Step) bool {
 	return slices.ContainsFunc(f.steps, func(step bluegreen.Step) bool { return slices.Contains(these, step) })
 }
 
-// deploys reports whether a release is going to be started.
+// deploys reports whether the apply starts a release.
 func (f forecast) deploys() bool {
-	return f.does(bluegreen.StepDeployAndSwitch, bluegreen.StepPreview)
+	return f.hasStep(bluegreen.StepDeployAndSwitch, bluegreen.StepPreview)
 }
 
-// deploysTo reports whether that release is going to be started in env.
+// deploysTo reports whether the apply starts a release in env.
 func (f forecast) deploysTo(env bluegreen.Environment) bool {
 	switch l := f.after.Ledger; {
-	case f.does(bluegreen.StepDeployAndSwitch):
+	case f.hasStep(bluegreen.StepDeployAndSwitch):
 		return env == l.Live
-	case f.does(bluegreen.StepPreview):
+	case f.hasStep(bluegreen.StepPreview):
 		return env == l.Staging()
 	default:
 		return false
 	}
 }
 
-// environment is what is known of env when steps are done.
+// environment returns what is known of env after the apply.
 func (f forecast) environment(env bluegreen.Environment) environmentModel {
-	m := f.seen.environments[env]
+	m := f.attributes.environments[env]
 	if f.deploysTo(env) {
 		m.ImageDigest, m.DeployedAt = types.StringUnknown(), types.StringUnknown()
 	}
 	slot := f.after.Ledger.Slot(env)
 	switch {
 	case slot.Release == nil || slot.State == bluegreen.Failed:
-		// Nothing belongs there: whatever runs is removed.
+		// The environment has no release: the apply removes whatever runs.
 		m.ReadyReplicas = types.Int64Value(0)
-	case f.deploysTo(env), f.does(bluegreen.StepScale), f.does(bluegreen.StepWatch) && slot.State == bluegreen.Live,
-		// Replicas are down: they may come back, or be started by the apply.
+	case f.deploysTo(env), f.hasStep(bluegreen.StepScale), f.hasStep(bluegreen.StepWatch) && slot.State == bluegreen.Live,
+		// Replicas are down: they may come back, or the apply may start them.
 		f.after.Running[env] != slot.Release.Replicas:
 		m.ReadyReplicas = types.Int64Unknown()
 	}
 	return m
 }
 
-// rollbackAvailable depends on what runs in the standby, as far as there is one.
+// rollbackAvailable returns whether a rollback is available after the apply. It is
+// unknown while the number of the standby's replicas is.
 func (f forecast) rollbackAvailable() types.Bool {
 	target, ok := f.after.Ledger.RollbackTarget()
-	if ok && f.seen.environments[target.Environment].ReadyReplicas.IsUnknown() {
+	if ok && f.attributes.environments[target.Environment].ReadyReplicas.IsUnknown() {
 		return types.BoolUnknown()
 	}
-	return f.seen.RollbackAvailable
+	return f.attributes.RollbackAvailable
 }

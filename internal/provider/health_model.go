@@ -50,23 +50,22 @@ type execModel struct {
 	Command types.List `tfsdk:"command"`
 }
 
-// healthSettings is a health_check block with its defaults.
+// healthSettings is a health_check block with its defaults filled in.
 type healthSettings struct {
 	checks            health.Config
 	timeout           time.Duration
 	retries           int
 	minHealthyPercent int
-	// undecided tells that timeout or retries are not known yet, and so stand for
-	// nothing.
-	undecided bool
+	// hasUnknownTimes: timeout or retries are unknown, and hold a default instead.
+	hasUnknownTimes bool
 }
 
-// health reads the health_check block. What is null or unknown has its default,
-// so that a configuration can be judged before all of it is known.
+// health decodes the health_check block. A null or unknown attribute gets its
+// default, so that the known part of a configuration can be validated.
 func (m deploymentModel) health(ctx context.Context) (healthSettings, diag.Diagnostics) {
 	var block healthCheckModel
 	var diags diag.Diagnostics
-	if given(m.HealthCheck) {
+	if isSet(m.HealthCheck) {
 		diags = m.HealthCheck.As(ctx, &block, basetypes.ObjectAsOptions{})
 	}
 	checks, more := block.checks(ctx)
@@ -77,7 +76,7 @@ func (m deploymentModel) health(ctx context.Context) (healthSettings, diag.Diagn
 		timeout:           durationOr(block.Timeout, otherwise.HealthCheckTimeout),
 		retries:           intOr(block.Retries, otherwise.HealthCheckRetries),
 		minHealthyPercent: intOr(block.MinHealthyPercent, otherwise.MinHealthyPercent),
-		undecided:         m.HealthCheck.IsUnknown() || block.Timeout.IsUnknown() || block.Retries.IsUnknown(),
+		hasUnknownTimes:   m.HealthCheck.IsUnknown() || block.Timeout.IsUnknown() || block.Retries.IsUnknown(),
 	}, diags
 }
 
@@ -88,24 +87,24 @@ func (m healthCheckModel) checks(ctx context.Context) (health.Config, diag.Diagn
 		HealthyThreshold: intOr(m.HealthyThreshold, health.DefaultHealthyThreshold),
 	}
 	var diags diag.Diagnostics
-	if given(m.HTTP) {
+	if isSet(m.HTTP) {
 		var block httpModel
 		diags.Append(m.HTTP.As(ctx, &block, basetypes.ObjectAsOptions{})...)
 		check, more := block.check(ctx)
 		diags.Append(more...)
 		config.HTTP = check
 	}
-	if given(m.TCP) {
+	if isSet(m.TCP) {
 		var block tcpModel
 		diags.Append(m.TCP.As(ctx, &block, basetypes.ObjectAsOptions{})...)
 		config.TCP = &health.TCP{Port: intOr(block.Port, 0)}
 	}
-	if given(m.GRPC) {
+	if isSet(m.GRPC) {
 		var block grpcModel
 		diags.Append(m.GRPC.As(ctx, &block, basetypes.ObjectAsOptions{})...)
 		config.GRPC = &health.GRPC{Port: intOr(block.Port, 0), Service: block.Service.ValueString()}
 	}
-	if given(m.Exec) {
+	if isSet(m.Exec) {
 		var block execModel
 		diags.Append(m.Exec.As(ctx, &block, basetypes.ObjectAsOptions{})...)
 		command, more := texts(ctx, block.Command)

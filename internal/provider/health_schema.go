@@ -20,40 +20,33 @@ import (
 func healthCheckAttribute() schema.SingleNestedAttribute {
 	judged := bluegreen.DefaultConfig()
 	return schema.SingleNestedAttribute{
-		Optional: true,
-		MarkdownDescription: "What proves a replica healthy: at least one of `http`, `tcp`, `grpc` and `exec`. Every check that is given must pass. Without this attribute an " +
-			"HTTP `GET /` must be answered with 200 to 299. " +
-			"Changing it changes nothing that runs: it takes effect with the next deploy.",
+		Optional:            true,
+		MarkdownDescription: describe("health_check"),
 		Attributes: map[string]schema.Attribute{
-			"http": httpAttribute(),
-			"tcp":  tcpAttribute(),
-			"grpc": grpcAttribute(),
-			"exec": execAttribute(),
-			"interval": durationAttribute(health.DefaultInterval, positive(),
-				"The longest time between two probes of a replica. Default `\"1s\"`. A starting replica is probed more often at first, so that it is seen as up at once."),
-			"probe_timeout": durationAttribute(health.DefaultProbeTimeout, positive(),
-				"How long one probe may take. Default `\"5s\"`."),
+			"http":          httpAttribute(),
+			"tcp":           tcpAttribute(),
+			"grpc":          grpcAttribute(),
+			"exec":          execAttribute(),
+			"interval":      durationAttribute("health_check.interval", health.DefaultInterval, positive()),
+			"probe_timeout": durationAttribute("health_check.probe_timeout", health.DefaultProbeTimeout, positive()),
 			"healthy_threshold": schema.Int64Attribute{
 				Optional: true, Computed: true,
 				Default:             int64default.StaticInt64(health.DefaultHealthyThreshold),
-				MarkdownDescription: "How often in a row a replica must pass to count as healthy. Default `1`.",
+				MarkdownDescription: describe("health_check.healthy_threshold"),
 				Validators:          []validator.Int64{int64validator.Between(1, 1000)},
 			},
-			"timeout": durationAttribute(judged.HealthCheckTimeout, positive(),
-				"How long one attempt waits for the replicas to become healthy. Default `\"30s\"`."),
+			"timeout": durationAttribute("health_check.timeout", judged.HealthCheckTimeout, positive()),
 			"retries": schema.Int64Attribute{
 				Optional: true, Computed: true,
-				Default: int64default.StaticInt64(int64(judged.HealthCheckRetries)),
-				MarkdownDescription: "How many more attempts follow a failed one. Default `3`. During `bake_time` it is also how many probes in a row must fail " +
-					"before traffic goes back.",
-				Validators: []validator.Int64{int64validator.Between(0, 1_000_000)},
+				Default:             int64default.StaticInt64(int64(judged.HealthCheckRetries)),
+				MarkdownDescription: describe("health_check.retries"),
+				Validators:          []validator.Int64{int64validator.Between(0, 1_000_000)},
 			},
 			"min_healthy_percent": schema.Int64Attribute{
 				Optional: true, Computed: true,
-				Default: int64default.StaticInt64(int64(judged.MinHealthyPercent)),
-				MarkdownDescription: "How many of the replicas must be healthy, in percent, rounded up. Default `100`. It holds for the health check, for the watch during " +
-					"`bake_time`, and for the standby that a rollback needs.",
-				Validators: []validator.Int64{int64validator.Between(1, 100)},
+				Default:             int64default.StaticInt64(int64(judged.MinHealthyPercent)),
+				MarkdownDescription: describe("health_check.min_healthy_percent"),
+				Validators:          []validator.Int64{int64validator.Between(1, 100)},
 			},
 		},
 	}
@@ -62,36 +55,36 @@ func healthCheckAttribute() schema.SingleNestedAttribute {
 func httpAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional:            true,
-		MarkdownDescription: "A `GET` whose answer has an accepted status. The check when no other is given.",
+		MarkdownDescription: describe("health_check.http"),
 		Attributes: map[string]schema.Attribute{
 			"path": schema.StringAttribute{
 				Optional: true, Computed: true,
 				Default:             stringdefault.StaticString(health.DefaultHTTPPath),
-				MarkdownDescription: "The path that is asked for, beginning with `/`. Default `\"/\"`.",
+				MarkdownDescription: describe("health_check.http.path"),
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"scheme": schema.StringAttribute{
 				Optional: true, Computed: true,
 				Default:             stringdefault.StaticString(health.DefaultHTTPScheme),
-				MarkdownDescription: "`\"http\"` or `\"https\"`; the certificate is not verified. Default `\"http\"`.",
+				MarkdownDescription: describe("health_check.http.scheme"),
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"port": portAttribute(),
 			"host": schema.StringAttribute{
 				Optional: true, Computed: true,
 				Default:             stringdefault.StaticString(health.DefaultHTTPHost),
-				MarkdownDescription: "The `Host` header, and with `https` the name asked for in the handshake. Default `\"localhost\"`.",
+				MarkdownDescription: describe("health_check.http.host"),
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"headers": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Headers of the request. Default: none. Their values come into no log and no error.",
+				MarkdownDescription: describe("health_check.http.headers"),
 				Validators:          []validator.Map{mapvalidator.NoNullValues()},
 			},
 			"status_codes": schema.StringAttribute{
 				Optional: true, Computed: true,
 				Default:             stringdefault.StaticString(health.DefaultHTTPStatusCodes),
-				MarkdownDescription: "The accepted status codes, such as `\"200-299,404\"`. Default `\"200-299\"`.",
+				MarkdownDescription: describe("health_check.http.status_codes"),
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 		},
@@ -101,7 +94,7 @@ func httpAttribute() schema.SingleNestedAttribute {
 func tcpAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional:            true,
-		MarkdownDescription: "The replica accepts a connection.",
+		MarkdownDescription: describe("health_check.tcp"),
 		Attributes:          map[string]schema.Attribute{"port": portAttribute()},
 	}
 }
@@ -109,13 +102,13 @@ func tcpAttribute() schema.SingleNestedAttribute {
 func grpcAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional:            true,
-		MarkdownDescription: "The replica answers `SERVING` by the [gRPC health protocol](https://github.com/grpc/grpc/blob/master/doc/health-checking.md).",
+		MarkdownDescription: describe("health_check.grpc"),
 		Attributes: map[string]schema.Attribute{
 			"port": portAttribute(),
 			"service": schema.StringAttribute{
 				Optional: true, Computed: true,
 				Default:             stringdefault.StaticString(""),
-				MarkdownDescription: "The service that is asked for. Default `\"\"`, the server as a whole.",
+				MarkdownDescription: describe("health_check.grpc.service"),
 			},
 		},
 	}
@@ -124,11 +117,11 @@ func grpcAttribute() schema.SingleNestedAttribute {
 func execAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional:            true,
-		MarkdownDescription: "A command, run beside the replica with its environment variables, exits with 0.",
+		MarkdownDescription: describe("health_check.exec"),
 		Attributes: map[string]schema.Attribute{
 			"command": schema.ListAttribute{
 				Required: true, ElementType: types.StringType,
-				MarkdownDescription: "The program and its arguments.",
+				MarkdownDescription: describe("health_check.exec.command"),
 				Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.NoNullValues(), listvalidator.ValueStringsAre(withoutNUL())},
 			},
 		},
@@ -138,7 +131,7 @@ func execAttribute() schema.SingleNestedAttribute {
 func portAttribute() schema.Int64Attribute {
 	return schema.Int64Attribute{
 		Optional:            true,
-		MarkdownDescription: "The port that is probed. Default: the one that the replica serves. On `local` it must be left out: there all replicas have one address.",
+		MarkdownDescription: describe("health_check.port"),
 		Validators:          []validator.Int64{int64validator.AtLeast(1)},
 	}
 }

@@ -82,7 +82,7 @@ func historyAttribute() schema.Attribute {
 	}
 	return schema.ListNestedAttribute{
 		Computed:            true,
-		MarkdownDescription: "What happened, newest first. It is kept to the `history_limit` of the resource.",
+		MarkdownDescription: describe("data.history"),
 		NestedObject:        schema.NestedAttributeObject{Attributes: record},
 	}
 }

@@ -20,14 +20,14 @@ import (
 // What is imported needs no change, as far as a ledger tells it.
 func TestImport(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w *world) {
-		config := w.config(version("1.0.0"), attributes{"replicas": "2", "args": `["-v"]`})
-		w.play(
+	onEachPlatform(t, func(h *harness) {
+		config := h.config(version("1.0.0"), attributes{"replicas": "2", "args": `["-v"]`})
+		h.run(
 			resource.TestStep{Config: config},
 			resource.TestStep{
 				ResourceName:      address,
 				ImportState:       true,
-				ImportStateId:     w.id(w.name),
+				ImportStateId:     h.id(h.name),
 				ImportStateVerify: true,
 				// No ledger holds these: they have their defaults, or none.
 				ImportStateVerifyIgnore: []string{"bake_time", "drain_timeout", "health_check", "docker", "kubernetes"},
@@ -35,13 +35,13 @@ func TestImport(t *testing.T) {
 			resource.TestStep{
 				ResourceName:  address,
 				ImportState:   true,
-				ImportStateId: w.id("shop"),
+				ImportStateId: h.id("shop"),
 				ExpectError:   regexp.MustCompile(`(?s)Cannot import non-existent remote object`),
 			},
 			resource.TestStep{
 				ResourceName:  address,
 				ImportState:   true,
-				ImportStateId: w.id("../web"),
+				ImportStateId: h.id("../web"),
 				ExpectError:   regexp.MustCompile(`(?s)Invalid import ID`),
 			},
 		)
@@ -51,15 +51,15 @@ func TestImport(t *testing.T) {
 // What was imported can be destroyed before anything was applied.
 func TestImportAndDestroy(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w *world) {
-		w.play(
-			resource.TestStep{Config: w.config(version("1.0.0"))},
-			resource.TestStep{Config: w.forgetting()},
+	onEachPlatform(t, func(h *harness) {
+		h.run(
+			resource.TestStep{Config: h.config(version("1.0.0"))},
+			resource.TestStep{Config: h.forgetting()},
 			resource.TestStep{
-				Config:             w.config(version("1.0.0")),
+				Config:             h.config(version("1.0.0")),
 				ResourceName:       address,
 				ImportState:        true,
-				ImportStateId:      w.id(w.name),
+				ImportStateId:      h.id(h.name),
 				ImportStatePersist: true,
 			},
 		)
@@ -69,23 +69,23 @@ func TestImportAndDestroy(t *testing.T) {
 // An import block takes over a deployment that a state has forgotten, in place.
 func TestImportBlock(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w *world) {
-		config := w.config(version("1.0.0"), attributes{"env": `{ LEVEL = "info" }`})
-		w.play(
+	onEachPlatform(t, func(h *harness) {
+		config := h.config(version("1.0.0"), attributes{"env": `{ LEVEL = "info" }`})
+		h.run(
 			resource.TestStep{Config: config},
-			resource.TestStep{Config: w.forgetting()},
+			resource.TestStep{Config: h.forgetting()},
 			resource.TestStep{
-				Config:            fmt.Sprintf("import {\n  to = %s\n  id = %q\n}\n", address, w.id(w.name)) + config,
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("deploy-1"), "deployment_id")}},
-				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(text("deploy-1"), "deployment_id")},
+				Config:            fmt.Sprintf("import {\n  to = %s\n  id = %q\n}\n", address, h.id(h.name)) + config,
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHas(text("deploy-1"), "deployment_id")}},
+				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(text("deploy-1"), "deployment_id")},
 			},
 		)
 	})
 }
 
 // forgetting is a configuration that takes the deployment out of the state.
-func (w *world) forgetting() string {
-	return w.providerConfig() + "removed {\n  from = " + address + "\n  lifecycle {\n    destroy = false\n  }\n}\n"
+func (h *harness) forgetting() string {
+	return h.providerConfig() + "removed {\n  from = " + address + "\n  lifecycle {\n    destroy = false\n  }\n}\n"
 }
 
 // Terraform 1.12 and later import by identity, too, with or without the platform.

@@ -12,43 +12,43 @@ import (
 )
 
 // patient gives a release that will never be healthy all the time.
-var patient = attributes{"health_check": `{ http = { path = "/healthz" }, timeout = "10m", retries = 0 }`}
+var longHealthCheck = attributes{"health_check": `{ http = { path = "/healthz" }, timeout = "10m", retries = 0 }`}
 
 // Ctrl-C during a slow health check cleans up, and says where it stopped.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tf := w.terraform()
+	h := newLocalHarness(t)
+	tf := h.terraform()
 
-	tf.write(w.config(version("1.0.0"), patient, conduct(sick)))
-	says(t, interrupted(t, tf, "checking the health of 1.0.0"),
+	tf.write(h.config(version("1.0.0"), longHealthCheck, behaving(unhealthy)))
+	mustContain(t, interruptDuring(t, tf, "checking the health of 1.0.0"),
 		"The operation was interrupted", "It stopped at the health check of green", "Nothing was left behind")
-	if err := w.gone(); err != nil {
+	if err := h.gone(); err != nil {
 		t.Error(err)
 	}
 
-	tf.apply(w.config(version("1.0.0")))
-	tf.write(w.config(version("2.0.0"), patient, conduct(sick)))
-	says(t, interrupted(t, tf, "checking the health of 2.0.0"),
+	tf.apply(h.config(version("1.0.0")))
+	tf.write(h.config(version("2.0.0"), longHealthCheck, behaving(unhealthy)))
+	mustContain(t, interruptDuring(t, tf, "checking the health of 2.0.0"),
 		"The operation was interrupted", "It stopped at the health check of blue", "1.0.0 still serves from green")
-	w.answers("1.0.0")
-	if n := w.status().Running["blue"]; n != 0 {
+	h.answers("1.0.0")
+	if n := h.status().Running["blue"]; n != 0 {
 		t.Errorf("%d replicas of the interrupted release are left", n)
 	}
 
-	tf.apply(w.config(version("2.0.0")))
-	w.answers("2.0.0")
+	tf.apply(h.config(version("2.0.0")))
+	h.answers("2.0.0")
 }
 
 // Ctrl-C while the first release is watched: it serves, so it is recorded, and
 // the next apply takes the watch up again.
 func TestInterruptedWatch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tf := w.terraform()
-	tf.write(w.config(version("1.0.0"), attributes{"bake_time": `"20m"`}))
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	tf.write(h.config(version("1.0.0"), attributes{"bake_time": `"20m"`}))
 	run := tf.start(t.Context(), "apply", "-auto-approve")
-	if err := run.reach("watching green"); err != nil {
+	if err := run.awaitPhase("watching green"); err != nil {
 		t.Fatal(err)
 	}
 	if err := run.Process.Signal(os.Interrupt); err != nil {
@@ -56,19 +56,19 @@ func TestInterruptedWatch(t *testing.T) {
 	}
 	// Whether an interrupted apply without an error is a success is Terraform's.
 	output, _ := run.wait()
-	says(t, output, "The deployment serves, but was not watched to the end")
-	w.answers("1.0.0")
-	says(t, tf.must("show"), address)
+	mustContain(t, output, "The deployment serves, but was not watched to the end")
+	h.answers("1.0.0")
+	mustContain(t, tf.must("show"), address)
 
-	says(t, tf.apply(w.config(version("1.0.0"), attributes{"bake_time": `"100ms"`})), "watching green", "1 changed")
+	mustContain(t, tf.apply(h.config(version("1.0.0"), attributes{"bake_time": `"100ms"`})), "watching green", "1 changed")
 	tf.must("plan", "-detailed-exitcode")
 }
 
 // interrupted applies, and presses Ctrl-C in this phase.
-func interrupted(t *testing.T, tf *cli, phase string) string {
+func interruptDuring(t *testing.T, tf *cli, phase string) string {
 	t.Helper()
 	run := tf.start(t.Context(), "apply", "-auto-approve")
-	if err := run.reach(phase); err != nil {
+	if err := run.awaitPhase(phase); err != nil {
 		t.Fatal(err)
 	}
 	if err := run.Process.Signal(os.Interrupt); err != nil {
@@ -102,80 +102,80 @@ func TestKilledInEveryPhase(t *testing.T) {
 		{"scaling", "1.3.0", "1.3.0", []attributes{version("1.4.0"), rollback(true), {"replicas": "2"}}},
 		{"draining and removing", "1.5.0", "1.5.0", []attributes{version("1.5.0"), {"standby": `"remove"`}}},
 	}
-	everywhere(t, func(w *world) {
-		if g, ok := w.ground.(*dockerGround); ok {
+	onEachPlatform(t, func(h *harness) {
+		if g, ok := h.platformUnderTest.(*dockerTestPlatform); ok {
 			// The provider is a real one, and can be the agent itself.
 			g.agentImage = ""
 		}
-		w.killedIn(phases)
+		h.killInPhases(phases)
 	})
 }
 
-// killedIn kills the provider in these phases, one after the other, and destroys
+// killInPhases kills the provider in these phases, one after the other, and destroys
 // what came of it.
-func (w *world) killedIn(phases []phase) {
-	w.t.Helper()
-	tf := w.terraform()
-	tf.apply(w.config(version("1.0.0")))
+func (h *harness) killInPhases(phases []phase) {
+	h.t.Helper()
+	tf := h.terraform()
+	tf.apply(h.config(version("1.0.0")))
 	for _, phase := range phases {
-		config := w.config(phase.config...)
+		config := h.config(phase.config...)
 		tf.write(config)
-		tf.killed(phase.reached)
-		w.answers(phase.from, phase.to)
+		tf.killDuring(phase.reached)
+		h.answers(phase.from, phase.to)
 		tf.apply(config)
-		w.answers(phase.to)
+		h.answers(phase.to)
 		// This fails unless the plan is empty.
 		tf.must("plan", "-detailed-exitcode")
 	}
-	tf.killed("destroying", "destroy", "-auto-approve")
+	tf.killDuring("destroying", "destroy", "-auto-approve")
 }
 
 // The provider is killed in every phase of the first deploy: the next apply
 // finishes it, or begins afresh.
 func TestKilledWhileCreating(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tf := w.terraform()
-	config := w.config(version("1.0.0"), attributes{"bake_time": `"500ms"`})
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	config := h.config(version("1.0.0"), attributes{"bake_time": `"500ms"`})
 	for _, phase := range []string{"deploying", "checking the health", "switching traffic", "watching"} {
 		tf.write(config)
-		tf.killed(phase)
+		tf.killDuring(phase)
 		tf.apply(config)
-		w.answers("1.0.0")
+		h.answers("1.0.0")
 		tf.must("destroy", "-auto-approve")
 	}
 
 	// Once it serves, another release is not deployed over what no state knows.
 	tf.write(config)
-	tf.killed("watching")
-	tf.write(w.config(version("2.0.0")))
-	says(t, tf.mustFail("apply", "-auto-approve"), "A deployment of this name exists already", "terraform import ADDRESS web")
-	w.answers("1.0.0")
+	tf.killDuring("watching")
+	tf.write(h.config(version("2.0.0")))
+	mustContain(t, tf.mustFail("apply", "-auto-approve"), "A deployment of this name exists already", "terraform import ADDRESS web")
+	h.answers("1.0.0")
 	tf.must("import", address, "web")
-	tf.apply(w.config(version("2.0.0")))
-	w.answers("2.0.0")
+	tf.apply(h.config(version("2.0.0")))
+	h.answers("2.0.0")
 }
 
 // killed runs a command, apply unless given, and kills the provider with kill -9
 // in this phase.
-func (c *cli) killed(phase string, command ...string) {
-	c.w.t.Helper()
+func (c *cli) killDuring(phase string, command ...string) {
+	c.h.t.Helper()
 	if len(command) == 0 {
 		command = []string{"apply", "-auto-approve"}
 	}
-	run := c.start(c.w.t.Context(), command...)
-	if err := run.reach(phase); err != nil {
-		c.w.t.Fatal(err)
+	run := c.start(c.h.t.Context(), command...)
+	if err := run.awaitPhase(phase); err != nil {
+		c.h.t.Fatal(err)
 	}
-	for _, pid := range childrenOf(c.w.t, run.Process.Pid) {
+	for _, pid := range childrenOf(c.h.t, run.Process.Pid) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			c.w.t.Logf("killing %d: %v", pid, err)
+			c.h.t.Logf("killing %d: %v", pid, err)
 		}
 	}
 	// Whether the command noticed depends on how far the provider was.
 	_, _ = run.wait()
-	if err := c.w.bury(c.w.t.Context(), c.w.name); err != nil {
-		c.w.t.Fatal(err)
+	if err := c.h.expireLock(c.h.t.Context(), c.h.name); err != nil {
+		c.h.t.Fatal(err)
 	}
 }
 

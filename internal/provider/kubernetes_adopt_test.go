@@ -23,40 +23,40 @@ import (
 func TestKubernetesAdoption(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
-	w := &world{t: t, name: name, ground: g}
+	h := &harness{t: t, name: name, platformUnderTest: g}
 	g.legacy(t, name)
 	adopt := attributes{"kubernetes": fmt.Sprintf("{ port = %d, namespace = %q, service = { port = 80 }, adopt = true }", servicePort, g.namespace)}
-	w.play(
+	h.run(
 		resource.TestStep{
-			Config:      w.config(version("2.0.0"), adopt, impatient, conduct(sick)),
-			ExpectError: regexp.MustCompile(`(?s)health check of green failed.*legacy\s+serves\s+from\s+blue\s+now,\s+as\s+it\s+did\s+before`),
+			Config:      h.config(version("2.0.0"), adopt, shortHealthCheck, behaving(unhealthy)),
+			ExpectError: regexp.MustCompile(`(?s)health check of green failed.*legacy\s+still\s+serves\s+from\s+blue`),
 		},
 		resource.TestStep{
-			Config: w.config(version("2.0.0"), adopt),
+			Config: h.config(version("2.0.0"), adopt),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionCreate),
-				plans(text("green"), "live_environment"),
-				leavesOpen("environments", "blue", "version"),
-				leavesOpen("rollback_available"),
+				planIs(plancheck.ResourceActionCreate),
+				planHas(text("green"), "live_environment"),
+				planHasUnknown("environments", "blue", "version"),
+				planHasUnknown("rollback_available"),
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{
-				w.live("2.0.0"), w.preview("legacy"), has(knownvalue.Bool(true), "rollback_available"),
+				h.live("2.0.0"), h.preview("legacy"), stateHas(knownvalue.Bool(true), "rollback_available"),
 			},
 		},
 		resource.TestStep{
-			Config:           w.config(version("2.0.0"), adopt),
+			Config:           h.config(version("2.0.0"), adopt),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
 		},
 		resource.TestStep{
-			Config:            w.config(version("2.0.0"), adopt, rollback(true)),
-			ConfigStateChecks: []statecheck.StateCheck{w.live("legacy"), has(text("blue"), "live_environment")},
+			Config:            h.config(version("2.0.0"), adopt, rollback(true)),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("legacy"), stateHas(text("blue"), "live_environment")},
 		},
 	)
 }
 
 // legacy is a Service and a Deployment that serve without this provider. It
 // returns when they do.
-func (g *kubernetesGround) legacy(t *testing.T, name string) {
+func (g *kubernetesTestPlatform) legacy(t *testing.T, name string) {
 	t.Helper()
 	pods := map[string]string{"app": name}
 	service := &corev1.Service{

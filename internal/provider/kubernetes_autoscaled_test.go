@@ -19,42 +19,42 @@ import (
 func TestKubernetesAutoscaled(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
-	w := &world{t: t, name: name, ground: g}
+	h := &harness{t: t, name: name, platformUnderTest: g}
 	empty := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
-	w.play(
+	h.run(
 		resource.TestStep{
-			Config:            w.config(version("1.0.0"), unsized),
-			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(1), "environments", "green", "replicas")},
+			Config:            h.config(version("1.0.0"), unsized),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(number(1), "environments", "green", "replicas")},
 		},
 		resource.TestStep{
 			PreConfig:        func() { g.autoscale(t, name, "green", 2) },
-			Config:           w.config(version("1.0.0"), unsized),
+			Config:           h.config(version("1.0.0"), unsized),
 			ConfigPlanChecks: empty,
 		},
 		resource.TestStep{
-			Config: w.config(version("2.0.0"), unsized),
+			Config: h.config(version("2.0.0"), unsized),
 			ConfigStateChecks: []statecheck.StateCheck{
-				w.live("2.0.0"),
-				has(number(2), "environments", "blue", "ready_replicas"), has(number(2), "environments", "green", "ready_replicas"),
+				h.live("2.0.0"),
+				stateHas(number(2), "environments", "blue", "ready_replicas"), stateHas(number(2), "environments", "green", "ready_replicas"),
 			},
 		},
 		resource.TestStep{
 			PreConfig:         func() { g.autoscale(t, name, "blue", 3) },
-			Config:            w.config(version("2.0.0"), unsized, rollback(true)),
-			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(2), "environments", "green", "ready_replicas")},
+			Config:            h.config(version("2.0.0"), unsized, rollback(true)),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(number(2), "environments", "green", "ready_replicas")},
 		},
 		resource.TestStep{
-			Config:            w.config(version("2.0.0"), attributes{"replicas": "1"}),
-			ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0"), has(number(1), "environments", "blue", "ready_replicas")},
+			Config:            h.config(version("2.0.0"), attributes{"replicas": "1"}),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0"), stateHas(number(1), "environments", "blue", "ready_replicas")},
 		},
 		resource.TestStep{
-			Config:            w.config(version("2.0.0"), unsized),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(plancheck.ResourceActionUpdate)}},
-			ConfigStateChecks: []statecheck.StateCheck{has(number(1), "environments", "blue", "ready_replicas")},
+			Config:            h.config(version("2.0.0"), unsized),
+			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)}},
+			ConfigStateChecks: []statecheck.StateCheck{stateHas(number(1), "environments", "blue", "ready_replicas")},
 		},
 		resource.TestStep{
 			PreConfig:        func() { g.autoscale(t, name, "blue", 2) },
-			Config:           w.config(version("2.0.0"), unsized),
+			Config:           h.config(version("2.0.0"), unsized),
 			ConfigPlanChecks: empty,
 		},
 	)
@@ -65,7 +65,7 @@ var unsized = attributes{"replicas": "null"}
 
 // autoscale gives an environment another size, by what an autoscaler uses. That
 // not all of the pods are there yet is no difference for a plan, either.
-func (g *kubernetesGround) autoscale(t *testing.T, name, env string, replicas int32) {
+func (g *kubernetesTestPlatform) autoscale(t *testing.T, name, env string, replicas int32) {
 	t.Helper()
 	deployments := cluster.apps.Deployments(g.namespace)
 	size := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)

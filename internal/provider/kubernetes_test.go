@@ -24,14 +24,14 @@ import (
 func TestKubernetesDrift(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
-	w := &world{t: t, name: name, ground: g}
+	h := &harness{t: t, name: name, platformUnderTest: g}
 	green := name + "-green"
 	deployments, services := cluster.apps.Deployments(g.namespace), cluster.core.Services(g.namespace)
 	patch := func(ctx context.Context, json string) error {
 		_, err := deployments.Patch(ctx, green, types.StrategicMergePatchType, []byte(json), metav1.PatchOptions{})
 		return err
 	}
-	config := w.config(version("1.0.0"))
+	config := h.config(version("1.0.0"))
 	steps := []resource.TestStep{{Config: config}}
 	for _, change := range []func(context.Context) error{
 		func(ctx context.Context) error {
@@ -51,11 +51,11 @@ func TestKubernetesDrift(t *testing.T) {
 				}
 			},
 			Config:            config,
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(plancheck.ResourceActionUpdate)}},
-			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(1), "environments", "green", "ready_replicas")},
+			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)}},
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(number(1), "environments", "green", "ready_replicas")},
 		})
 	}
-	w.play(steps...)
+	h.run(steps...)
 }
 
 // The namespace may be made by the same apply. Which deployment it is is not known
@@ -63,14 +63,14 @@ func TestKubernetesDrift(t *testing.T) {
 func TestKubernetesUnknownNamespace(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
-	w := &world{t: t, name: name, ground: g}
-	block := strings.Replace(w.settings()["kubernetes"], fmt.Sprintf("%q", g.namespace), "terraform_data.namespace.output", 1)
-	w.play(resource.TestStep{
-		Config: "resource \"terraform_data\" \"namespace\" {\n  input = \"" + g.namespace + "\"\n}\n" + w.config(attributes{"kubernetes": block}),
+	h := &harness{t: t, name: name, platformUnderTest: g}
+	block := strings.Replace(h.settings()["kubernetes"], fmt.Sprintf("%q", g.namespace), "terraform_data.namespace.output", 1)
+	h.run(resource.TestStep{
+		Config: "resource \"terraform_data\" \"namespace\" {\n  input = \"" + g.namespace + "\"\n}\n" + h.config(attributes{"kubernetes": block}),
 		ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-			action(plancheck.ResourceActionCreate), leavesOpen("id"), leavesOpen("kubernetes", "namespace"),
+			planIs(plancheck.ResourceActionCreate), planHasUnknown("id"), planHasUnknown("kubernetes", "namespace"),
 		}},
-		ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(text(g.id(name)), "id")},
+		ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(text(g.id(name)), "id")},
 	})
 }
 
@@ -78,7 +78,7 @@ func TestKubernetesUnknownNamespace(t *testing.T) {
 func TestKubernetesForeignService(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
-	w := &world{t: t, name: name, ground: g}
+	h := &harness{t: t, name: name, platformUnderTest: g}
 	services := cluster.core.Services(g.namespace)
 	foreign, err := services.Create(t.Context(), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -87,9 +87,9 @@ func TestKubernetesForeignService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.play(
+	h.run(
 		resource.TestStep{
-			Config:      w.config(version("1.0.0")),
+			Config:      h.config(version("1.0.0")),
 			ExpectError: regexp.MustCompile(`(?s)Service\s+` + g.namespace + `/` + name),
 		},
 		resource.TestStep{
@@ -102,8 +102,8 @@ func TestKubernetesForeignService(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Config:            w.config(version("1.0.0")),
-			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+			Config:            h.config(version("1.0.0")),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 		},
 	)
 }
@@ -112,16 +112,16 @@ func TestKubernetesForeignService(t *testing.T) {
 func TestKubernetesUnreachable(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
-	w := &world{t: t, name: name, ground: g}
+	h := &harness{t: t, name: name, platformUnderTest: g}
 	nowhere := "provider \"bluegreen\" {\n  kubernetes = { host = \"https://127.0.0.1:1\" }\n}\n"
-	w.play(
-		resource.TestStep{Config: w.config(version("1.0.0"))},
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"))},
 		resource.TestStep{
-			Config:      nowhere + w.resource("web", version("2.0.0")),
+			Config:      nowhere + h.resource("web", version("2.0.0")),
 			ExpectError: regexp.MustCompile(`(?s)could not be read.*cluster\s+at\s+https://127\.0\.0\.1:1\s+cannot\s+be\s+reached`),
 		},
 		resource.TestStep{
-			Config:           w.config(version("1.0.0")),
+			Config:           h.config(version("1.0.0")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
 		},
 	)
@@ -131,11 +131,11 @@ func TestKubernetesUnreachable(t *testing.T) {
 func TestKubernetesForbidden(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
-	w := &world{t: t, name: name, ground: g}
+	h := &harness{t: t, name: name, platformUnderTest: g}
 	g.kubeconfig = filepath.Join(cluster.dir, "kubeconfig-limited")
 	t.Cleanup(kubernetes.NewClient(kubernetes.ClientConfig{ConfigPaths: []string{g.kubeconfig}}).Close)
-	w.play(resource.TestStep{
-		Config:      w.config(version("1.0.0")),
+	h.run(resource.TestStep{
+		Config:      h.config(version("1.0.0")),
 		ExpectError: regexp.MustCompile(`(?s)cannot\s+get\s+resource\s+"(services|leases)"`),
 	})
 }

@@ -43,7 +43,7 @@ func run(m *testing.M) (code int, err error) {
 	if err := prepareTerraform(); err != nil {
 		return 0, err
 	}
-	missing, err := findGrounds()
+	missing, err := findPlatforms()
 	if err != nil {
 		return 0, err
 	}
@@ -52,11 +52,14 @@ func run(m *testing.M) (code int, err error) {
 			return 0, err
 		}
 	}
-	if err := atOnce(); err != nil {
+	if err := limitParallelTests(); err != nil {
 		return 0, err
 	}
 	code = m.Run()
-	if err := closeGrounds(); err != nil {
+	if testing.Verbose() {
+		fmt.Printf("the shortcut answered %s as the framework does\n", &allAnswered)
+	}
+	if err := closePlatforms(); err != nil {
 		return code, err
 	}
 	if code == 0 {
@@ -65,17 +68,17 @@ func run(m *testing.M) (code int, err error) {
 	return code, err
 }
 
-// testsAtOnce is how many tests run at the same time, unless -parallel says
+// parallelTests is how many tests run at the same time, unless -parallel says
 // otherwise: they wait for other processes for most of their time.
-const testsAtOnce = "4"
+const parallelTests = "4"
 
-func atOnce() error {
+func limitParallelTests() error {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if given {
 		return nil
 	}
-	return flag.Set("test.parallel", testsAtOnce)
+	return flag.Set("test.parallel", parallelTests)
 }
 
 // prepareTerraform keeps every run away from the network and from the

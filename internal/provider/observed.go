@@ -11,8 +11,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// observedModel holds the computed attributes: a deployment as it is, or as a
-// plan expects it to be.
+// observedModel holds the computed attributes: a deployment as it was found, or as a
+// plan expects it.
 type observedModel struct {
 	ID                 types.String `tfsdk:"id"`
 	LiveEnvironment    types.String `tfsdk:"live_environment"`
@@ -38,7 +38,7 @@ type environmentModel struct {
 	DeployedAt        types.String
 }
 
-// observation is an observedModel whose environments can still be edited.
+// observation is an observedModel whose environments can be changed.
 type observation struct {
 	observedModel
 	environments map[bluegreen.Environment]environmentModel
@@ -95,8 +95,8 @@ func (o observation) model() observedModel {
 	return o.observedModel
 }
 
-// object is what types.ObjectValueFrom would return. That takes its time, and
-// every refresh and every plan needs two.
+// object returns the same as types.ObjectValueFrom, which is slow: every refresh and
+// every plan needs two.
 func (m environmentModel) object() types.Object {
 	return types.ObjectValueMust(environmentType.AttrTypes, map[string]attr.Value{
 		"state":               m.State,
@@ -110,18 +110,24 @@ func (m environmentModel) object() types.Object {
 	})
 }
 
-// equal reports whether o says the same.
-func (m observedModel) equal(o observedModel) bool {
-	return m.ID.Equal(o.ID) && m.LiveEnvironment.Equal(o.LiveEnvironment) && m.StagingEnvironment.Equal(o.StagingEnvironment) &&
-		m.LiveVersion.Equal(o.LiveVersion) && m.LiveImage.Equal(o.LiveImage) && m.DeploymentID.Equal(o.DeploymentID) &&
-		m.RollbackAvailable.Equal(o.RollbackAvailable) && m.Endpoint.Equal(o.Endpoint) && m.PreviewEndpoint.Equal(o.PreviewEndpoint) &&
+// isEqual reports whether all attributes of m and o are equal.
+func (m observedModel) isEqual(o observedModel) bool {
+	return m.ID.Equal(o.ID) &&
+		m.LiveEnvironment.Equal(o.LiveEnvironment) &&
+		m.StagingEnvironment.Equal(o.StagingEnvironment) &&
+		m.LiveVersion.Equal(o.LiveVersion) &&
+		m.LiveImage.Equal(o.LiveImage) &&
+		m.DeploymentID.Equal(o.DeploymentID) &&
+		m.RollbackAvailable.Equal(o.RollbackAvailable) &&
+		m.Endpoint.Equal(o.Endpoint) &&
+		m.PreviewEndpoint.Equal(o.PreviewEndpoint) &&
 		m.Environments.Equal(o.Environments)
 }
 
 // readyReplicas is the attribute of an environment that a plan reads back.
 const readyReplicas = "ready_replicas"
 
-// readyReplicas reads back how many replicas ran in each environment.
+// readyReplicas returns how many replicas ran in each environment.
 func (m observedModel) readyReplicas() map[bluegreen.Environment]int {
 	running := map[bluegreen.Environment]int{}
 	for env, value := range m.Environments.Elements() {
@@ -134,8 +140,9 @@ func (m observedModel) readyReplicas() map[bluegreen.Environment]int {
 	return running
 }
 
-// unforeseen is what a plan knows while it does not know what is asked for.
-func unforeseen(id types.String) observedModel {
+// unknownObservation is what a plan shows while a setting that decides what the
+// apply does is unknown.
+func unknownObservation(id types.String) observedModel {
 	return observedModel{
 		ID:                 id,
 		LiveEnvironment:    types.StringUnknown(),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -22,42 +23,44 @@ type operation struct {
 	*bluegreen.Deployer
 	name     string
 	id       string
-	platform platformConfig
+	location location
 	desired  bluegreen.Desired
-	// close hangs up.
+	// close ends the connections.
 	close func()
 }
 
-// begin prepares an operation as operation does, and gives it the time that is
-// configured. Until it is closed the operation is to run in the context returned.
-func (r *deploymentResource) begin(ctx context.Context, m deploymentModel, configured timeoutOf, usual time.Duration) (context.Context, operation, diag.Diagnostics) {
-	timeout, diags := configured(ctx, usual)
+// begin prepares an operation that may take as long as the configured timeout. The
+// operation must run in the returned context, until it is closed.
+func (r *deploymentResource) begin(
+	ctx context.Context, m deploymentModel, configured timeoutOf, otherwise time.Duration,
+) (context.Context, operation, diag.Diagnostics) {
+	timeout, diags := configured(ctx, otherwise)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
-	o, more := r.operation(ctx, m)
-	hangUp := o.close
-	o.close = func() { hangUp(); cancel() }
+	o, more := r.prepare(ctx, m)
+	disconnect := o.close
+	o.close = func() { disconnect(); cancel() }
 	return ctx, o, append(diags, more...)
 }
 
-// timeoutOf returns the timeout of one kind of operation, the usual one where
-// nothing is configured.
-type timeoutOf func(ctx context.Context, usual time.Duration) (time.Duration, diag.Diagnostics)
+// timeoutOf returns the configured timeout of one kind of operation, otherwise if
+// none is configured.
+type timeoutOf func(ctx context.Context, otherwise time.Duration) (time.Duration, diag.Diagnostics)
 
-// operation prepares an operation on the deployment that m configures. Nothing
-// is touched yet.
-func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (operation, diag.Diagnostics) {
+// prepare prepares an operation on the deployment that m configures. It touches
+// nothing.
+func (r *deploymentResource) prepare(ctx context.Context, m deploymentModel) (operation, diag.Diagnostics) {
 	name, where := m.Name.ValueString(), m.platform(r.provider)
-	o := operation{name: name, id: where.id(name).ValueString(), platform: where, close: func() {}}
-	judged, diags := m.health(ctx)
-	desired, more := m.desired(ctx, judged)
+	o := operation{name: name, id: where.id(name).ValueString(), location: where, close: func() {}}
+	settings, diags := m.health(ctx)
+	desired, more := m.desired(ctx, settings)
 	diags.Append(more...)
 	if diags.HasError() {
 		return o, diags
 	}
 	o.desired = desired
-	checker, err := health.New(judged.checks)
+	checker, err := health.New(settings.checks)
 	if err != nil {
-		diags.AddAttributeError(path.Root("health_check"), "Invalid health check", err.Error())
+		diags.AddAttributeError(path.Root("health_check"), "Invalid health check", sentence(err))
 		return o, diags
 	}
 	platform, err := where.open(ctx, name, durationOr(m.DrainTimeout, defaultDrainTimeout))
@@ -67,60 +70,100 @@ func (r *deploymentResource) operation(ctx context.Context, m deploymentModel) (
 	}
 	o.close = platform.Close
 	o.Deployer = bluegreen.NewDeployer(name, platform, checker, actor())
-	o.Config = m.config(judged)
+	o.Config = m.config(settings)
 	o.Progress = progress(ctx, name, desired.Release.Env)
 	o.Mask = o.masked
 	return o, diags
 }
 
-// create makes the deployment. A create that was killed after its switch has left
-// a deployment that serves and that no state knows. The same configuration takes
-// it over; another one would have to deploy beside it, which is not what was
-// planned for a deployment that does not exist. What was adopted is where a
-// deployment begins, until a release of its own serves.
+// create creates the deployment.
+//
+// A create that was killed after its switch leaves a deployment that serves and is
+// in no state. The same configuration takes it over. Another configuration is
+// refused: it would deploy a second release, and its plan is for a deployment that
+// does not exist. An adopted workload is not refused: the deployment begins with it,
+// until one of its own releases serves.
 func (o operation) create(ctx context.Context) ([]error, error) {
 	status, err := o.Status(ctx)
-	asPlanned := o.desired.Promote && status.Ledger.Live == bluegreen.NewLedger(o.name).Staging() && o.fulfilled(status)
-	if err == nil && status.Ledger.IsServing() && !asPlanned && !adopting(status.Ledger) {
-		return nil, fmt.Errorf("%w: %s serves from %s", bluegreen.ErrExists, status.Ledger.Slot(status.Ledger.Live).Release.Version, status.Ledger.Live)
+	ledger := status.Ledger
+	asPlanned := o.desired.Promote && ledger.Live == bluegreen.NewLedger(o.name).Staging() && o.isFulfilled(status)
+	if err == nil && ledger.IsServing() && !asPlanned && !servesAdopted(ledger) {
+		version := ledger.Slot(ledger.Live).Release.Version
+		return nil, fmt.Errorf("%w: %s serves from %s", bluegreen.ErrExists, version, ledger.Live)
 	}
 	return o.Create(ctx, o.desired)
 }
 
-// adopting reports whether what was taken over serves, and no release of the
-// deployment's own has ever done so.
-func adopting(l bluegreen.Ledger) bool {
+// servesAdopted reports whether an adopted workload serves, and no release of the
+// deployment has served before.
+func servesAdopted(l bluegreen.Ledger) bool {
 	live, serving := l.LiveRecord()
 	return serving && live.Operation == bluegreen.OpAdopt && !l.Created
 }
 
-// look returns the deployment as it is, also when ctx has ended.
-func (o operation) look(ctx context.Context) (bluegreen.Status, error) {
+// statusAfter returns the status of the deployment after the operation, also if ctx
+// has ended.
+func (o operation) statusAfter(ctx context.Context) (bluegreen.Status, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 	defer cancel()
 	return o.Status(ctx)
 }
 
-// observe translates what was looked at.
+// statusOfRefresh returns the status of the deployment, which it reads once for all
+// calls in a context of withSharedStatus.
+func (o operation) statusOfRefresh(ctx context.Context) (bluegreen.Status, error) {
+	shared, ok := ctx.Value(sharedStatusKey{}).(*sharedStatus)
+	if !ok {
+		shared = &sharedStatus{}
+	}
+	shared.once.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, readTimeout)
+		defer cancel()
+		shared.status, shared.err = o.Status(ctx)
+	})
+	return shared.status, shared.err
+}
+
+// sharedStatus is the status that one refresh has read.
+type sharedStatus struct {
+	once   sync.Once
+	status bluegreen.Status
+	err    error
+}
+
+type sharedStatusKey struct{}
+
+// withSharedStatus returns a context in which the status of the deployment is read
+// once: a platform that does not answer is not waited for twice, and two refreshes
+// in the same context see the same.
+func withSharedStatus(ctx context.Context) context.Context {
+	if _, ok := ctx.Value(sharedStatusKey{}).(*sharedStatus); ok {
+		return ctx
+	}
+	return context.WithValue(ctx, sharedStatusKey{}, &sharedStatus{})
+}
+
+// observe translates a status into attributes.
 func (o operation) observe(status bluegreen.Status) observedModel {
 	return observe(o.id, status, o.desired.MinHealthyPercent).model()
 }
 
-// fulfilled reports whether the deployment is what the configuration asks for:
-// nothing is left to do that changes who serves or what stands ready.
-func (o operation) fulfilled(status bluegreen.Status) bool {
+// isFulfilled reports whether the deployment is what the configuration asks for: no
+// remaining step changes which release serves or is ready.
+func (o operation) isFulfilled(status bluegreen.Status) bool {
 	steps, err := status.Ledger.Next(o.desired, status.Running)
 	if err != nil {
 		return false
 	}
-	return !forecast{steps: steps}.does(bluegreen.StepDeployAndSwitch, bluegreen.StepPreview, bluegreen.StepPromote, bluegreen.StepRollback)
+	return !forecast{steps: steps}.hasStep(
+		bluegreen.StepDeployAndSwitch, bluegreen.StepPreview, bluegreen.StepPromote, bluegreen.StepRollback)
 }
 
-// shortestSecret is the length from which the value of an environment variable
-// is masked. Shorter ones are words like "info" or "1", which logs are full of.
+// shortestSecret is the length of the shortest value of an environment variable that
+// is masked. Shorter values are words such as "info" or "1", which are common in logs.
 const shortestSecret = 6
 
-// progress returns what logs a line a phase. They show with TF_LOG_PROVIDER=INFO.
+// progress returns a function that logs each phase. TF_LOG_PROVIDER=INFO shows them.
 func progress(ctx context.Context, name string, env map[string]string) func(string) {
 	ctx = tflog.SetField(ctx, "deployment", name)
 	for _, value := range env {

@@ -16,51 +16,70 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// platformConfig is where a deployment runs, as it is configured. Each platform
-// is one file: its attribute in the resource and in the provider, and its
-// implementation of this.
-type platformConfig interface {
-	// kind is the name of the platform and of its attribute.
+// location is where a deployment is.
+type location interface {
+	// kind is the name of the platform and of its block.
 	kind() string
-	// id identifies the deployment called name among those of the platform, if it
-	// is known where that is.
+	// namespace is the namespace on Kubernetes, null on every other platform.
+	namespace() types.String
+	// id identifies the deployment called name among those of the platform. It is
+	// unknown while the location is.
 	id(name string) types.String
-	// check looks at what a plan can look at without touching anything. prior is
-	// the platform's configuration in the state, nil when the deployment is new.
-	check(name string, release plannedRelease, prior platformConfig) diag.Diagnostics
-	// sameEndpoints reports whether clients find the deployment where they found
-	// it with prior.
-	sameEndpoints(prior platformConfig) bool
-	// reachesPorts reports whether a replica can be probed on another port than
-	// the one it serves.
-	reachesPorts() bool
-	// settings are what a release consists of on this platform beside what it
-	// consists of everywhere: see bluegreen.Release. They must be known.
-	settings(ctx context.Context) (bluegreen.Settings, diag.Diagnostics)
-	// settingsKnown reports whether they are.
-	settingsKnown(ctx context.Context) bool
-	// adopts reports whether a new deployment may take over what serves already.
-	adopts() bool
+	// hasSameEndpoints reports whether clients find the deployment where they found
+	// it at prior.
+	hasSameEndpoints(prior location) bool
 	// open returns the platform of the deployment called name. It connects to nothing.
 	open(ctx context.Context, name string, drainTimeout time.Duration) (openPlatform, error)
-	// explain returns the attribute that err is about, where it is about one.
-	explain(err error) (path.Path, bool)
+	// attributeOf returns the attribute that an error of the platform is about. It
+	// returns false for an error that is about none.
+	attributeOf(err error) (path.Path, bool)
 }
 
-// openPlatform is a platform that is hung up when the operation is over.
+// planChecks is what a plan can check of a configured platform.
+type planChecks interface {
+	// check returns what is wrong with the configuration. It touches nothing. prior
+	// is the location in the state, nil for a new deployment.
+	check(name string, release plannedRelease, prior location) diag.Diagnostics
+	// canProbeOtherPorts reports whether a replica can be probed on a port that it
+	// does not serve.
+	canProbeOtherPorts() bool
+}
+
+// workload is what a release is made of on one platform, in addition to what it is
+// made of on every platform.
+type workload interface {
+	// settings returns those settings, which must be known: see bluegreen.Release.
+	settings(ctx context.Context) (bluegreen.Settings, diag.Diagnostics)
+	// isKnown reports whether the settings are known.
+	isKnown(ctx context.Context) bool
+	// canAdopt reports whether a new deployment may take over a workload that exists.
+	canAdopt() bool
+	// canAutoscale reports whether a release without a configured size leaves the
+	// size to an autoscaler.
+	canAutoscale() bool
+}
+
+// configuredPlatform is a platform with the blocks of the resource and the provider.
+type configuredPlatform interface {
+	location
+	planChecks
+}
+
+// openPlatform is a platform whose connections Close ends.
 type openPlatform interface {
 	bluegreen.Platform
 	Close()
 }
 
-// plannedRelease is a release that a plan is going to deploy.
+// plannedRelease is the release that a plan is about.
 type plannedRelease struct {
-	// deploys is false where no release is going to be deployed.
+	// deploys is false if the apply does not deploy it.
 	deploys bool
 	image   string
 	command []string
-	// vacated reports whether what has an address goes before the release comes.
-	vacated func(address string) bool
+	// isFreed reports whether another plan of this run destroys the deployment that
+	// listens on the address.
+	isFreed func(address string) bool
 }
 
 // platformsModel holds the blocks of the platforms. In a resource at most one of
@@ -71,13 +90,13 @@ type platformsModel struct {
 	Kubernetes types.Object `tfsdk:"kubernetes"`
 }
 
-// undecided reports whether it is not known yet which platform it is.
-func (m platformsModel) undecided() bool {
+// hasUnknownPlatform reports whether a block is unknown, so that the platform is.
+func (m platformsModel) hasUnknownPlatform() bool {
 	return m.Local.IsUnknown() || m.Docker.IsUnknown() || m.Kubernetes.IsUnknown()
 }
 
-// platform returns the platform that is configured: local where none is.
-func (m platformsModel) platform(provider providerModel) platformConfig {
+// platform returns the configured platform, or local if no platform is configured.
+func (m platformsModel) platform(provider providerModel) configuredPlatform {
 	switch {
 	case !m.Docker.IsNull():
 		return dockerPlatform{block[dockerModel](m.Docker), provider.docker, provider.host}
@@ -88,17 +107,31 @@ func (m platformsModel) platform(provider providerModel) platformConfig {
 	}
 }
 
-// block returns what a platform's block says, nothing where it is null or unknown.
+// workload returns the part of a release that only the configured platform has.
+func (m platformsModel) workload() workload {
+	switch {
+	case !m.Docker.IsNull():
+		return block[dockerModel](m.Docker)
+	case !m.Kubernetes.IsNull():
+		return block[kubernetesModel](m.Kubernetes)
+	default:
+		return block[localModel](m.Local)
+	}
+}
+
+// block decodes a platform's block. A block that is null or unknown is empty.
 func block[T any](object types.Object) T {
 	var m T
-	// Each field of a block's model can be null and unknown: it takes every value
-	// that the schema lets through.
-	_ = object.As(context.Background(), &m, basetypes.ObjectAsOptions{UnhandledNullAsEmpty: true, UnhandledUnknownAsEmpty: true})
+	// Each field of a block's model can be null and unknown, so that it takes every
+	// value that the schema allows.
+	_ = object.As(context.Background(), &m, basetypes.ObjectAsOptions{
+		UnhandledNullAsEmpty: true, UnhandledUnknownAsEmpty: true,
+	})
 	return m
 }
 
-// blockOr returns what a platform's block says: nil where it is null, and unknown
-// where it is unknown.
+// blockOr decodes a platform's block. It returns nil for null, and unknown for a
+// block that is unknown.
 func blockOr[T any](object types.Object, unknown T) *T {
 	switch {
 	case object.IsNull():
@@ -111,7 +144,7 @@ func blockOr[T any](object types.Object, unknown T) *T {
 	}
 }
 
-// kinds are the platforms, and the attributes that choose them.
+// kinds are the platforms, and the blocks that choose them.
 var kinds = []string{kindLocal, kindDocker, kindKubernetes}
 
 // onlyPlatform refuses a second platform.

@@ -48,31 +48,15 @@ type dockerVolumeModel struct {
 	ReadOnly      types.Bool   `tfsdk:"read_only"`
 }
 
-// dockerProviderModel is the docker block of the provider.
-type dockerProviderModel struct {
-	Host         types.String `tfsdk:"host"`
-	Context      types.String `tfsdk:"context"`
-	CertPath     types.String `tfsdk:"cert_path"`
-	CAMaterial   types.String `tfsdk:"ca_material"`
-	CertMaterial types.String `tfsdk:"cert_material"`
-	KeyMaterial  types.String `tfsdk:"key_material"`
-	SSHOpts      types.List   `tfsdk:"ssh_opts"`
-	RegistryAuth types.List   `tfsdk:"registry_auth"`
-	AgentName    types.String `tfsdk:"agent_name"`
-}
+var (
+	_ configuredPlatform = dockerPlatform{}
+	_ workload           = dockerModel{}
+)
 
-type registryAuthModel struct {
-	Address  types.String `tfsdk:"address"`
-	Username types.String `tfsdk:"username"`
-	Password types.String `tfsdk:"password"`
-}
-
-var _ platformConfig = dockerPlatform{}
-
-// dockerPlatform is the Docker platform as a deployment configures it.
+// dockerPlatform is the Docker platform of one deployment.
 type dockerPlatform struct {
 	dockerModel
-	// provider is nil where the provider has no such block.
+	// provider is nil if the provider has no such block.
 	provider *dockerProviderModel
 	// host is nil until the provider is configured.
 	host *docker.Host
@@ -80,62 +64,16 @@ type dockerPlatform struct {
 
 func (p dockerPlatform) kind() string { return kindDocker }
 
+func (p dockerPlatform) namespace() types.String { return types.StringNull() }
+
 func (p dockerPlatform) id(name string) types.String {
 	return types.StringValue(kindDocker + "://" + name)
 }
 
-// reachesPorts is false: what is dialled is what the agent was told of.
-func (p dockerPlatform) reachesPorts() bool { return false }
-
-// check looks at nothing outside: the host may be anywhere, and a plan leaves it alone.
-func (p dockerPlatform) check(name string, _ plannedRelease, _ platformConfig) diag.Diagnostics {
-	if !p.provider.known(context.Background()) {
-		return nil
-	}
-	platform, err := p.open(context.Background(), name, 0)
-	if err != nil {
-		return diag.Diagnostics{openError(p, err)}
-	}
-	platform.Close()
-	return nil
-}
-
-func (p dockerPlatform) sameEndpoints(prior platformConfig) bool {
+func (p dockerPlatform) hasSameEndpoints(prior location) bool {
 	former, ok := prior.(dockerPlatform)
 	return ok && p.Publish.Equal(former.Publish) && p.Protocol.Equal(former.Protocol)
 }
-
-func (p dockerPlatform) settings(ctx context.Context) (bluegreen.Settings, diag.Diagnostics) {
-	w := docker.Workload{
-		Port:      int(p.Port.ValueInt64()),
-		Network:   p.Network.ValueString(),
-		CPUs:      p.CPUs.ValueFloat64(),
-		User:      p.User.ValueString(),
-		ReadOnly:  p.ReadOnly.ValueBool(),
-		LogDriver: p.LogDriver.ValueString(),
-	}
-	if given(p.Memory) {
-		// The attribute's validator has refused what this could not read.
-		w.Memory, _ = units.RAMInBytes(p.Memory.ValueString())
-	}
-	diags := p.Labels.ElementsAs(ctx, &w.Labels, false)
-	diags.Append(p.ExtraHosts.ElementsAs(ctx, &w.ExtraHosts, false)...)
-	diags.Append(p.LogOptions.ElementsAs(ctx, &w.LogOptions, false)...)
-	var volumes []dockerVolumeModel
-	diags.Append(p.Volumes.ElementsAs(ctx, &volumes, false)...)
-	for _, v := range volumes {
-		w.Volumes = append(w.Volumes, docker.Volume{
-			Name: v.VolumeName.ValueString(), HostPath: v.HostPath.ValueString(), ContainerPath: v.ContainerPath.ValueString(), ReadOnly: v.ReadOnly.ValueBool(),
-		})
-	}
-	return w, diags
-}
-
-func (p dockerPlatform) settingsKnown(ctx context.Context) bool {
-	return fullyKnown(ctx, p.Port, p.Network, p.Volumes, p.Memory, p.CPUs, p.User, p.ReadOnly, p.Labels, p.ExtraHosts, p.LogDriver, p.LogOptions)
-}
-
-func (p dockerPlatform) adopts() bool { return false }
 
 func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time.Duration) (openPlatform, error) {
 	connection, err := p.provider.connection(ctx)
@@ -151,8 +89,16 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 		Connection: connection,
 		Name:       name,
 		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullMissing))),
-		Frontend:   agent.Frontend{Listen: listen, Protocol: router.Protocol(stringOr(p.Protocol, string(router.HTTP))), DrainTimeout: drainTimeout},
-		Agent:      docker.Agent{Name: p.provider.agentName(), Image: p.AgentImage.ValueString(), Replace: p.ReplaceAgent.ValueBool()},
+		Frontend: agent.Frontend{
+			Listen:       listen,
+			Protocol:     router.Protocol(stringOr(p.Protocol, string(router.HTTP))),
+			DrainTimeout: drainTimeout,
+		},
+		Agent: docker.Agent{
+			Name:    p.provider.agentName(),
+			Image:   p.AgentImage.ValueString(),
+			Replace: p.ReplaceAgent.ValueBool(),
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -160,7 +106,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 	return platform, nil
 }
 
-func (p dockerPlatform) explain(err error) (path.Path, bool) {
+func (p dockerPlatform) attributeOf(err error) (path.Path, bool) {
 	var address *agent.AddressError
 	var image *docker.ImageError
 	switch {
@@ -173,55 +119,56 @@ func (p dockerPlatform) explain(err error) (path.Path, bool) {
 	}
 }
 
-// errProviderUnknown: a connection is never made with a default in the place of
-// something that is not known yet, which could be another machine.
-var errProviderUnknown = errors.New("the provider's configuration is not known yet: it depends on something that has not been applied")
-
-// known reports whether everything that says which host it is is known.
-func (m *dockerProviderModel) known(ctx context.Context) bool {
-	return m == nil || fullyKnown(ctx, m.Host, m.Context, m.CertPath, m.CAMaterial, m.CertMaterial, m.KeyMaterial, m.SSHOpts, m.RegistryAuth, m.AgentName)
-}
-
-// newHost returns the host that all deployments share, or nil while it is not known.
-func (m *dockerProviderModel) newHost(ctx context.Context) *docker.Host {
-	connection, err := m.connection(ctx)
-	if err != nil {
+// check does not connect: the host may be anywhere.
+func (p dockerPlatform) check(name string, _ plannedRelease, _ location) diag.Diagnostics {
+	if !p.provider.isKnown(context.Background()) {
 		return nil
 	}
-	return docker.NewHost(connection, m.agentName())
+	platform, err := p.open(context.Background(), name, 0)
+	if err != nil {
+		return diag.Diagnostics{openError(p, err)}
+	}
+	platform.Close()
+	return nil
 }
 
-// agentName is "" for the default.
-func (m *dockerProviderModel) agentName() string {
-	if m == nil {
-		return ""
+// canProbeOtherPorts is false: the agent dials only the port that it was given.
+func (p dockerPlatform) canProbeOtherPorts() bool { return false }
+
+func (m dockerModel) settings(ctx context.Context) (bluegreen.Settings, diag.Diagnostics) {
+	w := docker.Workload{
+		Port:      int(m.Port.ValueInt64()),
+		Network:   m.Network.ValueString(),
+		CPUs:      m.CPUs.ValueFloat64(),
+		User:      m.User.ValueString(),
+		ReadOnly:  m.ReadOnly.ValueBool(),
+		LogDriver: m.LogDriver.ValueString(),
 	}
-	return m.AgentName.ValueString()
+	if isSet(m.Memory) {
+		// The attribute's validator has refused what this could not read.
+		w.Memory, _ = units.RAMInBytes(m.Memory.ValueString())
+	}
+	diags := m.Labels.ElementsAs(ctx, &w.Labels, false)
+	diags.Append(m.ExtraHosts.ElementsAs(ctx, &w.ExtraHosts, false)...)
+	diags.Append(m.LogOptions.ElementsAs(ctx, &w.LogOptions, false)...)
+	var volumes []dockerVolumeModel
+	diags.Append(m.Volumes.ElementsAs(ctx, &volumes, false)...)
+	for _, v := range volumes {
+		w.Volumes = append(w.Volumes, docker.Volume{
+			Name:          v.VolumeName.ValueString(),
+			HostPath:      v.HostPath.ValueString(),
+			ContainerPath: v.ContainerPath.ValueString(),
+			ReadOnly:      v.ReadOnly.ValueBool(),
+		})
+	}
+	return w, diags
 }
 
-func (m *dockerProviderModel) connection(ctx context.Context) (docker.Connection, error) {
-	if m == nil {
-		return docker.Connection{}, nil
-	}
-	if !m.known(ctx) {
-		return docker.Connection{}, errProviderUnknown
-	}
-	c := docker.Connection{
-		Host:     m.Host.ValueString(),
-		Context:  m.Context.ValueString(),
-		CertPath: m.CertPath.ValueString(),
-		CA:       m.CAMaterial.ValueString(),
-		Cert:     m.CertMaterial.ValueString(),
-		Key:      m.KeyMaterial.ValueString(),
-	}
-	var registries []registryAuthModel
-	diags := m.SSHOpts.ElementsAs(ctx, &c.SSHOptions, false)
-	diags.Append(m.RegistryAuth.ElementsAs(ctx, &registries, false)...)
-	if diags.HasError() {
-		return c, errProviderUnknown
-	}
-	for _, r := range registries {
-		c.Registries = append(c.Registries, docker.Registry{Address: r.Address.ValueString(), Username: r.Username.ValueString(), Password: r.Password.ValueString()})
-	}
-	return c, nil
+func (m dockerModel) isKnown(ctx context.Context) bool {
+	return isFullyKnown(ctx, m.Port, m.Network, m.Volumes, m.Memory, m.CPUs, m.User, m.ReadOnly, m.Labels,
+		m.ExtraHosts, m.LogDriver, m.LogOptions)
 }
+
+func (m dockerModel) canAdopt() bool { return false }
+
+func (m dockerModel) canAutoscale() bool { return false }

@@ -11,9 +11,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// ledgerKey is where the private state of the resource holds the ledger that its
-// state was read from. It is what a plan is made from, and what the apply
-// compares the deployment with. A ledger holds no secrets.
+// ledgerKey is the key of the ledger in the private state of the resource: the ledger
+// that the state was read from. A plan is made from it, and the apply compares the
+// deployment with it. A ledger holds no secrets.
 const ledgerKey = "ledger"
 
 type privateReader interface {
@@ -31,13 +31,14 @@ func readLedger(ctx context.Context, private privateReader) (bluegreen.Ledger, d
 		return ledger, diags
 	}
 	if err := json.Unmarshal(content, &ledger); err != nil {
-		diags.AddError("The state was not written by a refresh of this provider",
-			"It holds no ledger of the deployment, so that nothing can be predicted from it. Run `terraform apply -refresh-only` and plan again.")
+		diags.AddError("The state has no ledger",
+			"The Terraform state has no ledger of the deployment, which a plan is made from. Nothing was touched. "+
+				"Run `terraform apply -refresh-only`, and plan again.")
 	}
 	return ledger, diags
 }
 
-// privateKeys is the private state as the framework writes it.
+// privateKeys is the private state as the framework encodes it.
 type privateKeys map[string][]byte
 
 var _ privateReader = privateKeys{}
@@ -50,7 +51,7 @@ func (k privateKeys) GetKey(_ context.Context, key string) ([]byte, diag.Diagnos
 func writeLedger(ctx context.Context, private privateWriter, ledger bluegreen.Ledger) diag.Diagnostics {
 	content, err := json.Marshal(ledger)
 	if err != nil {
-		return diag.Diagnostics{diag.NewErrorDiagnostic("The ledger cannot be kept", err.Error())}
+		return diag.Diagnostics{diag.NewErrorDiagnostic("The ledger cannot be stored in the state", sentence(err))}
 	}
 	return private.SetKey(ctx, ledgerKey, content)
 }

@@ -22,35 +22,36 @@ var _ provider.Provider = (*bluegreenProvider)(nil)
 // providerType is how a configuration names the provider.
 const providerType = "bluegreen"
 
-// bluegreenProvider serves blue/green deployments to Terraform.
+// bluegreenProvider provides blue/green deployments to Terraform.
 type bluegreenProvider struct {
 	version string
 	// configured is nil until Terraform has configured the provider.
 	configured atomic.Pointer[providerModel]
 }
 
-// providerModel is what the provider is configured to: of each platform what its
-// block says, nil where there is none.
+// providerModel is the configuration of the provider. The block of a platform is
+// nil if it is not configured.
 type providerModel struct {
 	local  *localProviderModel
 	docker *dockerProviderModel
-	// host is the Docker host of the docker block. It is nil while it is not known.
+	// host is the Docker host, nil while it is unknown.
 	host *docker.Host
-	// cluster is nil while it is not known.
+	// cluster is the Kubernetes cluster, nil while it is unknown.
 	cluster *kubernetes.Client
-	// vacated is nil until the provider is configured.
-	vacated *vacated
+	// freedPorts is nil until the provider is configured.
+	freedPorts *freedPorts
 }
 
-func (p *bluegreenProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+func (p *bluegreenProvider) Metadata(
+	_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse,
+) {
 	resp.TypeName = providerType
 	resp.Version = p.version
 }
 
 func (p *bluegreenProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Blue/green deployments: a release goes to the environment without traffic, is proven healthy there, " +
-			"and then traffic is switched to it. The environment before it stays up, so that a rollback needs nothing to boot.",
+		MarkdownDescription: describe("provider"),
 		Attributes: map[string]schema.Attribute{
 			"local":      localProviderAttribute(),
 			"docker":     dockerProviderAttribute(),
@@ -59,23 +60,26 @@ func (p *bluegreenProvider) Schema(_ context.Context, _ provider.SchemaRequest, 
 	}
 }
 
-// Configure connects to nothing: a platform is opened by the operation that needs it.
-func (p *bluegreenProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+// Configure connects to nothing: an operation opens the platform that it needs.
+func (p *bluegreenProvider) Configure(
+	ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse,
+) {
 	var blocks platformsModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &blocks)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	// In a block that is not known, whatever says where the platform is is not.
+	// In an unknown block, the attribute that locates the platform is unknown.
 	config := &providerModel{
 		local:  blockOr(blocks.Local, localProviderModel{StateDir: types.StringUnknown()}),
 		docker: blockOr(blocks.Docker, dockerProviderModel{Host: types.StringUnknown()}),
 	}
 	var diags diag.Diagnostics
-	config.cluster, diags = blockOr(blocks.Kubernetes, kubernetesProviderModel{Host: types.StringUnknown()}).newClient(ctx)
+	cluster := blockOr(blocks.Kubernetes, kubernetesProviderModel{Host: types.StringUnknown()})
+	config.cluster, diags = cluster.newClient(ctx)
 	resp.Diagnostics.Append(diags...)
 	config.host = config.docker.newHost(ctx)
-	config.vacated = &vacated{ports: map[string]bool{}}
+	config.freedPorts = newFreedPorts()
 	p.configured.Store(config)
 	resp.ResourceData = config
 	resp.DataSourceData = config
@@ -89,8 +93,8 @@ func (p *bluegreenProvider) DataSources(context.Context) []func() datasource.Dat
 	return []func() datasource.DataSource{newDeploymentDataSource}
 }
 
-// configured returns what Configure has handed on, or the configuration of a
-// provider without a block: Terraform validates before it configures.
+// configured returns the configuration that Configure has passed on. Before, when
+// Terraform validates, it returns that of a provider without blocks.
 func configured(providerData any) providerModel {
 	if config, ok := providerData.(*providerModel); ok {
 		return *config

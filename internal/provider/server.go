@@ -12,20 +12,16 @@ import (
 
 var _ tfprotov6.ProviderServer = (*server)(nil)
 
-// server is the provider as Terraform calls it. It answers by itself what most
-// calls of a plan come to, that nothing is different, and hands on everything
-// else to the framework.
-//
-// The framework walks the whole schema several times for each answer, whatever
-// comes of it. With a schema of this size that was more than half of the time of
-// a plan of many deployments.
+// server is the provider as Terraform calls it. It asks the shortcut first, and the
+// framework for every call that the shortcut does not answer.
 type server struct {
+	// ProviderServer is the framework's.
 	tfprotov6.ProviderServer
-	deployments *unchanged
+	shortcut *shortcut
 
 	mu sync.Mutex
-	// stopped ends when Terraform wants the calls that it waits for to end, and is
-	// replaced then.
+	// stopped ends when Terraform stops the calls that it waits for. A new context
+	// replaces it then.
 	stopped context.Context
 	stop    context.CancelFunc
 }
@@ -35,13 +31,15 @@ func NewServer(version string) tfprotov6.ProviderServer { return newServer(versi
 
 func newServer(version string) *server {
 	p := &bluegreenProvider{version: version}
-	s := &server{ProviderServer: providerserver.NewProtocol6(p)(), deployments: newUnchanged(p)}
+	s := &server{ProviderServer: providerserver.NewProtocol6(p)(), shortcut: newShortcut(p)}
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	return s
 }
 
 // StopProvider ends the calls that are being answered.
-func (s *server) StopProvider(ctx context.Context, req *tfprotov6.StopProviderRequest) (*tfprotov6.StopProviderResponse, error) {
+func (s *server) StopProvider(
+	ctx context.Context, req *tfprotov6.StopProviderRequest,
+) (*tfprotov6.StopProviderResponse, error) {
 	s.mu.Lock()
 	s.stop()
 	s.stopped, s.stop = context.WithCancel(context.Background())
@@ -62,37 +60,43 @@ func (s *server) interruptible(ctx context.Context) (interruptible context.Conte
 	}
 }
 
-// UpgradeResourceState returns a state of the current version as it is. Terraform
-// has removed from it what the schema does not have.
-func (s *server) UpgradeResourceState(ctx context.Context, req *tfprotov6.UpgradeResourceStateRequest) (*tfprotov6.UpgradeResourceStateResponse, error) {
-	if req.TypeName == deploymentType && req.Version == s.deployments.version() && req.RawState != nil && len(req.RawState.JSON) > 0 {
-		return &tfprotov6.UpgradeResourceStateResponse{UpgradedState: &tfprotov6.DynamicValue{JSON: req.RawState.JSON}}, nil
+// UpgradeResourceState returns a state of the current version unchanged, in JSON as
+// Terraform sends it. Terraform has removed the attributes that the schema lacks.
+func (s *server) UpgradeResourceState(
+	ctx context.Context, req *tfprotov6.UpgradeResourceStateRequest,
+) (*tfprotov6.UpgradeResourceStateResponse, error) {
+	if req.TypeName == deploymentType && req.Version == s.shortcut.facts().GetVersion() &&
+		req.RawState != nil && len(req.RawState.JSON) > 0 {
+		state := &tfprotov6.DynamicValue{JSON: req.RawState.JSON}
+		return &tfprotov6.UpgradeResourceStateResponse{UpgradedState: state}, nil
 	}
 	return s.ProviderServer.UpgradeResourceState(ctx, req)
 }
 
-// ReadResource returns the state where the platform tells nothing else.
-func (s *server) ReadResource(ctx context.Context, req *tfprotov6.ReadResourceRequest) (*tfprotov6.ReadResourceResponse, error) {
-	if req.TypeName == deploymentType && req.CurrentState != nil {
-		var done func()
-		ctx, done = s.interruptible(ctx)
+// ReadResource reads the status of a deployment once, for the shortcut and for the
+// framework.
+func (s *server) ReadResource(
+	ctx context.Context, req *tfprotov6.ReadResourceRequest,
+) (*tfprotov6.ReadResourceResponse, error) {
+	if req.TypeName == deploymentType {
+		interruptible, done := s.interruptible(withSharedStatus(ctx))
 		defer done()
-		var same *tfprotov6.ReadResourceResponse
-		if ctx, same = s.deployments.read(ctx, req); same != nil {
-			return same, nil
+		ctx = interruptible
+		if unchanged := s.shortcut.read(ctx, req); unchanged != nil {
+			return unchanged, nil
 		}
 	}
 	return s.ProviderServer.ReadResource(ctx, req)
 }
 
-// PlanResourceChange plans the prior state where nothing is to be done.
-func (s *server) PlanResourceChange(ctx context.Context, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
-	if req.TypeName == deploymentType && s.deployments.plan(ctx, req) {
-		return &tfprotov6.PlanResourceChangeResponse{
-			PlannedState:    req.PriorState,
-			PlannedPrivate:  req.PriorPrivate,
-			PlannedIdentity: req.PriorIdentity,
-		}, nil
+// PlanResourceChange plans a deployment.
+func (s *server) PlanResourceChange(
+	ctx context.Context, req *tfprotov6.PlanResourceChangeRequest,
+) (*tfprotov6.PlanResourceChangeResponse, error) {
+	if req.TypeName == deploymentType {
+		if unchanged := s.shortcut.plan(ctx, req); unchanged != nil {
+			return unchanged, nil
+		}
 	}
 	return s.ProviderServer.PlanResourceChange(ctx, req)
 }

@@ -84,7 +84,7 @@ func (listenAddress) Description(context.Context) string {
 func (v listenAddress) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
 func (v listenAddress) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if !given(req.ConfigValue) {
+	if !isSet(req.ConfigValue) {
 		return
 	}
 	_, port, err := net.SplitHostPort(req.ConfigValue.ValueString())
@@ -108,7 +108,7 @@ func (memorySize) Description(context.Context) string {
 func (v memorySize) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
 func (v memorySize) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if !given(req.ConfigValue) {
+	if !isSet(req.ConfigValue) {
 		return
 	}
 	if bytes, err := units.RAMInBytes(req.ConfigValue.ValueString()); err != nil || bytes < leastMemory {

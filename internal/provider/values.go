@@ -10,9 +10,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// texts returns the list with "" in the place of what is not known yet.
+// texts returns the elements of list, with "" for an element that is unknown.
 func texts(ctx context.Context, list types.List) ([]string, diag.Diagnostics) {
-	if !given(list) {
+	if !isSet(list) {
 		return nil, nil
 	}
 	var values []types.String
@@ -24,21 +24,21 @@ func texts(ctx context.Context, list types.List) ([]string, diag.Diagnostics) {
 	return all, diags
 }
 
-// given reports whether there is a value.
-func given(value interface {
+// isSet reports whether the value is neither null nor unknown.
+func isSet(value interface {
 	IsNull() bool
 	IsUnknown() bool
 }) bool {
 	return !value.IsNull() && !value.IsUnknown()
 }
 
-// fullyKnown reports whether nothing of these values is unknown.
-func fullyKnown(ctx context.Context, values ...attr.Value) bool {
+// isFullyKnown reports whether these values and all their elements are known.
+func isFullyKnown(ctx context.Context, values ...attr.Value) bool {
 	for _, value := range values {
 		if value.IsNull() {
 			continue
 		}
-		// An unknown element counts too, and only the Terraform value tells.
+		// Only the Terraform value tells whether an element is unknown.
 		if raw, err := value.ToTerraformValue(ctx); err != nil || !raw.IsFullyKnown() {
 			return false
 		}
@@ -46,9 +46,9 @@ func fullyKnown(ctx context.Context, values ...attr.Value) bool {
 	return true
 }
 
-// stringOr returns the text, or otherwise where it is null or unknown.
+// stringOr returns the text, or otherwise if it is null or unknown.
 func stringOr(text types.String, otherwise string) string {
-	if !given(text) {
+	if !isSet(text) {
 		return otherwise
 	}
 	return text.ValueString()

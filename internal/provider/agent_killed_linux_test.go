@@ -22,44 +22,44 @@ import (
 // apply brings the same processes back.
 func TestAgentDown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	h := newLocalHarness(t)
 	var before []string
-	w.play(
-		resource.TestStep{Config: w.config(version("1.0.0"))},
-		resource.TestStep{Config: w.config(version("2.0.0"))},
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"))},
+		resource.TestStep{Config: h.config(version("2.0.0"))},
 		resource.TestStep{
 			PreConfig: func() {
-				before = w.replicas()
-				w.killAgent()
+				before = h.replicas()
+				h.killAgent()
 			},
 			RefreshState:       true,
 			ExpectNonEmptyPlan: true,
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if _, err := os.Stat(filepath.Join(w.stateDir, "agent.lock")); err != nil || !w.agentDown() {
+				if _, err := os.Stat(filepath.Join(h.stateDir, "agent.lock")); err != nil || !h.agentDown() {
 					t.Errorf("the refresh has started the agent: %v", err)
 				}
 			},
-			Config: w.config(version("2.0.0")),
+			Config: h.config(version("2.0.0")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionUpdate),
-				plans(text("deploy-2"), "deployment_id"),
-				leavesOpen("environments", "blue", "ready_replicas"),
+				planIs(plancheck.ResourceActionUpdate),
+				planHas(text("deploy-2"), "deployment_id"),
+				planHasUnknown("environments", "blue", "ready_replicas"),
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{
-				w.live("2.0.0"),
-				has(number(1), "environments", "blue", "ready_replicas"),
-				has(knownvalue.Bool(true), "rollback_available"),
+				h.live("2.0.0"),
+				stateHas(number(1), "environments", "blue", "ready_replicas"),
+				stateHas(knownvalue.Bool(true), "rollback_available"),
 			},
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if after := w.replicas(); len(before) != 2 || !slices.Equal(before, after) {
+				if after := h.replicas(); len(before) != 2 || !slices.Equal(before, after) {
 					t.Errorf("processes %v ran before, and %v do now", before, after)
 				}
 			},
-			Config:           w.config(version("2.0.0")),
+			Config:           h.config(version("2.0.0")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
 		},
 	)
@@ -68,44 +68,44 @@ func TestAgentDown(t *testing.T) {
 // Agent and replicas are killed: apply starts what should run.
 func TestEverythingKilled(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.play(
-		resource.TestStep{Config: w.config(version("1.0.0"))},
+	h := newLocalHarness(t)
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"))},
 		resource.TestStep{
 			PreConfig: func() {
-				w.killAgent()
-				for _, replica := range w.replicas() {
-					w.kill(replica)
+				h.killAgent()
+				for _, replica := range h.replicas() {
+					h.kill(replica)
 				}
 			},
-			Config: w.config(version("1.0.0")),
+			Config: h.config(version("1.0.0")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				action(plancheck.ResourceActionUpdate), leavesOpen("environments", "green", "ready_replicas"),
+				planIs(plancheck.ResourceActionUpdate), planHasUnknown("environments", "green", "ready_replicas"),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0"), has(number(1), "environments", "green", "ready_replicas")},
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(number(1), "environments", "green", "ready_replicas")},
 		},
 	)
 }
 
 // replicas are the process IDs of what was deployed.
-func (w localWorld) replicas() []string {
-	agent := w.agentPID()
-	return slices.DeleteFunc(w.pids(), func(pid string) bool { return pid == agent })
+func (h localHarness) replicas() []string {
+	agent := h.agentPID()
+	return slices.DeleteFunc(h.pids(), func(pid string) bool { return pid == agent })
 }
 
 // pids are the processes that work in the state directory.
-func (w localWorld) pids() []string {
+func (h localHarness) pids() []string {
 	var pids []string
-	for _, link := range w.processes() {
+	for _, link := range h.processes() {
 		pids = append(pids, strings.Split(link, "/")[2])
 	}
 	return pids
 }
 
 // agentPID is the process whose working directory is the state directory itself.
-func (w localWorld) agentPID() string {
-	for _, pid := range w.pids() {
-		if dir, err := os.Readlink("/proc/" + pid + "/cwd"); err == nil && dir == w.stateDir {
+func (h localHarness) agentPID() string {
+	for _, pid := range h.pids() {
+		if dir, err := os.Readlink("/proc/" + pid + "/cwd"); err == nil && dir == h.stateDir {
 			return pid
 		}
 	}
@@ -113,36 +113,36 @@ func (w localWorld) agentPID() string {
 }
 
 // killAgent returns once the agent is dead.
-func (w localWorld) killAgent() {
-	w.t.Helper()
-	w.kill(w.agentPID())
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+func (h localHarness) killAgent() {
+	h.t.Helper()
+	h.kill(h.agentPID())
+	ctx, cancel := context.WithTimeout(h.t.Context(), waitLimit)
 	defer cancel()
-	lock := flock.New(filepath.Join(w.stateDir, "agent.lock"))
-	if _, err := lock.TryLockContext(ctx, pause); err != nil {
-		w.t.Fatal(err)
+	lock := flock.New(filepath.Join(h.stateDir, "agent.lock"))
+	if _, err := lock.TryLockContext(ctx, pollInterval); err != nil {
+		h.t.Fatal(err)
 	}
 	lock.Close()
 }
 
-func (w localWorld) agentDown() bool {
-	lock := flock.New(filepath.Join(w.stateDir, "agent.lock"))
+func (h localHarness) agentDown() bool {
+	lock := flock.New(filepath.Join(h.stateDir, "agent.lock"))
 	defer lock.Close()
 	free, err := lock.TryLock()
 	return err == nil && free
 }
 
-func (w localWorld) kill(pid string) {
-	w.t.Helper()
+func (h localHarness) kill(pid string) {
+	h.t.Helper()
 	number, err := strconv.Atoi(pid)
 	if err != nil {
-		w.t.Fatalf("no process %q", pid)
+		h.t.Fatalf("no process %q", pid)
 	}
 	process, err := os.FindProcess(number)
 	if err == nil {
 		err = process.Kill()
 	}
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // ground is a platform that stories are played on, or the part of it that one
 // story has to itself.
-type ground interface {
+type platformUnderTest interface {
 	// providerBlock is the platform's in the provider, settings those of a
 	// deployment, and dataBlock that in a data source.
 	providerBlock() string
@@ -30,15 +30,15 @@ type ground interface {
 	// dial connects to an address as a client of the platform does.
 	dial(ctx context.Context, network, address string) (net.Conn, error)
 	// lag is how long the platform may send clients elsewhere after a switch.
-	lag() time.Duration
+	switchDelay() time.Duration
 	// left tells what there is of any deployment.
-	left(ctx context.Context) ([]string, error)
-	// bury takes the lock from a holder that has died, as time would.
-	bury(ctx context.Context, name string) error
+	leftovers(ctx context.Context) ([]string, error)
+	// expireLock takes the lock from a holder that has died, as time would.
+	expireLock(ctx context.Context, name string) error
 }
 
-// platformGround is a platform as all the tests use it together.
-type platformGround struct {
+// testedPlatform is a platform as all the tests use it together.
+type testedPlatform struct {
 	kind string
 	// require names the variable that makes it a failure if the platform is
 	// missing, and with what make starts it.
@@ -48,33 +48,33 @@ type platformGround struct {
 	// tests matches the tests that need it and nothing else.
 	tests string
 	// claim gives a test its part.
-	claim func(t *testing.T) *world
+	claim func(t *testing.T) *harness
 	// close removes what all tests used together.
 	close func() error
 }
 
-// grounds are the platforms that there are.
-var grounds = []platformGround{
+// testedPlatforms are the platforms that there are.
+var testedPlatforms = []testedPlatform{
 	{kind: kindLocal, find: func() error { return nil }, claim: claimOn(claimLocal), close: func() error { return nil }},
-	{kindDocker, "BLUEGREEN_REQUIRE_DOCKER", "docker-engine", findEngine, "^TestDocker", claimOn(claimDocker), closeEngine},
-	{kindKubernetes, "BLUEGREEN_REQUIRE_KUBERNETES", "testbed", findCluster, "^TestKubernetes", claimOn(claimKubernetes), closeCluster},
+	{kindDocker, "BLUEGREEN_REQUIRE_DOCKER", "docker-engine", findDocker, "^TestDocker", claimOn(claimDocker), closeDocker},
+	{kindKubernetes, "BLUEGREEN_REQUIRE_KUBERNETES", "testbed", findKubernetes, "^TestKubernetes", claimOn(claimKubernetes), closeKubernetes},
 }
 
 // claimOn makes a world of a part of a platform.
-func claimOn[G ground](claim func(t *testing.T) (name string, g G)) func(t *testing.T) *world {
-	return func(t *testing.T) *world {
+func claimOn[G platformUnderTest](claim func(t *testing.T) (name string, g G)) func(t *testing.T) *harness {
+	return func(t *testing.T) *harness {
 		t.Helper()
 		name, g := claim(t)
-		return &world{t, name, g}
+		return &harness{t, name, g}
 	}
 }
 
-// findGrounds leaves only those that there are, says which are missing, and
+// findPlatforms leaves only those that there are, says which are missing, and
 // returns a pattern for the tests that cannot run.
-func findGrounds() (missing string, err error) {
-	var there []platformGround
+func findPlatforms() (missing string, err error) {
+	var there []testedPlatform
 	var tests []string
-	for _, g := range grounds {
+	for _, g := range testedPlatforms {
 		err := g.find()
 		if err == nil {
 			there = append(there, g)
@@ -86,13 +86,13 @@ func findGrounds() (missing string, err error) {
 		}
 		tests = append(tests, g.tests)
 	}
-	grounds = there
+	testedPlatforms = there
 	return strings.Join(tests, "|"), nil
 }
 
-// closeGrounds removes what the tests have made together.
-func closeGrounds() error {
-	for _, g := range grounds {
+// closePlatforms removes what the tests have made together.
+func closePlatforms() error {
+	for _, g := range testedPlatforms {
 		if err := g.close(); err != nil {
 			return fmt.Errorf("%s: %w", g.kind, err)
 		}
@@ -100,11 +100,11 @@ func closeGrounds() error {
 	return nil
 }
 
-// everywhere plays a story on every platform that there is, each time in a world
+// onEachPlatform plays a story on every platform that there is, each time in a world
 // of its own.
-func everywhere(t *testing.T, story func(w *world)) {
+func onEachPlatform(t *testing.T, story func(h *harness)) {
 	t.Helper()
-	for _, g := range grounds {
+	for _, g := range testedPlatforms {
 		t.Run(g.kind, func(t *testing.T) {
 			t.Parallel()
 			story(g.claim(t))

@@ -15,24 +15,24 @@ import (
 
 // answers checks which version a client of the endpoint is answered by.
 type answers struct {
-	w                  *world
+	h                  *harness
 	attribute, version string
 }
 
 var _ statecheck.StateCheck = answers{}
 
-func (w *world) live(version string) statecheck.StateCheck {
-	return answers{w, "endpoint", version}
+func (h *harness) live(version string) statecheck.StateCheck {
+	return answers{h, "endpoint", version}
 }
 
-func (w *world) preview(version string) statecheck.StateCheck {
-	return answers{w, "preview_endpoint", version}
+func (h *harness) preview(version string) statecheck.StateCheck {
+	return answers{h, "preview_endpoint", version}
 }
 
 func (a answers) CheckState(ctx context.Context, req statecheck.CheckStateRequest, resp *statecheck.CheckStateResponse) {
 	endpoint, err := endpointOf(req.State, a.attribute)
 	if err == nil {
-		err = a.w.answered(ctx, endpoint, a.version)
+		err = a.h.answered(ctx, endpoint, a.version)
 	}
 	resp.Error = err
 }
@@ -58,18 +58,18 @@ func text(value string) knownvalue.Check { return knownvalue.StringExact(value) 
 
 func number(value int64) knownvalue.Check { return knownvalue.Int64Exact(value) }
 
-func has(value knownvalue.Check, steps ...string) statecheck.StateCheck {
+func stateHas(value knownvalue.Check, steps ...string) statecheck.StateCheck {
 	return statecheck.ExpectKnownValue(address, at(steps...), value)
 }
 
-func plans(value knownvalue.Check, steps ...string) plancheck.PlanCheck {
+func planHas(value knownvalue.Check, steps ...string) plancheck.PlanCheck {
 	return plancheck.ExpectKnownValue(address, at(steps...), value)
 }
 
-func leavesOpen(steps ...string) plancheck.PlanCheck {
+func planHasUnknown(steps ...string) plancheck.PlanCheck {
 	return plancheck.ExpectUnknownValue(address, at(steps...))
 }
 
-func action(a plancheck.ResourceActionType) plancheck.PlanCheck {
+func planIs(a plancheck.ResourceActionType) plancheck.PlanCheck {
 	return plancheck.ExpectResourceAction(address, a)
 }

@@ -47,25 +47,25 @@ var mirrored = sync.OnceValues(func() (string, error) {
 
 // cli is Terraform in a directory of its own.
 type cli struct {
-	w   *world
+	h   *harness
 	dir string
 	env []string
 }
 
 // terraform returns a Terraform with the provider installed. When the test ends
 // it destroys what is left.
-func (w *world) terraform() *cli {
-	w.t.Helper()
+func (h *harness) terraform() *cli {
+	h.t.Helper()
 	config, err := mirrored()
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	c := &cli{w: w, dir: w.t.TempDir(), env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+config, "TF_LOG_PROVIDER=INFO")}
-	c.write(w.providerConfig())
+	c := &cli{h: h, dir: h.t.TempDir(), env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+config, "TF_LOG_PROVIDER=INFO")}
+	c.write(h.providerConfig())
 	c.must("init")
-	w.t.Cleanup(func() {
+	h.t.Cleanup(func() {
 		if output, err := c.start(context.Background(), "destroy", "-auto-approve").wait(); err != nil {
-			w.t.Errorf("destroy: %v\n%s", err, output)
+			h.t.Errorf("destroy: %v\n%s", err, output)
 		}
 	})
 	return c
@@ -83,35 +83,35 @@ const required = `terraform {
 
 // write makes config the configuration.
 func (c *cli) write(config string) {
-	c.w.t.Helper()
+	c.h.t.Helper()
 	if err := os.WriteFile(filepath.Join(c.dir, "main.tf"), []byte(required+config), 0o600); err != nil {
-		c.w.t.Fatal(err)
+		c.h.t.Fatal(err)
 	}
 }
 
 // must runs a command that succeeds, and returns what it said.
 func (c *cli) must(args ...string) string {
-	c.w.t.Helper()
-	output, err := c.start(c.w.t.Context(), args...).wait()
+	c.h.t.Helper()
+	output, err := c.start(c.h.t.Context(), args...).wait()
 	if err != nil {
-		c.w.t.Fatalf("terraform %s: %v\n%s", args[0], err, output)
+		c.h.t.Fatalf("terraform %s: %v\n%s", args[0], err, output)
 	}
 	return output
 }
 
 // mustFail runs a command that fails, and returns what it said.
 func (c *cli) mustFail(args ...string) string {
-	c.w.t.Helper()
-	output, err := c.start(c.w.t.Context(), args...).wait()
+	c.h.t.Helper()
+	output, err := c.start(c.h.t.Context(), args...).wait()
 	if err == nil {
-		c.w.t.Fatalf("terraform %s succeeded:\n%s", args[0], output)
+		c.h.t.Fatalf("terraform %s succeeded:\n%s", args[0], output)
 	}
 	return output
 }
 
 // apply writes config and applies it.
 func (c *cli) apply(config string) string {
-	c.w.t.Helper()
+	c.h.t.Helper()
 	c.write(config)
 	return c.must("apply", "-auto-approve")
 }
@@ -126,7 +126,7 @@ type process struct {
 }
 
 func (c *cli) start(ctx context.Context, args ...string) *process {
-	c.w.t.Helper()
+	c.h.t.Helper()
 	arguments := append([]string{args[0], "-no-color"}, args[1:]...)
 	p := &process{Cmd: exec.CommandContext(ctx, os.Getenv("TF_ACC_TERRAFORM_PATH"), arguments...), lines: make(chan string, 1)}
 	p.Dir, p.Env, p.Stdout = c.dir, c.env, &p.stdout
@@ -135,7 +135,7 @@ func (c *cli) start(ctx context.Context, args ...string) *process {
 		err = p.Start()
 	}
 	if err != nil {
-		c.w.t.Fatal(err)
+		c.h.t.Fatal(err)
 	}
 	go func() {
 		defer close(p.lines)
@@ -148,7 +148,7 @@ func (c *cli) start(ctx context.Context, args ...string) *process {
 }
 
 // reach returns once the provider says that it is in this phase.
-func (p *process) reach(phase string) error {
+func (p *process) awaitPhase(phase string) error {
 	for line := range p.lines {
 		p.stderr.WriteString(line + "\n")
 		if strings.Contains(line, phase) {
@@ -171,7 +171,7 @@ func (p *process) wait() (string, error) {
 var frame = regexp.MustCompile(`[\s│]+`)
 
 // says fails the test unless output has every one of these.
-func says(t *testing.T, output string, all ...string) {
+func mustContain(t *testing.T, output string, all ...string) {
 	t.Helper()
 	for _, part := range all {
 		if !strings.Contains(output, part) {
@@ -181,9 +181,9 @@ func says(t *testing.T, output string, all ...string) {
 }
 
 // answers fails the test unless a client is answered by one of these versions.
-func (w *world) answers(versions ...string) {
-	w.t.Helper()
-	if err := w.answered(w.t.Context(), w.status().Endpoint, versions...); err != nil {
-		w.t.Error(err)
+func (h *harness) answers(versions ...string) {
+	h.t.Helper()
+	if err := h.answered(h.t.Context(), h.status().Endpoint, versions...); err != nil {
+		h.t.Error(err)
 	}
 }

@@ -22,34 +22,39 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// As long as nothing happens the framework has nothing to do; what happens outside
-// is for the framework again, which doubled compares.
-func TestNothingHappens(t *testing.T) {
+// The shortcut answers while nothing changes, and leaves every change to the
+// framework.
+func TestShortcutAnswersWhileNothingChanges(t *testing.T) {
 	t.Parallel()
-	w, served := newWorld(t), newDoubled()
+	h, server := newLocalHarness(t), newComparingServer(t)
 	var refreshes, plans int64
+	unchanged := h.config(version("2.0.0"))
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){
-			"bluegreen": func() (tfprotov6.ProviderServer, error) { return served, nil },
+			"bluegreen": func() (tfprotov6.ProviderServer, error) { return server, nil },
 		},
-		CheckDestroy: func(*terraform.State) error { return w.gone() },
+		CheckDestroy: func(*terraform.State) error { return h.gone() },
 		Steps: []resource.TestStep{
-			{Config: w.config(version("1.0.0"))},
-			{Config: w.config(version("2.0.0"))},
-			{Config: w.config(version("2.0.0")), Check: served.identifies},
+			{Config: h.config(version("1.0.0"))},
+			{Config: unchanged},
+			{Config: unchanged, Check: server.checkIdentities},
 			{
-				PreConfig: func() { refreshes, plans = served.refreshes.Load(), served.plans.Load() },
-				Config:    w.config(version("2.0.0")),
-				PlanOnly:  true,
+				PreConfig: func() {
+					refreshes, plans = server.answered.refreshes.Load(), server.answered.plans.Load()
+				},
+				Config:   unchanged,
+				PlanOnly: true,
 			},
 			{
 				PreConfig: func() {
-					if served.refreshes.Load() == refreshes || served.plans.Load() == plans {
-						t.Errorf("%d refreshes and %d plans, as before", refreshes, plans)
+					if server.answered.refreshes.Load() == refreshes || server.answered.plans.Load() == plans {
+						t.Errorf("the shortcut has answered no more than %d refreshes and %d plans", refreshes, plans)
 					}
-					w.outside(func(ctx context.Context, d *bluegreen.Deployer) error { return d.Rollback(ctx, "just so") })()
+					h.outside(func(ctx context.Context, d *bluegreen.Deployer) error {
+						return d.Rollback(ctx, "slow")
+					})()
 				},
-				Config:             w.config(version("2.0.0")),
+				Config:             unchanged,
 				PlanOnly:           true,
 				ExpectNonEmptyPlan: true,
 			},
@@ -57,40 +62,43 @@ func TestNothingHappens(t *testing.T) {
 	})
 }
 
-// identifies asks again for the last refresh as a Terraform does that keeps identities.
-func (d *doubled) identifies(*terraform.State) error {
-	req := *d.refreshed.Load()
-	found, err := d.ReadResource(context.Background(), &req)
+// checkIdentities repeats the last refresh and plan as a Terraform does that stores
+// identities: without one, with that of the deployment, and with another one.
+func (c *comparingServer) checkIdentities(*terraform.State) error {
+	ctx, req := context.Background(), *c.lastRefresh.Load()
+	found, err := c.ReadResource(ctx, &req)
 	if err != nil {
 		return err
 	}
 	if req.CurrentIdentity = found.NewIdentity; req.CurrentIdentity == nil {
 		return errors.New("a deployment has no identity")
 	}
-	again, err := d.ReadResource(context.Background(), &req)
+	again, err := c.ReadResource(ctx, &req)
 	if err == nil && again.NewState != req.CurrentState {
-		err = errors.New("a deployment with its own identity counts as changed")
+		err = errors.New("the shortcut does not answer with the identity of the deployment")
 	}
 	if err != nil {
 		return err
 	}
-	identity := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String, "platform": tftypes.String}}
-	another, err := tfprotov6.NewDynamicValue(identity, tftypes.NewValue(identity, map[string]tftypes.Value{
-		"name": tftypes.NewValue(tftypes.String, "another"), "platform": tftypes.NewValue(tftypes.String, kindLocal),
-	}))
+	another, err := tfprotov6.NewDynamicValue(c.shortcut.facts().identityType, tftypes.NewValue(
+		c.shortcut.facts().identityType, map[string]tftypes.Value{
+			"name":      tftypes.NewValue(tftypes.String, "another"),
+			"platform":  tftypes.NewValue(tftypes.String, kindLocal),
+			"namespace": tftypes.NewValue(tftypes.String, nil),
+		}))
 	if err != nil {
 		return err
 	}
 	req.CurrentIdentity = &tfprotov6.ResourceIdentityData{IdentityData: &another}
-	if found, err = d.ReadResource(context.Background(), &req); err == nil && len(found.Diagnostics) == 0 {
+	if found, err = c.ReadResource(ctx, &req); err == nil && len(found.Diagnostics) == 0 {
 		err = errors.New("a deployment with the identity of another one is refreshed")
 	}
 	return err
 }
 
-// A setting that is taken out of the configuration goes back to its default, at
-// any depth. What Terraform proposes for it is the prior state, so that only the
-// defaults tell.
+// A setting that is removed from the configuration returns to its default, at any
+// depth. Terraform proposes the prior state for it, so that only the default shows the
+// difference.
 func TestBackToTheDefault(t *testing.T) {
 	t.Parallel()
 	for name, setting := range map[string]attributes{
@@ -106,28 +114,28 @@ func TestBackToTheDefault(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, with := newWorld(t), attributes{}
+			h, with := newLocalHarness(t), attributes{}
 			maps.Copy(with, setting)
-			w.play(
-				resource.TestStep{Config: w.config(with)},
+			h.run(
+				resource.TestStep{Config: h.config(with)},
 				resource.TestStep{
-					Config:           w.config(without),
-					ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(plancheck.ResourceActionUpdate)}},
+					Config:           h.config(without),
+					ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)}},
 				},
 			)
 		})
 	}
 }
 
-// Where a schema has defaults that are not looked at, nothing is taken for unchanged.
-func TestDefaultsOfASchema(t *testing.T) {
+// An attribute whose default the shortcut does not know is left to the framework.
+func TestShortcutKnowsDefaults(t *testing.T) {
 	t.Parallel()
 	texts := tftypes.List{ElementType: tftypes.String}
 	nested := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"size": tftypes.Number}}
 	object := tftypes.Object{AttributeTypes: map[string]tftypes.Type{
 		"text": tftypes.String, "list": texts, "free": texts, "nested": nested,
 	}}
-	holds := nestedDefaults(t.Context(), map[string]schema.Attribute{
+	holds := keepsNestedDefaults(t.Context(), map[string]schema.Attribute{
 		"text": schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString("a")},
 		"list": schema.ListAttribute{
 			ElementType: types.StringType, Optional: true, Computed: true,
@@ -149,16 +157,16 @@ func TestDefaultsOfASchema(t *testing.T) {
 		config, state tftypes.Value
 		want          bool
 	}{
-		"a default that is there":         {"text", text(nil), text("a"), true},
-		"another value than the default":  {"text", text(nil), text("b"), false},
-		"a configured value":              {"text", text("b"), text("b"), true},
-		"a default that is not looked at": {"list", list(), list(), false},
-		"none in its place":               {"list", null(texts), null(texts), true},
-		"no default":                      {"free", list(text("a")), list(text("a")), true},
-		"no object":                       {"nested", null(nested), null(nested), true},
-		"a default in an object":          {"nested", size(nil), size(1), true},
-		"another value in an object":      {"nested", size(nil), size(2), false},
-		"a configured value in an object": {"nested", size(2), size(2), true},
+		"the default":                               {"text", text(nil), text("a"), true},
+		"another value than the default":            {"text", text(nil), text("b"), false},
+		"a configured value":                        {"text", text("b"), text("b"), true},
+		"a default that the shortcut does not know": {"list", list(), list(), false},
+		"an unknown default that is not used":       {"list", null(texts), null(texts), true},
+		"no default":                                {"free", list(text("a")), list(text("a")), true},
+		"no object":                                 {"nested", null(nested), null(nested), true},
+		"a default in an object":                    {"nested", size(nil), size(1), true},
+		"another value in an object":                {"nested", size(nil), size(2), false},
+		"a configured value in an object":           {"nested", size(2), size(2), true},
 	} {
 		config := map[string]tftypes.Value{"text": text("a"), "list": null(texts), "free": null(texts), "nested": null(nested)}
 		state := maps.Clone(config)
@@ -169,8 +177,8 @@ func TestDefaultsOfASchema(t *testing.T) {
 	}
 }
 
-// A refresh that Terraform no longer wants ends, and the next one is a new one.
-func TestStop(t *testing.T) {
+// StopProvider ends a refresh, and the next refresh is not ended.
+func TestStopEndsARefresh(t *testing.T) {
 	t.Parallel()
 	s := newServer("test")
 	before, done := s.interruptible(t.Context())

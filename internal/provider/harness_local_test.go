@@ -18,27 +18,27 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// localWorld is a world on this machine.
-type localWorld struct {
-	*world
-	*localGround
+// localHarness is a world on this machine.
+type localHarness struct {
+	*harness
+	*localTestPlatform
 }
 
-func newWorld(t *testing.T) localWorld {
+func newLocalHarness(t *testing.T) localHarness {
 	t.Helper()
 	name, g := claimLocal(t)
-	return localWorld{&world{t: t, name: name, ground: g}, g}
+	return localHarness{&harness{t: t, name: name, platformUnderTest: g}, g}
 }
 
-// localGround is a state directory of its own.
-type localGround struct {
+// localTestPlatform is a state directory of its own.
+type localTestPlatform struct {
 	stateDir string
 	service  string
 }
 
-var _ ground = (*localGround)(nil)
+var _ platformUnderTest = (*localTestPlatform)(nil)
 
-func claimLocal(t *testing.T) (name string, g *localGround) {
+func claimLocal(t *testing.T) (name string, g *localTestPlatform) {
 	t.Helper()
 	program, err := replicaProgram()
 	if err != nil {
@@ -49,7 +49,7 @@ func claimLocal(t *testing.T) (name string, g *localGround) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = &localGround{stateDir: filepath.Join(dir, "state"), service: filepath.Join(dir, "service")}
+	g = &localTestPlatform{stateDir: filepath.Join(dir, "state"), service: filepath.Join(dir, "service")}
 	// The image is a small script, so that the copy which the agent makes is small as well.
 	if err := os.WriteFile(g.service, fmt.Appendf(nil, "#!/bin/sh\nexec %q\n", program), 0o700); err != nil {
 		t.Fatal(err)
@@ -63,19 +63,19 @@ func claimLocal(t *testing.T) (name string, g *localGround) {
 	return "web", g
 }
 
-func (g *localGround) providerBlock() string {
+func (g *localTestPlatform) providerBlock() string {
 	return fmt.Sprintf("local = { state_dir = %q }", g.stateDir)
 }
 
-func (g *localGround) settings() attributes { return nil }
+func (g *localTestPlatform) settings() attributes { return nil }
 
-func (g *localGround) dataBlock() string { return "local = {}" }
+func (g *localTestPlatform) dataBlock() string { return "local = {}" }
 
-func (g *localGround) image() string { return g.service }
+func (g *localTestPlatform) image() string { return g.service }
 
-func (g *localGround) id(name string) string { return name }
+func (g *localTestPlatform) id(name string) string { return name }
 
-func (g *localGround) open(name string) (openPlatform, error) {
+func (g *localTestPlatform) open(name string) (openPlatform, error) {
 	command, err := agentCommand()
 	if err != nil {
 		return nil, err
@@ -83,19 +83,19 @@ func (g *localGround) open(name string) (openPlatform, error) {
 	return local.New(local.Options{StateDir: g.stateDir, Name: name, AgentCommand: command})
 }
 
-func (g *localGround) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (g *localTestPlatform) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-func (g *localGround) lag() time.Duration { return 0 }
+func (g *localTestPlatform) switchDelay() time.Duration { return 0 }
 
-func (g *localGround) bury(context.Context, string) error { return nil }
+func (g *localTestPlatform) expireLock(context.Context, string) error { return nil }
 
-func (g *localGround) left(context.Context) ([]string, error) {
+func (g *localTestPlatform) leftovers(context.Context) ([]string, error) {
 	return g.entries("deployments")
 }
 
-func (g *localGround) entries(dir string) ([]string, error) {
+func (g *localTestPlatform) entries(dir string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(g.stateDir, dir))
 	if os.IsNotExist(err) {
 		return nil, nil
@@ -108,16 +108,16 @@ func (g *localGround) entries(dir string) ([]string, error) {
 }
 
 // nothingLeft waits for the agent to leave, and looks for what it has left.
-func (g *localGround) nothingLeft(t *testing.T) {
+func (g *localTestPlatform) nothingLeft(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(g.stateDir); os.IsNotExist(err) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	// The agent holds this lock for as long as it lives.
 	lock := flock.New(filepath.Join(g.stateDir, "agent.lock"))
-	if _, err := lock.TryLockContext(ctx, pause); err != nil {
+	if _, err := lock.TryLockContext(ctx, pollInterval); err != nil {
 		t.Errorf("the agent did not leave: %v", err)
 		return
 	}
@@ -137,7 +137,7 @@ func (g *localGround) nothingLeft(t *testing.T) {
 }
 
 // processes are those that work in the state directory, where /proc tells.
-func (g *localGround) processes() []string {
+func (g *localTestPlatform) processes() []string {
 	found, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	return slices.DeleteFunc(found, func(link string) bool {
 		dir, err := os.Readlink(link)

@@ -12,10 +12,10 @@ import (
 
 // How the service that the tests deploy fares: see the package replica.
 const (
-	fit     = ""
-	sick    = "sick"
-	sickens = "sickens"
-	dies    = "dies"
+	healthy        = ""
+	unhealthy      = "sick"
+	turnsUnhealthy = "sickens"
+	exits          = "dies"
 )
 
 // replicaProgram builds that service, and returns where it is.

@@ -52,7 +52,7 @@ var cluster struct {
 	namespaces []string
 }
 
-func findCluster() error {
+func findKubernetes() error {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return err
@@ -77,9 +77,9 @@ func findCluster() error {
 	if cluster.coordination, err = coordinationclient.NewForConfigAndClient(config, cluster.http); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
-	platform, err := (&kubernetesGround{namespace: metav1.NamespaceDefault}).open("web")
+	platform, err := (&kubernetesTestPlatform{namespace: metav1.NamespaceDefault}).open("web")
 	if err != nil {
 		return err
 	}
@@ -112,11 +112,11 @@ func clusterImage() (string, error) {
 	return image, nil
 }
 
-// closeCluster waits until the namespaces of the tests are gone.
-func closeCluster() error {
+// closeKubernetes waits until the namespaces of the tests are gone.
+func closeKubernetes() error {
 	defer cluster.client.Close()
 	defer cluster.http.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*waitLimit)
 	defer cancel()
 	for _, namespace := range cluster.namespaces {
 		if err := awaitRemoval(ctx, namespace); err != nil {
@@ -149,30 +149,30 @@ func awaitRemoval(ctx context.Context, namespace string) error {
 	return cmp.Or(ctx.Err(), errors.New("the cluster tells no more of it"))
 }
 
-// kubernetesGround is a namespace of its own.
-type kubernetesGround struct {
+// kubernetesTestPlatform is a namespace of its own.
+type kubernetesTestPlatform struct {
 	namespace string
 	replica   string
 	// kubeconfig is the provider's.
 	kubeconfig string
 }
 
-var _ ground = (*kubernetesGround)(nil)
+var _ platformUnderTest = (*kubernetesTestPlatform)(nil)
 
-func claimKubernetes(t *testing.T) (name string, g *kubernetesGround) {
+func claimKubernetes(t *testing.T) (name string, g *kubernetesTestPlatform) {
 	t.Helper()
 	replica, err := cluster.replica()
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = &kubernetesGround{"bluegreen-acc-" + strings.ToLower(rand.Text()[:6]), replica, kubeconfig()}
+	g = &kubernetesTestPlatform{"bluegreen-acc-" + strings.ToLower(rand.Text()[:6]), replica, kubeconfig()}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: g.namespace}}
 	if _, err := cluster.core.Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx := context.Background()
-		found, err := g.left(ctx)
+		found, err := g.leftovers(ctx)
 		if err != nil || len(found) > 0 {
 			t.Errorf("left are %v: %v", found, err)
 		}
@@ -186,23 +186,23 @@ func claimKubernetes(t *testing.T) (name string, g *kubernetesGround) {
 	return "web", g
 }
 
-func (g *kubernetesGround) providerBlock() string {
+func (g *kubernetesTestPlatform) providerBlock() string {
 	return fmt.Sprintf("kubernetes = { config_path = %q }", g.kubeconfig)
 }
 
-func (g *kubernetesGround) settings() attributes {
+func (g *kubernetesTestPlatform) settings() attributes {
 	return attributes{"kubernetes": fmt.Sprintf("{ port = %d, namespace = %q }", servicePort, g.namespace)}
 }
 
-func (g *kubernetesGround) dataBlock() string {
+func (g *kubernetesTestPlatform) dataBlock() string {
 	return fmt.Sprintf("kubernetes = { namespace = %q }", g.namespace)
 }
 
-func (g *kubernetesGround) image() string { return g.replica }
+func (g *kubernetesTestPlatform) image() string { return g.replica }
 
-func (g *kubernetesGround) id(name string) string { return g.namespace + "/" + name }
+func (g *kubernetesTestPlatform) id(name string) string { return g.namespace + "/" + name }
 
-func (g *kubernetesGround) open(name string) (openPlatform, error) {
+func (g *kubernetesTestPlatform) open(name string) (openPlatform, error) {
 	return kubernetes.New(cluster.client, kubernetes.Options{
 		Namespace: g.namespace, Name: name, PodSettings: kubernetes.PodSettings{Port: servicePort}, DrainTimeout: time.Second, RecycleStandby: true,
 	})
@@ -210,7 +210,7 @@ func (g *kubernetesGround) open(name string) (openPlatform, error) {
 
 // dial finds a Service by its name, as the cluster's DNS would. The node reaches
 // what clients in the cluster reach.
-func (g *kubernetesGround) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (g *kubernetesTestPlatform) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -228,15 +228,15 @@ func (g *kubernetesGround) dial(ctx context.Context, network, address string) (n
 	}
 	// Until the node's rules follow, a connection may be begun to a pod that is gone.
 	// Nobody answers it, and it is never led elsewhere: it has to be begun again.
-	return (&net.Dialer{Timeout: patience / 20}).DialContext(ctx, network, net.JoinHostPort(service.Spec.ClusterIP, port))
+	return (&net.Dialer{Timeout: waitLimit / 20}).DialContext(ctx, network, net.JoinHostPort(service.Spec.ClusterIP, port))
 }
 
 // lag is there because kube-proxy writes the node's rules about a second after
 // the endpoints have changed.
-func (g *kubernetesGround) lag() time.Duration { return patience }
+func (g *kubernetesTestPlatform) switchDelay() time.Duration { return waitLimit }
 
-// bury makes the lease of a dead holder run out at once.
-func (g *kubernetesGround) bury(ctx context.Context, name string) error {
+// expireLock makes the lease of a dead holder run out at once.
+func (g *kubernetesTestPlatform) expireLock(ctx context.Context, name string) error {
 	leases := cluster.coordination.Leases(g.namespace)
 	lease, err := leases.Get(ctx, name+"-bluegreen", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -252,7 +252,7 @@ func (g *kubernetesGround) bury(ctx context.Context, name string) error {
 }
 
 // left are all objects in the namespace but the pods, which take their time to go.
-func (g *kubernetesGround) left(ctx context.Context) (found []string, err error) {
+func (g *kubernetesTestPlatform) leftovers(ctx context.Context) (found []string, err error) {
 	services, err := cluster.core.Services(g.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err

@@ -25,39 +25,39 @@ import (
 // address is where the tests' only resource is.
 const address = "bluegreen_deployment.web"
 
-// patience is for what must happen and takes as long as the machine is slow.
-const patience = time.Minute
+// waitLimit is for what must happen and takes as long as the machine is slow.
+const waitLimit = time.Minute
 
 // pause is between two looks at what cannot be waited for.
-const pause = 10 * time.Millisecond
+const pollInterval = 10 * time.Millisecond
 
 // world has a deployment in it, on a platform of its own.
-type world struct {
+type harness struct {
 	t *testing.T
 	// name is the deployment's.
 	name string
-	ground
+	platformUnderTest
 }
 
 // attributes are the settings of a resource, as HCL expressions.
 type attributes map[string]string
 
 // config is a configuration with the deployment.
-func (w *world) config(overriding ...attributes) string {
-	return w.providerConfig() + w.resource("web", overriding...)
+func (h *harness) config(overriding ...attributes) string {
+	return h.providerConfig() + h.resource("web", overriding...)
 }
 
 // resource is a deployment whose settings are quick unless overriding says otherwise.
-func (w *world) resource(label string, overriding ...attributes) string {
+func (h *harness) resource(label string, overriding ...attributes) string {
 	settings := attributes{
-		"name":          fmt.Sprintf("%q", w.name),
+		"name":          fmt.Sprintf("%q", h.name),
 		"version":       `"1.0.0"`,
-		"image":         fmt.Sprintf("%q", w.image()),
+		"image":         fmt.Sprintf("%q", h.image()),
 		"bake_time":     `"0s"`,
 		"drain_timeout": `"1s"`,
 		"health_check":  `{ http = { path = "/healthz" }, interval = "100ms" }`,
 	}
-	for _, more := range append([]attributes{w.settings()}, overriding...) {
+	for _, more := range append([]attributes{h.settings()}, overriding...) {
 		maps.Copy(settings, more)
 	}
 	var b strings.Builder
@@ -69,8 +69,8 @@ func (w *world) resource(label string, overriding ...attributes) string {
 	return b.String()
 }
 
-func (w *world) providerConfig() string {
-	return "provider \"bluegreen\" {\n  " + w.providerBlock() + "\n}\n"
+func (h *harness) providerConfig() string {
+	return "provider \"bluegreen\" {\n  " + h.providerBlock() + "\n}\n"
 }
 
 func version(v string) attributes { return attributes{"version": fmt.Sprintf("%q", v)} }
@@ -78,67 +78,67 @@ func version(v string) attributes { return attributes{"version": fmt.Sprintf("%q
 func rollback(on bool) attributes { return attributes{"rollback": fmt.Sprint(on)} }
 
 // conduct makes the release fare as replica_test.go says.
-func conduct(how string) attributes {
+func behaving(how string) attributes {
 	return attributes{"env": fmt.Sprintf("{ REPLICA = %q, SECRET = %q }", how, secret)}
 }
 
 const secret = "correct-horse-battery"
 
 // play runs the steps of a story and destroys what is left.
-func (w *world) play(steps ...resource.TestStep) {
-	w.t.Helper()
-	resource.UnitTest(w.t, resource.TestCase{
-		ProtoV6ProviderFactories: factories(),
-		CheckDestroy:             func(*terraform.State) error { return w.gone() },
+func (h *harness) run(steps ...resource.TestStep) {
+	h.t.Helper()
+	resource.UnitTest(h.t, resource.TestCase{
+		ProtoV6ProviderFactories: factories(h.t),
+		CheckDestroy:             func(*terraform.State) error { return h.gone() },
 		Steps:                    steps,
 	})
 }
 
-func factories() map[string]func() (tfprotov6.ProviderServer, error) {
+func factories(t testing.TB) map[string]func() (tfprotov6.ProviderServer, error) {
 	return map[string]func() (tfprotov6.ProviderServer, error){
-		"bluegreen": func() (tfprotov6.ProviderServer, error) { return newDoubled(), nil },
+		"bluegreen": func() (tfprotov6.ProviderServer, error) { return newComparingServer(t), nil },
 	}
 }
 
 // outsider works on the deployment without Terraform, until the test ends.
-func (w *world) outsider() *bluegreen.Deployer {
-	w.t.Helper()
-	platform, err := w.open(w.name)
+func (h *harness) outsider() *bluegreen.Deployer {
+	h.t.Helper()
+	platform, err := h.open(h.name)
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	w.t.Cleanup(platform.Close)
+	h.t.Cleanup(platform.Close)
 	checker, err := health.New(health.Config{HTTP: &health.HTTP{Path: "/healthz"}})
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	return bluegreen.NewDeployer(w.name, platform, checker, "ada@example pid 1")
+	return bluegreen.NewDeployer(h.name, platform, checker, "ada@example pid 1")
 }
 
 // outside returns a step's preparation that somebody else does.
-func (w *world) outside(act func(context.Context, *bluegreen.Deployer) error) func() {
+func (h *harness) outside(act func(context.Context, *bluegreen.Deployer) error) func() {
 	return func() {
-		w.t.Helper()
-		if err := act(w.t.Context(), w.outsider()); err != nil {
-			w.t.Fatal(err)
+		h.t.Helper()
+		if err := act(h.t.Context(), h.outsider()); err != nil {
+			h.t.Fatal(err)
 		}
 	}
 }
 
-func (w *world) status() bluegreen.Status {
-	w.t.Helper()
-	status, err := w.outsider().Status(w.t.Context())
+func (h *harness) status() bluegreen.Status {
+	h.t.Helper()
+	status, err := h.outsider().Status(h.t.Context())
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return status
 }
 
 // gone returns an error unless there is no deployment.
-func (w *world) gone() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (h *harness) gone() error {
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
-	found, err := w.left(ctx)
+	found, err := h.leftovers(ctx)
 	if err == nil && len(found) > 0 {
 		err = fmt.Errorf("left are %s", strings.Join(found, ", "))
 	}
@@ -147,25 +147,25 @@ func (w *world) gone() error {
 
 // answered returns an error unless a client of endpoint is answered by one of
 // these versions, as soon as the platform sends clients where it says.
-func (w *world) answered(ctx context.Context, endpoint string, versions ...string) error {
+func (h *harness) answered(ctx context.Context, endpoint string, versions ...string) error {
 	ask := func() (struct{}, error) {
-		got, err := w.get(ctx, endpoint)
+		got, err := h.get(ctx, endpoint)
 		if err == nil && !slices.Contains(versions, got) {
 			err = fmt.Errorf("a client of %s is answered by %s, not by %s", endpoint, got, strings.Join(versions, " or "))
 		}
 		return struct{}{}, err
 	}
-	if w.lag() == 0 {
+	if h.switchDelay() == 0 {
 		_, err := ask()
 		return err
 	}
-	_, err := backoff.Retry(ctx, ask, backoff.WithBackOff(backoff.NewConstantBackOff(pause)), backoff.WithMaxElapsedTime(w.lag()))
+	_, err := backoff.Retry(ctx, ask, backoff.WithBackOff(backoff.NewConstantBackOff(pollInterval)), backoff.WithMaxElapsedTime(h.switchDelay()))
 	return err
 }
 
 // get returns what a client of endpoint is answered.
-func (w *world) get(ctx context.Context, endpoint string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (h *harness) get(ctx context.Context, endpoint string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
 	if !strings.Contains(endpoint, "://") {
 		// Of the protocol a Service says nothing.
@@ -176,7 +176,7 @@ func (w *world) get(ctx context.Context, endpoint string) (string, error) {
 		return "", err
 	}
 	// A connection of its own, closed afterwards: that is a new client.
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: w.dial}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: h.dial}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		return "", err

@@ -22,23 +22,23 @@ import (
 // there is nothing left to promote.
 func TestSwitchedFromOutside(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w *world) {
+	onEachPlatform(t, func(h *harness) {
 		hold := attributes{"promote": "false"}
-		w.play(
-			resource.TestStep{Config: w.config(version("1.0.0"))},
-			resource.TestStep{Config: w.config(version("2.0.0"), hold), ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")}},
+		h.run(
+			resource.TestStep{Config: h.config(version("1.0.0"))},
+			resource.TestStep{Config: h.config(version("2.0.0"), hold), ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")}},
 			resource.TestStep{
-				PreConfig: w.outside(func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Switch(ctx) }),
-				Config:    w.config(version("2.0.0"), hold),
+				PreConfig: h.outside(func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Switch(ctx) }),
+				Config:    h.config(version("2.0.0"), hold),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectEmptyPlan(),
 				}},
-				ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0"), has(text("blue"), "live_environment")},
+				ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0"), stateHas(text("blue"), "live_environment")},
 			},
 			resource.TestStep{
-				Config:            w.config(version("2.0.0")),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plans(text("deploy-2"), "deployment_id")}},
-				ConfigStateChecks: []statecheck.StateCheck{w.live("2.0.0")},
+				Config:            h.config(version("2.0.0")),
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHas(text("deploy-2"), "deployment_id")}},
+				ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 			},
 		)
 	})
@@ -47,14 +47,14 @@ func TestSwitchedFromOutside(t *testing.T) {
 // Somebody removes the deployment: it is gone from the state and made again.
 func TestDestroyedFromOutside(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w *world) {
-		w.play(
-			resource.TestStep{Config: w.config(version("1.0.0"))},
+	onEachPlatform(t, func(h *harness) {
+		h.run(
+			resource.TestStep{Config: h.config(version("1.0.0"))},
 			resource.TestStep{
-				PreConfig:         w.outside(func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Destroy(ctx) }),
-				Config:            w.config(version("1.0.0")),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(plancheck.ResourceActionCreate)}},
-				ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")},
+				PreConfig:         h.outside(func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Destroy(ctx) }),
+				Config:            h.config(version("1.0.0")),
+				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionCreate)}},
+				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 			},
 		)
 	})
@@ -64,29 +64,29 @@ func TestDestroyedFromOutside(t *testing.T) {
 // to roll back to any more, but destroying it again works.
 func TestDestroyedByHalf(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	undone := w.config(version("2.0.0"), rollback(true))
-	w.play(
-		resource.TestStep{Config: w.config(version("1.0.0"))},
-		resource.TestStep{Config: w.config(version("2.0.0"))},
-		resource.TestStep{Config: undone, ConfigStateChecks: []statecheck.StateCheck{w.live("1.0.0")}},
+	h := newLocalHarness(t)
+	rollBack := h.config(version("2.0.0"), rollback(true))
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"))},
+		resource.TestStep{Config: h.config(version("2.0.0"))},
+		resource.TestStep{Config: rollBack, ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")}},
 		resource.TestStep{
 			PreConfig: func() {
-				ada := w.outsider()
+				ada := h.outsider()
 				ada.Platform = unremovable{ada.Platform}
 				if err := ada.Destroy(t.Context()); !errors.Is(err, errUnremovable) {
 					t.Fatalf("the destroy ended with %v", err)
 				}
 			},
-			Config:             undone,
+			Config:             rollBack,
 			PlanOnly:           true,
 			ExpectNonEmptyPlan: true,
 		},
 		resource.TestStep{
-			Config:      undone,
+			Config:      rollBack,
 			ExpectError: regexp.MustCompile(`(?s)Error:.*there\s+is\s+nothing\s+to\s+roll\s+back\s+to.*Nothing\s+serves`),
 		},
-		resource.TestStep{Config: undone, Destroy: true},
+		resource.TestStep{Config: rollBack, Destroy: true},
 	)
 }
 
@@ -95,14 +95,14 @@ func TestDestroyedByHalf(t *testing.T) {
 func TestDestroyedByHalfAndThen(t *testing.T) {
 	t.Parallel()
 	for _, then := range []resource.TestStep{{Destroy: true}, {}} {
-		w := newWorld(t)
+		h := newLocalHarness(t)
 		image := filepath.Join(t.TempDir(), "service")
-		if err := os.Link(w.image(), image); err != nil {
+		if err := os.Link(h.image(), image); err != nil {
 			t.Fatal(err)
 		}
-		then.Config = w.config(attributes{"image": fmt.Sprintf("%q", image)})
+		then.Config = h.config(attributes{"image": fmt.Sprintf("%q", image)})
 		then.PreConfig = func() {
-			ada := w.outsider()
+			ada := h.outsider()
 			ada.Platform = unremovable{ada.Platform}
 			if err := ada.Destroy(t.Context()); !errors.Is(err, errUnremovable) {
 				t.Fatalf("the destroy ended with %v", err)
@@ -114,10 +114,10 @@ func TestDestroyedByHalfAndThen(t *testing.T) {
 			}
 		}
 		if !then.Destroy {
-			then.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{leavesOpen("endpoint"), leavesOpen("preview_endpoint")}
-			then.ConfigStateChecks = []statecheck.StateCheck{w.live("1.0.0")}
+			then.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{planHasUnknown("endpoint"), planHasUnknown("preview_endpoint")}
+			then.ConfigStateChecks = []statecheck.StateCheck{h.live("1.0.0")}
 		}
-		w.play(resource.TestStep{Config: then.Config}, then)
+		h.run(resource.TestStep{Config: then.Config}, then)
 	}
 }
 

@@ -36,7 +36,7 @@ var engine struct {
 	checked func() (image string, err error)
 }
 
-func findEngine() (err error) {
+func findDocker() (err error) {
 	if engine.Client, err = client.New(client.FromEnv); err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func findEngine() (err error) {
 		return engineImage("checked", "/replica", replicaProgram, `HEALTHCHECK --interval=200ms --retries=1 CMD ["/replica", "check"]`)
 	})
 	engine.agent = sync.OnceValues(func() (string, error) { return engineImage("agent", docker.AgentProgram, providerProgram) })
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	_, err = engine.Ping(ctx, client.PingOptions{})
 	return err
@@ -80,15 +80,15 @@ func engineImage(tag, path string, build func() (string, error), instructions ..
 	return image, err
 }
 
-func writeAll(w io.Writer, content []byte) error {
-	_, err := w.Write(content)
+func writeAll(h io.Writer, content []byte) error {
+	_, err := h.Write(content)
 	return err
 }
 
-// closeEngine removes the images.
-func closeEngine() error {
+// closeDocker removes the images.
+func closeDocker() error {
 	defer engine.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	images, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("label", "bluegreen.test.run="+engine.run)})
 	if err != nil {
@@ -102,16 +102,16 @@ func closeEngine() error {
 	return errors.Join(failures...)
 }
 
-// dockerGround is a Docker host with an agent of its own.
-type dockerGround struct {
+// dockerTestPlatform is a Docker host with an agent of its own.
+type dockerTestPlatform struct {
 	replica, agent string
 	// agentImage is "" for one that the provider builds from itself.
 	agentImage string
 }
 
-var _ ground = (*dockerGround)(nil)
+var _ platformUnderTest = (*dockerTestPlatform)(nil)
 
-func claimDocker(t *testing.T) (name string, g *dockerGround) {
+func claimDocker(t *testing.T) (name string, g *dockerTestPlatform) {
 	t.Helper()
 	replica, err := engine.replica()
 	if err != nil {
@@ -122,9 +122,9 @@ func claimDocker(t *testing.T) (name string, g *dockerGround) {
 		t.Fatal(err)
 	}
 	own := strings.ToLower(rand.Text()[:6])
-	g = &dockerGround{replica: replica, agent: engine.run + "-" + own, agentImage: agent}
+	g = &dockerTestPlatform{replica: replica, agent: engine.run + "-" + own, agentImage: agent}
 	t.Cleanup(func() {
-		found, err := g.left(context.Background())
+		found, err := g.leftovers(context.Background())
 		if err != nil || len(found) > 0 {
 			t.Errorf("left are %v: %v", found, err)
 		}
@@ -133,11 +133,11 @@ func claimDocker(t *testing.T) (name string, g *dockerGround) {
 	return "web-" + own, g
 }
 
-func (g *dockerGround) providerBlock() string {
+func (g *dockerTestPlatform) providerBlock() string {
 	return fmt.Sprintf("docker = { agent_name = %q }", g.agent)
 }
 
-func (g *dockerGround) settings() attributes {
+func (g *dockerTestPlatform) settings() attributes {
 	agent := ""
 	if g.agentImage != "" {
 		agent = fmt.Sprintf(", agent_image = %q", g.agentImage)
@@ -145,26 +145,26 @@ func (g *dockerGround) settings() attributes {
 	return attributes{"docker": fmt.Sprintf("{ port = %d, pull = \"never\"%s }", servicePort, agent)}
 }
 
-func (g *dockerGround) dataBlock() string { return "docker = {}" }
+func (g *dockerTestPlatform) dataBlock() string { return "docker = {}" }
 
-func (g *dockerGround) image() string { return g.replica }
+func (g *dockerTestPlatform) image() string { return g.replica }
 
-func (g *dockerGround) id(name string) string { return "docker://" + name }
+func (g *dockerTestPlatform) id(name string) string { return "docker://" + name }
 
-func (g *dockerGround) open(name string) (openPlatform, error) {
+func (g *dockerTestPlatform) open(name string) (openPlatform, error) {
 	return docker.New(docker.Options{Name: name, Agent: docker.Agent{Name: g.agent, Image: g.agentImage}})
 }
 
-func (g *dockerGround) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (g *dockerTestPlatform) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-func (g *dockerGround) lag() time.Duration { return 0 }
+func (g *dockerTestPlatform) switchDelay() time.Duration { return 0 }
 
-func (g *dockerGround) bury(context.Context, string) error { return nil }
+func (g *dockerTestPlatform) expireLock(context.Context, string) error { return nil }
 
 // left are the things that have the label of the agent.
-func (g *dockerGround) left(ctx context.Context) (found []string, err error) {
+func (g *dockerTestPlatform) leftovers(ctx context.Context) (found []string, err error) {
 	ours := client.Filters{}.Add("label", docker.LabelPrefix+"agent="+g.agent)
 	containers, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
 	if err != nil {

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
+)
+
+// errChangedAfterwards: an apply succeeded, and a moment later another release serves.
+var errChangedAfterwards = errors.New("another operation changed the deployment right after this apply")
+
+// advice is the summary of a failure, and what to do next.
+type advice struct {
+	is      error
+	summary string
+	next    string
+}
+
+const (
+	correctAndApply  = "Correct the cause and apply again."
+	deployNewRelease = "To get another version, deploy it as a new release with rollback = false."
+)
+
+// advices are tried in order: the most specific ones come first.
+var advices = []advice{
+	{bluegreen.ErrExists, "A deployment of this name exists already", ""},
+	{bluegreen.ErrPlanStale, "The plan is stale",
+		"Plan again, and review what has changed before you apply."},
+	{bluegreen.EnvironmentBusy, "The deployment is busy",
+		"Apply again when that operation has ended. The lock of a process that has died is released automatically."},
+	{bluegreen.Interrupted, "The operation was interrupted",
+		"Apply again to continue: the next apply completes or undoes what was started."},
+	{bluegreen.Timeout, "The operation took too long",
+		"Find out what it waited for, or allow more time with timeouts, health_check.timeout or switch_timeout."},
+	{bluegreen.HealthCheckFailed, "The release is not healthy",
+		"Correct the release, or health_check if it checks the wrong thing, and apply again."},
+	{bluegreen.DeployFailed, "The release could not be started", correctAndApply},
+	{bluegreen.SwitchFailed, "Traffic could not be switched", correctAndApply},
+	{bluegreen.ErrNothingToRollBackTo, "There is nothing to roll back to", deployNewRelease},
+	{bluegreen.RollbackFailed, "The rollback failed", deployNewRelease},
+	{errChangedAfterwards, "The configured release does not serve",
+		"Find out who else changes this deployment, and plan again."},
+}
+
+// failed reports an operation that failed with err. outcome says what it left.
+func (o operation) failed(verb string, err error, outcome string) diag.Diagnostic {
+	a := adviceFor(err, verb)
+	if errors.Is(err, bluegreen.ErrExists) {
+		a.next = o.importCommand()
+	}
+	if hasTouchedNothing(err) {
+		outcome = "Nothing was touched."
+	}
+	detail := paragraphs(o.cause(err), o.logs(err), outcome, a.next)
+	if attribute, ok := o.location.attributeOf(err); ok {
+		return diag.NewAttributeErrorDiagnostic(attribute, a.summary, detail)
+	}
+	return diag.NewErrorDiagnostic(a.summary, detail)
+}
+
+func adviceFor(err error, verb string) advice {
+	for _, a := range advices {
+		if errors.Is(err, a.is) {
+			return a
+		}
+	}
+	return advice{summary: fmt.Sprintf("The deployment was not %s", verb), next: correctAndApply}
+}
+
+// hasTouchedNothing reports whether an operation that failed with err did nothing.
+func hasTouchedNothing(err error) bool {
+	return errors.Is(err, bluegreen.ErrExists) || errors.Is(err, bluegreen.ErrPlanStale) ||
+		errors.Is(err, bluegreen.EnvironmentBusy)
+}
+
+// isStopped reports whether err ended an operation that was interrupted or ran out
+// of time.
+func isStopped(err error) bool {
+	return errors.Is(err, bluegreen.Interrupted) || errors.Is(err, bluegreen.Timeout)
+}
+
+// cause returns the phase in which the operation failed, and the last thing that
+// was observed there.
+func (o operation) cause(err error) string {
+	var held *bluegreen.HolderError
+	if errors.As(err, &held) {
+		since := held.Holder.Since
+		return fmt.Sprintf("%s has held the lock of the deployment since %s, for %s.",
+			held.Holder.Name, since.UTC().Format(time.RFC3339), time.Since(since).Round(time.Second))
+	}
+	var failure *bluegreen.Error
+	if !errors.As(err, &failure) {
+		return sentence(err)
+	}
+	text := fmt.Sprintf("The %s of %s failed: %v.", failure.Operation, failure.Environment, failure.Cause)
+	if isStopped(failure) {
+		text = fmt.Sprintf("It stopped at the %s of %s: %v.", failure.Operation, failure.Environment, failure.Cause)
+	}
+	// Other errors follow, such as that of the clean-up.
+	if rest, joined := strings.CutPrefix(err.Error(), failure.Error()); joined && rest != "" {
+		text += rest
+	}
+	return o.masked(text)
+}
+
+// logs returns the last lines of the replicas that are not healthy, or of the
+// container that kept a pod from starting.
+func (o operation) logs(err error) string {
+	var unstarted *kubernetes.StartError
+	if errors.As(err, &unstarted) && len(unstarted.Logs) > 0 {
+		from := fmt.Sprintf("container %q in pod %s", unstarted.Container, unstarted.Pod)
+		return o.masked(lastLines(from, unstarted.Logs))
+	}
+	var unhealthy *bluegreen.UnhealthyError
+	if !errors.As(err, &unhealthy) {
+		return ""
+	}
+	var parts []string
+	for _, replica := range unhealthy.Instances {
+		if len(replica.Logs) > 0 {
+			parts = append(parts, lastLines(replica.Instance.ID, replica.Logs))
+		}
+	}
+	return o.masked(paragraphs(parts...))
+}
+
+func lastLines(from string, lines []string) string {
+	return fmt.Sprintf("The last lines of %s:\n    %s", from, strings.Join(lines, "\n    "))
+}
+
+// masked hides the values of environment variables in text. A replica may have
+// logged them.
+func (o operation) masked(text string) string {
+	for _, value := range o.desired.Release.Env {
+		if len(value) >= shortestSecret {
+			text = strings.ReplaceAll(text, value, "***")
+		}
+	}
+	return text
+}
+
+// warnings reports problems that do not affect the live environment.
+func (o operation) warnings(problems []error) diag.Diagnostics {
+	var diags diag.Diagnostics
+	for _, problem := range problems {
+		diags.AddWarning("The old environment could not be completed or removed", paragraphs(o.cause(problem),
+			"The configured release serves, and its traffic was not affected.", "The next apply tries again."))
+	}
+	return diags
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// afterCreate says what a create that failed with err has left.
+func (o operation) afterCreate(err error, status bluegreen.Status, statusErr error) string {
+	switch {
+	case errors.Is(statusErr, bluegreen.ErrNotFound):
+		return "Nothing was left behind, and nothing is recorded in the Terraform state."
+	case statusErr != nil && strings.HasSuffix(err.Error(), statusErr.Error()):
+		return "For the same reason it is not known whether anything was left behind."
+	case statusErr != nil:
+		return fmt.Sprintf("It is not known whether anything was left behind: %v.", statusErr)
+	case servesAdopted(status.Ledger):
+		return paragraphs(fmt.Sprintf("The adopted workload was not touched: %s.", stillServes(status.Ledger)),
+			"Nothing is recorded in the Terraform state. The next apply starts again.")
+	case status.Ledger.IsServing():
+		return paragraphs(servesNow(status.Ledger), o.unrecorded())
+	default:
+		return "The next apply removes what was left behind. Nothing is recorded in the Terraform state."
+	}
+}
+
+// unrecorded says how to continue with a deployment that serves and is not in the
+// Terraform state.
+func (o operation) unrecorded() string {
+	return "The deployment is not recorded in the Terraform state. " + o.importCommand()
+}
+
+func (o operation) importCommand() string {
+	return fmt.Sprintf("To manage it with this configuration, run `terraform import ADDRESS %s`, where ADDRESS is the "+
+		"address of this resource, such as bluegreen_deployment.%s.", o.id, o.name)
+}
+
+// afterUpdate compares what serves with what served when the plan was made.
+func (o operation) afterUpdate(base bluegreen.Ledger, status bluegreen.Status, statusErr error) string {
+	before, served := base.LiveRecord()
+	now, serving := status.Ledger.LiveRecord()
+	switch {
+	case errors.Is(statusErr, bluegreen.ErrNotFound):
+		return "The deployment no longer exists."
+	case statusErr != nil:
+		return fmt.Sprintf("It is not known what serves now: %v.", statusErr)
+	case serving && served && now.ID == before.ID:
+		return fmt.Sprintf("The live environment was not touched: %s.", stillServes(status.Ledger))
+	case serving:
+		return servesNow(status.Ledger) + " The Terraform state was updated."
+	default:
+		return "Nothing serves."
+	}
+}
+
+func stillServes(l bluegreen.Ledger) string {
+	return fmt.Sprintf("%s still serves from %s", l.Slot(l.Live).Release.Version, l.Live)
+}
+
+func servesNow(l bluegreen.Ledger) string {
+	return fmt.Sprintf("%s serves from %s now.", l.Slot(l.Live).Release.Version, l.Live)
+}
+
+// unreadable reports a deployment that may exist and cannot be read.
+func (o operation) unreadable(err error) diag.Diagnostic {
+	return diag.NewErrorDiagnostic("The deployment could not be read",
+		paragraphs(sentence(err), "It is not known whether the deployment exists. The Terraform state was not changed."))
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// ImportState imports a deployment by its id or its identity. Read fills in the rest.
+func (r *deploymentResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
+	identity := identityOf(req.ID)
+	if req.ID == "" {
+		resp.Diagnostics.Append(req.Identity.Get(ctx, &identity)...)
+	}
+	platform, namespace := stringOr(identity.Platform, kindLocal), stringOr(identity.Namespace, defaultNamespace)
+	if !slices.Contains(kinds, platform) {
+		resp.Diagnostics.AddError("Unknown platform", fmt.Sprintf("There is no platform %q. Use one of %s.", platform, strings.Join(kinds, ", ")))
+	}
+	for what, name := range map[string]string{"a deployment": identity.Name.ValueString(), "a namespace": namespace} {
+		if !dnsLabel.MatchString(name) {
+			resp.Diagnostics.AddError("Invalid import ID", fmt.Sprintf("%q is not a valid name of %s: it must be a DNS label. "+
+				"An import ID is NAME on local, docker://NAME on Docker, or NAMESPACE/NAME on Kubernetes.", name, what))
+		}
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	identity.Platform = types.StringValue(platform)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), identity.Name)...)
+	switch platform {
+	case kindDocker:
+		protocol := path.Root(kindDocker).AtName("protocol")
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, protocol, string(router.HTTP))...)
+	case kindKubernetes:
+		identity.Namespace = types.StringValue(namespace)
+		where := path.Root(kindKubernetes).AtName("namespace")
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, where, namespace)...)
+	}
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, identity)...)
+}
+
+// fillFromLedger fills in an imported deployment: what the ledger holds, and the
+// defaults of everything else. The ledger holds no environment variables.
+func (m *deploymentModel) fillFromLedger(ctx context.Context, ledger bluegreen.Ledger) diag.Diagnostics {
+	m.Promote = types.BoolValue(defaultPromote)
+	m.Rollback = types.BoolValue(defaultRollback)
+	m.Standby = types.StringValue(defaultStandby)
+	m.BakeTime = duration(defaultBakeTime)
+	m.SwitchTimeout = duration(bluegreen.DefaultConfig().SwitchTimeout)
+	m.DrainTimeout = duration(defaultDrainTimeout)
+	m.HistoryLimit = types.Int64Value(int64(ledger.HistoryLimit))
+
+	slot := ledger.Slot(ledger.Live)
+	if !ledger.IsServing() {
+		slot = ledger.Slot(ledger.Staging())
+	}
+	if slot.Release == nil {
+		return nil
+	}
+	m.Version = types.StringValue(slot.Release.Version)
+	m.Image = types.StringValue(slot.Release.Image)
+	if !slot.Release.Autoscaled {
+		m.Replicas = types.Int64Value(int64(slot.Release.Replicas))
+	}
+	var diags, more diag.Diagnostics
+	m.Command, diags = listOrNull(ctx, slot.Release.Command)
+	m.Args, more = listOrNull(ctx, slot.Release.Args)
+	diags.Append(more...)
+	return diags
+}
+
+// duration formats d as the schema formats its defaults, so that an import shows no
+// difference.
+func duration(d time.Duration) timetypes.GoDuration {
+	return timetypes.NewGoDurationValueFromStringMust(inSeconds(d))
+}
+
+func listOrNull(ctx context.Context, values []string) (types.List, diag.Diagnostics) {
+	if len(values) == 0 {
+		return types.ListNull(types.StringType), nil
+	}
+	return types.ListValueFrom(ctx, types.StringType, values)
+}

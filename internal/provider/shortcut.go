@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"sync"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/defaults"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+)
+
+// shortcut answers the refresh and the plan of a deployment that has not changed,
+// without the framework. The framework walks the whole schema several times for each
+// answer, which is more than half of the time of a plan of many deployments.
+//
+// The invariant: an answer of the shortcut has the same bytes as the framework's
+// answer to the same request, made from the same status of the deployment. Only the
+// order of the elements of a map may differ: the framework encodes them in random
+// order. A shortcut that is not sure gives no answer, and the framework answers.
+//
+// The acceptance tests hold the invariant: comparingServer asks the framework for
+// every answer of the shortcut too, and fails the test if a byte differs.
+type shortcut struct {
+	provider *bluegreenProvider
+	// facts are derived from the schema when they are first needed.
+	facts func() schemaFacts
+}
+
+// schemaFacts are what the shortcut needs to know of the schema of a deployment.
+type schemaFacts struct {
+	schema.Schema
+	objectType tftypes.Type
+	// keepsDefaults holds if the defaults change nothing of the state.
+	keepsDefaults condition
+	identity      tfsdk.ResourceIdentity
+	identityType  tftypes.Type
+}
+
+func newShortcut(p *bluegreenProvider) *shortcut {
+	return &shortcut{provider: p, facts: sync.OnceValue(func() schemaFacts {
+		ctx := context.Background()
+		s := deploymentSchema(ctx)
+		var identity resource.IdentitySchemaResponse
+		(&deploymentResource{}).IdentitySchema(ctx, resource.IdentitySchemaRequest{}, &identity)
+		return schemaFacts{
+			Schema:        s,
+			objectType:    s.Type().TerraformType(ctx),
+			keepsDefaults: keepsNestedDefaults(ctx, s.Attributes),
+			identity:      tfsdk.ResourceIdentity{Schema: identity.IdentitySchema},
+			identityType:  identity.IdentitySchema.Type().TerraformType(ctx),
+		}
+	})}
+}
+
+// plan returns the plan that changes nothing, nil if the framework must plan. The
+// framework's plan changes nothing, and has no diagnostics, if
+//   - Terraform proposes the prior state,
+//   - the defaults, which the framework fills in, change nothing of it,
+//   - and ModifyPlan changes nothing of it.
+//
+// The plan modifiers of this schema do nothing without a difference.
+func (s *shortcut) plan(
+	ctx context.Context, req *tfprotov6.PlanResourceChangeRequest,
+) *tfprotov6.PlanResourceChangeResponse {
+	if req.PriorState == nil || req.ProposedNewState == nil || req.Config == nil ||
+		!bytes.Equal(req.PriorState.MsgPack, req.ProposedNewState.MsgPack) {
+		return nil
+	}
+	state, ok := s.decode(req.PriorState)
+	if !ok {
+		return nil
+	}
+	config, ok := s.decode(req.Config)
+	if !ok || !s.facts().keepsDefaults(config, state) {
+		return nil
+	}
+	r, prior, private, ok := s.resource(ctx, state, req.PriorPrivate)
+	if !ok || !keepsReplicas(config, prior) {
+		return nil
+	}
+	base, diags := newPlanBase(ctx, &prior, private, prior.Name.ValueString())
+	if len(diags) > 0 {
+		return nil
+	}
+	plan := prior
+	if diags := r.plan(ctx, &plan, base); len(diags) > 0 || !plan.isEqual(prior.observedModel) {
+		return nil
+	}
+	identity, ok := s.plannedIdentity(req.PriorIdentity)
+	if !ok {
+		return nil
+	}
+	return &tfprotov6.PlanResourceChangeResponse{
+		PlannedState:    req.PriorState,
+		PlannedPrivate:  req.PriorPrivate,
+		PlannedIdentity: identity,
+	}
+}
+
+// plannedIdentity returns the prior identity. Without one, as with a Terraform that
+// knows no identities, it returns a null identity, as the framework does.
+func (s *shortcut) plannedIdentity(prior *tfprotov6.ResourceIdentityData) (*tfprotov6.ResourceIdentityData, bool) {
+	if prior != nil {
+		return prior, prior.IdentityData != nil
+	}
+	identityType := s.facts().identityType
+	null, err := tfprotov6.NewDynamicValue(identityType, tftypes.NewValue(identityType, nil))
+	return &tfprotov6.ResourceIdentityData{IdentityData: &null}, err == nil
+}
+
+// read returns the refresh that changes nothing, nil if the framework must refresh:
+// when the platform, the ledger in the private state, the identity or anything else
+// tells something new.
+func (s *shortcut) read(ctx context.Context, req *tfprotov6.ReadResourceRequest) *tfprotov6.ReadResourceResponse {
+	if req.CurrentState == nil {
+		return nil
+	}
+	state, ok := s.decode(req.CurrentState)
+	if !ok {
+		return nil
+	}
+	r, m, private, ok := s.resource(ctx, state, req.Private)
+	if !ok || len(private) != 1 {
+		// The private state of an import has another key, or none.
+		return nil
+	}
+	op, diags := r.prepare(ctx, m)
+	defer op.close()
+	if len(diags) > 0 {
+		return nil
+	}
+	status, err := op.statusOfRefresh(ctx)
+	if err != nil || !op.observe(status).isEqual(m.observedModel) {
+		return nil
+	}
+	ledger, err := json.Marshal(status.Ledger)
+	if err != nil || !bytes.Equal(ledger, private[ledgerKey]) {
+		return nil
+	}
+	identity, ok := s.identity(ctx, op, req.CurrentIdentity)
+	if !ok {
+		return nil
+	}
+	return &tfprotov6.ReadResourceResponse{NewState: req.CurrentState, NewIdentity: identity, Private: req.Private}
+}
+
+// identity returns the identity of the deployment. It returns false if the state has
+// another one.
+func (s *shortcut) identity(
+	ctx context.Context, op operation, current *tfprotov6.ResourceIdentityData,
+) (*tfprotov6.ResourceIdentityData, bool) {
+	identity := s.facts().identity
+	if diags := identity.Set(ctx, op.identity()); len(diags) > 0 {
+		return nil, false
+	}
+	identityType := s.facts().identityType
+	if current != nil && current.IdentityData != nil {
+		known, err := current.IdentityData.Unmarshal(identityType)
+		return current, err == nil && known.Equal(identity.Raw)
+	}
+	value, err := tfprotov6.NewDynamicValue(identityType, identity.Raw)
+	return &tfprotov6.ResourceIdentityData{IdentityData: &value}, err == nil
+}
+
+// decode returns an object that is neither null nor unknown.
+func (s *shortcut) decode(value *tfprotov6.DynamicValue) (tftypes.Value, bool) {
+	object, err := value.Unmarshal(s.facts().objectType)
+	return object, err == nil && !object.IsNull() && object.IsKnown()
+}
+
+// resource returns the resource, the model and the private state that the framework
+// would pass to Read and ModifyPlan.
+func (s *shortcut) resource(
+	ctx context.Context, state tftypes.Value, encoded []byte,
+) (r deploymentResource, m deploymentModel, private privateKeys, ok bool) {
+	configured := s.provider.configured.Load()
+	if configured == nil || json.Unmarshal(encoded, &private) != nil {
+		return r, m, private, false
+	}
+	r.provider = *configured
+	diags := (tfsdk.State{Schema: s.facts().Schema, Raw: state}).Get(ctx, &m)
+	return r, m, private, len(diags) == 0
+}
+
+// keepsReplicas reports whether the configured size, or its default, is that of the
+// prior state. The schema has no default for it, because it depends on the platform.
+func keepsReplicas(config tftypes.Value, prior deploymentModel) bool {
+	var configured map[string]tftypes.Value
+	if config.As(&configured) != nil {
+		return false
+	}
+	if !configured["replicas"].IsNull() {
+		return true
+	}
+	unconfigured := deploymentModel{platformsModel: prior.platformsModel}
+	unconfigured.planReplicas()
+	return unconfigured.Replicas.Equal(prior.Replicas)
+}
+
+// condition holds for the values of one attribute if its default changes nothing of
+// the state: the attribute is configured, or the state is the default already. It is
+// asked only if Terraform proposes the prior state, which has each configured value.
+type condition func(config, state tftypes.Value) bool
+
+// keepsNestedDefaults is the condition for an object with these attributes.
+func keepsNestedDefaults(ctx context.Context, attributes map[string]schema.Attribute) condition {
+	conditions := map[string]condition{}
+	for name, attribute := range attributes {
+		if c := keepsDefault(ctx, attribute); c != nil {
+			conditions[name] = c
+		}
+	}
+	return func(config, state tftypes.Value) bool {
+		if config.IsNull() || state.IsNull() {
+			// The framework fills in no default below an object that is null.
+			return true
+		}
+		var configured, before map[string]tftypes.Value
+		if config.As(&configured) != nil || state.As(&before) != nil {
+			return false
+		}
+		for name, holds := range conditions {
+			if !holds(configured[name], before[name]) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// keepsDefault is the condition for one attribute, nil for an attribute that has no
+// default.
+func keepsDefault(ctx context.Context, attribute schema.Attribute) condition {
+	switch a := attribute.(type) {
+	case schema.StringAttribute:
+		if a.Default == nil {
+			return nil
+		}
+		var resp defaults.StringResponse
+		a.Default.DefaultString(ctx, defaults.StringRequest{}, &resp)
+		return isConfiguredOr(ctx, resp.PlanValue)
+	case schema.Int64Attribute:
+		if a.Default == nil {
+			return nil
+		}
+		var resp defaults.Int64Response
+		a.Default.DefaultInt64(ctx, defaults.Int64Request{}, &resp)
+		return isConfiguredOr(ctx, resp.PlanValue)
+	case schema.BoolAttribute:
+		if a.Default == nil {
+			return nil
+		}
+		var resp defaults.BoolResponse
+		a.Default.DefaultBool(ctx, defaults.BoolRequest{}, &resp)
+		return isConfiguredOr(ctx, resp.PlanValue)
+	case schema.SingleNestedAttribute:
+		if a.Default == nil {
+			return keepsNestedDefaults(ctx, a.Attributes)
+		}
+	case schema.ListAttribute:
+		if a.Default == nil {
+			return nil
+		}
+	case schema.MapAttribute:
+		if a.Default == nil {
+			return nil
+		}
+	case schema.MapNestedAttribute:
+		if a.Default == nil && a.Computed && !a.Optional {
+			return nil
+		}
+	}
+	// The shortcut does not know the defaults of every other attribute, so that it
+	// answers only if the attribute is not used at all.
+	return func(config, state tftypes.Value) bool { return config.IsNull() && state.IsNull() }
+}
+
+// isConfiguredOr is the condition for an attribute with this default.
+func isConfiguredOr(ctx context.Context, value attr.Value) condition {
+	otherwise, err := value.ToTerraformValue(ctx)
+	return func(config, state tftypes.Value) bool {
+		return !config.IsNull() || err == nil && state.Equal(otherwise)
+	}
+}
