@@ -82,7 +82,10 @@ func TestEverythingKilled(t *testing.T) {
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				planIs(plancheck.ResourceActionUpdate), planHasUnknown("environments", "green", "ready_replicas"),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(number(1), "environments", "green", "ready_replicas")},
+			ConfigStateChecks: []statecheck.StateCheck{
+				h.live("1.0.0"),
+				stateHas(number(1), "environments", "green", "ready_replicas"),
+			},
 		},
 	)
 }

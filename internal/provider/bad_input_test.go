@@ -48,46 +48,99 @@ func refusedByValidate() []badInput {
 		{"history_short", "history_limit", attributes{"history_limit": "1"}, "at least 2"},
 		{"timeout_negative", "timeouts.create", attributes{"timeouts": `{ create = "-1m" }`}, "longer than zero"},
 		{"timeout_unparsable", "", attributes{"timeouts": `{ update = "a while" }`}, "a while"},
-		{"health_deadline", "health_check.timeout", attributes{"health_check": `{ http = {}, timeout = "10m" }`}, "4 attempts of 10m0s"},
-		{"health_deadline_huge", "health_check.timeout", attributes{"health_check": `{ http = {}, timeout = "2000000h", retries = 1000000 }`}, "1000001 attempts"},
-		{"health_deadline_update", "health_check.timeout", attributes{"health_check": `{ http = {} }`, "timeouts": `{ update = "1m" }`}, `timeouts\.update`},
-		{"health_percent_zero", "health_check.min_healthy_percent", attributes{"health_check": `{ http = {}, min_healthy_percent = 0 }`}, "between 1 and 100"},
-		{"health_percent_above", "health_check.min_healthy_percent", attributes{"health_check": `{ http = {}, min_healthy_percent = 101 }`}, "between 1 and 100"},
-		{"health_retries", "health_check.retries", attributes{"health_check": `{ http = {}, retries = -1 }`}, "between 0"},
-		{"health_kind", "health_check", attributes{"health_check": `{ smtp = {}, timeout = "5s" }`}, "http, tcp, grpc or exec"},
-		{"health_interval", "health_check.interval", attributes{"health_check": `{ http = {}, interval = "0s" }`}, "longer than zero"},
-		{"health_probe_timeout", "health_check.probe_timeout", attributes{"health_check": `{ http = {}, probe_timeout = "-1s" }`}, "longer than zero"},
-		{"health_threshold", "health_check.healthy_threshold", attributes{"health_check": `{ http = {}, healthy_threshold = 0 }`}, "between 1"},
-		{"health_path", "health_check.http.path", attributes{"health_check": `{ http = { path = "healthz" } }`}, "must begin with"},
-		{"health_scheme", "health_check.http.scheme", attributes{"health_check": `{ http = { scheme = "gopher" } }`}, "gopher"},
-		{"health_codes", "health_check.http.status_codes", attributes{"health_check": `{ http = { status_codes = "fine" } }`}, "fine"},
-		{"health_headers", "health_check.http.headers", attributes{"health_check": `{ http = { headers = { "a b" = "c" } } }`}, "header name"},
-		{"health_no_port", "health_check.tcp.port", attributes{"health_check": `{ tcp = { port = 0 } }`}, "at least 1"},
-		{"health_none", "health_check", attributes{"health_check": `{}`}, "http, tcp, grpc or exec"},
-		{"health_unparsable", "", attributes{"health_check": `{ tcp = {}, interval = "soon" }`}, "soon"},
-		{"health_local_port", "health_check.http.port", attributes{"health_check": `{ http = { port = 9090 } }`}, "must not be set"},
-		{"health_port", "health_check.tcp.port", attributes{"health_check": `{ tcp = { port = 65536 } }`}, "1 to 65535"},
-		{"health_command", "health_check.exec.command", attributes{"health_check": `{ exec = { command = [] } }`}, "at least 1 element"},
+		{
+			"health_deadline", "health_check.timeout",
+			healthCheck(`{ http = {}, timeout = "10m" }`), "4 attempts of 10m0s",
+		},
+		{
+			"health_deadline_huge", "health_check.timeout",
+			healthCheck(`{ http = {}, timeout = "2000000h", retries = 1000000 }`), "1000001 attempts",
+		},
+		{
+			"health_deadline_update", "health_check.timeout",
+			attributes{"health_check": `{ http = {} }`, "timeouts": `{ update = "1m" }`}, `timeouts\.update`,
+		},
+		{
+			"health_percent_zero", "health_check.min_healthy_percent",
+			healthCheck(`{ http = {}, min_healthy_percent = 0 }`), "between 1 and 100",
+		},
+		{
+			"health_percent_above", "health_check.min_healthy_percent",
+			healthCheck(`{ http = {}, min_healthy_percent = 101 }`), "between 1 and 100",
+		},
+		{"health_retries", "health_check.retries", healthCheck(`{ http = {}, retries = -1 }`), "between 0"},
+		{"health_kind", "health_check", healthCheck(`{ smtp = {}, timeout = "5s" }`), "http, tcp, grpc or exec"},
+		{"health_interval", "health_check.interval", healthCheck(`{ http = {}, interval = "0s" }`), "longer than zero"},
+		{
+			"health_probe_timeout", "health_check.probe_timeout",
+			healthCheck(`{ http = {}, probe_timeout = "-1s" }`), "longer than zero",
+		},
+		{
+			"health_threshold", "health_check.healthy_threshold",
+			healthCheck(`{ http = {}, healthy_threshold = 0 }`), "between 1",
+		},
+		{"health_path", "health_check.http.path", healthCheck(`{ http = { path = "healthz" } }`), "must begin with"},
+		{"health_scheme", "health_check.http.scheme", healthCheck(`{ http = { scheme = "gopher" } }`), "gopher"},
+		{"health_codes", "health_check.http.status_codes", healthCheck(`{ http = { status_codes = "fine" } }`), "fine"},
+		{
+			"health_headers", "health_check.http.headers",
+			healthCheck(`{ http = { headers = { "a b" = "c" } } }`), "header name",
+		},
+		{"health_no_port", "health_check.tcp.port", healthCheck(`{ tcp = { port = 0 } }`), "at least 1"},
+		{"health_none", "health_check", healthCheck(`{}`), "http, tcp, grpc or exec"},
+		{"health_unparsable", "", healthCheck(`{ tcp = {}, interval = "soon" }`), "soon"},
+		{"health_local_port", "health_check.http.port", healthCheck(`{ http = { port = 9090 } }`), "must not be set"},
+		{"health_port", "health_check.tcp.port", healthCheck(`{ tcp = { port = 65536 } }`), "1 to 65535"},
+		{
+			"health_command", "health_check.exec.command",
+			healthCheck(`{ exec = { command = [] } }`), "at least 1 element",
+		},
 		{"local_protocol", "local.protocol", attributes{"local": `{ protocol = "udp" }`}, "udp"},
 		{"two_platforms", "docker", attributes{"local": "{}", "docker": "{ port = 80 }"}, "cannot be specified when"},
 		{"docker_port", "docker.port", attributes{"docker": "{ port = 0 }"}, "between 1 and 65535"},
-		{"docker_publish", "docker.publish[0]", attributes{"docker": `{ port = 80, publish = ["80"] }`}, "host:port"},
-		{"docker_publish_none", "docker.publish", attributes{"docker": `{ port = 80, publish = [] }`}, "at least 1"},
-		{"docker_pull", "docker.pull", attributes{"docker": `{ port = 80, pull = "sometimes" }`}, "sometimes"},
-		{"docker_memory", "docker.memory", attributes{"docker": `{ port = 80, memory = "lots" }`}, "512m"},
-		{"docker_memory_little", "docker.memory", attributes{"docker": `{ port = 80, memory = "1k" }`}, "6 MiB"},
-		{"docker_cpus", "docker.cpus", attributes{"docker": `{ port = 80, cpus = 0 }`}, "at least 0.01"},
-		{"docker_hosts", "docker.extra_hosts[0]", attributes{"docker": `{ port = 80, extra_hosts = ["db"] }`}, "name:address"},
-		{"docker_label", `docker.labels["io.github.bluegreen.agent"]`, attributes{"docker": `{ port = 80, labels = { "io.github.bluegreen.agent" = "me" } }`}, "must not begin with"},
-		{"docker_volume_twice", "", attributes{"docker": `{ port = 80, volumes = [{ container_path = "/data", volume_name = "data", host_path = "/data" }] }`}, `docker\.volumes\[0\]`},
-		{"docker_volume_relative", "docker.volumes[0].container_path", attributes{"docker": `{ port = 80, volumes = [{ container_path = "data", volume_name = "data" }] }`}, "absolute path"},
-		{"docker_health_port", "health_check.http.port", attributes{"docker": `{ port = 80 }`, "health_check": `{ http = { port = 9090 } }`}, "must not be set"},
-		{"kubernetes_namespace", "kubernetes.namespace", attributes{"kubernetes": `{ port = 80, namespace = "My Shop" }`}, "DNS label"},
+		{"docker_publish", "docker.publish[0]", onDocker(`{ port = 80, publish = ["80"] }`), "host:port"},
+		{"docker_publish_none", "docker.publish", onDocker(`{ port = 80, publish = [] }`), "at least 1"},
+		{"docker_pull", "docker.pull", onDocker(`{ port = 80, pull = "sometimes" }`), "sometimes"},
+		{"docker_memory", "docker.memory", onDocker(`{ port = 80, memory = "lots" }`), "512m"},
+		{"docker_memory_little", "docker.memory", onDocker(`{ port = 80, memory = "1k" }`), "6 MiB"},
+		{"docker_cpus", "docker.cpus", onDocker(`{ port = 80, cpus = 0 }`), "at least 0.01"},
+		{"docker_hosts", "docker.extra_hosts[0]", onDocker(`{ port = 80, extra_hosts = ["db"] }`), "name:address"},
+		{
+			"docker_label", `docker.labels["io.github.bluegreen.agent"]`,
+			onDocker(`{ port = 80, labels = { "io.github.bluegreen.agent" = "me" } }`), "must not begin with",
+		},
+		{
+			"docker_volume_twice",
+			"",
+			onDocker(
+				`{ port = 80, volumes = [{ container_path = "/d", volume_name = "d", host_path = "/d" }] }`,
+			),
+			`docker\.volumes\[0\]`,
+		},
+		{
+			"docker_volume_relative", "docker.volumes[0].container_path",
+			onDocker(`{ port = 80, volumes = [{ container_path = "data", volume_name = "data" }] }`), "absolute path",
+		},
+		{
+			"docker_health_port", "health_check.http.port",
+			attributes{"docker": `{ port = 80 }`, "health_check": `{ http = { port = 9090 } }`}, "must not be set",
+		},
+		{
+			"kubernetes_namespace", "kubernetes.namespace",
+			attributes{"kubernetes": `{ port = 80, namespace = "My Shop" }`}, "DNS label",
+		},
 		{"kubernetes_port", "kubernetes.port", attributes{"kubernetes": `{ port = 65536 }`}, "between 1 and 65535"},
-		{"kubernetes_service", "kubernetes.service.type", attributes{"kubernetes": `{ port = 80, service = { type = "Gateway" } }`}, "NodePort"},
+		{
+			"kubernetes_service", "kubernetes.service.type",
+			attributes{"kubernetes": `{ port = 80, service = { type = "Gateway" } }`}, "NodePort",
+		},
 		{"kubernetes_template_json", "", attributes{"kubernetes": `{ port = 80, pod_template = "{" }`}, "(?i)json"},
 	}
 }
+
+func healthCheck(block string) attributes { return attributes{"health_check": block} }
+
+func onDocker(block string) attributes { return attributes{"docker": block} }
 
 // refusedByPlan needs a look at this machine.
 func refusedByPlan(t *testing.T) []badInput {
@@ -115,10 +168,23 @@ func refusedByPlan(t *testing.T) []badInput {
 		{"listen_port", "local.listen", local(`listen = "127.0.0.1:99999"`), "(?i)port"},
 		{"listen_taken", "local.listen", local(fmt.Sprintf("listen = %q", listener.Addr())), "in use"},
 		{"preview_taken", "local.preview_listen", local(fmt.Sprintf("preview_listen = %q", listener.Addr())), "in use"},
-		{"listen_twice", "local.preview_listen", local(`listen = "127.0.0.1:18999", preview_listen = "127.0.0.1:18999"`), "already"},
-		{"kubernetes_node_port", "kubernetes.service.node_port", kubernetes("port = 80, service = { node_port = 30080 }"), "NodePort"},
-		{"kubernetes_template", "kubernetes.pod_template", kubernetes(`port = 80, pod_template = jsonencode({ spec = { contaners = [] } })`), "contaners"},
-		{"kubernetes_template_labels", "kubernetes.pod_template", kubernetes(`port = 80, pod_template = jsonencode({ metadata = { labels = { "terraform-provider-bluegreen/environment" = "red" } } })`), "label"},
+		{
+			"listen_twice", "local.preview_listen",
+			local(`listen = "127.0.0.1:18999", preview_listen = "127.0.0.1:18999"`), "already",
+		},
+		{
+			"kubernetes_node_port", "kubernetes.service.node_port",
+			kubernetes("port = 80, service = { node_port = 30080 }"), "NodePort",
+		},
+		{
+			"kubernetes_template", "kubernetes.pod_template",
+			kubernetes(`port = 80, pod_template = jsonencode({ spec = { contaners = [] } })`), "contaners",
+		},
+		{
+			"kubernetes_template_labels", "kubernetes.pod_template",
+			kubernetes("port = 80, pod_template = jsonencode(" +
+				`{ metadata = { labels = { "terraform-provider-bluegreen/environment" = "red" } } })`), "label",
+		},
 		{"rollback_at_once", "rollback", attributes{"rollback": "true"}, "No release of this deployment serves yet"},
 	}
 }
@@ -141,7 +207,13 @@ func TestBadInput(t *testing.T) {
 			found := tf.diagnostics(command)
 			for _, input := range bad {
 				if !input.in(found) {
-					t.Errorf("%s: no error on %s that says %q, but %v", input.name, input.attribute, input.wantText, found[input.name])
+					t.Errorf(
+						"%s: no error on %s that says %q, but %v",
+						input.name,
+						input.attribute,
+						input.wantText,
+						found[input.name],
+					)
 				}
 			}
 			if _, err := os.Stat(h.stateDir); err == nil {
@@ -157,7 +229,14 @@ func TestBadStateDirectory(t *testing.T) {
 	h := newLocalHarness(t)
 	tf := h.terraform()
 	// Terraform looks at a provider's configuration when something needs it.
-	tf.write(fmt.Sprintf("provider \"bluegreen\" {\n  local = { state_dir = %q }\n}\n", "/tmp/"+strings.Repeat("long", 30)) + h.resource("web"))
+	tf.write(
+		fmt.Sprintf(
+			"provider \"bluegreen\" {\n  local = { state_dir = %q }\n}\n",
+			"/tmp/"+strings.Repeat("long", 30),
+		) + h.resource(
+			"web",
+		),
+	)
 	if output := tf.mustFail("validate"); !regexp.MustCompile(`state_dir is too long`).MatchString(output) {
 		t.Error(output)
 	}
@@ -203,7 +282,8 @@ func (b badInput) in(found map[string][]diagnostic) bool {
 	for _, d := range found[b.name] {
 		// Terraform shows the line of an attribute, or for a nested one that of the
 		// resource, where the text has to name it.
-		points := strings.HasPrefix(strings.TrimSpace(d.Snippet.Code), b.attribute) || strings.Contains(d.Detail, "Attribute "+b.attribute+" ")
+		points := strings.HasPrefix(strings.TrimSpace(d.Snippet.Code), b.attribute) ||
+			strings.Contains(d.Detail, "Attribute "+b.attribute+" ")
 		if points && mustContain.MatchString(d.Summary+" "+d.Detail) {
 			return true
 		}

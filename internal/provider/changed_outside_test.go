@@ -26,18 +26,25 @@ func TestSwitchedFromOutside(t *testing.T) {
 		hold := attributes{"promote": "false"}
 		h.run(
 			resource.TestStep{Config: h.config(version("1.0.0"))},
-			resource.TestStep{Config: h.config(version("2.0.0"), hold), ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")}},
 			resource.TestStep{
-				PreConfig: h.outside(func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Switch(ctx) }),
-				Config:    h.config(version("2.0.0"), hold),
+				Config:            h.config(version("2.0.0"), hold),
+				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
+			},
+			resource.TestStep{
+				PreConfig: h.outside(
+					func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Switch(ctx) },
+				),
+				Config: h.config(version("2.0.0"), hold),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectEmptyPlan(),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0"), stateHas(text("blue"), "live_environment")},
 			},
 			resource.TestStep{
-				Config:            h.config(version("2.0.0")),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHas(text("deploy-2"), "deployment_id")}},
+				Config: h.config(version("2.0.0")),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{planHas(text("deploy-2"), "deployment_id")},
+				},
 				ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 			},
 		)
@@ -51,9 +58,13 @@ func TestDestroyedFromOutside(t *testing.T) {
 		h.run(
 			resource.TestStep{Config: h.config(version("1.0.0"))},
 			resource.TestStep{
-				PreConfig:         h.outside(func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Destroy(ctx) }),
-				Config:            h.config(version("1.0.0")),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionCreate)}},
+				PreConfig: h.outside(
+					func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Destroy(ctx) },
+				),
+				Config: h.config(version("1.0.0")),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionCreate)},
+				},
 				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 			},
 		)
@@ -83,8 +94,10 @@ func TestDestroyedByHalf(t *testing.T) {
 			ExpectNonEmptyPlan: true,
 		},
 		resource.TestStep{
-			Config:      rollBack,
-			ExpectError: regexp.MustCompile(`(?s)Error:.*there\s+is\s+nothing\s+to\s+roll\s+back\s+to.*Nothing\s+serves`),
+			Config: rollBack,
+			ExpectError: regexp.MustCompile(
+				`(?s)Error:.*there\s+is\s+nothing\s+to\s+roll\s+back\s+to.*Nothing\s+serves`,
+			),
 		},
 		resource.TestStep{Config: rollBack, Destroy: true},
 	)
@@ -114,7 +127,10 @@ func TestDestroyedByHalfAndThen(t *testing.T) {
 			}
 		}
 		if !then.Destroy {
-			then.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{planHasUnknown("endpoint"), planHasUnknown("preview_endpoint")}
+			then.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{
+				planHasUnknown("endpoint"),
+				planHasUnknown("preview_endpoint"),
+			}
 			then.ConfigStateChecks = []statecheck.StateCheck{h.live("1.0.0")}
 		}
 		h.run(resource.TestStep{Config: then.Config}, then)

@@ -23,7 +23,12 @@ func dataHas(value knownvalue.Check, attribute tfjsonpath.Path) statecheck.State
 func TestDataSource(t *testing.T) {
 	t.Parallel()
 	onEachPlatform(t, func(h *harness) {
-		reading := fmt.Sprintf("data \"bluegreen_deployment\" \"web\" {\n  name = %q\n  %s\n  depends_on = [%s]\n}\n", h.name, h.dataBlock(), address)
+		reading := fmt.Sprintf(
+			"data \"bluegreen_deployment\" \"web\" {\n  name = %q\n  %s\n  depends_on = [%s]\n}\n",
+			h.name,
+			h.dataBlock(),
+			address,
+		)
 		record := func(i int, name string) tfjsonpath.Path {
 			return tfjsonpath.New("history").AtSliceIndex(i).AtMapKey(name)
 		}

@@ -24,9 +24,9 @@ func replacementWarning(before types.String, from string, after types.String, to
 	return diag.NewWarningDiagnostic("The deployment is replaced, with an interruption", fmt.Sprintf(
 		"This plan destroys %q on %s, with the live release, its standby and its history, and then creates %s. "+
 			"Nothing serves until the new deployment is healthy. If it fails, there is nothing to roll back to.\n\n"+
-			"To keep the deployment, undo the change of the name, the namespace or the platform. To replace it without "+
-			"an interruption, set lifecycle { create_before_destroy = true }: this creates the new deployment first, "+
-			"and is possible if the two do not use the same address.", before.ValueString(), from, other))
+			"To keep the deployment, undo the change of the name, the namespace or the platform. To replace it "+
+			"without an interruption, set lifecycle { create_before_destroy = true }: this creates the new deployment "+
+			"first, and is possible if the two do not use the same address.", before.ValueString(), from, other))
 }
 
 // rollbackError says why the rollback that is configured is impossible.
@@ -54,9 +54,13 @@ func rollbackError(base planBase, plan deploymentModel, err error) diag.Diagnost
 // partlyDestroyedWarning warns of a rollback in a deployment whose destroy was
 // interrupted.
 func partlyDestroyedWarning() diag.Diagnostic {
-	return diag.NewAttributeWarningDiagnostic(path.Root("rollback"), "The deployment is partly destroyed",
-		"A destroy was interrupted, and there is nothing to roll back to any more. An apply with rollback = true fails. "+
-			"Run terraform destroy to complete the destroy, or set rollback = false to deploy the configured release again.")
+	return diag.NewAttributeWarningDiagnostic(
+		path.Root("rollback"),
+		"The deployment is partly destroyed",
+		"A destroy was interrupted, and there is nothing to roll back to any more. An apply with rollback = true "+
+			"fails. Run terraform destroy to complete the destroy, or set rollback = false to deploy the configured "+
+			"release again.",
+	)
 }
 
 // rolledBackWarning warns of a rollback that the configuration did not ask for and

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"time"
 
@@ -33,11 +34,9 @@ func deploymentSchema(ctx context.Context) schema.Schema {
 		"kubernetes":   kubernetesAttribute(),
 		"timeouts":     timeoutsAttribute(ctx),
 	}
-	for _, group := range []map[string]schema.Attribute{releaseAttributes(), lifecycleAttributes(), observedAttributes()} {
-		for name, attribute := range group {
-			attributes[name] = attribute
-		}
-	}
+	maps.Copy(attributes, releaseAttributes())
+	maps.Copy(attributes, lifecycleAttributes())
+	maps.Copy(attributes, observedAttributes())
 	return schema.Schema{
 		MarkdownDescription: describe("deployment"),
 		Attributes:          attributes,
@@ -69,14 +68,23 @@ func releaseAttributes() map[string]schema.Attribute {
 			Validators:          []validator.Int64{int64validator.AtLeast(1)},
 		},
 		"command": schema.ListAttribute{
-			Optional: true, ElementType: types.StringType,
+			Optional:            true,
+			ElementType:         types.StringType,
 			MarkdownDescription: describe("command"),
-			Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.NoNullValues(), listvalidator.ValueStringsAre(withoutNUL())},
+			Validators: []validator.List{
+				listvalidator.SizeAtLeast(1),
+				listvalidator.NoNullValues(),
+				listvalidator.ValueStringsAre(withoutNUL()),
+			},
 		},
 		"args": schema.ListAttribute{
-			Optional: true, ElementType: types.StringType,
+			Optional:            true,
+			ElementType:         types.StringType,
 			MarkdownDescription: describe("args"),
-			Validators:          []validator.List{listvalidator.NoNullValues(), listvalidator.ValueStringsAre(withoutNUL())},
+			Validators: []validator.List{
+				listvalidator.NoNullValues(),
+				listvalidator.ValueStringsAre(withoutNUL()),
+			},
 		},
 		"env": schema.MapAttribute{
 			Optional: true, ElementType: types.StringType,
@@ -84,7 +92,10 @@ func releaseAttributes() map[string]schema.Attribute {
 			Validators: []validator.Map{
 				mapvalidator.NoNullValues(),
 				mapvalidator.KeysAre(
-					stringvalidator.RegexMatches(variableName, `must be the name of a variable: not empty, and without "=" and NUL`),
+					stringvalidator.RegexMatches(
+						variableName,
+						`must be the name of a variable: not empty, and without "=" and NUL`,
+					),
 					stringvalidator.NoneOf(reservedVariables...),
 				),
 				mapvalidator.ValueStringsAre(withoutNUL()),

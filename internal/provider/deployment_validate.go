@@ -116,7 +116,9 @@ func (m deploymentModel) checkTimes(ctx context.Context, settings healthSettings
 	}
 	for name, timeout := range map[string]time.Duration{"create": create, "update": update, "delete": remove} {
 		if timeout <= 0 {
-			diags.Append(attributeError(path.Root("timeouts").AtName(name), "Invalid duration", "must be longer than zero"))
+			diags.Append(
+				attributeError(path.Root("timeouts").AtName(name), "Invalid duration", "must be longer than zero"),
+			)
 		}
 	}
 	if diags.HasError() {
@@ -132,7 +134,11 @@ func (m deploymentModel) checkTimes(ctx context.Context, settings healthSettings
 
 // checkDeadlines compares the times that an operation waits with its timeout.
 // Terraform validates with every variable unknown: an unknown time is not compared.
-func (m deploymentModel) checkDeadlines(operation string, timeout time.Duration, settings healthSettings) diag.Diagnostics {
+func (m deploymentModel) checkDeadlines(
+	operation string,
+	timeout time.Duration,
+	settings healthSettings,
+) diag.Diagnostics {
 	var diags diag.Diagnostics
 	if bake := durationOr(m.BakeTime, defaultBakeTime); bake > timeout && !m.BakeTime.IsUnknown() {
 		diags.Append(attributeError(path.Root("bake_time"), "The watch cannot end in time",
@@ -141,9 +147,17 @@ func (m deploymentModel) checkDeadlines(operation string, timeout time.Duration,
 	attempts := max(settings.retries, 0) + 1
 	// A division, because the product of two large numbers overflows.
 	if settings.timeout > timeout/time.Duration(attempts) && !settings.hasUnknownTimes {
-		diags.Append(attributeError(path.Root("health_check").AtName("timeout"), "The health check cannot end in time",
-			fmt.Sprintf("and retries result in up to %d attempts of %s, but timeouts.%s allows %s for the whole operation",
-				attempts, settings.timeout, operation, timeout)))
+		diags.Append(attributeError(
+			path.Root("health_check").AtName("timeout"),
+			"The health check cannot end in time",
+			fmt.Sprintf(
+				"and retries result in up to %d attempts of %s, but timeouts.%s allows %s for the whole operation",
+				attempts,
+				settings.timeout,
+				operation,
+				timeout,
+			),
+		))
 	}
 	return diags
 }

@@ -29,7 +29,9 @@ func TestFailuresAreTold(t *testing.T) {
 		Causes:   bluegreen.Verdict{"http": errors.New("GET /healthz: 503")},
 		Logs:     []string{"connecting as " + secret, "refused"},
 	}}}
-	holder := &bluegreen.HolderError{Holder: bluegreen.Holder{Name: "ada@example pid 7", Since: time.Now().Add(-90 * time.Second)}}
+	holder := &bluegreen.HolderError{
+		Holder: bluegreen.Holder{Name: "ada@example pid 7", Since: time.Now().Add(-90 * time.Second)},
+	}
 	const serving = "The live environment was not touched: 1.0.0 still serves from green."
 
 	for name, tt := range map[string]struct {
@@ -39,16 +41,28 @@ func TestFailuresAreTold(t *testing.T) {
 	}{
 		"unhealthy": {
 			failure(bluegreen.HealthCheckFailed, "health check", sickly), "The release is not healthy",
-			[]string{"The health check of blue failed: 1 of 3 replicas unhealthy: replica blue-2: http: GET /healthz: 503.", "connecting as ***\n    refused", serving, "apply again"},
+			[]string{
+				"The health check of blue failed: 1 of 3 replicas unhealthy: replica blue-2: http: GET /healthz: 503.",
+				"connecting as ***\n    refused",
+				serving,
+				"apply again",
+			},
 		},
 		"a container that holds up its pod": {
 			failure(bluegreen.DeployFailed, "deploy", &kubernetes.StartError{
-				Pod: "web-blue-7f", Container: "migrate", Reason: "CrashLoopBackOff", Exit: "exit status 3", Logs: []string{"connecting as " + secret, "no such table"},
+				Pod: "web-blue-7f", Container: "migrate", Reason: "CrashLoopBackOff", Exit: "exit status 3",
+				Logs: []string{"connecting as " + secret, "no such table"},
 			}), "The release could not be started",
-			[]string{`pod web-blue-7f, container "migrate": CrashLoopBackOff after exit status 3`, "The last lines of container \"migrate\" in pod web-blue-7f:\n    connecting as ***\n    no such table", serving},
+			[]string{
+				`pod web-blue-7f, container "migrate": CrashLoopBackOff after exit status 3`,
+				"The last lines of container \"migrate\" in pod web-blue-7f:\n    connecting as ***\n    no such table",
+				serving,
+			},
 		},
 		"unhealthy, and the cleaning up failed": {
-			errors.Join(failure(bluegreen.HealthCheckFailed, "health check", sickly), errors.New("cleaning up blue: disk full; the next run finishes it")), "The release is not healthy",
+			errors.Join(failure(bluegreen.HealthCheckFailed, "health check", sickly),
+				errors.New("cleaning up blue: disk full; the next run finishes it")),
+			"The release is not healthy",
 			[]string{"GET /healthz: 503.\ncleaning up blue: disk full; the next run finishes it", serving},
 		},
 		"interrupted": {
@@ -61,22 +75,35 @@ func TestFailuresAreTold(t *testing.T) {
 		},
 		"busy": {
 			failure(bluegreen.EnvironmentBusy, "apply", holder), "The deployment is busy",
-			[]string{"ada@example pid 7 has held the lock of the deployment since", "Nothing was touched.", "Apply again when that operation has ended"},
+			[]string{
+				"ada@example pid 7 has held the lock of the deployment since",
+				"Nothing was touched.",
+				"Apply again when that operation has ended",
+			},
 		},
 		"stale": {
-			fmt.Errorf("%w: the deployment was changed after the plan was made (ledger generation 3 then, 5 now)", bluegreen.ErrPlanStale), "The plan is stale",
-			[]string{"The plan is stale: the deployment was changed after the plan was made (ledger generation 3 then, 5 now).", "Nothing was touched.", "Plan again"},
+			fmt.Errorf("%w: the deployment was changed after the plan was made (ledger generation 3 then, 5 now)",
+				bluegreen.ErrPlanStale),
+			"The plan is stale",
+			[]string{
+				"The plan is stale: the deployment was changed after the plan was made " +
+					"(ledger generation 3 then, 5 now).",
+				"Nothing was touched.",
+				"Plan again",
+			},
 		},
 		"there already": {
 			fmt.Errorf("%w (ledger generation 3)", bluegreen.ErrExists), "A deployment of this name exists already",
 			[]string{"Nothing was touched.", "`terraform import ADDRESS web`"},
 		},
 		"a dead standby": {
-			failure(bluegreen.RollbackFailed, "rollback", errors.New("0 of 2 replicas of the standby run")), "The rollback failed",
+			failure(bluegreen.RollbackFailed, "rollback", errors.New("0 of 2 replicas of the standby run")),
+			"The rollback failed",
 			[]string{"The rollback of blue failed: 0 of 2 replicas of the standby run.", serving, "rollback = false"},
 		},
 		"traffic that does not follow": {
-			failure(bluegreen.SwitchFailed, "switch", errors.New("traffic did not reach blue")), "Traffic could not be switched",
+			failure(bluegreen.SwitchFailed, "switch", errors.New("traffic did not reach blue")),
+			"Traffic could not be switched",
 			[]string{"The switch of blue failed: traffic did not reach blue.", serving},
 		},
 		"something else": {errors.New("disk full"), "The deployment was not updated", []string{"Disk full.", serving}},
@@ -112,11 +139,29 @@ func TestFailuresPointAtAttributes(t *testing.T) {
 		err  error
 		want path.Path
 	}{
-		"listen":  {&local.AddressError{Address: "127.0.0.1:80", Err: errors.New("permission denied")}, path.Root("local").AtName("listen")},
-		"preview": {&local.AddressError{Preview: true, Address: "127.0.0.1:80", Err: errors.New("permission denied")}, path.Root("local").AtName("preview_listen")},
-		"image":   {&local.ImageError{Path: "app.tar.gz", Err: errors.New("it leaves its directory")}, path.Root("image")},
+		"listen": {
+			&local.AddressError{Address: "127.0.0.1:80", Err: errors.New("permission denied")},
+			path.Root("local").AtName("listen"),
+		},
+		"preview": {
+			&local.AddressError{Preview: true, Address: "127.0.0.1:80", Err: errors.New("permission denied")},
+			path.Root("local").AtName("preview_listen"),
+		},
+		"image": {
+			&local.ImageError{Path: "app.tar.gz", Err: errors.New("it leaves its directory")},
+			path.Root("image"),
+		},
 	} {
-		d := operationOnWeb().failed("created", &bluegreen.Error{Kind: bluegreen.DeployFailed, Operation: "deploy", Environment: bluegreen.Green, Cause: tt.err}, "")
+		d := operationOnWeb().failed(
+			"created",
+			&bluegreen.Error{
+				Kind:        bluegreen.DeployFailed,
+				Operation:   "deploy",
+				Environment: bluegreen.Green,
+				Cause:       tt.err,
+			},
+			"",
+		)
 		pointing, ok := d.(diag.DiagnosticWithPath)
 		if !ok || !pointing.Path().Equal(tt.want) {
 			t.Errorf("%s: %v does not point at %s", name, d, tt.want)
@@ -132,9 +177,18 @@ func TestWhatACreateThatFailedHasLeft(t *testing.T) {
 		err   error
 		want  string
 	}{
-		"nothing":                {bluegreen.Status{}, bluegreen.ErrNotFound, "Nothing was left behind, and nothing is recorded in the Terraform state."},
-		"not to be had":          {bluegreen.Status{}, errors.New("no route"), "It is not known whether anything was left behind: no route."},
-		"not to be had, as said": {bluegreen.Status{}, errors.New("no answer"), "For the same reason it is not known whether anything was left behind."},
+		"nothing": {
+			bluegreen.Status{}, bluegreen.ErrNotFound,
+			"Nothing was left behind, and nothing is recorded in the Terraform state.",
+		},
+		"unreachable": {
+			bluegreen.Status{}, errors.New("no route"),
+			"It is not known whether anything was left behind: no route.",
+		},
+		"unreachable for the same reason": {
+			bluegreen.Status{}, errors.New("no answer"),
+			"For the same reason it is not known whether anything was left behind.",
+		},
 	} {
 		if got := operationOnWeb().afterCreate(failed, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
@@ -144,17 +198,19 @@ func TestWhatACreateThatFailedHasLeft(t *testing.T) {
 
 func TestWhatServesAfterAnUpdate(t *testing.T) {
 	t.Parallel()
-	before := history(t)
+	before := statusAfter(t)
 	for name, tt := range map[string]struct {
 		after bluegreen.Status
 		err   error
 		want  string
 	}{
-		"the same":      {before, nil, "The live environment was not touched: 1.0.0 still serves from green."},
-		"another":       {history(t, deploySecond), nil, "2.0.0 serves from blue now. The Terraform state was updated."},
-		"nothing":       {bluegreen.Status{Ledger: bluegreen.NewLedger("web")}, nil, "Nothing serves."},
-		"not there":     {bluegreen.Status{}, bluegreen.ErrNotFound, "The deployment no longer exists."},
-		"not to be had": {bluegreen.Status{}, errors.New("no answer"), "It is not known what serves now: no answer."},
+		"the same": {before, nil, "The live environment was not touched: 1.0.0 still serves from green."},
+		"another": {
+			statusAfter(t, deploySecond), nil, "2.0.0 serves from blue now. The Terraform state was updated.",
+		},
+		"nothing":     {bluegreen.Status{Ledger: bluegreen.NewLedger("web")}, nil, "Nothing serves."},
+		"gone":        {bluegreen.Status{}, bluegreen.ErrNotFound, "The deployment no longer exists."},
+		"unreachable": {bluegreen.Status{}, errors.New("no answer"), "It is not known what serves now: no answer."},
 	} {
 		if got := operationOnWeb().afterUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)

@@ -28,15 +28,25 @@ func TestDockerStandbyIsUnhealthy(t *testing.T) {
 	checked := func(v string) string { return h.config(version(v), attributes{"image": fmt.Sprintf("%q", image)}) }
 	h.run(
 		resource.TestStep{Config: checked("1.0.0")},
-		resource.TestStep{Config: checked("2.0.0"), ConfigStateChecks: []statecheck.StateCheck{stateHas(knownvalue.Bool(true), "rollback_available")}},
+		resource.TestStep{
+			Config:            checked("2.0.0"),
+			ConfigStateChecks: []statecheck.StateCheck{stateHas(knownvalue.Bool(true), "rollback_available")},
+		},
 		resource.TestStep{
 			PreConfig: func() { spoil(t, name+"-green-1") },
 			Config:    checked("2.0.0"),
 			ConfigPlanChecks: resource.ConfigPlanChecks{
-				PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}, PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+				PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectEmptyPlan(),
+				},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
 			},
 			ConfigStateChecks: []statecheck.StateCheck{
-				h.live("2.0.0"), stateHas(knownvalue.Bool(false), "rollback_available"), stateHas(number(1), "environments", "green", "ready_replicas"),
+				h.live(
+					"2.0.0",
+				),
+				stateHas(knownvalue.Bool(false), "rollback_available"),
+				stateHas(number(1), "environments", "green", "ready_replicas"),
 			},
 		},
 	)
@@ -47,7 +57,12 @@ func spoil(t *testing.T, name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
-	told := engine.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.Add("container", name).Add("event", "health_status: unhealthy")})
+	told := engine.Events(
+		ctx,
+		client.EventsListOptions{
+			Filters: client.Filters{}.Add("container", name).Add("event", "health_status: unhealthy"),
+		},
+	)
 	made, err := engine.ExecCreate(ctx, name, client.ExecCreateOptions{Cmd: []string{"/replica", "spoil"}})
 	if err == nil {
 		_, err = engine.ExecStart(ctx, made.ID, client.ExecStartOptions{Detach: true})
@@ -79,7 +94,11 @@ func TestDockerContainersByHand(t *testing.T) {
 		resource.TestStep{Config: h.config(version("2.0.0"))},
 		resource.TestStep{
 			PreConfig: func() {
-				if _, err := engine.ContainerRemove(t.Context(), name+"-blue-1", client.ContainerRemoveOptions{Force: true}); err != nil {
+				if _, err := engine.ContainerRemove(
+					t.Context(),
+					name+"-blue-1",
+					client.ContainerRemoveOptions{Force: true},
+				); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -93,7 +112,11 @@ func TestDockerContainersByHand(t *testing.T) {
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if _, err := engine.ContainerStop(t.Context(), name+"-green-1", client.ContainerStopOptions{}); err != nil {
+				if _, err := engine.ContainerStop(
+					t.Context(),
+					name+"-green-1",
+					client.ContainerStopOptions{},
+				); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -121,16 +144,23 @@ func TestDockerForeignContainer(t *testing.T) {
 	}
 	h.run(
 		resource.TestStep{
-			Config:      h.config(version("1.0.0")),
-			ExpectError: regexp.MustCompile(`(?s)container\s+called\s+"` + name + `-green-1"\s+already\s+that\s+does\s+not\s+belong`),
+			Config: h.config(version("1.0.0")),
+			ExpectError: regexp.MustCompile(
+				`(?s)container\s+called\s+"` + name + `-green-1"\s+already\s+that\s+does\s+not\s+belong`,
+			),
 		},
 		resource.TestStep{
 			PreConfig: func() {
 				found, err := engine.ContainerInspect(t.Context(), name+"-green-1", client.ContainerInspectOptions{})
-				if err != nil || found.Container.ID != foreign.ID || found.Container.State.Status != container.StateCreated {
+				if err != nil || found.Container.ID != foreign.ID ||
+					found.Container.State.Status != container.StateCreated {
 					t.Errorf("the container is another now: %+v, %v", found.Container.State, err)
 				}
-				if _, err := engine.ContainerRemove(context.Background(), foreign.ID, client.ContainerRemoveOptions{Force: true}); err != nil {
+				if _, err := engine.ContainerRemove(
+					context.Background(),
+					foreign.ID,
+					client.ContainerRemoveOptions{Force: true},
+				); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -170,6 +200,13 @@ func TestDockerOpensToEverybody(t *testing.T) {
 	t.Parallel()
 	name, g := claimDocker(t)
 	opensToEverybody(&harness{t: t, name: name, platformUnderTest: g}, func(publish string) attributes {
-		return attributes{"docker": fmt.Sprintf("{ port = %d, pull = \"never\", publish = [%q], agent_image = %q }", servicePort, publish, g.agentImage)}
+		return attributes{
+			"docker": fmt.Sprintf(
+				"{ port = %d, pull = \"never\", publish = [%q], agent_image = %q }",
+				servicePort,
+				publish,
+				g.agentImage,
+			),
+		}
 	})
 }

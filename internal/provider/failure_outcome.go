@@ -70,6 +70,11 @@ func servesNow(l bluegreen.Ledger) string {
 
 // unreadable reports a deployment that may exist and cannot be read.
 func (o operation) unreadable(err error) diag.Diagnostic {
-	return diag.NewErrorDiagnostic("The deployment could not be read",
-		paragraphs(sentence(err), "It is not known whether the deployment exists. The Terraform state was not changed."))
+	return diag.NewErrorDiagnostic(
+		"The deployment could not be read",
+		paragraphs(
+			sentence(err),
+			"It is not known whether the deployment exists. The Terraform state was not changed.",
+		),
+	)
 }

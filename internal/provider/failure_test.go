@@ -16,7 +16,9 @@ import (
 )
 
 // impatient gives a release little time to become healthy: it never will.
-var shortHealthCheck = attributes{"health_check": `{ http = { path = "/healthz" }, interval = "50ms", timeout = "2s", retries = 0 }`}
+var shortHealthCheck = attributes{
+	"health_check": `{ http = { path = "/healthz" }, interval = "50ms", timeout = "2s", retries = 0 }`,
+}
 
 // A first release that is sick leaves nothing, and the next try is a create.
 func TestSickFirstRelease(t *testing.T) {
@@ -24,8 +26,11 @@ func TestSickFirstRelease(t *testing.T) {
 	onEachPlatform(t, func(h *harness) {
 		h.run(
 			resource.TestStep{
-				Config:      h.config(version("1.0.0"), shortHealthCheck, behaving(unhealthy)),
-				ExpectError: regexp.MustCompile(`(?s)The release is not healthy.*health check of green failed.*replica green-1:\s+http: GET /healthz.*Nothing was left behind`),
+				Config: h.config(version("1.0.0"), shortHealthCheck, behaving(unhealthy)),
+				ExpectError: regexp.MustCompile(
+					`(?s)The release is not healthy.*health check of green failed.*` +
+						`replica green-1:\s+http: GET /healthz.*Nothing was left behind`,
+				),
 			},
 			resource.TestStep{
 				PreConfig: func() {
@@ -33,8 +38,10 @@ func TestSickFirstRelease(t *testing.T) {
 						h.t.Error(err)
 					}
 				},
-				Config:            h.config(version("1.0.1"), behaving(healthy)),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionCreate)}},
+				Config: h.config(version("1.0.1"), behaving(healthy)),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionCreate)},
+				},
 				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.1")},
 			},
 		)
@@ -52,24 +59,36 @@ func TestSickRelease(t *testing.T) {
 			planHas(text("2.0.0"), "live_version"),
 		}
 		h.run(
-			resource.TestStep{Config: h.config(version("1.0.0")), ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")}},
+			resource.TestStep{
+				Config:            h.config(version("1.0.0")),
+				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
+			},
 			resource.TestStep{
 				Config:           h.config(version("2.0.0"), shortHealthCheck, behaving(unhealthy)),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: same},
-				ExpectError: regexp.MustCompile(`(?s)health check of blue failed.*replica blue-1:\s+http: GET /healthz.*` +
-					`live\s+environment\s+was\s+not\s+touched:\s+1\.0\.0\s+still\s+serves\s+from\s+green`),
+				ExpectError: regexp.MustCompile(
+					`(?s)health check of blue failed.*replica blue-1:\s+http: GET /healthz.*` +
+						`live\s+environment\s+was\s+not\s+touched:\s+1\.0\.0\s+still\s+serves\s+from\s+green`,
+				),
 			},
 			resource.TestStep{
 				// That it has ended is seen whatever time there is left.
 				Config:           h.config(version("2.0.0"), behaving(exits)),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: same},
-				ExpectError: regexp.MustCompile(`(?s)replica blue-1.*exit status 3.*The last lines of blue-1:.*no database.*` +
-					`still\s+serves\s+from\s+green`),
+				ExpectError: regexp.MustCompile(
+					`(?s)replica blue-1.*exit status 3.*The last lines of blue-1:.*no database.*` +
+						`still\s+serves\s+from\s+green`,
+				),
 			},
 			resource.TestStep{
-				Config:            h.config(version("1.0.0")),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
-				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(text("failed"), "environments", "blue", "state")},
+				Config: h.config(version("1.0.0")),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{
+					h.live("1.0.0"),
+					stateHas(text("failed"), "environments", "blue", "state"),
+				},
 			},
 			resource.TestStep{
 				Config:            h.config(version("2.0.0"), behaving(healthy)),
@@ -152,8 +171,10 @@ func TestCreateFindsOne(t *testing.T) {
 			ImportStatePersist: true,
 		},
 		resource.TestStep{
-			Config:            h.config(version("1.0.0")),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)}},
+			Config: h.config(version("1.0.0")),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)},
+			},
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), h.preview("0.9.0")},
 		},
 	)

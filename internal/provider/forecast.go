@@ -103,7 +103,9 @@ func (f forecast) environment(env bluegreen.Environment) environmentModel {
 	case slot.Release == nil || slot.State == bluegreen.Failed:
 		// The environment has no release: the apply removes whatever runs.
 		m.ReadyReplicas = types.Int64Value(0)
-	case f.deploysTo(env), f.hasStep(bluegreen.StepScale), f.hasStep(bluegreen.StepWatch) && slot.State == bluegreen.Live,
+	case f.deploysTo(env),
+		f.hasStep(bluegreen.StepScale),
+		f.hasStep(bluegreen.StepWatch) && slot.State == bluegreen.Live,
 		// Replicas are down: they may come back, or the apply may start them.
 		f.after.Running[env] != slot.Release.Replicas:
 		m.ReadyReplicas = types.Int64Unknown()

@@ -16,8 +16,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
 )
 
-// history plays a deployment in memory and returns what is there at the end.
-func history(t *testing.T, acts ...func(context.Context, *bluegreen.Deployer) error) bluegreen.Status {
+// statusAfter runs operations on a deployment in memory, and returns its status.
+func statusAfter(t *testing.T, acts ...func(context.Context, *bluegreen.Deployer) error) bluegreen.Status {
 	t.Helper()
 	memory := platformtest.NewMemory()
 	d := bluegreen.NewDeployer("web", memory.Open(t, "web").Platform, memory.Checker(), "ada@example pid 1")
@@ -37,16 +37,16 @@ func history(t *testing.T, acts ...func(context.Context, *bluegreen.Deployer) er
 }
 
 func deployFirst(ctx context.Context, d *bluegreen.Deployer) error {
-	_, err := d.Create(ctx, desiredRelease("1.0.0"))
+	_, err := d.Create(ctx, wantRelease("1.0.0"))
 	return err
 }
 
 func deploySecond(ctx context.Context, d *bluegreen.Deployer) error {
-	return d.DeployAndSwitch(ctx, desiredRelease("2.0.0").Release)
+	return d.DeployAndSwitch(ctx, wantRelease("2.0.0").Release)
 }
 
 func deployPreview(ctx context.Context, d *bluegreen.Deployer) error {
-	if _, err := d.Deploy(ctx, desiredRelease("2.0.0").Release); err != nil {
+	if _, err := d.Deploy(ctx, wantRelease("2.0.0").Release); err != nil {
 		return err
 	}
 	_, err := d.HealthCheck(ctx)
@@ -55,7 +55,7 @@ func deployPreview(ctx context.Context, d *bluegreen.Deployer) error {
 
 func rollBack(ctx context.Context, d *bluegreen.Deployer) error { return d.Rollback(ctx, "slow") }
 
-func desiredRelease(version string, changes ...func(*bluegreen.Desired)) bluegreen.Desired {
+func wantRelease(version string, changes ...func(*bluegreen.Desired)) bluegreen.Desired {
 	desired := bluegreen.Desired{
 		Release:           bluegreen.Release{Version: version, Image: "web", Replicas: 2},
 		Promote:           true,
@@ -81,6 +81,11 @@ var (
 	unknownCount = types.Int64Unknown()
 )
 
+// serving is what the attributes say of the live release.
+func serving(environment, version string, record types.String) [3]attr.Value {
+	return [3]attr.Value{types.StringValue(environment), types.StringValue(version), record}
+}
+
 func TestForecast(t *testing.T) {
 	t.Parallel()
 	empty := bluegreen.Status{Ledger: bluegreen.NewLedger("web")}
@@ -95,80 +100,81 @@ func TestForecast(t *testing.T) {
 		blueAt, greenAt     string
 	}{
 		"the first release": {
-			before: empty, desired: desiredRelease("1.0.0"),
-			live:     [3]attr.Value{types.StringValue("green"), types.StringValue("1.0.0"), unknownText},
+			before: empty, desired: wantRelease("1.0.0"),
+			live:     serving("green", "1.0.0", unknownText),
 			rollback: types.BoolValue(false), blueRuns: types.Int64Value(0), greenRuns: unknownCount,
 			blueAt: "idle ", greenAt: "live 1.0.0",
 		},
 		"a first preview": {
-			before: empty, desired: desiredRelease("1.0.0", withoutPromote),
+			before: empty, desired: wantRelease("1.0.0", withoutPromote),
 			live:     [3]attr.Value{types.StringNull(), types.StringNull(), types.StringNull()},
 			rollback: types.BoolValue(false), blueRuns: types.Int64Value(0), greenRuns: unknownCount,
 			blueAt: "idle ", greenAt: "ready 1.0.0",
 		},
 		"nothing to do": {
-			before: history(t, deploySecond), running: running(2, 2), desired: desiredRelease("2.0.0"),
-			live:     [3]attr.Value{types.StringValue("blue"), types.StringValue("2.0.0"), types.StringValue("deploy-2")},
+			before: statusAfter(t, deploySecond), running: running(2, 2), desired: wantRelease("2.0.0"),
+			live:     serving("blue", "2.0.0", types.StringValue("deploy-2")),
 			rollback: types.BoolValue(true), blueRuns: types.Int64Value(2), greenRuns: types.Int64Value(2),
 			blueAt: "live 2.0.0", greenAt: "idle 1.0.0",
 		},
 		"the next release": {
-			before: history(t, deploySecond), running: running(2, 2), desired: desiredRelease("3.0.0"),
-			live:     [3]attr.Value{types.StringValue("green"), types.StringValue("3.0.0"), unknownText},
+			before: statusAfter(t, deploySecond), running: running(2, 2), desired: wantRelease("3.0.0"),
+			live:     serving("green", "3.0.0", unknownText),
 			rollback: types.BoolValue(true), blueRuns: types.Int64Value(2), greenRuns: unknownCount,
 			blueAt: "idle 2.0.0", greenAt: "live 3.0.0",
 		},
 		"the next release over one that is half down": {
-			before: history(t, deploySecond), running: running(1, 2), desired: desiredRelease("3.0.0"),
-			live:     [3]attr.Value{types.StringValue("green"), types.StringValue("3.0.0"), unknownText},
+			before: statusAfter(t, deploySecond), running: running(1, 2), desired: wantRelease("3.0.0"),
+			live:     serving("green", "3.0.0", unknownText),
 			rollback: types.BoolUnknown(), blueRuns: unknownCount, greenRuns: unknownCount,
 			blueAt: "idle 2.0.0", greenAt: "live 3.0.0",
 		},
 		"the next release, and the standby goes": {
-			before: history(t), running: running(0, 2), desired: desiredRelease("2.0.0", withoutStandby),
-			live:     [3]attr.Value{types.StringValue("blue"), types.StringValue("2.0.0"), unknownText},
+			before: statusAfter(t), running: running(0, 2), desired: wantRelease("2.0.0", withoutStandby),
+			live:     serving("blue", "2.0.0", unknownText),
 			rollback: types.BoolValue(false), blueRuns: unknownCount, greenRuns: types.Int64Value(0),
 			blueAt: "live 2.0.0", greenAt: "idle ",
 		},
 		"a preview beside what serves": {
-			before: history(t), running: running(0, 2), desired: desiredRelease("2.0.0", withoutPromote),
-			live:     [3]attr.Value{types.StringValue("green"), types.StringValue("1.0.0"), types.StringValue("deploy-1")},
+			before: statusAfter(t), running: running(0, 2), desired: wantRelease("2.0.0", withoutPromote),
+			live:     serving("green", "1.0.0", types.StringValue("deploy-1")),
 			rollback: types.BoolValue(false), blueRuns: unknownCount, greenRuns: types.Int64Value(2),
 			blueAt: "ready 2.0.0", greenAt: "live 1.0.0",
 		},
 		"a promotion": {
-			before: history(t, deployPreview), running: running(2, 2), desired: desiredRelease("2.0.0"),
-			live:     [3]attr.Value{types.StringValue("blue"), types.StringValue("2.0.0"), types.StringValue("deploy-2")},
+			before: statusAfter(t, deployPreview), running: running(2, 2), desired: wantRelease("2.0.0"),
+			live:     serving("blue", "2.0.0", types.StringValue("deploy-2")),
 			rollback: types.BoolValue(true), blueRuns: types.Int64Value(2), greenRuns: types.Int64Value(2),
 			blueAt: "live 2.0.0", greenAt: "idle 1.0.0",
 		},
 		"a rollback": {
-			before: history(t, deploySecond), running: running(2, 2), desired: desiredRelease("2.0.0", withRollback),
-			live:     [3]attr.Value{types.StringValue("green"), types.StringValue("1.0.0"), unknownText},
+			before: statusAfter(t, deploySecond), running: running(2, 2), desired: wantRelease("2.0.0", withRollback),
+			live:     serving("green", "1.0.0", unknownText),
 			rollback: types.BoolValue(false), blueRuns: types.Int64Value(2), greenRuns: types.Int64Value(2),
 			blueAt: "idle 2.0.0", greenAt: "live 1.0.0",
 		},
 		"forward again": {
-			before: history(t, deploySecond, rollBack), running: running(2, 2), desired: desiredRelease("2.0.0"),
-			live:     [3]attr.Value{types.StringValue("blue"), types.StringValue("2.0.0"), unknownText},
+			before: statusAfter(t, deploySecond, rollBack), running: running(2, 2), desired: wantRelease("2.0.0"),
+			live:     serving("blue", "2.0.0", unknownText),
 			rollback: types.BoolValue(true), blueRuns: unknownCount, greenRuns: types.Int64Value(2),
 			blueAt: "live 2.0.0", greenAt: "idle 1.0.0",
 		},
 		"more replicas": {
-			before: history(t, deploySecond), running: running(2, 2), desired: desiredRelease("2.0.0", withThreeReplicas),
-			live:     [3]attr.Value{types.StringValue("blue"), types.StringValue("2.0.0"), types.StringValue("deploy-2")},
+			before: statusAfter(t, deploySecond), running: running(2, 2),
+			desired:  wantRelease("2.0.0", withThreeReplicas),
+			live:     serving("blue", "2.0.0", types.StringValue("deploy-2")),
 			rollback: types.BoolUnknown(), blueRuns: unknownCount, greenRuns: unknownCount,
 			blueAt: "live 2.0.0", greenAt: "idle 1.0.0",
 		},
 		"a repair": {
-			before: history(t, deploySecond), running: running(0, 2), desired: desiredRelease("2.0.0"),
-			live:     [3]attr.Value{types.StringValue("blue"), types.StringValue("2.0.0"), types.StringValue("deploy-2")},
+			before: statusAfter(t, deploySecond), running: running(0, 2), desired: wantRelease("2.0.0"),
+			live:     serving("blue", "2.0.0", types.StringValue("deploy-2")),
 			rollback: types.BoolValue(true), blueRuns: unknownCount, greenRuns: types.Int64Value(2),
 			blueAt: "live 2.0.0", greenAt: "idle 1.0.0",
 		},
 		"something runs where nothing should": {
-			before: history(t), running: running(1, 2), desired: desiredRelease("1.0.0"),
-			live:     [3]attr.Value{types.StringValue("green"), types.StringValue("1.0.0"), types.StringValue("deploy-1")},
+			before: statusAfter(t), running: running(1, 2), desired: wantRelease("1.0.0"),
+			live:     serving("green", "1.0.0", types.StringValue("deploy-1")),
 			rollback: types.BoolValue(false), blueRuns: types.Int64Value(0), greenRuns: types.Int64Value(2),
 			blueAt: "idle ", greenAt: "live 1.0.0",
 		},
@@ -193,8 +199,16 @@ func TestForecast(t *testing.T) {
 			blue, green := f.attributes.environments[bluegreen.Blue], f.attributes.environments[bluegreen.Green]
 			same("ready_replicas of blue", blue.ReadyReplicas, tt.blueRuns)
 			same("ready_replicas of green", green.ReadyReplicas, tt.greenRuns)
-			same("blue", types.StringValue(blue.State.ValueString()+" "+blue.Version.ValueString()), types.StringValue(tt.blueAt))
-			same("green", types.StringValue(green.State.ValueString()+" "+green.Version.ValueString()), types.StringValue(tt.greenAt))
+			same(
+				"blue",
+				types.StringValue(blue.State.ValueString()+" "+blue.Version.ValueString()),
+				types.StringValue(tt.blueAt),
+			)
+			same(
+				"green",
+				types.StringValue(green.State.ValueString()+" "+green.Version.ValueString()),
+				types.StringValue(tt.greenAt),
+			)
 		})
 	}
 }
@@ -203,14 +217,16 @@ func TestForecast(t *testing.T) {
 func TestForecastDiffersWhenSomethingIsToBeDone(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]bluegreen.Status{
-		"one":     history(t),
-		"two":     history(t, deploySecond),
-		"back":    history(t, deploySecond, rollBack),
-		"preview": history(t, deployPreview),
+		"one":     statusAfter(t),
+		"two":     statusAfter(t, deploySecond),
+		"back":    statusAfter(t, deploySecond, rollBack),
+		"preview": statusAfter(t, deployPreview),
 	} {
 		for _, desired := range []bluegreen.Desired{
-			desiredRelease("1.0.0"), desiredRelease("2.0.0"), desiredRelease("3.0.0"), desiredRelease("1.0.0", withoutStandby), desiredRelease("2.0.0", withoutStandby),
-			desiredRelease("2.0.0", withoutPromote), desiredRelease("2.0.0", withRollback), desiredRelease("2.0.0", withThreeReplicas),
+			wantRelease("1.0.0"), wantRelease("2.0.0"), wantRelease("3.0.0"),
+			wantRelease("1.0.0", withoutStandby), wantRelease("2.0.0", withoutStandby),
+			wantRelease("2.0.0", withoutPromote), wantRelease("2.0.0", withRollback),
+			wantRelease("2.0.0", withThreeReplicas),
 		} {
 			for _, count := range []counts{running(2, 2), running(0, 2), running(2, 0), running(1, 1), running(0, 0)} {
 				before.Running = count
@@ -221,7 +237,14 @@ func TestForecastDiffersWhenSomethingIsToBeDone(t *testing.T) {
 				now := observe("web", before, 100).model()
 				then := f.attributes.model()
 				if same := now.isEqual(then); same != (len(f.steps) == 0) {
-					t.Errorf("%s, %s, %v: steps %v, but the attributes are the same: %t", name, desired.Release.Version, count, f.steps, same)
+					t.Errorf(
+						"%s, %s, %v: steps %v, but the attributes are the same: %t",
+						name,
+						desired.Release.Version,
+						count,
+						f.steps,
+						same,
+					)
 				}
 			}
 		}
@@ -235,9 +258,14 @@ func TestForecastOfAnImpossibleRollback(t *testing.T) {
 		desired bluegreen.Desired
 		want    error
 	}{
-		"of the first release":     {history(t), desiredRelease("1.0.0", withRollback), bluegreen.ErrNothingToRollBackTo},
-		"of a new release":         {history(t, deploySecond), desiredRelease("3.0.0", withRollback), bluegreen.ErrRollbackOfNewRelease},
-		"of what was brought back": {history(t, deploySecond, rollBack), desiredRelease("1.0.0", withRollback), bluegreen.ErrNothingToRollBackTo},
+		"of the first release": {statusAfter(t), wantRelease("1.0.0", withRollback), bluegreen.ErrNothingToRollBackTo},
+		"of a new release": {
+			statusAfter(t, deploySecond), wantRelease("3.0.0", withRollback), bluegreen.ErrRollbackOfNewRelease,
+		},
+		"of a restored release": {
+			statusAfter(t, deploySecond, rollBack), wantRelease("1.0.0", withRollback),
+			bluegreen.ErrNothingToRollBackTo,
+		},
 	} {
 		if _, err := predict("web", tt.before, tt.desired); !errors.Is(err, tt.want) {
 			t.Errorf("a rollback %s: %v, not %v", name, err, tt.want)
@@ -245,12 +273,12 @@ func TestForecastOfAnImpossibleRollback(t *testing.T) {
 	}
 }
 
-// Beside live, what was planned is recorded even if the world has moved on a
-// little; what the plan left open is recorded as it is.
-func TestSettle(t *testing.T) {
+// Known values of the plan are recorded even if the other environment has changed
+// meanwhile. Unknown values are recorded as they were found.
+func TestKeepPlanned(t *testing.T) {
 	t.Parallel()
-	before := history(t, deploySecond)
-	f, err := predict("web", before, desiredRelease("2.0.0", withThreeReplicas))
+	before := statusAfter(t, deploySecond)
+	f, err := predict("web", before, wantRelease("2.0.0", withThreeReplicas))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,12 +286,12 @@ func TestSettle(t *testing.T) {
 	after := f.after
 	after.Running = running(3, 3)
 	asPlanned := observe("web", after, 100).model()
-	settled, diags := keepPlanned(t.Context(), planned, asPlanned)
-	if len(diags) > 0 || !settled.Environments.Equal(asPlanned.Environments) {
-		t.Errorf("settled as %v with %v", settled.Environments, diags)
+	kept, diags := keepPlanned(t.Context(), planned, asPlanned)
+	if len(diags) > 0 || !kept.Environments.Equal(asPlanned.Environments) {
+		t.Errorf("recorded as %v with %v", kept.Environments, diags)
 	}
 
-	f, err = predict("web", before, desiredRelease("3.0.0"))
+	f, err = predict("web", before, wantRelease("3.0.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,11 +299,11 @@ func TestSettle(t *testing.T) {
 	after = f.after
 	after.Running = running(1, 2)
 	lame := observe("web", after, 100).model()
-	settled, diags = keepPlanned(t.Context(), planned, lame)
-	if diags.WarningsCount() != 1 || !settled.RollbackAvailable.ValueBool() {
-		t.Errorf("settled as %v with %v", settled, diags)
+	kept, diags = keepPlanned(t.Context(), planned, lame)
+	if diags.WarningsCount() != 1 || !kept.RollbackAvailable.ValueBool() {
+		t.Errorf("recorded as %v with %v", kept, diags)
 	}
-	ready := settled.readyReplicas()
+	ready := kept.readyReplicas()
 	if ready[bluegreen.Blue] != 2 || ready[bluegreen.Green] != 2 {
 		t.Errorf("replicas are %v: those of blue were planned, those of green were not", ready)
 	}
@@ -285,7 +313,7 @@ func TestSettle(t *testing.T) {
 // about it, and so the plan is empty.
 func TestUnhealthyStandbyIsNoChange(t *testing.T) {
 	t.Parallel()
-	before := history(t, deploySecond)
+	before := statusAfter(t, deploySecond)
 	before.Unready = map[bluegreen.Environment]int{before.Ledger.Staging(): 1}
 	found := observe("web", before, 100).model()
 	ledger, err := json.Marshal(before.Ledger)
@@ -297,7 +325,7 @@ func TestUnhealthyStandbyIsNoChange(t *testing.T) {
 	if diags.HasError() {
 		t.Fatal(diags)
 	}
-	f, err := predict("web", base.status, desiredRelease("2.0.0"))
+	f, err := predict("web", base.status, wantRelease("2.0.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,12 +336,12 @@ func TestUnhealthyStandbyIsNoChange(t *testing.T) {
 	}
 }
 
-func TestUnaskedRollback(t *testing.T) {
+func TestRolledBackWarning(t *testing.T) {
 	t.Parallel()
-	before := history(t, deploySecond, rollBack)
+	before := statusAfter(t, deploySecond, rollBack)
 	prior := &deploymentModel{Rollback: types.BoolValue(false)}
 	plan := deploymentModel{Version: types.StringValue("2.0.0"), Rollback: types.BoolValue(false)}
-	f, err := predict("web", before, desiredRelease("2.0.0"))
+	f, err := predict("web", before, wantRelease("2.0.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +350,9 @@ func TestUnaskedRollback(t *testing.T) {
 		t.Fatalf("diagnostics: %v", diags)
 	}
 	live, _ := before.Ledger.LiveRecord()
-	want := "2.0.0 was rolled back at " + live.SwitchedAt.Format(time.RFC3339) + " by ada@example pid 1: slow. Since then 1.0.0 serves from green. This plan deploys 2.0.0."
+	want := "2.0.0 was rolled back at " + live.SwitchedAt.Format(
+		time.RFC3339,
+	) + " by ada@example pid 1: slow. Since then 1.0.0 serves from green. This plan deploys 2.0.0."
 	if diags[0].Detail() != want {
 		t.Errorf("it says %q, not %q", diags[0].Detail(), want)
 	}

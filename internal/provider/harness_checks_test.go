@@ -29,7 +29,11 @@ func (h *harness) preview(version string) statecheck.StateCheck {
 	return answers{h, "preview_endpoint", version}
 }
 
-func (a answers) CheckState(ctx context.Context, req statecheck.CheckStateRequest, resp *statecheck.CheckStateResponse) {
+func (a answers) CheckState(
+	ctx context.Context,
+	req statecheck.CheckStateRequest,
+	resp *statecheck.CheckStateResponse,
+) {
 	endpoint, err := endpointOf(req.State, a.attribute)
 	if err == nil {
 		err = a.h.answered(ctx, endpoint, a.version)

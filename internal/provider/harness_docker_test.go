@@ -41,11 +41,20 @@ func findDocker() (err error) {
 		return err
 	}
 	engine.run = "bgacc-" + strings.ToLower(rand.Text()[:6])
-	engine.replica = sync.OnceValues(func() (string, error) { return engineImage("replica", "/replica", replicaProgram) })
+	engine.replica = sync.OnceValues(
+		func() (string, error) { return engineImage("replica", "/replica", replicaProgram) },
+	)
 	engine.checked = sync.OnceValues(func() (string, error) {
-		return engineImage("checked", "/replica", replicaProgram, `HEALTHCHECK --interval=200ms --retries=1 CMD ["/replica", "check"]`)
+		return engineImage(
+			"checked",
+			"/replica",
+			replicaProgram,
+			`HEALTHCHECK --interval=200ms --retries=1 CMD ["/replica", "check"]`,
+		)
 	})
-	engine.agent = sync.OnceValues(func() (string, error) { return engineImage("agent", docker.AgentProgram, providerProgram) })
+	engine.agent = sync.OnceValues(
+		func() (string, error) { return engineImage("agent", docker.AgentProgram, providerProgram) },
+	)
 	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	_, err = engine.Ping(ctx, client.PingOptions{})
@@ -71,7 +80,12 @@ func engineImage(tag, path string, build func() (string, error), instructions ..
 	}
 	image = engine.run + ":" + tag
 	changes := append(instructions, fmt.Sprintf("ENTRYPOINT [%q]", path), "LABEL bluegreen.test.run="+engine.run)
-	response, err := engine.ImageImport(context.Background(), client.ImageImportSource{Source: &archive, SourceName: "-"}, image, client.ImageImportOptions{Changes: changes})
+	response, err := engine.ImageImport(
+		context.Background(),
+		client.ImageImportSource{Source: &archive, SourceName: "-"},
+		image,
+		client.ImageImportOptions{Changes: changes},
+	)
 	if err != nil {
 		return "", err
 	}
@@ -90,7 +104,10 @@ func closeDocker() error {
 	defer engine.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
-	images, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("label", "bluegreen.test.run="+engine.run)})
+	images, err := engine.ImageList(
+		ctx,
+		client.ImageListOptions{Filters: client.Filters{}.Add("label", "bluegreen.test.run="+engine.run)},
+	)
 	if err != nil {
 		return err
 	}

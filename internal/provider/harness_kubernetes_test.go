@@ -204,7 +204,11 @@ func (g *kubernetesTestPlatform) id(name string) string { return g.namespace + "
 
 func (g *kubernetesTestPlatform) open(name string) (openPlatform, error) {
 	return kubernetes.New(cluster.client, kubernetes.Options{
-		Namespace: g.namespace, Name: name, PodSettings: kubernetes.PodSettings{Port: servicePort}, DrainTimeout: time.Second, RecycleStandby: true,
+		Namespace:      g.namespace,
+		Name:           name,
+		PodSettings:    kubernetes.PodSettings{Port: servicePort},
+		DrainTimeout:   time.Second,
+		RecycleStandby: true,
 	})
 }
 
@@ -228,7 +232,11 @@ func (g *kubernetesTestPlatform) dial(ctx context.Context, network, address stri
 	}
 	// Until the node's rules follow, a connection may be begun to a pod that is gone.
 	// Nobody answers it, and it is never led elsewhere: it has to be begun again.
-	return (&net.Dialer{Timeout: waitLimit / 20}).DialContext(ctx, network, net.JoinHostPort(service.Spec.ClusterIP, port))
+	return (&net.Dialer{Timeout: waitLimit / 20}).DialContext(
+		ctx,
+		network,
+		net.JoinHostPort(service.Spec.ClusterIP, port),
+	)
 }
 
 // lag is there because kube-proxy writes the node's rules about a second after

@@ -55,9 +55,30 @@ type testedPlatform struct {
 
 // testedPlatforms are the platforms that there are.
 var testedPlatforms = []testedPlatform{
-	{kind: kindLocal, find: func() error { return nil }, claim: claimOn(claimLocal), close: func() error { return nil }},
-	{kindDocker, "BLUEGREEN_REQUIRE_DOCKER", "docker-engine", findDocker, "^TestDocker", claimOn(claimDocker), closeDocker},
-	{kindKubernetes, "BLUEGREEN_REQUIRE_KUBERNETES", "testbed", findKubernetes, "^TestKubernetes", claimOn(claimKubernetes), closeKubernetes},
+	{
+		kind:  kindLocal,
+		find:  func() error { return nil },
+		claim: claimOn(claimLocal),
+		close: func() error { return nil },
+	},
+	{
+		kindDocker,
+		"BLUEGREEN_REQUIRE_DOCKER",
+		"docker-engine",
+		findDocker,
+		"^TestDocker",
+		claimOn(claimDocker),
+		closeDocker,
+	},
+	{
+		kindKubernetes,
+		"BLUEGREEN_REQUIRE_KUBERNETES",
+		"testbed",
+		findKubernetes,
+		"^TestKubernetes",
+		claimOn(claimKubernetes),
+		closeKubernetes,
+	},
 }
 
 // claimOn makes a world of a part of a platform.

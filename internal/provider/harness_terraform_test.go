@@ -33,7 +33,14 @@ var mirrored = sync.OnceValues(func() (string, error) {
 	}
 	mirror := filepath.Join(scratch, "mirror")
 	for _, registry := range []string{"registry.terraform.io", "registry.opentofu.org"} {
-		dir := filepath.Join(mirror, registry, "bluegreen", "bluegreen", mirroredVersion, runtime.GOOS+"_"+runtime.GOARCH)
+		dir := filepath.Join(
+			mirror,
+			registry,
+			"bluegreen",
+			"bluegreen",
+			mirroredVersion,
+			runtime.GOOS+"_"+runtime.GOARCH,
+		)
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return "", err
 		}
@@ -42,7 +49,11 @@ var mirrored = sync.OnceValues(func() (string, error) {
 		}
 	}
 	config := filepath.Join(scratch, "mirror.rc")
-	return config, os.WriteFile(config, fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror), 0o600)
+	return config, os.WriteFile(
+		config,
+		fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror),
+		0o600,
+	)
 })
 
 // cli is Terraform in a directory of its own.
@@ -128,7 +139,10 @@ type process struct {
 func (c *cli) start(ctx context.Context, args ...string) *process {
 	c.h.t.Helper()
 	arguments := append([]string{args[0], "-no-color"}, args[1:]...)
-	p := &process{Cmd: exec.CommandContext(ctx, os.Getenv("TF_ACC_TERRAFORM_PATH"), arguments...), lines: make(chan string, 1)}
+	p := &process{
+		Cmd:   exec.CommandContext(ctx, os.Getenv("TF_ACC_TERRAFORM_PATH"), arguments...),
+		lines: make(chan string, 1),
+	}
 	p.Dir, p.Env, p.Stdout = c.dir, c.env, &p.stdout
 	stderr, err := p.StderrPipe()
 	if err == nil {

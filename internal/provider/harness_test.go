@@ -151,7 +151,12 @@ func (h *harness) answered(ctx context.Context, endpoint string, versions ...str
 	ask := func() (struct{}, error) {
 		got, err := h.get(ctx, endpoint)
 		if err == nil && !slices.Contains(versions, got) {
-			err = fmt.Errorf("a client of %s is answered by %s, not by %s", endpoint, got, strings.Join(versions, " or "))
+			err = fmt.Errorf(
+				"a client of %s is answered by %s, not by %s",
+				endpoint,
+				got,
+				strings.Join(versions, " or "),
+			)
 		}
 		return struct{}{}, err
 	}
@@ -159,7 +164,12 @@ func (h *harness) answered(ctx context.Context, endpoint string, versions ...str
 		_, err := ask()
 		return err
 	}
-	_, err := backoff.Retry(ctx, ask, backoff.WithBackOff(backoff.NewConstantBackOff(pollInterval)), backoff.WithMaxElapsedTime(h.switchDelay()))
+	_, err := backoff.Retry(
+		ctx,
+		ask,
+		backoff.WithBackOff(backoff.NewConstantBackOff(pollInterval)),
+		backoff.WithMaxElapsedTime(h.switchDelay()),
+	)
 	return err
 }
 

@@ -120,9 +120,14 @@ func execAttribute() schema.SingleNestedAttribute {
 		MarkdownDescription: describe("health_check.exec"),
 		Attributes: map[string]schema.Attribute{
 			"command": schema.ListAttribute{
-				Required: true, ElementType: types.StringType,
+				Required:            true,
+				ElementType:         types.StringType,
 				MarkdownDescription: describe("health_check.exec.command"),
-				Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.NoNullValues(), listvalidator.ValueStringsAre(withoutNUL())},
+				Validators: []validator.List{
+					listvalidator.SizeAtLeast(1),
+					listvalidator.NoNullValues(),
+					listvalidator.ValueStringsAre(withoutNUL()),
+				},
 			},
 		},
 	}

@@ -29,12 +29,19 @@ func (r *deploymentResource) ImportState(
 	}
 	platform, namespace := stringOr(identity.Platform, kindLocal), stringOr(identity.Namespace, defaultNamespace)
 	if !slices.Contains(kinds, platform) {
-		resp.Diagnostics.AddError("Unknown platform", fmt.Sprintf("There is no platform %q. Use one of %s.", platform, strings.Join(kinds, ", ")))
+		resp.Diagnostics.AddError(
+			"Unknown platform",
+			fmt.Sprintf("There is no platform %q. Use one of %s.", platform, strings.Join(kinds, ", ")),
+		)
 	}
 	for what, name := range map[string]string{"a deployment": identity.Name.ValueString(), "a namespace": namespace} {
 		if !dnsLabel.MatchString(name) {
-			resp.Diagnostics.AddError("Invalid import ID", fmt.Sprintf("%q is not a valid name of %s: it must be a DNS label. "+
-				"An import ID is NAME on local, docker://NAME on Docker, or NAMESPACE/NAME on Kubernetes.", name, what))
+			resp.Diagnostics.AddError(
+				"Invalid import ID",
+				fmt.Sprintf("%q is not a valid name of %s: it must be a DNS label. "+
+					"An import ID is NAME on local, docker://NAME on Docker, or NAMESPACE/NAME on "+
+					"Kubernetes.", name, what),
+			)
 		}
 	}
 	if resp.Diagnostics.HasError() {

@@ -75,9 +75,14 @@ func TestImportBlock(t *testing.T) {
 			resource.TestStep{Config: config},
 			resource.TestStep{Config: h.forgetting()},
 			resource.TestStep{
-				Config:            fmt.Sprintf("import {\n  to = %s\n  id = %q\n}\n", address, h.id(h.name)) + config,
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHas(text("deploy-1"), "deployment_id")}},
-				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(text("deploy-1"), "deployment_id")},
+				Config: fmt.Sprintf("import {\n  to = %s\n  id = %q\n}\n", address, h.id(h.name)) + config,
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{planHas(text("deploy-1"), "deployment_id")},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{
+					h.live("1.0.0"),
+					stateHas(text("deploy-1"), "deployment_id"),
+				},
 			},
 		)
 	})
@@ -109,14 +114,20 @@ func TestImportByIdentity(t *testing.T) {
 			var schema fwresource.IdentitySchemaResponse
 			r.IdentitySchema(ctx, fwresource.IdentitySchemaRequest{}, &schema)
 			kind := schema.IdentitySchema.Type().TerraformType(ctx)
-			identity := tfsdk.ResourceIdentity{Schema: schema.IdentitySchema, Raw: tftypes.NewValue(kind, map[string]tftypes.Value{
-				"name":      tftypes.NewValue(tftypes.String, "web"),
-				"platform":  tftypes.NewValue(tftypes.String, tt.platform),
-				"namespace": tftypes.NewValue(tftypes.String, tt.namespace),
-			})}
+			identity := tfsdk.ResourceIdentity{
+				Schema: schema.IdentitySchema,
+				Raw: tftypes.NewValue(kind, map[string]tftypes.Value{
+					"name":      tftypes.NewValue(tftypes.String, "web"),
+					"platform":  tftypes.NewValue(tftypes.String, tt.platform),
+					"namespace": tftypes.NewValue(tftypes.String, tt.namespace),
+				}),
+			}
 			resources := deploymentSchema(ctx)
 			resp := fwresource.ImportStateResponse{
-				State:    tfsdk.State{Schema: resources, Raw: tftypes.NewValue(resources.Type().TerraformType(ctx), nil)},
+				State: tfsdk.State{
+					Schema: resources,
+					Raw:    tftypes.NewValue(resources.Type().TerraformType(ctx), nil),
+				},
 				Identity: &tfsdk.ResourceIdentity{Schema: schema.IdentitySchema, Raw: tftypes.NewValue(kind, nil)},
 			}
 			r.ImportState(ctx, fwresource.ImportStateRequest{Identity: &identity}, &resp)

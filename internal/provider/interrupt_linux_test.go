@@ -60,7 +60,12 @@ func TestInterruptedWatch(t *testing.T) {
 	h.answers("1.0.0")
 	mustContain(t, tf.must("show"), address)
 
-	mustContain(t, tf.apply(h.config(version("1.0.0"), attributes{"bake_time": `"100ms"`})), "watching green", "1 changed")
+	mustContain(
+		t,
+		tf.apply(h.config(version("1.0.0"), attributes{"bake_time": `"100ms"`})),
+		"watching green",
+		"1 changed",
+	)
 	tf.must("plan", "-detailed-exitcode")
 }
 
@@ -149,7 +154,12 @@ func TestKilledWhileCreating(t *testing.T) {
 	tf.write(config)
 	tf.killDuring("watching")
 	tf.write(h.config(version("2.0.0")))
-	mustContain(t, tf.mustFail("apply", "-auto-approve"), "A deployment of this name exists already", "terraform import ADDRESS web")
+	mustContain(
+		t,
+		tf.mustFail("apply", "-auto-approve"),
+		"A deployment of this name exists already",
+		"terraform import ADDRESS web",
+	)
 	h.answers("1.0.0")
 	tf.must("import", address, "web")
 	tf.apply(h.config(version("2.0.0")))

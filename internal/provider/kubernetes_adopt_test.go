@@ -25,7 +25,13 @@ func TestKubernetesAdoption(t *testing.T) {
 	name, g := claimKubernetes(t)
 	h := &harness{t: t, name: name, platformUnderTest: g}
 	g.legacy(t, name)
-	adopt := attributes{"kubernetes": fmt.Sprintf("{ port = %d, namespace = %q, service = { port = 80 }, adopt = true }", servicePort, g.namespace)}
+	adopt := attributes{
+		"kubernetes": fmt.Sprintf(
+			"{ port = %d, namespace = %q, service = { port = 80 }, adopt = true }",
+			servicePort,
+			g.namespace,
+		),
+	}
 	h.run(
 		resource.TestStep{
 			Config:      h.config(version("2.0.0"), adopt, shortHealthCheck, behaving(unhealthy)),
@@ -61,21 +67,33 @@ func (g *kubernetesTestPlatform) legacy(t *testing.T, name string) {
 	pods := map[string]string{"app": name}
 	service := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec:       corev1.ServiceSpec{Selector: pods, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(servicePort)}}},
+		Spec: corev1.ServiceSpec{
+			Selector: pods,
+			Ports:    []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(servicePort)}},
+		},
 	}
 	if _, err := cluster.core.Services(g.namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	deployment := &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: name + "-legacy", Labels: map[string]string{"app.kubernetes.io/version": "legacy"}},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   name + "-legacy",
+			Labels: map[string]string{"app.kubernetes.io/version": "legacy"},
+		},
 		Spec: appsv1.DeploymentSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: pods},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: pods},
-				Spec: corev1.PodSpec{Containers: []corev1.Container{{
-					Name: "app", Image: g.replica,
-					Env: []corev1.EnvVar{{Name: "PORT", Value: strconv.Itoa(servicePort)}, {Name: "BLUEGREEN_VERSION", Value: "legacy"}},
-				}}},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{
+					{
+						Name:  "app",
+						Image: g.replica,
+						Env: []corev1.EnvVar{
+							{Name: "PORT", Value: strconv.Itoa(servicePort)},
+							{Name: "BLUEGREEN_VERSION", Value: "legacy"},
+						},
+					},
+				}},
 			},
 		},
 	}
@@ -83,7 +101,10 @@ func (g *kubernetesTestPlatform) legacy(t *testing.T, name string) {
 	if _, err := deployments.Create(t.Context(), deployment, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	watching, err := deployments.Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + deployment.Name})
+	watching, err := deployments.Watch(
+		t.Context(),
+		metav1.ListOptions{FieldSelector: "metadata.name=" + deployment.Name},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,11 @@ func TestKubernetesAutoscaled(t *testing.T) {
 	empty := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 	h.run(
 		resource.TestStep{
-			Config:            h.config(version("1.0.0"), unsized),
-			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(number(1), "environments", "green", "replicas")},
+			Config: h.config(version("1.0.0"), unsized),
+			ConfigStateChecks: []statecheck.StateCheck{
+				h.live("1.0.0"),
+				stateHas(number(1), "environments", "green", "replicas"),
+			},
 		},
 		resource.TestStep{
 			PreConfig:        func() { g.autoscale(t, name, "green", 2) },
@@ -35,21 +38,35 @@ func TestKubernetesAutoscaled(t *testing.T) {
 			Config: h.config(version("2.0.0"), unsized),
 			ConfigStateChecks: []statecheck.StateCheck{
 				h.live("2.0.0"),
-				stateHas(number(2), "environments", "blue", "ready_replicas"), stateHas(number(2), "environments", "green", "ready_replicas"),
+				stateHas(
+					number(2),
+					"environments",
+					"blue",
+					"ready_replicas",
+				),
+				stateHas(number(2), "environments", "green", "ready_replicas"),
 			},
 		},
 		resource.TestStep{
-			PreConfig:         func() { g.autoscale(t, name, "blue", 3) },
-			Config:            h.config(version("2.0.0"), unsized, rollback(true)),
-			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(number(2), "environments", "green", "ready_replicas")},
+			PreConfig: func() { g.autoscale(t, name, "blue", 3) },
+			Config:    h.config(version("2.0.0"), unsized, rollback(true)),
+			ConfigStateChecks: []statecheck.StateCheck{
+				h.live("1.0.0"),
+				stateHas(number(2), "environments", "green", "ready_replicas"),
+			},
 		},
 		resource.TestStep{
-			Config:            h.config(version("2.0.0"), attributes{"replicas": "1"}),
-			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0"), stateHas(number(1), "environments", "blue", "ready_replicas")},
+			Config: h.config(version("2.0.0"), attributes{"replicas": "1"}),
+			ConfigStateChecks: []statecheck.StateCheck{
+				h.live("2.0.0"),
+				stateHas(number(1), "environments", "blue", "ready_replicas"),
+			},
 		},
 		resource.TestStep{
-			Config:            h.config(version("2.0.0"), unsized),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)}},
+			Config: h.config(version("2.0.0"), unsized),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)},
+			},
 			ConfigStateChecks: []statecheck.StateCheck{stateHas(number(1), "environments", "blue", "ready_replicas")},
 		},
 		resource.TestStep{
@@ -69,7 +86,14 @@ func (g *kubernetesTestPlatform) autoscale(t *testing.T, name, env string, repli
 	t.Helper()
 	deployments := cluster.apps.Deployments(g.namespace)
 	size := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
-	if _, err := deployments.Patch(t.Context(), name+"-"+env, types.MergePatchType, size, metav1.PatchOptions{}, "scale"); err != nil {
+	if _, err := deployments.Patch(
+		t.Context(),
+		name+"-"+env,
+		types.MergePatchType,
+		size,
+		metav1.PatchOptions{},
+		"scale",
+	); err != nil {
 		t.Fatal(err)
 	}
 }

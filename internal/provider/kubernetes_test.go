@@ -35,12 +35,14 @@ func TestKubernetesDrift(t *testing.T) {
 	steps := []resource.TestStep{{Config: config}}
 	for _, change := range []func(context.Context) error{
 		func(ctx context.Context) error {
-			_, err := services.Patch(ctx, name, types.MergePatchType, []byte(`{"spec":{"selector":{"app":"shop"}}}`), metav1.PatchOptions{})
+			selector := []byte(`{"spec":{"selector":{"app":"shop"}}}`)
+			_, err := services.Patch(ctx, name, types.MergePatchType, selector, metav1.PatchOptions{})
 			return err
 		},
 		func(ctx context.Context) error { return patch(ctx, `{"spec":{"replicas":0}}`) },
 		func(ctx context.Context) error {
-			return patch(ctx, fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":%q,"image":"nowhere:1"}]}}}}`, name))
+			containers := fmt.Sprintf(`[{"name":%q,"image":"nowhere:1"}]`, name)
+			return patch(ctx, fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":%s}}}}`, containers))
 		},
 		func(ctx context.Context) error { return deployments.Delete(ctx, green, metav1.DeleteOptions{}) },
 	} {
@@ -50,9 +52,14 @@ func TestKubernetesDrift(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Config:            config,
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)}},
-			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(number(1), "environments", "green", "ready_replicas")},
+			Config: config,
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)},
+			},
+			ConfigStateChecks: []statecheck.StateCheck{
+				h.live("1.0.0"),
+				stateHas(number(1), "environments", "green", "ready_replicas"),
+			},
 		})
 	}
 	h.run(steps...)
@@ -64,9 +71,16 @@ func TestKubernetesUnknownNamespace(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
 	h := &harness{t: t, name: name, platformUnderTest: g}
-	block := strings.Replace(h.settings()["kubernetes"], fmt.Sprintf("%q", g.namespace), "terraform_data.namespace.output", 1)
+	block := strings.Replace(
+		h.settings()["kubernetes"],
+		fmt.Sprintf("%q", g.namespace),
+		"terraform_data.namespace.output",
+		1,
+	)
 	h.run(resource.TestStep{
-		Config: "resource \"terraform_data\" \"namespace\" {\n  input = \"" + g.namespace + "\"\n}\n" + h.config(attributes{"kubernetes": block}),
+		Config: "resource \"terraform_data\" \"namespace\" {\n  input = \"" + g.namespace + "\"\n}\n" + h.config(
+			attributes{"kubernetes": block},
+		),
 		ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 			planIs(plancheck.ResourceActionCreate), planHasUnknown("id"), planHasUnknown("kubernetes", "namespace"),
 		}},
@@ -117,8 +131,10 @@ func TestKubernetesUnreachable(t *testing.T) {
 	h.run(
 		resource.TestStep{Config: h.config(version("1.0.0"))},
 		resource.TestStep{
-			Config:      nowhere + h.resource("web", version("2.0.0")),
-			ExpectError: regexp.MustCompile(`(?s)could not be read.*cluster\s+at\s+https://127\.0\.0\.1:1\s+cannot\s+be\s+reached`),
+			Config: nowhere + h.resource("web", version("2.0.0")),
+			ExpectError: regexp.MustCompile(
+				`(?s)could not be read.*cluster\s+at\s+https://127\.0\.0\.1:1\s+cannot\s+be\s+reached`,
+			),
 		},
 		resource.TestStep{
 			Config:           h.config(version("1.0.0")),

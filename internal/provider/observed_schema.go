@@ -19,12 +19,28 @@ type field struct {
 
 var observedFields = []field{
 	{"id", types.StringType, "Identifies the deployment. On `local` it is the name."},
-	{"live_environment", types.StringType, "The environment that serves, `blue` or `green`; null while nothing serves."},
-	{"staging_environment", types.StringType, "The environment without traffic, where the next release goes: `blue` or `green`."},
+	{
+		"live_environment",
+		types.StringType,
+		"The environment that serves, `blue` or `green`; null while nothing serves.",
+	},
+	{
+		"staging_environment",
+		types.StringType,
+		"The environment without traffic, where the next release goes: `blue` or `green`.",
+	},
 	{"live_version", types.StringType, "The version that serves; null while nothing serves."},
 	{"live_image", types.StringType, "The image that serves; null while nothing serves."},
-	{"deployment_id", types.StringType, "The record of the history that is live, such as `deploy-7`; null while nothing serves."},
-	{"rollback_available", types.BoolType, "Whether a rollback would find what it needs: the release before the live one, with enough of its replicas alive."},
+	{
+		"deployment_id",
+		types.StringType,
+		"The record of the history that is live, such as `deploy-7`; null while nothing serves.",
+	},
+	{
+		"rollback_available",
+		types.BoolType,
+		"Whether a rollback is possible: the release before the live one is there, and enough of its replicas run.",
+	},
 	{"endpoint", types.StringType, "Where clients reach the live environment."},
 	{"preview_endpoint", types.StringType, "Where clients reach the staging environment, to look at what is there."},
 }
@@ -32,7 +48,11 @@ var observedFields = []field{
 const environmentsDescription = "What is in the two environments, by the keys `blue` and `green`."
 
 var environmentFields = []field{
-	{"state", types.StringType, "`idle`, `deploying`, `ready`, `live` or `failed`. The standby is `idle` with a version."},
+	{
+		"state",
+		types.StringType,
+		"`idle`, `deploying`, `ready`, `live` or `failed`. The standby is `idle` with a version.",
+	},
 	{"version", types.StringType, "The version of its release; null when it is empty."},
 	{"image", types.StringType, "The image of its release; null when it is empty."},
 	{"image_digest", types.StringType, "What the image was pinned to when it was deployed."},

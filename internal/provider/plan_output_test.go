@@ -25,8 +25,15 @@ func TestStalePlan(t *testing.T) {
 	mustContain(t, tf.mustFail("apply", "three.tfplan"), "The plan is stale", "Nothing was touched", "Plan again")
 	h.answers("1.0.0")
 
-	mustContain(t, tf.must("plan"), "The deployment was rolled back", "2.0.0 was rolled back at", "by ada@example pid 1: it lost orders", "This plan deploys 3.0.0",
-		`~ live_environment = "green" -> "blue"`)
+	mustContain(
+		t,
+		tf.must("plan"),
+		"The deployment was rolled back",
+		"2.0.0 was rolled back at",
+		"by ada@example pid 1: it lost orders",
+		"This plan deploys 3.0.0",
+		`~ live_environment = "green" -> "blue"`,
+	)
 }
 
 // Between two deployments there is no blue and green: the plan says so before what
@@ -37,8 +44,15 @@ func TestPlanSaysWhatAReplacementTakesAway(t *testing.T) {
 	tf := h.terraform()
 	tf.apply(h.config(version("1.0.0")))
 	tf.write(h.config(attributes{"name": fmt.Sprintf("%q", h.name+"-2")}))
-	mustContain(t, tf.must("plan"), "must be replaced", "The deployment is replaced, with an interruption", fmt.Sprintf("%q on local is destroyed", h.name),
-		fmt.Sprintf("%q on local is made", h.name+"-2"), "create_before_destroy")
+	mustContain(
+		t,
+		tf.must("plan"),
+		"must be replaced",
+		"The deployment is replaced, with an interruption",
+		fmt.Sprintf("%q on local is destroyed", h.name),
+		fmt.Sprintf("%q on local is made", h.name+"-2"),
+		"create_before_destroy",
+	)
 	tf.write(h.config(version("2.0.0")))
 	if output := tf.must("plan"); strings.Contains(output, "is replaced") {
 		t.Errorf("another version is called a replacement:\n%s", output)

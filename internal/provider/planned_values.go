@@ -34,14 +34,18 @@ func keepPlanned(ctx context.Context, planned, found observedModel) (observedMod
 	kept.Environments = environments
 	if !kept.Endpoint.Equal(found.Endpoint) || !kept.PreviewEndpoint.Equal(found.PreviewEndpoint) {
 		diags.AddWarning("The endpoint differs from the plan", fmt.Sprintf(
-			"The endpoint is now %s. It changed during the apply, for example because a load balancer got its address. "+
-				"The next plan shows it.", found.Endpoint.ValueString()))
+			"The endpoint is now %s. It changed during the apply, for example because a load balancer got its "+
+				"address. The next plan shows it.",
+			found.Endpoint.ValueString(),
+		))
 	}
 	if !asPlanned || !kept.RollbackAvailable.Equal(found.RollbackAvailable) {
-		diags.AddWarning("The deployment differs from the plan",
-			"The configured release serves, but the number of its replicas or the other environment changed during the "+
-				"apply: a replica stopped, an autoscaler changed the size, or the old environment was not removed. "+
-				"The next plan shows the difference.")
+		diags.AddWarning(
+			"The deployment differs from the plan",
+			"The configured release serves, but the number of its replicas or the other environment changed during "+
+				"the apply: a replica stopped, an autoscaler changed the size, or the old environment was not "+
+				"removed. The next plan shows the difference.",
+		)
 	}
 	return kept, diags
 }

@@ -50,7 +50,12 @@ func dockerProviderAttribute() provider.SingleNestedAttribute {
 			"agent_name": provider.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: describe("provider.docker.agent_name"),
-				Validators:          []validator.String{stringvalidator.RegexMatches(containerName, "must be the name of a container: letters, digits, and, but not first, _ . and -")},
+				Validators: []validator.String{
+					stringvalidator.RegexMatches(
+						containerName,
+						"must be the name of a container: letters, digits, and, but not first, _ . and -",
+					),
+				},
 			},
 			"registry_auth": provider.ListNestedAttribute{
 				Optional:            true,
@@ -61,8 +66,15 @@ func dockerProviderAttribute() provider.SingleNestedAttribute {
 						MarkdownDescription: describe("provider.docker.registry_auth.address"),
 						Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 					},
-					"username": provider.StringAttribute{Required: true, MarkdownDescription: describe("provider.docker.registry_auth.username")},
-					"password": provider.StringAttribute{Required: true, Sensitive: true, MarkdownDescription: describe("provider.docker.registry_auth.password")},
+					"username": provider.StringAttribute{
+						Required:            true,
+						MarkdownDescription: describe("provider.docker.registry_auth.username"),
+					},
+					"password": provider.StringAttribute{
+						Required:            true,
+						Sensitive:           true,
+						MarkdownDescription: describe("provider.docker.registry_auth.password"),
+					},
 				}},
 			},
 		},

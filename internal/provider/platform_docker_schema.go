@@ -37,9 +37,14 @@ func dockerAttribute() resource.SingleNestedAttribute {
 			Validators:          []validator.Int64{int64validator.Between(1, 65535)},
 		},
 		"publish": resource.ListAttribute{
-			Optional: true, ElementType: types.StringType,
+			Optional:            true,
+			ElementType:         types.StringType,
 			MarkdownDescription: describe("docker.publish"),
-			Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.UniqueValues(), listvalidator.ValueStringsAre(listenAddress{})},
+			Validators: []validator.List{
+				listvalidator.SizeAtLeast(1),
+				listvalidator.UniqueValues(),
+				listvalidator.ValueStringsAre(listenAddress{}),
+			},
 		},
 		"protocol": resource.StringAttribute{
 			Optional: true, Computed: true,
@@ -48,10 +53,13 @@ func dockerAttribute() resource.SingleNestedAttribute {
 			Validators:          []validator.String{stringvalidator.OneOf(string(router.HTTP), string(router.TCP))},
 		},
 		"pull": resource.StringAttribute{
-			Optional: true, Computed: true,
+			Optional:            true,
+			Computed:            true,
 			Default:             stringdefault.StaticString(string(docker.PullMissing)),
 			MarkdownDescription: describe("docker.pull"),
-			Validators:          []validator.String{stringvalidator.OneOf(string(docker.PullMissing), string(docker.PullAlways), string(docker.PullNever))},
+			Validators: []validator.String{
+				stringvalidator.OneOf(string(docker.PullMissing), string(docker.PullAlways), string(docker.PullNever)),
+			},
 		},
 		"agent_image": resource.StringAttribute{
 			Optional:            true,
@@ -139,9 +147,12 @@ func dockerWorkloadAttributes() map[string]resource.Attribute {
 			Validators:          []validator.Map{mapvalidator.NoNullValues(), mapvalidator.KeysAre(foreignLabel{})},
 		},
 		"extra_hosts": resource.ListAttribute{
-			Optional: true, ElementType: types.StringType,
+			Optional:            true,
+			ElementType:         types.StringType,
 			MarkdownDescription: describe("docker.extra_hosts"),
-			Validators:          []validator.List{listvalidator.ValueStringsAre(stringvalidator.RegexMatches(extraHost, "must be name:address"))},
+			Validators: []validator.List{
+				listvalidator.ValueStringsAre(stringvalidator.RegexMatches(extraHost, "must be name:address")),
+			},
 		},
 		"log_driver": resource.StringAttribute{
 			Optional:            true,

@@ -17,7 +17,10 @@ func kubernetesProviderAttribute() provider.SingleNestedAttribute {
 			"config_path": provider.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: describe("provider.kubernetes.config_path"),
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1), stringvalidator.ConflictsWith(siblings("config_paths")...)},
+				Validators: []validator.String{
+					stringvalidator.LengthAtLeast(1),
+					stringvalidator.ConflictsWith(siblings("config_paths")...),
+				},
 			},
 			"config_paths": provider.ListAttribute{
 				Optional: true, ElementType: types.StringType,
@@ -47,9 +50,12 @@ func kubernetesProviderAttribute() provider.SingleNestedAttribute {
 				Validators:          []validator.String{stringvalidator.AlsoRequires(siblings("client_key")...)},
 			},
 			"client_key": provider.StringAttribute{
-				Optional: true, Sensitive: true,
+				Optional:            true,
+				Sensitive:           true,
 				MarkdownDescription: describe("provider.kubernetes.client_key"),
-				Validators:          []validator.String{stringvalidator.AlsoRequires(siblings("client_certificate")...)},
+				Validators: []validator.String{
+					stringvalidator.AlsoRequires(siblings("client_certificate")...),
+				},
 			},
 			"insecure": provider.BoolAttribute{
 				Optional:            true,
@@ -64,10 +70,24 @@ func kubernetesProviderAttribute() provider.SingleNestedAttribute {
 				Optional:            true,
 				MarkdownDescription: describe("provider.kubernetes.exec"),
 				Attributes: map[string]provider.Attribute{
-					"api_version": provider.StringAttribute{Required: true, MarkdownDescription: describe("provider.kubernetes.exec.api_version")},
-					"command":     provider.StringAttribute{Required: true, MarkdownDescription: describe("provider.kubernetes.exec.command")},
-					"args":        provider.ListAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: describe("provider.kubernetes.exec.args")},
-					"env":         provider.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: describe("provider.kubernetes.exec.env")},
+					"api_version": provider.StringAttribute{
+						Required:            true,
+						MarkdownDescription: describe("provider.kubernetes.exec.api_version"),
+					},
+					"command": provider.StringAttribute{
+						Required:            true,
+						MarkdownDescription: describe("provider.kubernetes.exec.command"),
+					},
+					"args": provider.ListAttribute{
+						Optional:            true,
+						ElementType:         types.StringType,
+						MarkdownDescription: describe("provider.kubernetes.exec.args"),
+					},
+					"env": provider.MapAttribute{
+						Optional:            true,
+						ElementType:         types.StringType,
+						MarkdownDescription: describe("provider.kubernetes.exec.env"),
+					},
 				},
 			},
 		},

@@ -26,11 +26,17 @@ func kubernetesAttribute() resource.SingleNestedAttribute {
 		MarkdownDescription: describe("kubernetes"),
 		Attributes: map[string]resource.Attribute{
 			"namespace": resource.StringAttribute{
-				Optional: true, Computed: true,
+				Optional:            true,
+				Computed:            true,
 				Default:             stringdefault.StaticString(defaultNamespace),
 				MarkdownDescription: describe("kubernetes.namespace"),
-				Validators:          []validator.String{stringvalidator.RegexMatches(dnsLabel, "must be a DNS label: 1 to 63 lower case letters, digits and hyphens, with no hyphen first or last")},
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+				Validators: []validator.String{
+					stringvalidator.RegexMatches(
+						dnsLabel,
+						dnsLabelRule,
+					),
+				},
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"port": resource.Int64Attribute{
 				Required:            true,

@@ -173,7 +173,11 @@ func (p localPlatform) checkAddress(
 }
 
 func addressError(attribute, problem string) diag.Diagnostic {
-	return attributeError(path.Root(kindLocal).AtName(attribute), "The address cannot be used", "cannot be used: "+problem)
+	return attributeError(
+		path.Root(kindLocal).AtName(attribute),
+		"The address cannot be used",
+		"cannot be used: "+problem,
+	)
 }
 
 func (p localPlatform) canProbeOtherPorts() bool { return false }

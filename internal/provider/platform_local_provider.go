@@ -26,7 +26,11 @@ func localProviderAttribute() provider.SingleNestedAttribute {
 			"state_dir": provider.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: describe("provider.local.state_dir"),
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1), withoutNUL(), stateDirectory{}},
+				Validators: []validator.String{
+					stringvalidator.LengthAtLeast(1),
+					withoutNUL(),
+					stateDirectory{},
+				},
 			},
 		},
 	}

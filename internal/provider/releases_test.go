@@ -66,15 +66,22 @@ func TestReleasesAndRollback(t *testing.T) {
 					planHas(text("1.0.0"), "live_version"),
 					planHas(knownvalue.Bool(false), "rollback_available"),
 				}},
-				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(text("rollback-3"), "deployment_id")},
+				ConfigStateChecks: []statecheck.StateCheck{
+					h.live("1.0.0"),
+					stateHas(text("rollback-3"), "deployment_id"),
+				},
 			},
 			resource.TestStep{
-				Config:           h.config(version("2.0.0"), rollback(true)),
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+				Config: h.config(version("2.0.0"), rollback(true)),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+				},
 			},
 			resource.TestStep{
-				Config:            h.config(version("2.0.0"), rollback(false)),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHas(text("blue"), "live_environment")}},
+				Config: h.config(version("2.0.0"), rollback(false)),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{planHas(text("blue"), "live_environment")},
+				},
 				ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 			},
 		)

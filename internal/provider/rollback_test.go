@@ -25,8 +25,11 @@ func TestImpossibleRollbacks(t *testing.T) {
 			ExpectError: regexp.MustCompile(`(?s)nothing to roll back to.*No release of this deployment serves yet`),
 		},
 		resource.TestStep{
-			Config:            h.config(version("1.0.0")),
-			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(knownvalue.Bool(false), "rollback_available")},
+			Config: h.config(version("1.0.0")),
+			ConfigStateChecks: []statecheck.StateCheck{
+				h.live("1.0.0"),
+				stateHas(knownvalue.Bool(false), "rollback_available"),
+			},
 		},
 		resource.TestStep{
 			Config:      h.config(version("1.0.0"), rollback(true)),
@@ -49,8 +52,10 @@ func TestImpossibleRollbacks(t *testing.T) {
 			ExpectError: regexp.MustCompile(`(?s)A new release cannot be rolled back.*1\.0\.0 serves`),
 		},
 		resource.TestStep{
-			Config:            h.config(version("3.0.0")),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHas(text("blue"), "live_environment")}},
+			Config: h.config(version("3.0.0")),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{planHas(text("blue"), "live_environment")},
+			},
 			ConfigStateChecks: []statecheck.StateCheck{h.live("3.0.0"), h.preview("1.0.0")},
 		},
 	)
@@ -71,8 +76,10 @@ func TestAutomaticRollback(t *testing.T) {
 				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 			},
 			resource.TestStep{
-				Config:      h.config(version("2.0.0"), watched, behaving(turnsUnhealthy)),
-				ExpectError: regexp.MustCompile(`(?s)The release is not healthy.*watch of blue.*503.*traffic is\s+back on 1\.0\.0`),
+				Config: h.config(version("2.0.0"), watched, behaving(turnsUnhealthy)),
+				ExpectError: regexp.MustCompile(
+					`(?s)The release is not healthy.*watch of blue.*503.*traffic is\s+back on 1\.0\.0`,
+				),
 			},
 			resource.TestStep{
 				RefreshState:       true,
@@ -85,7 +92,10 @@ func TestAutomaticRollback(t *testing.T) {
 					planHas(text("blue"), "live_environment"),
 					planHas(text("1.0.0"), "environments", "green", "version"),
 				}},
-				ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.1"), stateHas(text("deploy-4"), "deployment_id")},
+				ConfigStateChecks: []statecheck.StateCheck{
+					h.live("2.0.1"),
+					stateHas(text("deploy-4"), "deployment_id"),
+				},
 			},
 		)
 	})
@@ -116,8 +126,10 @@ func TestRolledBackFromOutside(t *testing.T) {
 				return ada.Rollback(ctx, "it lost orders again")
 			}),
 			// Configured after the fact, there is nothing to do but to note it.
-			Config:            h.config(version("2.0.0"), rollback(true)),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHas(text("green"), "live_environment")}},
+			Config: h.config(version("2.0.0"), rollback(true)),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{planHas(text("green"), "live_environment")},
+			},
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 		},
 	)

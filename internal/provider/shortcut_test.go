@@ -102,11 +102,13 @@ func (c *comparingServer) checkIdentities(*terraform.State) error {
 func TestBackToTheDefault(t *testing.T) {
 	t.Parallel()
 	for name, setting := range map[string]attributes{
-		"at the top":       {"switch_timeout": `"50s"`},
-		"of the size":      {"replicas": "2"},
-		"of the check":     {"health_check": `{ http = { path = "/healthz" }, interval = "100ms", retries = 2 }`},
-		"of the HTTP call": {"health_check": `{ http = { path = "/healthz", host = "example.org" }, interval = "100ms" }`},
-		"of the platform":  {"local": `{ protocol = "tcp" }`},
+		"at the top":   {"switch_timeout": `"50s"`},
+		"of the size":  {"replicas": "2"},
+		"of the check": {"health_check": `{ http = { path = "/healthz" }, interval = "100ms", retries = 2 }`},
+		"of the HTTP call": {
+			"health_check": `{ http = { path = "/healthz", host = "example.org" }, interval = "100ms" }`,
+		},
+		"of the platform": {"local": `{ protocol = "tcp" }`},
 	} {
 		without := attributes{}
 		if _, ok := setting["local"]; ok {
@@ -119,8 +121,10 @@ func TestBackToTheDefault(t *testing.T) {
 			h.run(
 				resource.TestStep{Config: h.config(with)},
 				resource.TestStep{
-					Config:           h.config(without),
-					ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)}},
+					Config: h.config(without),
+					ConfigPlanChecks: resource.ConfigPlanChecks{
+						PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate)},
+					},
 				},
 			)
 		})
@@ -168,7 +172,12 @@ func TestShortcutKnowsDefaults(t *testing.T) {
 		"another value in an object":                {"nested", size(nil), size(2), false},
 		"a configured value in an object":           {"nested", size(2), size(2), true},
 	} {
-		config := map[string]tftypes.Value{"text": text("a"), "list": null(texts), "free": null(texts), "nested": null(nested)}
+		config := map[string]tftypes.Value{
+			"text":   text("a"),
+			"list":   null(texts),
+			"free":   null(texts),
+			"nested": null(nested),
+		}
 		state := maps.Clone(config)
 		config[tt.attribute], state[tt.attribute] = tt.config, tt.state
 		if got := holds(tftypes.NewValue(object, config), tftypes.NewValue(object, state)); got != tt.want {

@@ -63,11 +63,16 @@ func TestPreviewThenPromote(t *testing.T) {
 					planHas(knownvalue.Null(), "deployment_id"),
 					planHas(text("ready"), "environments", "green", "state"),
 				}},
-				ConfigStateChecks: []statecheck.StateCheck{h.preview("1.0.0"), stateHas(knownvalue.Null(), "live_version")},
+				ConfigStateChecks: []statecheck.StateCheck{
+					h.preview("1.0.0"),
+					stateHas(knownvalue.Null(), "live_version"),
+				},
 			},
 			resource.TestStep{
-				Config:            h.config(version("1.0.0"), promote),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHas(text("green"), "live_environment")}},
+				Config: h.config(version("1.0.0"), promote),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{planHas(text("green"), "live_environment")},
+				},
 				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 			},
 			resource.TestStep{
@@ -110,7 +115,10 @@ func TestStandbyRemove(t *testing.T) {
 					planHas(number(0), "environments", "green", "ready_replicas"),
 					planHas(knownvalue.Bool(false), "rollback_available"),
 				}},
-				ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0"), stateHas(number(0), "environments", "green", "replicas")},
+				ConfigStateChecks: []statecheck.StateCheck{
+					h.live("2.0.0"),
+					stateHas(number(0), "environments", "green", "replicas"),
+				},
 			},
 			resource.TestStep{
 				Config:      h.config(version("2.0.0"), remove, rollback(true)),
@@ -122,9 +130,17 @@ func TestStandbyRemove(t *testing.T) {
 			},
 			resource.TestStep{
 				// Removing it later is a change of its own.
-				Config:            h.config(version("3.0.0"), remove),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHas(text("green"), "live_environment"), planHas(text("deploy-3"), "deployment_id")}},
-				ConfigStateChecks: []statecheck.StateCheck{h.live("3.0.0"), stateHas(knownvalue.Null(), "environments", "blue", "version")},
+				Config: h.config(version("3.0.0"), remove),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{
+						planHas(text("green"), "live_environment"),
+						planHas(text("deploy-3"), "deployment_id"),
+					},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{
+					h.live("3.0.0"),
+					stateHas(knownvalue.Null(), "environments", "blue", "version"),
+				},
 			},
 		)
 	})
@@ -148,9 +164,11 @@ func TestSettingsOnly(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 		},
 		resource.TestStep{
-			Config:            h.config(version("1.0.0"), attributes{"local": `{ protocol = "tcp" }`}),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHasUnknown("endpoint")}},
-			ConfigStateChecks: []statecheck.StateCheck{stateHas(knownvalue.StringRegexp(regexp.MustCompile(`^tcp://127\.0\.0\.1:\d+$`)), "endpoint")},
+			Config:           h.config(version("1.0.0"), attributes{"local": `{ protocol = "tcp" }`}),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHasUnknown("endpoint")}},
+			ConfigStateChecks: []statecheck.StateCheck{
+				stateHas(knownvalue.StringRegexp(regexp.MustCompile(`^tcp://127\.0\.0\.1:\d+$`)), "endpoint"),
+			},
 		},
 	)
 }
@@ -172,8 +190,13 @@ func TestUnknownVersion(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 		},
 		resource.TestStep{
-			Config:            computed("2.0.0"),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planHasUnknown("live_version"), planHas(knownvalue.NotNull(), "endpoint")}},
+			Config: computed("2.0.0"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{
+					planHasUnknown("live_version"),
+					planHas(knownvalue.NotNull(), "endpoint"),
+				},
+			},
 			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 		},
 	)
@@ -183,7 +206,9 @@ func TestUnknownVersion(t *testing.T) {
 func TestUnknownName(t *testing.T) {
 	t.Parallel()
 	onEachPlatform(t, func(h *harness) {
-		config := "resource \"terraform_data\" \"name\" {\n  input = \"" + h.name + "\"\n}\n" + h.config(attributes{"name": "terraform_data.name.output"})
+		config := "resource \"terraform_data\" \"name\" {\n  input = \"" + h.name + "\"\n}\n" + h.config(
+			attributes{"name": "terraform_data.name.output"},
+		)
 		h.run(resource.TestStep{
 			Config: config,
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
@@ -202,12 +227,21 @@ func TestUnknownPlatform(t *testing.T) {
 	h.run(
 		resource.TestStep{
 			Config: "resource \"terraform_data\" \"there\" {\n  input = \"here\"\n}\n" +
-				h.config(attributes{"local": there + ` ? null : { protocol = "http" }`, "docker": there + " ? { port = 8080 } : null"}),
+				h.config(
+					attributes{
+						"local":  there + ` ? null : { protocol = "http" }`,
+						"docker": there + " ? { port = 8080 } : null",
+					},
+				),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				planIs(plancheck.ResourceActionCreate),
 				planHasUnknown("id"), planHasUnknown("live_environment"), planHasUnknown("replicas"),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(text("http"), "local", "protocol"), stateHas(knownvalue.Null(), "docker")},
+			ConfigStateChecks: []statecheck.StateCheck{
+				h.live("1.0.0"),
+				stateHas(text("http"), "local", "protocol"),
+				stateHas(knownvalue.Null(), "docker"),
+			},
 		},
 		resource.TestStep{
 			Config: h.config(attributes{"local": `{ protocol = "http" }`}),
@@ -226,13 +260,16 @@ func TestUnknownProvider(t *testing.T) {
 		kind, block, _ := strings.Cut(h.providerBlock(), " = ")
 		after := func(input string) string {
 			return "resource \"terraform_data\" \"there\" {\n  input = \"" + input + "\"\n}\n" +
-				"provider \"bluegreen\" {\n  " + kind + " = terraform_data.there.output == \"\" ? null : " + block + "\n}\n" +
+				"provider \"bluegreen\" {\n  " + kind + " = terraform_data.there.output == \"\" ? null : " +
+				block + "\n}\n" +
 				h.resource("web")
 		}
 		h.run(
 			resource.TestStep{
-				Config:            after("here"),
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionCreate)}},
+				Config: after("here"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionCreate)},
+				},
 				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 			},
 			resource.TestStep{Config: after("here still"), ExpectError: regexp.MustCompile(`not\s+known\s+yet`)},
@@ -261,7 +298,11 @@ func TestRename(t *testing.T) {
 			resource.TestStep{
 				Config: h.config(version("1.0.0"), where, attributes{"name": `"shop"`}),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					planIs(plancheck.ResourceActionReplace), planHas(text("shop"), "id"), planHas(text("green"), "live_environment"),
+					planIs(
+						plancheck.ResourceActionReplace,
+					),
+					planHas(text("shop"), "id"),
+					planHas(text("green"), "live_environment"),
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 			},
@@ -273,7 +314,10 @@ func TestRename(t *testing.T) {
 func TestOpensToEverybody(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)
-	opensToEverybody(h.harness, func(listen string) attributes { return attributes{"local": fmt.Sprintf("{ listen = %q }", listen)} })
+	opensToEverybody(
+		h.harness,
+		func(listen string) attributes { return attributes{"local": fmt.Sprintf("{ listen = %q }", listen)} },
+	)
 }
 
 // opensToEverybody plays that with the platform's block for where it listens.
@@ -294,7 +338,10 @@ func opensToEverybody(h *harness, at func(listen string) attributes) {
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0"), stateHas(endpoint, "endpoint")},
 		},
-		resource.TestStep{Config: h.config(version("3.0.0"), opened), ConfigStateChecks: []statecheck.StateCheck{h.live("3.0.0"), stateHas(endpoint, "endpoint")}},
+		resource.TestStep{
+			Config:            h.config(version("3.0.0"), opened),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("3.0.0"), stateHas(endpoint, "endpoint")},
+		},
 	)
 }
 
@@ -324,9 +371,10 @@ variable "long" { default = "2h" }
 `
 	h.run(
 		resource.TestStep{Config: variables + h.config(attributes{
-			"health_check": `{ http = { path = "/healthz" }, timeout = var.check, retries = var.tries, interval = "100ms" }`,
-			"bake_time":    "var.bake",
-			"timeouts":     `{ create = "11s", update = "11s" }`,
+			"health_check": `{ http = { path = "/healthz" }, ` +
+				`timeout = var.check, retries = var.tries, interval = "100ms" }`,
+			"bake_time": "var.bake",
+			"timeouts":  `{ create = "11s", update = "11s" }`,
 		})},
 		resource.TestStep{Config: variables + h.config(attributes{
 			"health_check": `{ http = { path = "/healthz" }, timeout = "25m", interval = "100ms" }`,

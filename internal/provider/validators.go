@@ -26,12 +26,16 @@ var (
 	variableName = regexp.MustCompile(`^[^=\x00]+$`)
 )
 
+// dnsLabelRule is what dnsLabel matches.
+const dnsLabelRule = "must be a DNS label: 1 to 63 lower case letters, digits and hyphens, " +
+	"with no hyphen first or last"
+
 // reservedVariables are those that a platform sets for every replica.
 var reservedVariables = []string{"PORT", "HOST", "BLUEGREEN_ENVIRONMENT", "BLUEGREEN_VERSION"}
 
 func deploymentName() validator.String {
 	return stringvalidator.RegexMatches(dnsLabel,
-		"must be a DNS label: 1 to 63 lower case letters, digits and hyphens, with no hyphen first or last")
+		dnsLabelRule)
 }
 
 func withoutNUL() validator.String {
@@ -57,7 +61,11 @@ func (v durationAtLeast) Description(context.Context) string { return v.means }
 
 func (v durationAtLeast) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (v durationAtLeast) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v durationAtLeast) ValidateString(
+	_ context.Context,
+	req validator.StringRequest,
+	resp *validator.StringResponse,
+) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
@@ -83,13 +91,23 @@ func (listenAddress) Description(context.Context) string {
 
 func (v listenAddress) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (v listenAddress) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v listenAddress) ValidateString(
+	ctx context.Context,
+	req validator.StringRequest,
+	resp *validator.StringResponse,
+) {
 	if !isSet(req.ConfigValue) {
 		return
 	}
 	_, port, err := net.SplitHostPort(req.ConfigValue.ValueString())
 	if number, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || number == 0 {
-		resp.Diagnostics.Append(attributeError(req.Path, "Invalid address", fmt.Sprintf("%s, got: %s", v.Description(ctx), req.ConfigValue.ValueString())))
+		resp.Diagnostics.Append(
+			attributeError(
+				req.Path,
+				"Invalid address",
+				fmt.Sprintf("%s, got: %s", v.Description(ctx), req.ConfigValue.ValueString()),
+			),
+		)
 	}
 }
 
@@ -112,7 +130,13 @@ func (v memorySize) ValidateString(ctx context.Context, req validator.StringRequ
 		return
 	}
 	if bytes, err := units.RAMInBytes(req.ConfigValue.ValueString()); err != nil || bytes < leastMemory {
-		resp.Diagnostics.Append(attributeError(req.Path, "Invalid size", fmt.Sprintf("%s, got: %s", v.Description(ctx), req.ConfigValue.ValueString())))
+		resp.Diagnostics.Append(
+			attributeError(
+				req.Path,
+				"Invalid size",
+				fmt.Sprintf("%s, got: %s", v.Description(ctx), req.ConfigValue.ValueString()),
+			),
+		)
 	}
 }
 
