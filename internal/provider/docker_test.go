@@ -33,7 +33,7 @@ func TestDockerStandbyIsUnhealthy(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{stateHas(knownvalue.Bool(true), "rollback_available")},
 		},
 		resource.TestStep{
-			PreConfig: func() { spoil(t, name+"-green-1") },
+			PreConfig: func() { failChecks(t, name+"-green-1") },
 			Config:    checked("2.0.0"),
 			ConfigPlanChecks: resource.ConfigPlanChecks{
 				PreApply: []plancheck.PlanCheck{
@@ -52,18 +52,19 @@ func TestDockerStandbyIsUnhealthy(t *testing.T) {
 	)
 }
 
-// spoil returns when the engine holds a container to be unhealthy.
-func spoil(t *testing.T, name string) {
+// failChecks makes the HEALTHCHECK of a container fail, and returns when the engine
+// reports the container as unhealthy.
+func failChecks(t *testing.T, name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
-	told := engine.Events(
+	events := engine.Events(
 		ctx,
 		client.EventsListOptions{
 			Filters: client.Filters{}.Add("container", name).Add("event", "health_status: unhealthy"),
 		},
 	)
-	made, err := engine.ExecCreate(ctx, name, client.ExecCreateOptions{Cmd: []string{"/replica", "spoil"}})
+	made, err := engine.ExecCreate(ctx, name, client.ExecCreateOptions{Cmd: []string{"/replica", "fail-checks"}})
 	if err == nil {
 		_, err = engine.ExecStart(ctx, made.ID, client.ExecStartOptions{Detach: true})
 	}
@@ -71,8 +72,8 @@ func spoil(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	select {
-	case <-told.Messages:
-	case err := <-told.Err:
+	case <-events.Messages:
+	case err := <-events.Err:
 		t.Fatal(err)
 	}
 }

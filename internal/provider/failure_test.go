@@ -15,7 +15,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// impatient gives a release little time to become healthy: it never will.
+// shortHealthCheck gives a release little time to become healthy: it never will.
 var shortHealthCheck = attributes{
 	"health_check": `{ http = { path = "/healthz" }, interval = "50ms", timeout = "2s", retries = 0 }`,
 }

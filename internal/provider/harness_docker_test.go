@@ -180,7 +180,7 @@ func (g *dockerTestPlatform) switchDelay() time.Duration { return 0 }
 
 func (g *dockerTestPlatform) expireLock(context.Context, string) error { return nil }
 
-// left are the things that have the label of the agent.
+// leftovers lists the things that have the label of the agent.
 func (g *dockerTestPlatform) leftovers(ctx context.Context) (found []string, err error) {
 	ours := client.Filters{}.Add("label", docker.LabelPrefix+"agent="+g.agent)
 	containers, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})

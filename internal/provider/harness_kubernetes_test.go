@@ -239,7 +239,7 @@ func (g *kubernetesTestPlatform) dial(ctx context.Context, network, address stri
 	)
 }
 
-// lag is there because kube-proxy writes the node's rules about a second after
+// switchDelay is not zero because kube-proxy writes the node's rules about a second after
 // the endpoints have changed.
 func (g *kubernetesTestPlatform) switchDelay() time.Duration { return waitLimit }
 
@@ -259,7 +259,7 @@ func (g *kubernetesTestPlatform) expireLock(ctx context.Context, name string) er
 	return err
 }
 
-// left are all objects in the namespace but the pods, which take their time to go.
+// leftovers lists all objects in the namespace but the pods, which take their time to go.
 func (g *kubernetesTestPlatform) leftovers(ctx context.Context) (found []string, err error) {
 	services, err := cluster.core.Services(g.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// localHarness is a world on this machine.
+// localHarness is a harness on this machine.
 type localHarness struct {
 	*harness
 	*localTestPlatform

@@ -12,48 +12,47 @@ import (
 	"time"
 )
 
-// ground is a platform that stories are played on, or the part of it that one
-// story has to itself.
+// platformUnderTest is the part of a platform that one test has to itself.
 type platformUnderTest interface {
-	// providerBlock is the platform's in the provider, settings those of a
-	// deployment, and dataBlock that in a data source.
+	// providerBlock is the platform's block in the provider, settings are those of a
+	// deployment, and dataBlock is the block in a data source.
 	providerBlock() string
 	settings() attributes
 	dataBlock() string
-	// image is that of the test's service.
+	// image is the image of the test service.
 	image() string
-	// id is that of the deployment called name.
+	// id is the id of the deployment called name.
 	id(name string) string
-	// open returns the deployment called name as somebody sees it who does not use
-	// Terraform.
+	// open opens the platform of the deployment called name, without Terraform.
 	open(name string) (openPlatform, error)
 	// dial connects to an address as a client of the platform does.
 	dial(ctx context.Context, network, address string) (net.Conn, error)
-	// lag is how long the platform may send clients elsewhere after a switch.
+	// switchDelay is how long clients may reach the old environment after a switch.
 	switchDelay() time.Duration
-	// left tells what there is of any deployment.
+	// leftovers lists what exists of any deployment.
 	leftovers(ctx context.Context) ([]string, error)
-	// expireLock takes the lock from a holder that has died, as time would.
+	// expireLock releases the lock of a process that has died without waiting for it to
+	// expire.
 	expireLock(ctx context.Context, name string) error
 }
 
-// testedPlatform is a platform as all the tests use it together.
+// testedPlatform is a platform that all tests share.
 type testedPlatform struct {
 	kind string
-	// require names the variable that makes it a failure if the platform is
-	// missing, and with what make starts it.
+	// require is the environment variable that makes a missing platform a failure,
+	// target is the make target that starts the platform.
 	require, target string
-	// find returns an error where there is none.
+	// find returns an error if the platform is missing.
 	find func() error
-	// tests matches the tests that need it and nothing else.
+	// tests matches the tests that run on this platform only.
 	tests string
-	// claim gives a test its part.
+	// claim returns a harness on a part of the platform.
 	claim func(t *testing.T) *harness
-	// close removes what all tests used together.
+	// close removes what the tests shared.
 	close func() error
 }
 
-// testedPlatforms are the platforms that there are.
+// testedPlatforms are all platforms, and after findPlatforms those that are available.
 var testedPlatforms = []testedPlatform{
 	{
 		kind:  kindLocal,
@@ -81,7 +80,7 @@ var testedPlatforms = []testedPlatform{
 	},
 }
 
-// claimOn makes a world of a part of a platform.
+// claimOn returns a function that makes a harness on a part of a platform.
 func claimOn[G platformUnderTest](claim func(t *testing.T) (name string, g G)) func(t *testing.T) *harness {
 	return func(t *testing.T) *harness {
 		t.Helper()
@@ -90,8 +89,8 @@ func claimOn[G platformUnderTest](claim func(t *testing.T) (name string, g G)) f
 	}
 }
 
-// findPlatforms leaves only those that there are, says which are missing, and
-// returns a pattern for the tests that cannot run.
+// findPlatforms removes the missing platforms from testedPlatforms, prints them, and
+// returns a pattern of the tests that cannot run.
 func findPlatforms() (missing string, err error) {
 	var there []testedPlatform
 	var tests []string
@@ -111,7 +110,7 @@ func findPlatforms() (missing string, err error) {
 	return strings.Join(tests, "|"), nil
 }
 
-// closePlatforms removes what the tests have made together.
+// closePlatforms removes what the tests shared.
 func closePlatforms() error {
 	for _, g := range testedPlatforms {
 		if err := g.close(); err != nil {
@@ -121,14 +120,14 @@ func closePlatforms() error {
 	return nil
 }
 
-// onEachPlatform plays a story on every platform that there is, each time in a world
-// of its own.
-func onEachPlatform(t *testing.T, story func(h *harness)) {
+// onEachPlatform runs a test on every available platform, each time with a harness of
+// its own.
+func onEachPlatform(t *testing.T, test func(h *harness)) {
 	t.Helper()
 	for _, g := range testedPlatforms {
 		t.Run(g.kind, func(t *testing.T) {
 			t.Parallel()
-			story(g.claim(t))
+			test(g.claim(t))
 		})
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"sync"
 )
 
-// How the service that the tests deploy fares: see the package replica.
+// The behaviors of the test service: see the package replica.
 const (
 	healthy        = ""
-	unhealthy      = "sick"
-	turnsUnhealthy = "sickens"
-	exits          = "dies"
+	unhealthy      = "unhealthy"
+	turnsUnhealthy = "turns-unhealthy"
+	exits          = "exits"
 )
 
 // replicaProgram builds that service, and returns where it is.

@@ -100,7 +100,7 @@ func (c *cli) write(config string) {
 	}
 }
 
-// must runs a command that succeeds, and returns what it said.
+// must runs a command that succeeds, and returns its output.
 func (c *cli) must(args ...string) string {
 	c.h.t.Helper()
 	output, err := c.start(c.h.t.Context(), args...).wait()
@@ -110,7 +110,7 @@ func (c *cli) must(args ...string) string {
 	return output
 }
 
-// mustFail runs a command that fails, and returns what it said.
+// mustFail runs a command that fails, and returns its output.
 func (c *cli) mustFail(args ...string) string {
 	c.h.t.Helper()
 	output, err := c.start(c.h.t.Context(), args...).wait()
@@ -161,7 +161,7 @@ func (c *cli) start(ctx context.Context, args ...string) *process {
 	return p
 }
 
-// reach returns once the provider says that it is in this phase.
+// awaitPhase returns once the provider says that it is in this phase.
 func (p *process) awaitPhase(phase string) error {
 	for line := range p.lines {
 		p.stderr.WriteString(line + "\n")
@@ -184,7 +184,7 @@ func (p *process) wait() (string, error) {
 
 var frame = regexp.MustCompile(`[\s│]+`)
 
-// says fails the test unless output has every one of these.
+// mustContain fails the test unless output has every one of these.
 func mustContain(t *testing.T, output string, all ...string) {
 	t.Helper()
 	for _, part := range all {

@@ -25,13 +25,13 @@ import (
 // address is where the tests' only resource is.
 const address = "bluegreen_deployment.web"
 
-// waitLimit is for what must happen and takes as long as the machine is slow.
+// waitLimit is the longest wait for something that must happen, on a slow machine.
 const waitLimit = time.Minute
 
-// pause is between two looks at what cannot be waited for.
+// pollInterval is the time between two checks of what cannot be waited for.
 const pollInterval = 10 * time.Millisecond
 
-// world has a deployment in it, on a platform of its own.
+// harness runs a test of one deployment on a platform under test.
 type harness struct {
 	t *testing.T
 	// name is the deployment's.
@@ -77,14 +77,14 @@ func version(v string) attributes { return attributes{"version": fmt.Sprintf("%q
 
 func rollback(on bool) attributes { return attributes{"rollback": fmt.Sprint(on)} }
 
-// conduct makes the release fare as replica_test.go says.
+// behaving makes the replicas of a release behave as the package replica says.
 func behaving(how string) attributes {
 	return attributes{"env": fmt.Sprintf("{ REPLICA = %q, SECRET = %q }", how, secret)}
 }
 
 const secret = "correct-horse-battery"
 
-// play runs the steps of a story and destroys what is left.
+// run runs the steps of a test and destroys what is left.
 func (h *harness) run(steps ...resource.TestStep) {
 	h.t.Helper()
 	resource.UnitTest(h.t, resource.TestCase{
@@ -100,7 +100,8 @@ func factories(t testing.TB) map[string]func() (tfprotov6.ProviderServer, error)
 	}
 }
 
-// outsider works on the deployment without Terraform, until the test ends.
+// outsider returns a deployer that works on the deployment without Terraform, until
+// the test ends.
 func (h *harness) outsider() *bluegreen.Deployer {
 	h.t.Helper()
 	platform, err := h.open(h.name)
@@ -115,7 +116,7 @@ func (h *harness) outsider() *bluegreen.Deployer {
 	return bluegreen.NewDeployer(h.name, platform, checker, "ada@example pid 1")
 }
 
-// outside returns a step's preparation that somebody else does.
+// outside returns a step's PreConfig that changes the deployment without Terraform.
 func (h *harness) outside(act func(context.Context, *bluegreen.Deployer) error) func() {
 	return func() {
 		h.t.Helper()

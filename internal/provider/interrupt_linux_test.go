@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// patient gives a release that will never be healthy all the time.
+// longHealthCheck gives a release that will never be healthy all the time.
 var longHealthCheck = attributes{"health_check": `{ http = { path = "/healthz" }, timeout = "10m", retries = 0 }`}
 
 // Ctrl-C during a slow health check cleans up, and says where it stopped.
@@ -69,7 +69,7 @@ func TestInterruptedWatch(t *testing.T) {
 	tf.must("plan", "-detailed-exitcode")
 }
 
-// interrupted applies, and presses Ctrl-C in this phase.
+// interruptDuring applies, and presses Ctrl-C in this phase.
 func interruptDuring(t *testing.T, tf *cli, phase string) string {
 	t.Helper()
 	run := tf.start(t.Context(), "apply", "-auto-approve")
@@ -166,7 +166,7 @@ func TestKilledWhileCreating(t *testing.T) {
 	h.answers("2.0.0")
 }
 
-// killed runs a command, apply unless given, and kills the provider with kill -9
+// killDuring runs a command, apply unless given, and kills the provider with kill -9
 // in this phase.
 func (c *cli) killDuring(phase string, command ...string) {
 	c.h.t.Helper()

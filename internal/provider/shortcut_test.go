@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"testing"
@@ -37,7 +38,7 @@ func TestShortcutAnswersWhileNothingChanges(t *testing.T) {
 		Steps: []resource.TestStep{
 			{Config: h.config(version("1.0.0"))},
 			{Config: unchanged},
-			{Config: unchanged, Check: server.checkIdentities},
+			{Config: unchanged, Check: resource.ComposeTestCheckFunc(server.checkIdentities, server.checkPrivateState)},
 			{
 				PreConfig: func() {
 					refreshes, plans = server.answered.refreshes.Load(), server.answered.plans.Load()
@@ -94,6 +95,28 @@ func (c *comparingServer) checkIdentities(*terraform.State) error {
 		err = errors.New("a deployment with the identity of another one is refreshed")
 	}
 	return err
+}
+
+// checkPrivateState repeats the last refresh with another private state: without the
+// ledger, with another ledger, and with a second key. The answers are compared.
+func (c *comparingServer) checkPrivateState(*terraform.State) error {
+	var private privateKeys
+	if err := json.Unmarshal(c.lastRefresh.Load().Private, &private); err != nil {
+		return err
+	}
+	for _, keys := range []privateKeys{
+		{}, {ledgerKey: []byte("{}")}, {ledgerKey: private[ledgerKey], "another": []byte("{}")},
+	} {
+		req := *c.lastRefresh.Load()
+		var err error
+		if req.Private, err = json.Marshal(keys); err != nil {
+			return err
+		}
+		if _, err := c.ReadResource(context.Background(), &req); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A setting that is removed from the configuration returns to its default, at any

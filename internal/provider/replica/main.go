@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Replica is the service that the provider's tests deploy on every platform, in
-// containers alone in an image. It answers GET / with its version.
+// Replica is the service that the provider's tests deploy on every platform. In a
+// container its program is the only file of the image. It answers GET / with its
+// version.
 //
-// REPLICA says how it fares: "sick" fails every health check, GET /healthz,
-// "sickens" passes the first one only, and "dies" ends it with exit status 3
-// before it listens. SECRET is something that it prints when it starts. As
-// "/replica check" it is the HEALTHCHECK of an image, which passes until
-// "/replica spoil" was called in the container; other arguments do nothing.
+// REPLICA chooses its behavior: "unhealthy" fails every health check, GET /healthz,
+// "turns-unhealthy" passes only the first one, and "exits" exits with status 3 before
+// it listens. It prints SECRET when it starts. "/replica check" is the HEALTHCHECK of
+// an image, which passes until "/replica fail-checks" was called in the container.
+// Other arguments do nothing.
 package main
 
 import (
@@ -23,8 +24,8 @@ import (
 	"time"
 )
 
-// spoiled is there once the check is to fail.
-const spoiled = "/spoiled"
+// failChecksFile exists if the HEALTHCHECK must fail.
+const failChecksFile = "/fail-checks"
 
 func main() {
 	if len(os.Args) > 1 {
@@ -36,9 +37,9 @@ func main() {
 			return
 		}
 	}
-	conduct := os.Getenv("REPLICA")
+	behavior := os.Getenv("REPLICA")
 	fmt.Println("starting", os.Getenv("BLUEGREEN_VERSION"), os.Getenv("SECRET"))
-	if conduct == "dies" {
+	if behavior == "exits" {
 		fmt.Println("no database")
 		os.Exit(3)
 	}
@@ -46,7 +47,7 @@ func main() {
 	defer stop()
 	server := &http.Server{
 		Addr:              net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")),
-		Handler:           handler(conduct),
+		Handler:           handler(behavior),
 		ReadHeaderTimeout: time.Minute,
 	}
 	context.AfterFunc(ctx, func() { server.Close() })
@@ -56,27 +57,27 @@ func main() {
 	}
 }
 
-// commands are what it does in the place of serving. Any other argument is one of
-// the service.
+// commands are what it runs instead of the service. The service ignores all other
+// arguments.
 var commands = map[string]func() error{
-	"spoil": func() error { return os.WriteFile(spoiled, nil, 0o600) },
+	"fail-checks": func() error { return os.WriteFile(failChecksFile, nil, 0o600) },
 	"check": func() error {
-		if _, err := os.Stat(spoiled); err == nil {
-			return errors.New("spoiled")
+		if _, err := os.Stat(failChecksFile); err == nil {
+			return errors.New("the checks must fail")
 		}
 		return nil
 	},
 }
 
-func handler(conduct string) http.Handler {
+func handler(behavior string) http.Handler {
 	var probes atomic.Int64
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, os.Getenv("BLUEGREEN_VERSION"))
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		if n := probes.Add(1); conduct == "sick" || (conduct == "sickens" && n > 1) {
-			http.Error(w, "sick", http.StatusServiceUnavailable)
+		if n := probes.Add(1); behavior == "unhealthy" || (behavior == "turns-unhealthy" && n > 1) {
+			http.Error(w, "unhealthy", http.StatusServiceUnavailable)
 		}
 	})
 	return mux
