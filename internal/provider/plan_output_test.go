@@ -49,8 +49,8 @@ func TestPlanSaysWhatAReplacementTakesAway(t *testing.T) {
 		tf.must("plan"),
 		"must be replaced",
 		"The deployment is replaced, with an interruption",
-		fmt.Sprintf("%q on local is destroyed", h.name),
-		fmt.Sprintf("%q on local is made", h.name+"-2"),
+		fmt.Sprintf("This plan destroys %q on local", h.name),
+		fmt.Sprintf("then creates %q on local", h.name+"-2"),
 		"create_before_destroy",
 	)
 	tf.write(h.config(version("2.0.0")))

@@ -22,7 +22,7 @@ func TestImpossibleRollbacks(t *testing.T) {
 	h.run(
 		resource.TestStep{
 			Config:      h.config(rollback(true)),
-			ExpectError: regexp.MustCompile(`(?s)nothing to roll back to.*No release of this deployment serves yet`),
+			ExpectError: regexp.MustCompile(`(?s)nothing\s+to\s+roll\s+back\s+to.*No\s+release\s+.*serves\s+yet`),
 		},
 		resource.TestStep{
 			Config: h.config(version("1.0.0")),
@@ -33,11 +33,11 @@ func TestImpossibleRollbacks(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:      h.config(version("1.0.0"), rollback(true)),
-			ExpectError: regexp.MustCompile(`(?s)nothing to roll back to.*1\.0\.0 serves`),
+			ExpectError: regexp.MustCompile(`(?s)nothing\s+to\s+roll\s+back\s+to.*1\.0\.0\s+serves`),
 		},
 		resource.TestStep{
 			Config:      h.config(version("2.0.0"), rollback(true)),
-			ExpectError: regexp.MustCompile(`(?s)A new release cannot be rolled back.*rollback =`),
+			ExpectError: regexp.MustCompile(`(?s)A\s+new\s+release\s+cannot\s+be\s+rolled\s+back.*rollback\s+=`),
 		},
 		resource.TestStep{
 			Config:            h.config(version("2.0.0")),
@@ -49,7 +49,7 @@ func TestImpossibleRollbacks(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:      h.config(version("3.0.0"), rollback(true)),
-			ExpectError: regexp.MustCompile(`(?s)A new release cannot be rolled back.*1\.0\.0 serves`),
+			ExpectError: regexp.MustCompile(`(?s)A\s+new\s+release\s+cannot\s+be\s+rolled\s+back.*1\.0\.0\s+serves`),
 		},
 		resource.TestStep{
 			Config: h.config(version("3.0.0")),
