@@ -75,7 +75,7 @@ func checkHealth(config health.Config) diag.Diagnostics {
 }
 
 // checkPorts refuses a check of another port on a platform whose replicas share one
-// address: the port cannot be told to belong to a replica.
+// address: the port does not show to which replica it belongs.
 func checkPorts(config health.Config) diag.Diagnostics {
 	ports := map[string]int{}
 	if config.HTTP != nil {

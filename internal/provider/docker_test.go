@@ -78,7 +78,7 @@ func failChecks(t *testing.T, name string) {
 	}
 }
 
-// A container that somebody removes or stops is shown by the plan, and apply
+// The plan shows a container that was removed or stopped without Terraform, and apply
 // brings it back.
 func TestDockerContainersByHand(t *testing.T) {
 	t.Parallel()
@@ -131,7 +131,7 @@ func TestDockerContainersByHand(t *testing.T) {
 	)
 }
 
-// A container of somebody else that has a name which is needed is an error, and
+// A container that is not the provider's and has a name that it needs is an error. It
 // is never touched.
 func TestDockerForeignContainer(t *testing.T) {
 	t.Parallel()

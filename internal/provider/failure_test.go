@@ -119,7 +119,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	})
 }
 
-// While somebody else works on the deployment an apply says who, and touches nothing.
+// While another operation holds the lock, an apply names its holder and touches nothing.
 func TestBusy(t *testing.T) {
 	t.Parallel()
 	onEachPlatform(t, func(h *harness) {
@@ -146,8 +146,7 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// A deployment that is there already is somebody's: create leaves it alone and
-// says how to take it over.
+// A create does not touch a deployment that exists, and says how to import it.
 func TestCreateFindsOne(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)

@@ -309,8 +309,8 @@ func TestKeepPlanned(t *testing.T) {
 	}
 }
 
-// A standby that is there and not healthy is told by a refresh. Nothing is to be done
-// about it, and so the plan is empty.
+// A refresh shows that the standby is not healthy. An apply can do nothing about it, so
+// the plan is empty.
 func TestUnhealthyStandbyIsNoChange(t *testing.T) {
 	t.Parallel()
 	before := statusAfter(t, deploySecond)
@@ -359,6 +359,6 @@ func TestRolledBackWarning(t *testing.T) {
 
 	prior.Rollback = types.BoolValue(true)
 	if diags := rolledBackWarning(planBase{prior, before}, plan, f); len(diags) > 0 {
-		t.Errorf("a rollback that was asked for is told: %v", diags)
+		t.Errorf("a rollback that was asked for has warnings: %v", diags)
 	}
 }

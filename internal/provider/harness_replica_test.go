@@ -10,12 +10,13 @@ import (
 	"sync"
 )
 
-// The behaviors of the test service: see the package replica.
+// The behaviors of the test service: see the package replica. The first one, which
+// errors contain, is too short to be masked as the value of an environment variable.
 const (
 	healthy        = ""
-	unhealthy      = "unhealthy"
-	turnsUnhealthy = "turns-unhealthy"
-	exits          = "exits"
+	unhealthy      = "sick"
+	turnsUnhealthy = "sickens"
+	exits          = "dies"
 )
 
 // replicaProgram builds that service, and returns where it is.

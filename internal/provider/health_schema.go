@@ -18,7 +18,7 @@ import (
 )
 
 func healthCheckAttribute() schema.SingleNestedAttribute {
-	judged := bluegreen.DefaultConfig()
+	otherwise := bluegreen.DefaultConfig()
 	return schema.SingleNestedAttribute{
 		Optional:            true,
 		MarkdownDescription: describe("health_check"),
@@ -35,16 +35,16 @@ func healthCheckAttribute() schema.SingleNestedAttribute {
 				MarkdownDescription: describe("health_check.healthy_threshold"),
 				Validators:          []validator.Int64{int64validator.Between(1, 1000)},
 			},
-			"timeout": durationAttribute("health_check.timeout", judged.HealthCheckTimeout, positive()),
+			"timeout": durationAttribute("health_check.timeout", otherwise.HealthCheckTimeout, positive()),
 			"retries": schema.Int64Attribute{
 				Optional: true, Computed: true,
-				Default:             int64default.StaticInt64(int64(judged.HealthCheckRetries)),
+				Default:             int64default.StaticInt64(int64(otherwise.HealthCheckRetries)),
 				MarkdownDescription: describe("health_check.retries"),
 				Validators:          []validator.Int64{int64validator.Between(0, 1_000_000)},
 			},
 			"min_healthy_percent": schema.Int64Attribute{
 				Optional: true, Computed: true,
-				Default:             int64default.StaticInt64(int64(judged.MinHealthyPercent)),
+				Default:             int64default.StaticInt64(int64(otherwise.MinHealthyPercent)),
 				MarkdownDescription: describe("health_check.min_healthy_percent"),
 				Validators:          []validator.Int64{int64validator.Between(1, 100)},
 			},

@@ -20,7 +20,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 )
 
-// What somebody changes with kubectl is shown by the plan, and apply repairs it.
+// The plan shows what was changed with kubectl, and apply repairs it.
 func TestKubernetesDrift(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
@@ -88,7 +88,7 @@ func TestKubernetesUnknownNamespace(t *testing.T) {
 	})
 }
 
-// A Service of somebody else that has the name is an error, and is never touched.
+// A Service that is not the provider's and has its name is an error. It is never touched.
 func TestKubernetesForeignService(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)
@@ -143,7 +143,7 @@ func TestKubernetesUnreachable(t *testing.T) {
 	)
 }
 
-// Who may not do what a deployment needs is told the verb and the resource.
+// A missing permission is an error that names the verb and the resource.
 func TestKubernetesForbidden(t *testing.T) {
 	t.Parallel()
 	name, g := claimKubernetes(t)

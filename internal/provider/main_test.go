@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run plays the tests on the platforms that there are, and leaves nothing behind.
+// run runs the tests on the available platforms, and leaves nothing behind.
 func run(m *testing.M) (code int, err error) {
 	if scratch, err = os.MkdirTemp("", "bgt"); err != nil {
 		return 0, err

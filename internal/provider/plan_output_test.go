@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A plan that is applied after somebody else was at work touches nothing, and the
+// A plan that is applied after another operation touches nothing, and the
 // next one says what happened.
 func TestStalePlan(t *testing.T) {
 	t.Parallel()

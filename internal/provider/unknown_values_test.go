@@ -320,7 +320,7 @@ func TestOpensToEverybody(t *testing.T) {
 	)
 }
 
-// opensToEverybody plays that with the platform's block for where it listens.
+// opensToEverybody runs that test with the block of a platform for an address.
 func opensToEverybody(h *harness, at func(listen string) attributes) {
 	loopback := freeAddress(h.t)
 	_, port, err := net.SplitHostPort(loopback)

@@ -4,8 +4,8 @@
 // container its program is the only file of the image. It answers GET / with its
 // version.
 //
-// REPLICA chooses its behavior: "unhealthy" fails every health check, GET /healthz,
-// "turns-unhealthy" passes only the first one, and "exits" exits with status 3 before
+// REPLICA chooses its behavior: "sick" fails every health check, GET /healthz,
+// "sickens" passes only the first one, and "dies" exits with status 3 before
 // it listens. It prints SECRET when it starts. "/replica check" is the HEALTHCHECK of
 // an image, which passes until "/replica fail-checks" was called in the container.
 // Other arguments do nothing.
@@ -39,7 +39,7 @@ func main() {
 	}
 	behavior := os.Getenv("REPLICA")
 	fmt.Println("starting", os.Getenv("BLUEGREEN_VERSION"), os.Getenv("SECRET"))
-	if behavior == "exits" {
+	if behavior == "dies" {
 		fmt.Println("no database")
 		os.Exit(3)
 	}
@@ -76,8 +76,8 @@ func handler(behavior string) http.Handler {
 		fmt.Fprint(w, os.Getenv("BLUEGREEN_VERSION"))
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		if n := probes.Add(1); behavior == "unhealthy" || (behavior == "turns-unhealthy" && n > 1) {
-			http.Error(w, "unhealthy", http.StatusServiceUnavailable)
+		if n := probes.Add(1); behavior == "sick" || (behavior == "sickens" && n > 1) {
+			http.Error(w, "sick", http.StatusServiceUnavailable)
 		}
 	})
 	return mux
