@@ -20,9 +20,6 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-// newRelease ends the description of a setting that is part of the release.
-const newRelease = " Changing it deploys a new release."
-
 // extraHost is a line of /etc/hosts as docker run --add-host takes it.
 var extraHost = regexp.MustCompile(`^[^:\s]+:\S+$`)
 
