@@ -3,24 +3,30 @@
 // Package router is the data plane: it listens for clients and proxies HTTP or
 // raw TCP to the replicas of one environment.
 //
-// A [Router] is one listening endpoint with one atomic target, a [Pool], which
-// is the set of replicas of one environment. A switch stores another pool in
-// the target: requests in flight finish where they are, the next one goes to
-// the new pool, and client connections stay open. The package knows nothing of
-// ledgers and processes; whoever commits the ledger calls [Router.Switch] next.
+// A [Router] is one listening endpoint with one atomic target, a [Pool]. A pool
+// is the set of replicas of one environment; the router calls a replica that it
+// sends to a backend. A switch stores another pool as the target: requests in
+// flight finish where they are, the next one goes to the new pool, and client
+// connections stay open. The package does not know ledgers or processes; whoever
+// commits the ledger calls [Router.Switch] next.
 //
-// # Exactness
+// # What a caller can rely on
 //
-// A request first counts itself in, then looks again whether the target and its
-// members are still the ones it read, and steps back otherwise. Whoever swaps a
-// pointer and then reads a count of zero therefore knows that nothing will
-// start on what was swapped out: [Pool.WaitIdle] after Switch and
-// [Pool.WaitBackendIdle] after Set can be trusted. The request path takes no
-// lock; one is taken only when a connection opens or closes.
+// A request first counts itself in. Then it checks that the target and its list
+// of backends are still the ones it read, and starts over if they are not.
+// Therefore, once a pointer has been swapped and a count of zero has been read
+// afterwards, nothing starts any more on what was swapped out: the answers of
+// [Pool.WaitIdle] after Switch and of [Pool.WaitBackendIdle] after Set are final.
+// The request path takes no lock; a lock is taken only when a connection opens
+// or closes.
+//
+// A request is sent to another backend only if the first one refused the
+// connection, that is, if nothing has been sent yet. A backend that refused is
+// passed over for a second, unless there is no other.
 //
 // # Forwarded headers
 //
-// The router is the edge: it trusts nobody before it. X-Forwarded-For, -Host
-// and -Proto are set from the client's connection, and whatever the client sent
-// under these and the related names is dropped, so a replica may believe them.
+// The router trusts no proxy in front of it. It sets X-Forwarded-For, -Host and
+// -Proto from the client's connection and drops what the client sent under
+// these and the related names, so that a replica can trust them.
 package router

@@ -36,8 +36,8 @@ func grpcReplica(t *testing.T, id string, s healthpb.HealthCheckResponse_Serving
 
 func TestGRPCFollowsTheSwitch(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.HTTP, nil)
-	e.blue.Set([]router.Backend{dead(t, "blue-1"), grpcReplica(t, "blue-2", healthpb.HealthCheckResponse_SERVING)})
+	e := startRouter(t, router.HTTP, nil)
+	e.blue.Set([]router.Backend{refusingReplica(t, "blue-1"), grpcReplica(t, "blue-2", healthpb.HealthCheckResponse_SERVING)})
 	e.green.Set([]router.Backend{grpcReplica(t, "green-1", healthpb.HealthCheckResponse_NOT_SERVING)})
 	conn, err := grpc.NewClient(e.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -55,7 +55,7 @@ func TestGRPCFollowsTheSwitch(t *testing.T) {
 	}
 	check(healthpb.HealthCheckResponse_SERVING)
 	check(healthpb.HealthCheckResponse_SERVING)
-	_, err = client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "unheard of"})
+	_, err = client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "unknown"})
 	if status.Code(err) != codes.NotFound {
 		t.Errorf("an error of the service arrives as %v", err)
 	}

@@ -15,31 +15,31 @@ import (
 type failure int
 
 const (
-	failNoTarget failure = iota // no environment was live
-	failRefused                 // no replica accepted a connection
-	failUpstream                // the replica broke off before or in its answer
-	failStatus                  // the replica answered 5xx
-	failCanceled                // the client went away
-	failCut                     // the router closed it, because draining was over
+	failNoTarget failure = iota // No environment was live.
+	failRefused                 // No replica accepted a connection.
+	failUpstream                // The replica broke off before or in its answer.
+	failStatus                  // The replica answered 5xx.
+	failCanceled                // The client went away.
+	failCut                     // The router closed it, because the drain timeout was over.
 	failures
 )
 
 var failureNames = [failures]string{"no_target", "refused", "upstream", "status_5xx", "canceled", "cut"}
 
-// counter is a prometheus.Counter, or nothing.
+// counter is a prometheus.Counter, or one that does not count.
 type counter interface{ Inc() }
 
 type noCounter struct{}
 
 func (noCounter) Inc() {}
 
-// counters are the metrics of one environment, resolved once.
+// counters are the metrics of one environment, looked up once.
 type counters struct {
 	requests counter
 	failures [failures]counter
 }
 
-func (c *counters) fail(kind failure) { c.failures[kind].Inc() }
+func (c *counters) countFailure(kind failure) { c.failures[kind].Inc() }
 
 // Metrics are the metrics of one deployment. A nil *Metrics counts nothing.
 type Metrics struct {
@@ -90,7 +90,7 @@ func NewMetrics(registerer prometheus.Registerer, deployment string) (*Metrics, 
 }
 
 func (m *Metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.failed, m.switches, m.switchDuration, (*inFlight)(m)}
+	return []prometheus.Collector{m.requests, m.failed, m.switches, m.switchDuration, (*inFlightCollector)(m)}
 }
 
 // Unregister takes the deployment's metrics out of the registerer.
@@ -100,8 +100,8 @@ func (m *Metrics) Unregister() {
 	}
 }
 
-// ObserveSwitch records how long a switch took. Only the caller knows that: the
-// write of the ledger is part of it.
+// ObserveSwitch records how long a switch took. The caller measures it, because
+// the write of the ledger is part of it.
 func (m *Metrics) ObserveSwitch(d time.Duration) {
 	if m != nil {
 		m.switchDuration.Observe(d.Seconds())
@@ -123,14 +123,14 @@ func (m *Metrics) counters(environment string) *counters {
 	return c
 }
 
-func (m *Metrics) switchesOf(endpoint string) counter {
+func (m *Metrics) switchCounter(endpoint string) counter {
 	if m == nil {
 		return noCounter{}
 	}
 	return m.switches.WithLabelValues(endpoint)
 }
 
-func (m *Metrics) watch(p *Pool) {
+func (m *Metrics) track(p *Pool) {
 	if m == nil {
 		return
 	}
@@ -139,7 +139,7 @@ func (m *Metrics) watch(p *Pool) {
 	m.pools[p] = struct{}{}
 }
 
-func (m *Metrics) unwatch(p *Pool) {
+func (m *Metrics) untrack(p *Pool) {
 	if m == nil {
 		return
 	}
@@ -148,15 +148,15 @@ func (m *Metrics) unwatch(p *Pool) {
 	delete(m.pools, p)
 }
 
-// inFlight collects the gauge from the pools' own counts, so that a request
-// pays nothing for it.
-type inFlight Metrics
+// inFlightCollector collects the gauge from the counts that the pools keep anyway,
+// so that it costs nothing per request.
+type inFlightCollector Metrics
 
-var _ prometheus.Collector = (*inFlight)(nil)
+var _ prometheus.Collector = (*inFlightCollector)(nil)
 
-func (c *inFlight) Describe(ch chan<- *prometheus.Desc) { ch <- c.inFlight }
+func (c *inFlightCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.inFlight }
 
-func (c *inFlight) Collect(ch chan<- prometheus.Metric) {
+func (c *inFlightCollector) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sums := make(map[bluegreen.Environment]int64)

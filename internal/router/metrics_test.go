@@ -19,8 +19,8 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	m := metrics(t, registry, "web")
 	metrics(t, registry, "other") // shares the registry
-	e, c, slow := open(t, router.HTTP, m), browser(t), hold(t)
-	e.blue.Set([]router.Backend{replica(t, "blue-1", says("1.0.0"))})
+	e, c, slow := startRouter(t, router.HTTP, m), newClient(t), newSlowHandler(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("1.0.0"))})
 	e.green.Set([]router.Backend{replica(t, "green-1", slow.answers(""))})
 
 	get(t, c, e.url)
@@ -35,7 +35,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	get(t, c, e.url)
 	e.Switch(e.green)
 	m.ObserveSwitch(3 * time.Millisecond)
-	last := later(t, c, e.url)
+	last := getInBackground(t, c, e.url)
 	<-slow.arrived
 	if n := nonzero(t, registry)["in_flight web green"]; n != 1 {
 		t.Errorf("%v in flight on green, want 1", n)

@@ -11,7 +11,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Backend is one replica.
+// Backend is one replica, as the owner of a pool names it.
 type Backend struct {
 	// ID names the replica, such as "green-2".
 	ID string
@@ -21,151 +21,151 @@ type Backend struct {
 
 // Pool is the set of replicas of one environment. It is safe for concurrent use.
 type Pool struct {
-	metrics *Metrics
-	env     bluegreen.Environment
-	counted *counters
-	cursor  atomic.Uint64
-	roster  atomic.Pointer[roster]
+	metrics  *Metrics
+	env      bluegreen.Environment
+	counters *counters
+	cursor   atomic.Uint64
+	state    atomic.Pointer[poolState]
 
-	mu sync.Mutex // serializes changes of the roster; guards retired
-	// retired are former members that may still have something in flight.
-	retired []*member
+	mu sync.Mutex // serializes changes of the state; guards removed
+	// removed are former upstreams that may still have something in flight.
+	removed []*upstream
 }
 
-// roster is what a request sees of a pool: one unchanging list of members. All
-// rosters of a pool share one load until CloseConnections begins a new one.
-type roster struct {
-	members []*member
-	load    *tally
+// poolState is what a request sees of a pool: one immutable list of upstreams.
+// All states of a pool share one count until CloseConnections begins a new one.
+type poolState struct {
+	upstreams []*upstream
+	inFlight  *inFlight
 }
 
-// NewPool returns a pool without members. The environment labels its metrics;
+// NewPool returns a pool without backends. The environment labels its metrics;
 // m may be nil.
 func NewPool(env bluegreen.Environment, m *Metrics) *Pool {
-	p := &Pool{metrics: m, env: env, counted: m.counters(string(env))}
-	p.roster.Store(&roster{load: new(tally)})
-	m.watch(p)
+	p := &Pool{metrics: m, env: env, counters: m.counters(string(env))}
+	p.state.Store(&poolState{inFlight: new(inFlight)})
+	m.track(p)
 	return p
 }
 
 // Environment returns the environment the pool belongs to.
 func (p *Pool) Environment() bluegreen.Environment { return p.env }
 
-// Set replaces the members. A backend that stays, with ID and address, keeps its
-// connections; what is in flight on a removed one finishes, and nothing new
+// Set replaces the backends. One that stays, with its ID and address, keeps its
+// connections. What is in flight on a removed one finishes, and nothing new
 // starts on it once Set has returned.
 func (p *Pool) Set(backends []Backend) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	old := p.roster.Load()
-	next := &roster{members: make([]*member, 0, len(backends)), load: old.load}
+	old := p.state.Load()
+	next := &poolState{upstreams: make([]*upstream, 0, len(backends)), inFlight: old.inFlight}
 	for _, b := range backends {
-		next.members = append(next.members, old.member(b, p.counted))
+		next.upstreams = append(next.upstreams, old.upstreamFor(b))
 	}
-	p.roster.Store(next)
+	p.state.Store(next)
 
-	p.retired = slices.DeleteFunc(p.retired, func(m *member) bool { return m.load.count() == 0 })
-	for _, m := range old.members {
-		if !slices.Contains(next.members, m) {
-			m.closeIdle()
-			p.retired = append(p.retired, m)
+	p.removed = slices.DeleteFunc(p.removed, func(u *upstream) bool { return u.inFlight.count() == 0 })
+	for _, u := range old.upstreams {
+		if !slices.Contains(next.upstreams, u) {
+			u.closeIdle()
+			p.removed = append(p.removed, u)
 		}
 	}
 }
 
-// member returns the roster's member for this backend, or a new one.
-func (r *roster) member(b Backend, c *counters) *member {
-	i := slices.IndexFunc(r.members, func(m *member) bool { return m.Backend == b })
+// upstreamFor returns the existing upstream of this backend, or a new one.
+func (s *poolState) upstreamFor(b Backend) *upstream {
+	i := slices.IndexFunc(s.upstreams, func(u *upstream) bool { return u.Backend == b })
 	if i < 0 {
-		return newMember(b, c)
+		return newUpstream(b)
 	}
-	return r.members[i]
+	return s.upstreams[i]
 }
 
 // InFlight returns how many requests, streams, WebSockets and TCP connections
-// are in flight on the pool, removed members included.
-func (p *Pool) InFlight() int64 { return p.roster.Load().load.count() }
+// are in flight on the pool, those on removed backends included.
+func (p *Pool) InFlight() int64 { return p.state.Load().inFlight.count() }
 
 // BackendInFlight returns how many are in flight on the backends with this ID,
-// be they members still or removed.
+// present and removed ones together.
 func (p *Pool) BackendInFlight(id string) int64 {
 	var n int64
-	for _, m := range p.find(id) {
-		n += m.load.count()
+	for _, u := range p.find(id) {
+		n += u.inFlight.count()
 	}
 	return n
 }
 
 // WaitIdle returns nil when nothing is in flight on the pool, or the cause of
-// ctx's end. The answer lasts for a pool that is no router's target any more.
+// ctx's end. The pool then stays idle if it is no router's target any more.
 func (p *Pool) WaitIdle(ctx context.Context) error {
 	for {
-		load := p.roster.Load().load
-		if err := load.wait(ctx); err != nil {
+		inFlight := p.state.Load().inFlight
+		if err := inFlight.waitIdle(ctx); err != nil {
 			return err
 		}
-		if p.roster.Load().load == load {
+		if p.state.Load().inFlight == inFlight {
 			return nil
 		}
 	}
 }
 
 // WaitBackendIdle returns nil when nothing is in flight on any backend with this
-// ID, or the cause of ctx's end. The answer lasts for a backend that Set removed.
+// ID, or the cause of ctx's end. A backend that Set removed then stays idle.
 func (p *Pool) WaitBackendIdle(ctx context.Context, id string) error {
-	for _, m := range p.find(id) {
-		if err := m.load.wait(ctx); err != nil {
+	for _, u := range p.find(id) {
+		if err := u.inFlight.waitIdle(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// find returns the members, present and former, with this ID.
-func (p *Pool) find(id string) []*member {
+// find returns the upstreams with this ID, present and removed ones.
+func (p *Pool) find(id string) []*upstream {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := slices.Concat(p.roster.Load().members, p.retired)
-	return slices.DeleteFunc(all, func(m *member) bool { return m.ID != id })
+	all := slices.Concat(p.state.Load().upstreams, p.removed)
+	return slices.DeleteFunc(all, func(u *upstream) bool { return u.ID != id })
 }
 
 // CloseConnections cuts everything in flight on the pool and returns how much
-// that was. It closes the connections to the replicas, and the clients' too
-// where a connection is all there is (WebSocket, TCP). What was cut is not sent
-// again, and no longer counts as in flight. The pool stays usable: what begins
-// afterwards gets new connections to the same members.
+// that was. It closes the connections to the replicas, and those of WebSocket and
+// TCP clients, who have no other way to notice. What was cut is not sent again
+// and no longer counts as in flight. The pool stays usable: new requests get new
+// connections to the same backends.
 func (p *Pool) CloseConnections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cut(func(m *member) *member { return newMember(m.Backend, p.counted) })
+	return p.cut(func(u *upstream) *upstream { return newUpstream(u.Backend) })
 }
 
-// Close cuts everything in flight and leaves the pool without members and
+// Close cuts everything in flight and leaves the pool without backends and
 // without metrics.
 func (p *Pool) Close() {
-	p.metrics.unwatch(p)
+	p.metrics.untrack(p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut(nil)
 }
 
-// cut puts successors in the place of the members, none if successor is nil,
-// before it closes what the present and former ones hold: a request reads either
-// the new roster or one whose connections are all gone.
-func (p *Pool) cut(successor func(*member) *member) int {
-	next := &roster{load: new(tally)}
-	old := p.roster.Load()
+// cut replaces the upstreams by successors, by none if successor is nil, and
+// only then closes the connections of the old and the removed ones. So a request
+// reads either the new state or one whose connections are all closed.
+func (p *Pool) cut(successor func(*upstream) *upstream) int {
+	next := &poolState{inFlight: new(inFlight)}
+	old := p.state.Load()
 	if successor != nil {
-		for _, m := range old.members {
-			next.members = append(next.members, successor(m))
+		for _, u := range old.upstreams {
+			next.upstreams = append(next.upstreams, successor(u))
 		}
 	}
-	p.roster.Store(next)
-	n := int(old.load.count())
-	for _, m := range slices.Concat(old.members, p.retired) {
-		m.cut()
+	p.state.Store(next)
+	n := int(old.inFlight.count())
+	for _, u := range slices.Concat(old.upstreams, p.removed) {
+		u.cut()
 	}
-	p.retired = nil
-	old.load.cancel()
+	p.removed = nil
+	old.inFlight.discard()
 	return n
 }

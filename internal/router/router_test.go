@@ -19,19 +19,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// edge is a router with its two environments, as a client meets it.
-type edge struct {
+// harness is a running router with its two environments, as a client sees it.
+type harness struct {
 	*router.Router
 
 	url, addr   string
 	blue, green *router.Pool
 }
 
-// open starts a router on loopback with blue live and both environments empty.
-func open(tb testing.TB, protocol router.Protocol, m *router.Metrics) *edge {
+// startRouter starts a router on loopback with blue live and both environments empty.
+func startRouter(tb testing.TB, protocol router.Protocol, m *router.Metrics) *harness {
 	tb.Helper()
 	l := listen(tb)
-	e := &edge{
+	e := &harness{
 		Router: router.New("live", protocol, router.Options{Metrics: m}),
 		addr:   l.Addr().String(),
 		url:    "http://" + l.Addr().String(),
@@ -42,7 +42,7 @@ func open(tb testing.TB, protocol router.Protocol, m *router.Metrics) *edge {
 	served := make(chan error, 1)
 	go func() { served <- e.Serve(l) }()
 	tb.Cleanup(func() {
-		// What a failed test left in flight must not hold the others up.
+		// The shutdown must not wait for what a failed test left in flight.
 		e.blue.Close()
 		e.green.Close()
 		if err := e.Shutdown(context.Background()); err != nil {
@@ -67,12 +67,12 @@ func listen(tb testing.TB) net.Listener {
 // replica starts a server that speaks HTTP/1.1 and h2c.
 func replica(tb testing.TB, id string, h http.HandlerFunc) router.Backend {
 	tb.Helper()
-	b, _ := stoppable(tb, id, h)
+	b, _ := stoppableReplica(tb, id, h)
 	return b
 }
 
-// stoppable is a replica that may end before the test does.
-func stoppable(tb testing.TB, id string, h http.HandlerFunc) (b router.Backend, stop func()) {
+// stoppableReplica is a replica that can be stopped before the test ends.
+func stoppableReplica(tb testing.TB, id string, h http.HandlerFunc) (b router.Backend, stop func()) {
 	tb.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.Protocols = new(http.Protocols)
@@ -83,8 +83,8 @@ func stoppable(tb testing.TB, id string, h http.HandlerFunc) (b router.Backend, 
 	return router.Backend{ID: id, Addr: s.Listener.Addr().String()}, s.Close
 }
 
-// dead is a replica that refuses connections.
-func dead(tb testing.TB, id string) router.Backend {
+// refusingReplica is a replica that refuses connections.
+func refusingReplica(tb testing.TB, id string) router.Backend {
 	tb.Helper()
 	l := listen(tb)
 	b := router.Backend{ID: id, Addr: l.Addr().String()}
@@ -94,20 +94,20 @@ func dead(tb testing.TB, id string) router.Backend {
 	return b
 }
 
-// says answers every request with the same words.
-func says(words string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, words) }
+// answerWith answers every request with the same text.
+func answerWith(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
 }
 
-// browser is a client with connections of its own.
-func browser(tb testing.TB) *http.Client {
+// newClient returns a client with connections of its own.
+func newClient(tb testing.TB) *http.Client {
 	tb.Helper()
 	transport := &http.Transport{}
 	tb.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
 
-// answer is what a client gets to see.
+// answer is what a client gets.
 type answer struct {
 	*http.Response
 
@@ -140,30 +140,30 @@ func get(tb testing.TB, c *http.Client, url string) answer {
 	return a
 }
 
-// held is a handler whose requests arrive and then stay in flight until let go.
-type held struct {
+// slowHandler holds each request in flight until release is closed.
+type slowHandler struct {
 	arrived chan struct{}
 	release chan struct{}
 }
 
-func hold(tb testing.TB) *held {
+func newSlowHandler(tb testing.TB) *slowHandler {
 	tb.Helper()
-	return &held{arrived: make(chan struct{}, 8), release: make(chan struct{})}
+	return &slowHandler{arrived: make(chan struct{}, 8), release: make(chan struct{})}
 }
 
-func (h *held) answers(words string) http.HandlerFunc {
+func (h *slowHandler) answers(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h.arrived <- struct{}{}
 		select {
 		case <-h.release:
-			_, _ = io.WriteString(w, words)
+			_, _ = io.WriteString(w, text)
 		case <-r.Context().Done():
 		}
 	}
 }
 
-// later makes a GET in the background.
-func later(tb testing.TB, c *http.Client, url string) <-chan answer {
+// getInBackground sends a GET and does not wait for the answer.
+func getInBackground(tb testing.TB, c *http.Client, url string) <-chan answer {
 	tb.Helper()
 	done := make(chan answer, 1)
 	go func() {
@@ -176,10 +176,10 @@ func later(tb testing.TB, c *http.Client, url string) <-chan answer {
 	return done
 }
 
-// ended is a context that is over already, for this reason.
-func ended(tb testing.TB, reason error) context.Context {
+// endedContext returns a context that has already ended, for this reason.
+func endedContext(tb testing.TB, cause error) context.Context {
 	tb.Helper()
 	ctx, cancel := context.WithCancelCause(tb.Context())
-	cancel(reason)
+	cancel(cause)
 	return ctx
 }

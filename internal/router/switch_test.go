@@ -14,9 +14,9 @@ import (
 
 func TestSwitchMovesTheNextRequestOnTheSameConnection(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
-	e.blue.Set([]router.Backend{replica(t, "blue-1", says("1.0.0"))})
-	e.green.Set([]router.Backend{replica(t, "green-1", says("2.0.0"))})
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("1.0.0"))})
+	e.green.Set([]router.Backend{replica(t, "green-1", answerWith("2.0.0"))})
 
 	if got := get(t, c, e.url).text; got != "1.0.0" {
 		t.Fatalf("before the switch %q answers", got)
@@ -44,11 +44,11 @@ func TestSwitchMovesTheNextRequestOnTheSameConnection(t *testing.T) {
 
 func TestRequestInFlightFinishesOnTheOldEnvironment(t *testing.T) {
 	t.Parallel()
-	e, c, slow := open(t, router.HTTP, nil), browser(t), hold(t)
+	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("1.0.0"))})
-	e.green.Set([]router.Backend{replica(t, "green-1", says("2.0.0"))})
+	e.green.Set([]router.Backend{replica(t, "green-1", answerWith("2.0.0"))})
 
-	first := later(t, c, e.url)
+	first := getInBackground(t, c, e.url)
 	<-slow.arrived
 	old := e.Switch(e.green)
 	if got := get(t, c, e.url).text; got != "2.0.0" {
@@ -58,7 +58,7 @@ func TestRequestInFlightFinishesOnTheOldEnvironment(t *testing.T) {
 		t.Errorf("%d in flight on the old environment, want 1", n)
 	}
 	over := errors.New("drain timeout is over")
-	if err := old.WaitIdle(ended(t, over)); !errors.Is(err, over) {
+	if err := old.WaitIdle(endedContext(t, over)); !errors.Is(err, over) {
 		t.Errorf("waiting for a busy environment ended with %v", err)
 	}
 
@@ -73,7 +73,7 @@ func TestRequestInFlightFinishesOnTheOldEnvironment(t *testing.T) {
 
 func TestNoLiveEnvironmentAsksTheClientToComeBack(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
 	e.Switch(nil)
 	got := get(t, c, e.url)
 	if got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") != "1" {
@@ -87,18 +87,18 @@ func TestNoLiveEnvironmentAsksTheClientToComeBack(t *testing.T) {
 // The agent relies on this: an environment that is idle after a switch stays so.
 func TestHundredSwitchesUnderLoad(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.HTTP, nil)
-	load := newLoad(t, e)
+	e := startRouter(t, router.HTTP, nil)
+	load := startLoad(t, e)
 	const switches = 100
 	for i := range switches {
 		next := [2]*environment{&load.green, &load.blue}[i%2]
-		next.retired.Store(false)
+		next.mustBeIdle.Store(false)
 		seen := next.requests.Load()
 		old := e.Switch(next.pool)
 		if err := old.WaitIdle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		load.other(next).retired.Store(true)
+		load.other(next).mustBeIdle.Store(true)
 		load.await(func() bool { return next.requests.Load() >= seen+10 })
 	}
 	load.stop()
@@ -111,21 +111,21 @@ func TestHundredSwitchesUnderLoad(t *testing.T) {
 // Scaling in goes like this: out of the pool, idle, stopped.
 func TestReplicasComeAndGoUnderLoad(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.HTTP, nil)
-	load := newLoad(t, e)
+	e := startRouter(t, router.HTTP, nil)
+	load := startLoad(t, e)
 	stays := replica(t, "stays", load.serve(&load.blue))
 	for i := range 30 {
 		extra := new(environment)
 		extra.pool = e.blue
 		id := fmt.Sprint("extra-", i)
-		backend, stop := stoppable(t, id, load.serve(extra))
+		backend, stop := stoppableReplica(t, id, load.serve(extra))
 		e.blue.Set([]router.Backend{stays, backend})
 		load.await(func() bool { return extra.requests.Load() >= 5 })
 		e.blue.Set([]router.Backend{stays})
 		if err := e.blue.WaitBackendIdle(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		extra.retired.Store(true)
+		extra.mustBeIdle.Store(true)
 		stop()
 	}
 	load.stop()
@@ -136,9 +136,9 @@ func TestReplicasComeAndGoUnderLoad(t *testing.T) {
 
 func TestPoolIsOfUseAfterEveryCut(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.HTTP, nil)
-	load := newLoad(t, e)
-	load.tolerate()
+	e := startRouter(t, router.HTTP, nil)
+	load := startLoad(t, e)
+	load.ignoreFailures()
 	for range 30 {
 		e.blue.CloseConnections()
 		seen := load.blue.requests.Load()
@@ -148,7 +148,7 @@ func TestPoolIsOfUseAfterEveryCut(t *testing.T) {
 	if err := e.blue.WaitIdle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := get(t, browser(t), e.url).text; got != "blue\n" {
+	if got := get(t, newClient(t), e.url).text; got != "blue\n" {
 		t.Errorf("after the last cut %q answers", got)
 	}
 }

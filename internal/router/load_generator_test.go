@@ -15,29 +15,29 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-// load is 8 clients that keep their connection and 4 that open one per request.
-type load struct {
+// loadGenerator is 8 clients that keep their connection and 4 that open one per request.
+type loadGenerator struct {
 	blue, green environment
 	cancel      context.CancelFunc
 	clients     sync.WaitGroup
 
-	mu       sync.Mutex
-	progress *sync.Cond
-	failures []error
-	tolerant bool
+	mu              sync.Mutex
+	progress        *sync.Cond
+	failures        []error
+	ignoresFailures bool
 }
 
 type environment struct {
 	pool     *router.Pool
 	requests atomic.Int64
-	// retired is set while nothing may arrive.
-	retired atomic.Bool
+	// mustBeIdle is set while no request may arrive.
+	mustBeIdle atomic.Bool
 }
 
-func newLoad(tb testing.TB, e *edge) *load {
+func startLoad(tb testing.TB, e *harness) *loadGenerator {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
-	l := &load{cancel: cancel}
+	l := &loadGenerator{cancel: cancel}
 	l.progress = sync.NewCond(&l.mu)
 	l.blue.pool, l.green.pool = e.blue, e.green
 	for _, env := range []*environment{&l.blue, &l.green} {
@@ -46,7 +46,7 @@ func newLoad(tb testing.TB, e *edge) *load {
 		})
 	}
 	for i := range 12 {
-		c := browser(tb)
+		c := newClient(tb)
 		if i >= 8 {
 			c.Transport = &http.Transport{DisableKeepAlives: true}
 		}
@@ -56,25 +56,25 @@ func newLoad(tb testing.TB, e *edge) *load {
 	return l
 }
 
-func (l *load) other(env *environment) *environment {
+func (l *loadGenerator) other(env *environment) *environment {
 	if env == &l.blue {
 		return &l.green
 	}
 	return &l.blue
 }
 
-func (l *load) serve(env *environment) http.HandlerFunc {
+func (l *loadGenerator) serve(env *environment) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		if env.retired.Load() {
+		if env.mustBeIdle.Load() {
 			l.fail(errors.New("a request reached an environment that was idle and not live"))
 		}
 		env.requests.Add(1)
-		l.step()
+		l.reportProgress()
 		_, _ = fmt.Fprintln(w, env.pool.Environment())
 	}
 }
 
-func (l *load) client(ctx context.Context, c *http.Client, url string) {
+func (l *loadGenerator) client(ctx context.Context, c *http.Client, url string) {
 	for ctx.Err() == nil {
 		// The request itself is not cancelled: the last one finishes too.
 		req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, url, http.NoBody)
@@ -98,30 +98,30 @@ func (l *load) client(ctx context.Context, c *http.Client, url string) {
 	}
 }
 
-func (l *load) fail(err error) {
+func (l *loadGenerator) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.tolerant {
+	if !l.ignoresFailures {
 		l.failures = append(l.failures, err)
 	}
 	l.progress.Broadcast()
 }
 
-// tolerate is for a load that is cut on purpose.
-func (l *load) tolerate() {
+// ignoreFailures is for a test that cuts the clients' requests on purpose.
+func (l *loadGenerator) ignoreFailures() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tolerant = true
+	l.ignoresFailures = true
 }
 
-func (l *load) step() {
+func (l *loadGenerator) reportProgress() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.progress.Broadcast()
 }
 
 // await returns when the condition holds, or something has failed.
-func (l *load) await(condition func() bool) {
+func (l *loadGenerator) await(condition func() bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !condition() && len(l.failures) == 0 {
@@ -129,7 +129,7 @@ func (l *load) await(condition func() bool) {
 	}
 }
 
-func (l *load) stop() {
+func (l *loadGenerator) stop() {
 	l.cancel()
 	l.clients.Wait()
 }

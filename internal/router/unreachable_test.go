@@ -18,7 +18,7 @@ import (
 )
 
 // absent is a replica that refuses connections until begin is called.
-func absent(tb testing.TB, id string) (b router.Backend, begin func() net.Listener) {
+func closedReplica(tb testing.TB, id string) (b router.Backend, begin func() net.Listener) {
 	tb.Helper()
 	must := func(err error) {
 		tb.Helper()
@@ -52,9 +52,9 @@ func absent(tb testing.TB, id string) (b router.Backend, begin func() net.Listen
 // refusal, and whether it is back is found out without a request.
 func TestReplicaThatRefusedIsTriedWithoutARequest(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
-	gone, begin := absent(t, "blue-1")
-	e.blue.Set([]router.Backend{gone, replica(t, "blue-2", says("blue-2"))})
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	gone, begin := closedReplica(t, "blue-1")
+	e.blue.Set([]router.Backend{gone, replica(t, "blue-2", answerWith("blue-2"))})
 	// Each has its turn.
 	get(t, c, e.url)
 	get(t, c, e.url)
@@ -99,13 +99,13 @@ func TestReplicaThatRefusedIsTriedWithoutARequest(t *testing.T) {
 // A replica that refused is better than none.
 func TestReplicaThatRefusedIsTheLastResort(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
-	gone, begin := absent(t, "blue-1")
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	gone, begin := closedReplica(t, "blue-1")
 	e.blue.Set([]router.Backend{gone})
 	if got := get(t, c, e.url); got.StatusCode != http.StatusBadGateway {
 		t.Errorf("got %s", got.Status)
 	}
-	server := http.Server{Handler: says("blue-1")}
+	server := http.Server{Handler: answerWith("blue-1")}
 	t.Cleanup(func() { server.Close() })
 	go func() { _ = server.Serve(begin()) }()
 	if got := get(t, c, e.url); got.text != "blue-1" {

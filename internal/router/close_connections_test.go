@@ -33,9 +33,9 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func dialWebSocket(t *testing.T, e *edge) *websocket.Conn {
+func dialWebSocket(t *testing.T, e *harness) *websocket.Conn {
 	t.Helper()
-	conn, res, err := websocket.Dial(t.Context(), e.url, &websocket.DialOptions{HTTPClient: browser(t)})
+	conn, res, err := websocket.Dial(t.Context(), e.url, &websocket.DialOptions{HTTPClient: newClient(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,9 +59,9 @@ func roundTrip(conn *websocket.Conn, message string) error {
 
 func TestWebSocketSurvivesTheSwitchUntilItIsCut(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", echo)})
-	e.green.Set([]router.Backend{replica(t, "green-1", says("2.0.0"))})
+	e.green.Set([]router.Backend{replica(t, "green-1", answerWith("2.0.0"))})
 
 	conn := dialWebSocket(t, e)
 	old := e.Switch(e.green)
@@ -88,7 +88,7 @@ func TestWebSocketSurvivesTheSwitchUntilItIsCut(t *testing.T) {
 
 func TestCutRequestIsNotSentAgain(t *testing.T) {
 	t.Parallel()
-	e, c, slow := open(t, router.HTTP, nil), browser(t), hold(t)
+	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
 	answerSlowly := slow.answers("late")
 	b := replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
@@ -99,7 +99,7 @@ func TestCutRequestIsNotSentAgain(t *testing.T) {
 	// The connection to the replica is one that was used before: net/http sends
 	// a GET again when such a one breaks.
 	get(t, c, e.url)
-	cut := later(t, c, e.url+"/slow")
+	cut := getInBackground(t, c, e.url+"/slow")
 	<-slow.arrived
 
 	if n := e.blue.CloseConnections(); n != 1 {
@@ -128,7 +128,7 @@ func TestStreamIsPassedOnAtOnceAndBreaksOffWhenCut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e, c := open(t, router.HTTP, nil), browser(t)
+			e, c := startRouter(t, router.HTTP, nil), newClient(t)
 			next := make(chan string)
 			e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
 				for name, values := range header {
@@ -172,13 +172,13 @@ func TestStreamIsPassedOnAtOnceAndBreaksOffWhenCut(t *testing.T) {
 
 func TestRemovedReplicaFinishesWhatItHas(t *testing.T) {
 	t.Parallel()
-	e, c, slow := open(t, router.HTTP, nil), browser(t), hold(t)
+	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
 	leaving := replica(t, "blue-2", slow.answers("from blue-2"))
 	e.blue.Set([]router.Backend{leaving})
-	last := later(t, c, e.url)
+	last := getInBackground(t, c, e.url)
 	<-slow.arrived
 
-	e.blue.Set([]router.Backend{replica(t, "blue-1", says("from blue-1"))})
+	e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("from blue-1"))})
 	for range 4 {
 		if got := get(t, c, e.url).text; got != "from blue-1" {
 			t.Errorf("a new request got %q", got)
@@ -201,9 +201,9 @@ func TestRemovedReplicaFinishesWhatItHas(t *testing.T) {
 
 func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
-	e, c, slow := open(t, router.HTTP, nil), browser(t), hold(t)
+	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("done"))})
-	last := later(t, c, e.url)
+	last := getInBackground(t, c, e.url)
 	<-slow.arrived
 
 	down := make(chan error, 1)
@@ -226,11 +226,11 @@ func TestRetiredRouterAsksItsClientsToGo(t *testing.T) {
 	for name, spoken := range protocols {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e, c := open(t, router.HTTP, nil), &http.Client{Transport: &http.Transport{Protocols: spoken}}
-			e.blue.Set([]router.Backend{replica(t, "blue-1", says("1.0.0"))})
+			e, c := startRouter(t, router.HTTP, nil), &http.Client{Transport: &http.Transport{Protocols: spoken}}
+			e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("1.0.0"))})
 			get(t, c, e.url)
 			over := errors.New("no time left")
-			if err := e.Retire(ended(t, over)); !errors.Is(err, over) {
+			if err := e.Retire(endedContext(t, over)); !errors.Is(err, over) {
 				t.Fatalf("a client is connected: %v", err)
 			}
 			// The connection is the one from before: nobody listens any more.
@@ -249,14 +249,14 @@ func TestRetiredRouterAsksItsClientsToGo(t *testing.T) {
 
 func TestShutdownClosesWebSocketsWhenItsTimeIsOver(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.HTTP, nil)
+	e := startRouter(t, router.HTTP, nil)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", echo)})
 	conn := dialWebSocket(t, e)
 	if err := roundTrip(conn, "hello"); err != nil {
 		t.Fatal(err)
 	}
 	over := errors.New("grace time is over")
-	if err := e.Shutdown(ended(t, over)); !errors.Is(err, over) {
+	if err := e.Shutdown(endedContext(t, over)); !errors.Is(err, over) {
 		t.Errorf("shutdown with a WebSocket open: %v", err)
 	}
 	if err := roundTrip(conn, "anybody?"); err == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-// tcpReplica greets, reads to the client's end, and only then answers.
+// tcpReplica sends its ID, reads until the client closes, and only then answers.
 func tcpReplica(t *testing.T, id string) router.Backend {
 	t.Helper()
 	l := listen(t)
@@ -27,8 +27,8 @@ func tcpReplica(t *testing.T, id string) router.Backend {
 			go func() {
 				defer conn.Close()
 				_, _ = io.WriteString(conn, id)
-				if heard, err := io.ReadAll(conn); err == nil {
-					_, _ = io.WriteString(conn, " heard "+string(heard))
+				if received, err := io.ReadAll(conn); err == nil {
+					_, _ = io.WriteString(conn, " received "+string(received))
 				}
 			}()
 		}
@@ -40,7 +40,7 @@ func tcpReplica(t *testing.T, id string) router.Backend {
 	return router.Backend{ID: id, Addr: l.Addr().String()}
 }
 
-func connect(t *testing.T, e *edge) *net.TCPConn {
+func connect(t *testing.T, e *harness) *net.TCPConn {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", e.addr)
 	if err != nil {
@@ -54,7 +54,7 @@ func connect(t *testing.T, e *edge) *net.TCPConn {
 	return tcp
 }
 
-func greeting(t *testing.T, conn net.Conn) string {
+func readGreeting(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	b := make([]byte, len("green-1"))
 	n, err := io.ReadAtLeast(conn, b, len("blue-1"))
@@ -66,16 +66,16 @@ func greeting(t *testing.T, conn net.Conn) string {
 
 func TestTCPConnectionKeepsItsEnvironmentAndItsHalfClose(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.TCP, nil)
-	e.blue.Set([]router.Backend{dead(t, "blue-0"), tcpReplica(t, "blue-1")})
+	e := startRouter(t, router.TCP, nil)
+	e.blue.Set([]router.Backend{refusingReplica(t, "blue-0"), tcpReplica(t, "blue-1")})
 	e.green.Set([]router.Backend{tcpReplica(t, "green-1")})
 
 	first := connect(t, e)
-	if got := greeting(t, first); got != "blue-1" {
+	if got := readGreeting(t, first); got != "blue-1" {
 		t.Errorf("%s greets before the switch", got)
 	}
 	old := e.Switch(e.green)
-	if got := greeting(t, connect(t, e)); got != "green-1" {
+	if got := readGreeting(t, connect(t, e)); got != "green-1" {
 		t.Errorf("%s greets after the switch", got)
 	}
 	if n := old.InFlight(); n != 1 {
@@ -88,7 +88,7 @@ func TestTCPConnectionKeepsItsEnvironmentAndItsHalfClose(t *testing.T) {
 	if err := first.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	if rest, err := io.ReadAll(first); err != nil || string(rest) != " heard everything" {
+	if rest, err := io.ReadAll(first); err != nil || string(rest) != " received everything" {
 		t.Errorf("got %q, %v", rest, err)
 	}
 	if err := old.WaitIdle(t.Context()); err != nil {
@@ -98,10 +98,10 @@ func TestTCPConnectionKeepsItsEnvironmentAndItsHalfClose(t *testing.T) {
 
 func TestTCPConnectionIsCut(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.TCP, nil)
+	e := startRouter(t, router.TCP, nil)
 	e.blue.Set([]router.Backend{tcpReplica(t, "blue-1")})
 	conn := connect(t, e)
-	greeting(t, conn)
+	readGreeting(t, conn)
 
 	if n := e.blue.CloseConnections(); n != 1 {
 		t.Errorf("%d cut, want 1", n)
@@ -109,14 +109,14 @@ func TestTCPConnectionIsCut(t *testing.T) {
 	if rest, _ := io.ReadAll(conn); len(rest) != 0 {
 		t.Errorf("after the cut came %q", rest)
 	}
-	if got := greeting(t, connect(t, e)); got != "blue-1" {
+	if got := readGreeting(t, connect(t, e)); got != "blue-1" {
 		t.Errorf("after the cut %q greets", got)
 	}
 }
 
 func TestTCPClientWithoutAReplicaIsClosed(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.TCP, nil)
+	e := startRouter(t, router.TCP, nil)
 	for _, target := range []*router.Pool{nil, e.blue} {
 		e.Switch(target)
 		if got, _ := io.ReadAll(connect(t, e)); len(got) != 0 {
@@ -127,13 +127,13 @@ func TestTCPClientWithoutAReplicaIsClosed(t *testing.T) {
 
 func TestTCPShutdownClosesConnectionsWhenItsTimeIsOver(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.TCP, nil)
+	e := startRouter(t, router.TCP, nil)
 	e.blue.Set([]router.Backend{tcpReplica(t, "blue-1")})
 	conn := connect(t, e)
-	greeting(t, conn)
+	readGreeting(t, conn)
 
 	over := errors.New("grace time is over")
-	if err := e.Shutdown(ended(t, over)); !errors.Is(err, over) {
+	if err := e.Shutdown(endedContext(t, over)); !errors.Is(err, over) {
 		t.Errorf("shutdown: %v", err)
 	}
 	if rest, _ := io.ReadAll(conn); len(rest) != 0 {
@@ -141,16 +141,16 @@ func TestTCPShutdownClosesConnectionsWhenItsTimeIsOver(t *testing.T) {
 	}
 }
 
-// tired has no file descriptor for its first client.
-type tired struct {
+// listenerWithoutDescriptors has no file descriptor for its first client.
+type listenerWithoutDescriptors struct {
 	net.Listener
 
-	rested bool
+	failed bool
 }
 
-func (l *tired) Accept() (net.Conn, error) {
-	if !l.rested {
-		l.rested = true
+func (l *listenerWithoutDescriptors) Accept() (net.Conn, error) {
+	if !l.failed {
+		l.failed = true
 		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
 	}
 	return l.Listener.Accept()
@@ -158,13 +158,13 @@ func (l *tired) Accept() (net.Conn, error) {
 
 func TestTCPAcceptsAgainAfterALackOfFileDescriptors(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.TCP, nil)
+	e := startRouter(t, router.TCP, nil)
 	e.blue.Set([]router.Backend{tcpReplica(t, "blue-1")})
 	l := listen(t)
 	served := make(chan error, 1)
-	go func() { served <- e.Serve(&tired{Listener: l}) }()
+	go func() { served <- e.Serve(&listenerWithoutDescriptors{Listener: l}) }()
 	e.addr = l.Addr().String()
-	if got := greeting(t, connect(t, e)); got != "blue-1" {
+	if got := readGreeting(t, connect(t, e)); got != "blue-1" {
 		t.Errorf("%s greets", got)
 	}
 	e.blue.Close()

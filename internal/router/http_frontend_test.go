@@ -13,9 +13,9 @@ import (
 
 func TestRequestsGoRound(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{
-		replica(t, "blue-1", says("1")), replica(t, "blue-2", says("2")), replica(t, "blue-3", says("3")),
+		replica(t, "blue-1", answerWith("1")), replica(t, "blue-2", answerWith("2")), replica(t, "blue-3", answerWith("3")),
 	})
 	seen := map[string]int{}
 	for range 30 {
@@ -28,10 +28,10 @@ func TestRequestsGoRound(t *testing.T) {
 
 func TestReplicaThatRefusesIsPassedOver(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{
-		dead(t, "blue-1"),
-		dead(t, "blue-2"),
+		refusingReplica(t, "blue-1"),
+		refusingReplica(t, "blue-2"),
 		replica(t, "blue-3", func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
 			_, _ = fmt.Fprintf(w, "%s %s %v", r.Method, body, err)
@@ -56,13 +56,13 @@ func TestNoReplicaThatAcceptsIsABadGateway(t *testing.T) {
 	t.Parallel()
 	for name, members := range map[string][]router.Backend{
 		"none":       nil,
-		"all refuse": {dead(t, "blue-1"), dead(t, "blue-2")},
+		"all refuse": {refusingReplica(t, "blue-1"), refusingReplica(t, "blue-2")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := open(t, router.HTTP, nil)
+			e := startRouter(t, router.HTTP, nil)
 			e.blue.Set(members)
-			got := get(t, browser(t), e.url)
+			got := get(t, newClient(t), e.url)
 			if got.StatusCode != http.StatusBadGateway || got.text != "no replica accepts connections\n" {
 				t.Errorf("%s: %q", got.Status, got.text)
 			}
@@ -72,11 +72,11 @@ func TestNoReplicaThatAcceptsIsABadGateway(t *testing.T) {
 
 func TestReplicaThatDiesInTheMiddleIsABadGateway(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.HTTP, nil)
+	e := startRouter(t, router.HTTP, nil)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(http.ResponseWriter, *http.Request) {
 		panic(http.ErrAbortHandler)
 	})})
-	got := get(t, browser(t), e.url)
+	got := get(t, newClient(t), e.url)
 	if got.StatusCode != http.StatusBadGateway || got.text != "the replica did not answer\n" {
 		t.Errorf("%s: %q", got.Status, got.text)
 	}
@@ -84,7 +84,7 @@ func TestReplicaThatDiesInTheMiddleIsABadGateway(t *testing.T) {
 
 func TestReplicaSeesTheRequestAsItWasMade(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
 	var seen *http.Request
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(_ http.ResponseWriter, r *http.Request) { seen = r })})
 	c.Transport = &http.Transport{DisableCompression: true, DisableKeepAlives: true}
@@ -121,7 +121,7 @@ func TestReplicaSeesTheRequestAsItWasMade(t *testing.T) {
 
 func TestUpgradeToHTTP2StaysWithTheClient(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "%v %v %v", r.Header["Connection"], r.Header["Upgrade"], r.Header["Http2-Settings"])
 	})})
@@ -141,7 +141,7 @@ func TestUpgradeToHTTP2StaysWithTheClient(t *testing.T) {
 
 func TestTrailersPass(t *testing.T) {
 	t.Parallel()
-	e, c := open(t, router.HTTP, nil), browser(t)
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Trailer", "Checksum")
 		_, _ = io.WriteString(w, "text")
@@ -154,13 +154,13 @@ func TestTrailersPass(t *testing.T) {
 
 func TestClientMaySpeakHTTP2(t *testing.T) {
 	t.Parallel()
-	e := open(t, router.HTTP, nil)
+	e := startRouter(t, router.HTTP, nil)
 	tell := func(version string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, version, " over ", r.Proto) }
 	}
 	e.blue.Set([]router.Backend{replica(t, "blue-1", tell("1.0.0"))})
 	e.green.Set([]router.Backend{replica(t, "green-1", tell("2.0.0"))})
-	c := browserH2C(t)
+	c := newH2CClient(t)
 
 	got := get(t, c, e.url)
 	if got.text != "1.0.0 over HTTP/1.1" || got.Proto != "HTTP/2.0" {
@@ -172,7 +172,7 @@ func TestClientMaySpeakHTTP2(t *testing.T) {
 	}
 }
 
-func browserH2C(tb testing.TB) *http.Client {
+func newH2CClient(tb testing.TB) *http.Client {
 	tb.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)

@@ -13,11 +13,11 @@ import (
 	"sync/atomic"
 )
 
-// client is what the router knows of a client's connection. Its header values
-// are made once and shared by all requests of the connection; nobody writes to them.
+// client is what the router knows about one client connection. Its header values
+// are shared by all requests of the connection and never changed.
 type client struct {
 	forwardedFor []string
-	host         atomic.Pointer[[1]string] // the last one asked for
+	host         atomic.Pointer[[1]string] // The last host that was asked for.
 }
 
 type clientKey struct{}
@@ -31,8 +31,8 @@ func withClient(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, clientKey{}, c)
 }
 
-// forwardedHost returns the value of X-Forwarded-Host. A client mostly asks for
-// the same host again.
+// forwardedHost returns the value of X-Forwarded-Host. It keeps the last one,
+// because a client mostly asks for the same host again.
 func (c *client) forwardedHost(host string) []string {
 	last := c.host.Load()
 	if last == nil || last[0] != host {
@@ -44,25 +44,26 @@ func (c *client) forwardedHost(host string) []string {
 
 var forwardedProto = []string{"http"}
 
-// claims are further headers by which proxies tell of the client. No replica
-// shall believe them from a client. The proxy drops the usual ones itself.
-var claims = []string{
+// untrustedHeaders are headers with which a proxy describes its client. A client
+// could forge them, so they are dropped. httputil.ReverseProxy itself drops
+// Forwarded and X-Forwarded-For, -Host and -Proto.
+var untrustedHeaders = []string{
 	"X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Scheme",
 	"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Real-Ip",
 }
 
 // rewrite turns the client's request into the one that the replica gets.
-func (m *member) rewrite(r *httputil.ProxyRequest) {
-	r.Out.URL.Scheme, r.Out.URL.Host = "http", m.Addr
-	// What is no valid query is the replica's to judge; the router reads none.
+func (u *upstream) rewrite(r *httputil.ProxyRequest) {
+	r.Out.URL.Scheme, r.Out.URL.Host = "http", u.Addr
+	// The query is passed on as it is, valid or not: the router does not read it.
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
 
 	header := r.Out.Header
-	for _, name := range claims {
+	for _, name := range untrustedHeaders {
 		delete(header, name)
 	}
-	// An upgrade to HTTP/2 concerns one connection only. Passed on, it would tie
-	// all further requests of the client to this replica.
+	// The replica must not upgrade to HTTP/2: all further requests of this client
+	// would then go to this replica.
 	if strings.EqualFold(header.Get("Upgrade"), "h2c") {
 		delete(header, "Upgrade")
 		delete(header, "Connection")
@@ -76,7 +77,7 @@ func (m *member) rewrite(r *httputil.ProxyRequest) {
 	}
 }
 
-// bufferSize is what the proxy would otherwise allocate for every answer.
+// bufferSize is the size of the buffer that the proxy would allocate for each answer.
 const bufferSize = 32 << 10
 
 // bufferPool lends the buffers that answers are copied through.
@@ -93,6 +94,6 @@ func (p *bufferPool) Get() []byte {
 
 func (p *bufferPool) Put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }
 
-// silent drops the proxy's log: what it says is counted in the metrics, and
-// clients that go away are no event.
-var silent = log.New(io.Discard, "", 0)
+// discardLog drops the proxy's log: the metrics count what it reports, and a
+// client that goes away is nothing to log.
+var discardLog = log.New(io.Discard, "", 0)

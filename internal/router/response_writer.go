@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+// responseWriter writes the answer to one request and counts what happens to
+// it. Response writers are reused: the proxy keeps none beyond its ServeHTTP.
+type responseWriter struct {
+	http.ResponseWriter
+
+	frontend   *httpFrontend
+	slot       slot
+	counted    bool     // The request is in the metrics.
+	refused    bool     // The replica of the slot refused, before anything was sent.
+	clientGone bool     // The client went away while the answer was written.
+	remaining  int64    // How many bytes of the answer's declared length are still to come.
+	upgraded   net.Conn // The client's connection, once it is no longer HTTP.
+}
+
+var _ http.Hijacker = (*responseWriter)(nil)
+
+var responseWriters = sync.Pool{New: func() any { return new(responseWriter) }}
+
+func newResponseWriter(f *httpFrontend, w http.ResponseWriter) *responseWriter {
+	rw, _ := responseWriters.Get().(*responseWriter)
+	*rw = responseWriter{ResponseWriter: w, frontend: f}
+	return rw
+}
+
+func (rw *responseWriter) recycle() {
+	*rw = responseWriter{}
+	responseWriters.Put(rw)
+}
+
+// proxy sends the request to the upstream of the slot and passes the answer on.
+// It reports whether the upstream refused, so that another can be asked.
+func (rw *responseWriter) proxy(s slot, r *http.Request) (refused bool) {
+	rw.slot, rw.refused = s, false
+	rw.countRequest(s.pool.counters)
+	finished := false
+	// The proxy panics with http.ErrAbortHandler when an answer breaks off.
+	defer func() {
+		rw.finish(r, finished)
+		s.release()
+	}()
+	s.upstream.proxy.ServeHTTP(rw, r)
+	finished = true
+	return rw.refused
+}
+
+func (rw *responseWriter) countRequest(c *counters) {
+	if !rw.counted {
+		rw.counted = true
+		c.requests.Inc()
+	}
+}
+
+// finish counts a request that broke off, and an upgraded connection that was cut.
+func (rw *responseWriter) finish(r *http.Request, finished bool) {
+	if rw.upgraded != nil {
+		rw.slot.upstream.conns.remove(rw.upgraded)
+		rw.frontend.upgraded.remove(rw.upgraded)
+		rw.frontend.upgradedInFlight.leave()
+		finished = !rw.slot.upstream.conns.isClosed()
+	}
+	if !finished {
+		rw.countFailure(r)
+	}
+}
+
+// countFailure counts a failed request by its cause.
+func (rw *responseWriter) countFailure(r *http.Request) {
+	kind := failUpstream
+	switch {
+	case rw.slot.upstream.conns.isClosed():
+		kind = failCut
+	case rw.clientGone || r.Context().Err() != nil:
+		kind = failCanceled
+	}
+	rw.slot.pool.counters.countFailure(kind)
+}
+
+// handleProxyError is the proxy's error handler: the replica has not answered.
+func handleProxyError(w http.ResponseWriter, r *http.Request, err error) {
+	rw, _ := w.(*responseWriter)
+	if _, refused := errors.AsType[*dialError](err); refused {
+		rw.refused = true
+		return
+	}
+	rw.countFailure(r)
+	if rw.upgraded == nil {
+		// This goes around rw, which would count it as a 5xx of the replica.
+		http.Error(rw.ResponseWriter, "the replica did not answer", http.StatusBadGateway)
+	}
+}
+
+// reject answers a request that no upstream takes. p is nil if there was no target.
+func (rw *responseWriter) reject(p *Pool, err error) {
+	if p == nil {
+		withoutTarget := rw.frontend.router.withoutTarget
+		rw.countRequest(withoutTarget)
+		withoutTarget.countFailure(failNoTarget)
+		rw.Header().Set("Retry-After", "1")
+		http.Error(rw.ResponseWriter, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	rw.countRequest(p.counters)
+	p.counters.countFailure(failRefused)
+	http.Error(rw.ResponseWriter, err.Error(), http.StatusBadGateway)
+}
+
+// Unwrap is for http.ResponseController.
+func (rw *responseWriter) Unwrap() http.ResponseWriter { return rw.ResponseWriter }
+
+func (rw *responseWriter) WriteHeader(status int) {
+	if status >= http.StatusInternalServerError {
+		rw.slot.pool.counters.countFailure(failStatus)
+	}
+	rw.remaining = 0
+	if length := rw.Header()["Content-Length"]; len(length) == 1 {
+		// The transport has refused an invalid length already.
+		rw.remaining, _ = strconv.ParseInt(length[0], 10, 64)
+	}
+	rw.ResponseWriter.WriteHeader(status)
+}
+
+// Write passes a part of an answer on at once. The proxy itself flushes answers
+// of unknown length, and the server flushes the last part of every answer.
+func (rw *responseWriter) Write(b []byte) (int, error) {
+	n, err := rw.ResponseWriter.Write(b)
+	if err != nil {
+		rw.clientGone = true
+		return n, err
+	}
+	if rw.remaining -= int64(n); rw.remaining > 0 {
+		if f, ok := rw.ResponseWriter.(http.Flusher); ok {
+			f.Flush()
+		}
+	}
+	return n, nil
+}
+
+// Hijack hands the client's connection over to the proxy, and keeps track of it:
+// a shutdown waits for it, and a cut closes it together with the replica's.
+func (rw *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	// It is counted here before the server stops counting it, so that a shutdown
+	// misses none.
+	rw.frontend.upgradedInFlight.enter()
+	conn, buffered, err := http.NewResponseController(rw.ResponseWriter).Hijack()
+	if err != nil {
+		rw.frontend.upgradedInFlight.leave()
+		return nil, nil, err
+	}
+	rw.upgraded = conn
+	if !rw.slot.upstream.conns.add(conn) || !rw.frontend.upgraded.add(conn) {
+		// Cut already. The proxy notices with its first write.
+		_ = conn.Close()
+	}
+	return conn, buffered, nil
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router
+
+import "errors"
+
+var (
+	errNoTarget = errors.New("no environment is live")
+	// errRefused means that every upstream has refused this request.
+	errRefused = errors.New("no replica accepts connections")
+)
+
+// roundRobin picks the upstreams for one request, one after the other.
+type roundRobin struct {
+	state   *poolState
+	first   uint64
+	refused uint64
+	// down are upstreams that were passed over, to be tried after all others.
+	down []*upstream
+}
+
+// next returns the upstream to try now, nil when all have refused.
+func (t *roundRobin) next() *upstream {
+	n := uint64(len(t.state.upstreams))
+	for ; t.refused < n; t.refused++ {
+		u := t.state.upstreams[(t.first+t.refused)%n]
+		if !u.isDown() {
+			return u
+		}
+		t.down = append(t.down, u)
+	}
+	if i := t.refused - n; i < uint64(len(t.down)) {
+		return t.down[i]
+	}
+	return nil
+}
+
+// slot is the place that a request in flight takes in a pool and on an upstream.
+type slot struct {
+	pool     *Pool
+	inFlight *inFlight
+	upstream *upstream
+}
+
+func (s slot) release() {
+	s.upstream.inFlight.leave()
+	s.inFlight.leave()
+}
+
+// acquire counts a request in on the next upstream. If the upstream refuses the
+// connection, the caller releases the slot, increments t.refused and calls
+// acquire again.
+func (r *Router) acquire(t *roundRobin) (slot, error) {
+	for {
+		pool := r.target.Load()
+		if pool == nil {
+			return slot{}, errNoTarget
+		}
+		state := pool.state.Load()
+		if t.state != state {
+			*t = roundRobin{state: state, first: pool.cursor.Add(1)}
+		}
+		upstream := t.next()
+		if upstream == nil {
+			return slot{pool: pool}, errRefused
+		}
+		s := slot{pool: pool, inFlight: state.inFlight, upstream: upstream}
+		s.inFlight.enter()
+		s.upstream.inFlight.enter()
+		// Only now is it certain that whoever swapped one of these pointers
+		// sees this request in the counts.
+		if r.target.Load() == pool && pool.state.Load() == state {
+			return s, nil
+		}
+		s.release()
+	}
+}

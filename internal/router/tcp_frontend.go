@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// tcpFrontend proxies raw connections.
+type tcpFrontend struct {
+	router    *Router
+	logger    *slog.Logger
+	listeners closerSet
+	clients   closerSet
+	inFlight  inFlight
+}
+
+var _ frontend = (*tcpFrontend)(nil)
+
+func newTCPFrontend(r *Router, logger *slog.Logger) *tcpFrontend {
+	return &tcpFrontend{router: r, logger: logger}
+}
+
+func (f *tcpFrontend) serve(l net.Listener) error {
+	defer l.Close()
+	if !f.listeners.add(l) {
+		return nil
+	}
+	defer f.listeners.remove(l)
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 5*time.Millisecond, time.Second
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			wait.Reset()
+			f.handle(conn)
+		case f.listeners.isClosed():
+			return nil
+		case !isTemporary(err):
+			return err
+		default:
+			f.logger.Warn("cannot accept a connection", "error", err)
+			<-time.After(wait.NextBackOff())
+		}
+	}
+}
+
+// isTemporary reports whether accepting can work again later, as after a lack of
+// file descriptors. net/http uses the same criterion.
+func isTemporary(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Temporary() //nolint:staticcheck // nothing replaces it here
+}
+
+func (f *tcpFrontend) retire(ctx context.Context) error {
+	f.listeners.closeAll()
+	return f.inFlight.waitIdle(ctx)
+}
+
+func (f *tcpFrontend) shutdown(ctx context.Context) error {
+	f.listeners.closeAll()
+	err := f.inFlight.waitIdle(ctx)
+	f.clients.closeAll()
+	return err
+}
+
+// handle proxies the client in the background.
+func (f *tcpFrontend) handle(client net.Conn) {
+	f.inFlight.enter()
+	if !f.clients.add(client) {
+		f.inFlight.leave()
+		_ = client.Close()
+		return
+	}
+	go func() {
+		defer f.inFlight.leave()
+		defer f.clients.remove(client)
+		f.proxy(client)
+	}()
+}
+
+// proxy connects the client with a replica until both sides are done.
+func (f *tcpFrontend) proxy(client net.Conn) {
+	defer client.Close()
+	s, replica, err := f.dialReplica()
+	if err != nil {
+		return
+	}
+	defer s.release()
+	defer func() { _ = replica.Close() }() // Nobody could use the error.
+	conns := &s.upstream.conns
+	defer conns.remove(client)
+	defer conns.remove(replica)
+	if conns.add(client) && conns.add(replica) {
+		copyBothWays(client, replica)
+	}
+	if conns.isClosed() {
+		s.pool.counters.countFailure(failCut)
+	}
+}
+
+// dialReplica connects to one upstream after the other until one accepts.
+func (f *tcpFrontend) dialReplica() (slot, *net.TCPConn, error) {
+	var t roundRobin
+	for {
+		s, err := f.router.acquire(&t)
+		if err != nil {
+			counters, kind := f.router.withoutTarget, failNoTarget
+			if s.pool != nil {
+				counters, kind = s.pool.counters, failRefused
+			}
+			counters.requests.Inc()
+			counters.countFailure(kind)
+			return slot{}, nil, err
+		}
+		replica, err := s.upstream.dial(context.Background())
+		if err == nil {
+			s.pool.counters.requests.Inc()
+			return s, replica, nil
+		}
+		s.release()
+		if errors.Is(err, errCut) {
+			return slot{}, nil, err
+		}
+		t.refused++
+	}
+}
+
+// copyBothWays copies in both directions until both have ended.
+func copyBothWays(a, b net.Conn) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		copyOneWay(a, b)
+	}()
+	copyOneWay(b, a)
+	<-done
+}
+
+// copyOneWay copies until src ends, and then closes dst for writing; the other
+// direction stays open. An error ends both directions. With *net.TCPConn on both
+// sides the kernel does the copying.
+func copyOneWay(dst, src net.Conn) {
+	_, err := io.Copy(dst, src)
+	if half, ok := dst.(interface{ CloseWrite() error }); ok && err == nil {
+		err = half.CloseWrite()
+	}
+	if err != nil {
+		_ = dst.Close()
+		_ = src.Close()
+	}
+}

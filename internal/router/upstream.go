@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	// idleTimeout is shorter than the 5 s after which Node and others close an
+	// idle connection. If the replica closed first, a request could be lost that
+	// is already on its way.
+	idleTimeout = 4 * time.Second
+	// downTime is how long a replica that refused a connection is passed over
+	// before it is tried again.
+	downTime = time.Second
+	// maxIdle is how many idle connections to one replica are kept. With fewer,
+	// a busy router dials for every other request.
+	maxIdle = 1024
+)
+
+// errCut is the error of a request whose connections CloseConnections has closed.
+var errCut = errors.New("the connection to the replica was closed by the router")
+
+// dialError means that a replica could not be connected to. Nothing has been
+// sent yet, so the request may go to another replica.
+type dialError struct {
+	id  string
+	err error
+}
+
+func (e *dialError) Error() string { return fmt.Sprintf("replica %s: %v", e.id, e.err) }
+func (e *dialError) Unwrap() error { return e.err }
+
+// upstream is one backend of a pool with its connections.
+type upstream struct {
+	Backend
+
+	inFlight inFlight
+	conns    closerSet
+	// downUntil is when to try a replica again that refused a connection, in
+	// nanoseconds since epoch; 0 for one that has not refused.
+	downUntil atomic.Int64
+	// Each upstream has transports of its own. After a cut there is then no other
+	// connection, idle or just dialed, on which they could send a request again.
+	http1 *http.Transport
+	http2 *http.Transport
+	proxy *httputil.ReverseProxy
+}
+
+func newUpstream(b Backend) *upstream {
+	u := &upstream{Backend: b}
+	u.http1 = u.newTransport(false)
+	u.http2 = u.newTransport(true)
+	u.proxy = &httputil.ReverseProxy{
+		Transport:    u,
+		Rewrite:      u.rewrite,
+		ErrorHandler: handleProxyError,
+		BufferPool:   copyBuffers,
+		ErrorLog:     discardLog,
+	}
+	return u
+}
+
+func (u *upstream) newTransport(h2c bool) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(!h2c)
+	protocols.SetUnencryptedHTTP2(h2c)
+	return &http.Transport{
+		Protocols:             protocols,
+		DialContext:           u.dialHTTP,
+		MaxIdleConnsPerHost:   maxIdle,
+		IdleConnTimeout:       idleTimeout,
+		ExpectContinueTimeout: time.Second,
+		// The client negotiates its encoding with the replica.
+		DisableCompression: true,
+	}
+}
+
+// RoundTrip sends gRPC over HTTP/2, which it needs, and everything else over
+// HTTP/1.1, which every server speaks.
+func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	if isGRPC(r) {
+		return u.http2.RoundTrip(r)
+	}
+	return u.http1.RoundTrip(r)
+}
+
+func isGRPC(r *http.Request) bool {
+	if r.ProtoMajor < 2 {
+		return false
+	}
+	// "application/grpc+proto" is gRPC, "application/grpc-web" is not.
+	rest, ok := strings.CutPrefix(r.Header.Get("Content-Type"), "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}
+
+func (u *upstream) dialHTTP(ctx context.Context, _, _ string) (net.Conn, error) {
+	conn, err := u.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tracked := &trackedConn{TCPConn: conn, set: &u.conns}
+	if !u.conns.add(tracked) {
+		return nil, errors.Join(errCut, conn.Close())
+	}
+	return tracked, nil
+}
+
+// dial connects to the replica. Its error is a *dialError, or errCut.
+func (u *upstream) dial(ctx context.Context) (*net.TCPConn, error) {
+	if u.conns.isClosed() {
+		return nil, errCut
+	}
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", u.Addr)
+	if err != nil {
+		if ctx.Err() == nil {
+			u.markDown()
+		}
+		return nil, &dialError{id: u.ID, err: err}
+	}
+	u.downUntil.Store(0)
+	return conn.(*net.TCPConn), nil //nolint:forcetypeassert // what "tcp" is documented to return
+}
+
+// epoch is what downUntil counts from. It has a monotonic reading, so setting the
+// clock changes nothing.
+var epoch = time.Now()
+
+func (u *upstream) markDown() { u.downUntil.Store(int64(time.Since(epoch) + downTime)) }
+
+// isDown reports whether the replica refused its last connection. When its
+// downTime is over, isDown starts a probe: it connects in the background, without
+// a request, because a machine that is gone can take seconds to refuse, and no
+// client should wait for that.
+func (u *upstream) isDown() bool {
+	until := u.downUntil.Load()
+	if until == 0 {
+		return false
+	}
+	// The swap keeps others from probing as well while this probe runs.
+	if now := time.Since(epoch); int64(now) >= until && u.downUntil.CompareAndSwap(until, int64(now+dialTimeout)) {
+		go u.probe()
+	}
+	return true
+}
+
+// probe connects to the replica and sends nothing.
+func (u *upstream) probe() {
+	if conn, err := u.dial(context.Background()); err == nil {
+		_ = conn.Close()
+	}
+}
+
+// closeIdle closes the idle connections now, and the busy ones as they become idle.
+func (u *upstream) closeIdle() {
+	u.http1.CloseIdleConnections()
+	u.http2.CloseIdleConnections()
+}
+
+// cut closes every connection; the upstream dials no more.
+func (u *upstream) cut() {
+	u.conns.closeAll()
+	u.inFlight.discard()
+	u.closeIdle()
+}
