@@ -17,7 +17,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
 
-func TestAServiceThatIsUpIsSeenAtOnce(t *testing.T) {
+func TestServiceThatIsUpPassesAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		service := newService(always(http.StatusOK))
@@ -29,9 +29,11 @@ func TestAServiceThatIsUpIsSeenAtOnce(t *testing.T) {
 	})
 }
 
-func TestAServiceIsSeenSoonAfterItIsUp(t *testing.T) {
+func TestServicePassesSoonAfterItIsUp(t *testing.T) {
 	t.Parallel()
-	for _, boot := range []time.Duration{time.Millisecond, 30 * time.Millisecond, 200 * time.Millisecond, 1700 * time.Millisecond, 10 * time.Second} {
+	for _, boot := range []time.Duration{
+		time.Millisecond, 30 * time.Millisecond, 200 * time.Millisecond, 1700 * time.Millisecond, 10 * time.Second,
+	} {
 		t.Run(boot.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -70,7 +72,7 @@ func TestProbesSlowDownToTheInterval(t *testing.T) {
 	}
 }
 
-func TestAThresholdCountsPassesInARow(t *testing.T) {
+func TestThresholdCountsPassesInARow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		service := newService(answers(200, 200, 503, 200))
@@ -100,12 +102,13 @@ func TestEveryCheckMustPassInTheSameProbes(t *testing.T) {
 		checker := newChecker(t, health.Config{HTTP: &health.HTTP{}, Exec: &health.Exec{Command: []string{"ready"}}})
 		wantCauses(t, checker.Await(t.Context(), target), map[string]string{"http": "", "exec": ""})
 		if runs != 3 || len(service.probes) != 3 {
-			t.Errorf("%d runs and %d requests, want 3 of each: each check failed once, at another time", runs, len(service.probes))
+			t.Errorf("%d runs and %d requests, want 3 of each: each check failed once, at another time",
+				runs, len(service.probes))
 		}
 	})
 }
 
-func TestAnExitedInstanceEndsTheWait(t *testing.T) {
+func TestExitedInstanceEndsTheWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		service := newService(always(closed))
@@ -132,7 +135,7 @@ func TestAnExitedInstanceEndsTheWait(t *testing.T) {
 	})
 }
 
-func TestAnInstanceThatIsGoneIsProbedOnce(t *testing.T) {
+func TestInstanceThatHasExitedIsProbedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		service := newService(always(closed))
@@ -156,7 +159,7 @@ func TestAnInstanceThatIsGoneIsProbedOnce(t *testing.T) {
 	})
 }
 
-func TestTheLastCauseOutlivesTheDeadline(t *testing.T) {
+func TestLastCauseIsReportedAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		config   health.Config
@@ -208,7 +211,7 @@ func TestTheLastCauseOutlivesTheDeadline(t *testing.T) {
 	}
 }
 
-func TestAWaitThatIsOverBeforeItBeginsSaysSo(t *testing.T) {
+func TestWaitWithAnEndedContextReportsItsCause(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("interrupted by the user"))
@@ -219,7 +222,7 @@ func TestAWaitThatIsOverBeforeItBeginsSaysSo(t *testing.T) {
 	}
 }
 
-func TestAHangingPlatformDoesNotTellOfAnExit(t *testing.T) {
+func TestPlatformThatHangsReportsNoExit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		service := newService(opensAfter(time.Second))

@@ -44,9 +44,9 @@ func awaitBoot(b *testing.B, checker *health.Checker, boot time.Duration) time.D
 	var opened atomic.Pointer[time.Time]
 	target := instance{dial: func(ctx context.Context) (net.Conn, error) {
 		if opened.Load() == nil {
-			return refuse(ctx)
+			return refuseConnection(ctx)
 		}
-		return listening(server.Listener.Addr()).Dial(ctx)
+		return instanceAt(server.Listener.Addr()).Dial(ctx)
 	}}
 	started := make(chan struct{})
 	time.AfterFunc(boot, func() {

@@ -11,36 +11,36 @@ import (
 	"unicode"
 )
 
-// maxCause is how many characters of a text that came from outside a cause may hold.
+// maxCause limits how many characters of a text from outside a cause contains.
 const maxCause = 160
 
-// cause is why a probe failed, in one line that can be shown to a person as it
-// is: "GET /healthz: connection refused". It unwraps to what was observed.
+// cause is why a probe failed, in one line that can be shown to a person:
+// "GET /healthz: connection refused". It unwraps to the error that was observed.
 type cause struct {
 	text string
 	err  error
 }
 
 func newCause(subject string, err error) error {
-	return &cause{text: subject + ": " + plain(err), err: err}
+	return &cause{text: subject + ": " + describe(err), err: err}
 }
 
 func (c *cause) Error() string { return c.text }
 
 func (c *cause) Unwrap() error { return c.err }
 
-// refusal is what a service answered instead of that it is well, fit to be shown.
-type refusal struct{ answer string }
+// rejection is a service's answer that it is not healthy, in one line.
+type rejection struct{ answer string }
 
-func (r *refusal) Error() string { return r.answer }
+func (r *rejection) Error() string { return r.answer }
 
-// plain says what happened in the words of the person who wrote the service.
-// The loopback or pod address of an instance and the name of the system call
-// tell that person nothing, so "dial tcp 127.0.0.1:41234: connect: connection
-// refused" becomes "connection refused". Other networks keep their words: a
-// missing unix socket is trouble of the platform, not of the instance.
-func plain(err error) string {
-	if answered, ok := errors.AsType[*refusal](err); ok {
+// describe returns err in one line for the person who runs the service. The
+// loopback or pod address of an instance and the name of the system call do not
+// help that person, so "dial tcp 127.0.0.1:41234: connect: connection refused"
+// becomes "connection refused". Errors of other networks are not shortened: a
+// missing Unix socket is a problem of the platform, not of the instance.
+func describe(err error) string {
+	if answered, ok := errors.AsType[*rejection](err); ok {
 		return answered.answer
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && strings.HasPrefix(op.Net, "tcp") {
@@ -51,14 +51,14 @@ func plain(err error) string {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return "connection closed without an answer"
 	}
-	return oneLine(err.Error())
+	return firstLine(err.Error())
 }
 
-// oneLine returns the first line of text that says something, without anything
-// that a terminal would act on, cut to maxCause characters.
-func oneLine(text string) string {
+// firstLine returns the first line of text that is not empty, without control
+// characters, cut to maxCause characters.
+func firstLine(text string) string {
 	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(strings.Map(printable, line))
+		line = strings.TrimSpace(strings.Map(keepPrintable, line))
 		if line == "" {
 			continue
 		}
@@ -70,10 +70,9 @@ func oneLine(text string) string {
 	return ""
 }
 
-// printable drops what unicode.IsPrint refuses, which covers control and
-// format characters, and keeps a tab as a space. Bytes that are no UTF-8
-// arrive here as unicode.ReplacementChar and are dropped as well.
-func printable(r rune) rune {
+// keepPrintable drops control and format characters, and makes a space of a tab.
+// Bytes that are not UTF-8 arrive as unicode.ReplacementChar and are dropped too.
+func keepPrintable(r rune) rune {
 	switch {
 	case r == '\t':
 		return ' '

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a setting that is left out means.
+// Defaults of the settings.
 const (
 	DefaultInterval         = time.Second
 	DefaultProbeTimeout     = 5 * time.Second
@@ -18,16 +18,17 @@ const (
 	DefaultHTTPStatusCodes  = "200-299"
 )
 
-// Config says what makes an instance healthy: every check that is set must
-// pass. With none set, HTTP with its defaults is. A zero value anywhere means
-// the default.
+// Config configures the checks. An instance is healthy when every check that is
+// set passes. Without any, HTTP with its defaults is used. A zero value anywhere
+// means the default.
 type Config struct {
 	HTTP *HTTP
 	TCP  *TCP
 	GRPC *GRPC
 	Exec *Exec
 
-	// Interval is the longest time between the end of a probe and the next.
+	// Interval is the longest time between the end of one probe and the start of
+	// the next.
 	Interval time.Duration
 	// ProbeTimeout is how long one probe may take.
 	ProbeTimeout time.Duration
@@ -35,35 +36,38 @@ type Config struct {
 	HealthyThreshold int
 }
 
-// HTTP is a check that sends a GET and looks at the status of the answer.
+// HTTP is a check that sends a GET request and looks at the status of the answer.
 type HTTP struct {
 	// Path begins with "/" and may have a query.
 	Path string
 	// Scheme is "http" or "https". The certificate is not verified.
 	Scheme string
-	// Port is the one that the instance serves, unless set; see PortDialer.
+	// Port is by default the one that the instance serves. Another one needs a
+	// PortDialer.
 	Port int
-	// Host is the Host header, and with https the name asked for in the handshake.
+	// Host is the Host header, and with https the server name of the handshake.
 	Host string
-	// Headers are sent with the request. Their values may be secrets: no cause
-	// or error of this package holds one.
+	// Headers are sent with the request. Their values may be secrets: no cause or
+	// error of this package contains one.
 	Headers map[string]string
-	// StatusCodes are the accepted ones; see ParseStatusCodes.
+	// StatusCodes lists the accepted codes; see ParseStatusCodes.
 	StatusCodes string
 }
 
 // TCP is a check that passes when the instance accepts a connection.
 type TCP struct {
-	// Port is the one that the instance serves, unless set; see PortDialer.
+	// Port is by default the one that the instance serves. Another one needs a
+	// PortDialer.
 	Port int
 }
 
-// GRPC is a check that asks the instance by the gRPC health protocol,
+// GRPC is a check that uses the gRPC health protocol,
 // https://github.com/grpc/grpc/blob/master/doc/health-checking.md.
 type GRPC struct {
-	// Port is the one that the instance serves, unless set; see PortDialer.
+	// Port is by default the one that the instance serves. Another one needs a
+	// PortDialer.
 	Port int
-	// Service is what is asked for; "" is the server as a whole.
+	// Service is the name of the service to check; "" is the server as a whole.
 	Service string
 	// TLS encrypts the connection. The certificate is not verified.
 	TLS bool
@@ -75,11 +79,11 @@ type Exec struct {
 	Command []string
 }
 
-// ConfigError is a setting that New refuses.
+// ConfigError means that New refuses a setting.
 type ConfigError struct {
 	// Setting is its name in a health_check block: "interval", "http.path".
 	Setting string
-	// Problem says what is wrong with it.
+	// Problem describes what is wrong with it.
 	Problem string
 }
 
@@ -114,7 +118,8 @@ func New(config Config) (*Checker, error) {
 	return checker, nil
 }
 
-// kind is a configured check; check returns it ready to run, or a *ConfigError.
+// kind is a configured check. Its method check validates it, with a *ConfigError,
+// and makes it ready to run.
 type kind interface{ check() (check, error) }
 
 func (c Config) kinds() []kind {
@@ -139,7 +144,7 @@ func (c Config) kinds() []kind {
 
 func checkPort(setting string, port int) error {
 	if port < 0 || port > 65535 {
-		return configError(setting, "%d is no port: it is 1 to 65535", port)
+		return configError(setting, "%d is not a port: it must be 1 to 65535", port)
 	}
 	return nil
 }

@@ -11,7 +11,13 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
 
-func TestABadSettingIsNamed(t *testing.T) {
+func httpCheck(check health.HTTP) health.Config { return health.Config{HTTP: &check} }
+
+func headers(headers map[string]string) health.Config {
+	return httpCheck(health.HTTP{Headers: headers})
+}
+
+func TestErrorNamesTheBadSetting(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		config  health.Config
@@ -21,23 +27,25 @@ func TestABadSettingIsNamed(t *testing.T) {
 		"interval":         {health.Config{Interval: -time.Second}, "interval", "-1s is negative"},
 		"probe timeout":    {health.Config{ProbeTimeout: -1}, "probe_timeout", "-1ns is negative"},
 		"threshold":        {health.Config{HealthyThreshold: -1}, "healthy_threshold", "-1 is negative"},
-		"relative path":    {health.Config{HTTP: &health.HTTP{Path: "healthz?" + secret}}, "http.path", `must begin with "/"`},
-		"fragment":         {health.Config{HTTP: &health.HTTP{Path: "/#top"}}, "http.path", `no "#"`},
-		"bad escape":       {health.Config{HTTP: &health.HTTP{Path: "/%zz"}}, "http.path", "percent-encoded"},
-		"scheme":           {health.Config{HTTP: &health.HTTP{Scheme: "ftp"}}, "http.scheme", `"ftp" is neither`},
-		"host with path":   {health.Config{HTTP: &health.HTTP{Host: "a/b"}}, "http.host", `"a/b" is no host name`},
-		"host with user":   {health.Config{HTTP: &health.HTTP{Host: "a@b"}}, "http.host", `"a@b" is no host name`},
-		"host is a port":   {health.Config{HTTP: &health.HTTP{Host: ":80"}}, "http.host", `":80" is no host name`},
-		"http port":        {health.Config{HTTP: &health.HTTP{Port: 65536}}, "http.port", "65536 is no port"},
-		"tcp port":         {health.Config{TCP: &health.TCP{Port: -1}}, "tcp.port", "-1 is no port"},
-		"grpc port":        {health.Config{GRPC: &health.GRPC{Port: 70000}}, "grpc.port", "70000 is no port"},
-		"status codes":     {health.Config{HTTP: &health.HTTP{StatusCodes: "2xx"}}, "http.status_codes", `"2xx" is no status code`},
-		"header name":      {health.Config{HTTP: &health.HTTP{Headers: map[string]string{"a b": secret}}}, "http.headers", `"a b" is no header name`},
-		"header value":     {health.Config{HTTP: &health.HTTP{Headers: map[string]string{"A": secret + "\n"}}}, "http.headers", "the value of A"},
-		"header host":      {health.Config{HTTP: &health.HTTP{Headers: map[string]string{"host": "a"}}}, "http.headers", "setting of its own"},
-		"header of length": {health.Config{HTTP: &health.HTTP{Headers: map[string]string{"content-length": "1"}}}, "http.headers", "Content-Length belongs"},
+		"relative path":    {httpCheck(health.HTTP{Path: "healthz?" + secret}), "http.path", `must begin with "/"`},
+		"fragment":         {httpCheck(health.HTTP{Path: "/#top"}), "http.path", `no "#"`},
+		"bad escape":       {httpCheck(health.HTTP{Path: "/%zz"}), "http.path", "percent-encoded"},
+		"scheme":           {httpCheck(health.HTTP{Scheme: "ftp"}), "http.scheme", `"ftp" is neither`},
+		"host with path":   {httpCheck(health.HTTP{Host: "a/b"}), "http.host", `"a/b" is not a host name`},
+		"host with user":   {httpCheck(health.HTTP{Host: "a@b"}), "http.host", `"a@b" is not a host name`},
+		"host is a port":   {httpCheck(health.HTTP{Host: ":80"}), "http.host", `":80" is not a host name`},
+		"http port":        {httpCheck(health.HTTP{Port: 65536}), "http.port", "65536 is not a port"},
+		"tcp port":         {health.Config{TCP: &health.TCP{Port: -1}}, "tcp.port", "-1 is not a port"},
+		"grpc port":        {health.Config{GRPC: &health.GRPC{Port: 70000}}, "grpc.port", "70000 is not a port"},
+		"status codes":     {httpCheck(health.HTTP{StatusCodes: "2xx"}), "http.status_codes", `"2xx" is neither`},
+		"header name":      {headers(map[string]string{"a b": secret}), "http.headers", `"a b" is not a header name`},
+		"header value":     {headers(map[string]string{"A": secret + "\n"}), "http.headers", "the value of A"},
+		"header host":      {headers(map[string]string{"host": "a"}), "http.headers", "setting of its own"},
+		"header of length": {headers(map[string]string{"content-length": "1"}), "http.headers", "Content-Length cannot be set"},
 		"no command":       {health.Config{Exec: &health.Exec{}}, "exec.command", "is empty"},
-		"empty command":    {health.Config{Exec: &health.Exec{Command: []string{"", secret}}}, "exec.command", "is empty"},
+		"empty command": {
+			health.Config{Exec: &health.Exec{Command: []string{"", secret}}}, "exec.command", "is empty",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,18 +91,18 @@ func TestStatusCodes(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoListOfStatusCodesIsSaid(t *testing.T) {
+func TestBadStatusCodesAreNamed(t *testing.T) {
 	t.Parallel()
 	for list, want := range map[string]string{
-		"":             `"" is no status code`,
-		"ok":           `"ok" is no status code`,
-		"200,":         `"" is no status code`,
-		"100":          `"100" is no status code`,
-		"600":          `"600" is no status code`,
-		"0200":         `"0200" is no status code`,
-		"+20":          `"+20" is no status code`,
-		"200-":         `"200-" is no status code`,
-		"200-299-300":  `"200-299-300" is no status code`,
+		"":             `"" is neither a status code`,
+		"ok":           `"ok" is neither a status code`,
+		"200,":         `"" is neither a status code`,
+		"100":          `"100" is neither a status code`,
+		"600":          `"600" is neither a status code`,
+		"0200":         `"0200" is neither a status code`,
+		"+20":          `"+20" is neither a status code`,
+		"200-":         `"200-" is neither a status code`,
+		"200-299-300":  `"200-299-300" is neither a status code`,
 		"200, 299-200": `the range "299-200" ends before it begins`,
 	} {
 		if _, err := health.ParseStatusCodes(list); err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -23,9 +23,9 @@ func everyKind(port int) health.Config {
 	}
 }
 
-func TestARefusedConnectionIsSaidPlainly(t *testing.T) {
+func TestRefusedConnectionIsShortened(t *testing.T) {
 	t.Parallel()
-	verdict := newChecker(t, everyKind(0)).Probe(t.Context(), instance{dial: refuse})
+	verdict := newChecker(t, everyKind(0)).Probe(t.Context(), instance{dial: refuseConnection})
 	wantCauses(t, verdict, map[string]string{
 		"http": "GET /: connection refused",
 		"tcp":  "connect: connection refused",
@@ -36,31 +36,33 @@ func TestARefusedConnectionIsSaidPlainly(t *testing.T) {
 	}
 }
 
-func TestTroubleOfThePlatformKeepsItsWords(t *testing.T) {
+func TestPlatformErrorIsNotShortened(t *testing.T) {
 	t.Parallel()
 	target := instance{dial: func(context.Context) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Net: "unix", Addr: &net.UnixAddr{Name: "/run/agent.sock"}, Err: syscall.ENOENT}
+		addr := &net.UnixAddr{Name: "/run/agent.sock"}
+		return nil, &net.OpError{Op: "dial", Net: "unix", Addr: addr, Err: syscall.ENOENT}
 	}}
 	wantCauses(t, newChecker(t, health.Config{TCP: &health.TCP{}}).Probe(t.Context(), target), map[string]string{
 		"tcp": "connect: dial unix /run/agent.sock: no such file or directory",
 	})
 }
 
-func TestATCPServicePasses(t *testing.T) {
+func TestTCPServicePasses(t *testing.T) {
 	t.Parallel()
-	target := listening(listen(t).Addr())
-	wantCauses(t, newChecker(t, health.Config{TCP: &health.TCP{}}).Probe(t.Context(), target), map[string]string{"tcp": ""})
+	target := instanceAt(listen(t).Addr())
+	verdict := newChecker(t, health.Config{TCP: &health.TCP{}}).Probe(t.Context(), target)
+	wantCauses(t, verdict, map[string]string{"tcp": ""})
 }
 
-func TestAPortOfItsOwnIsDialed(t *testing.T) {
+func TestConfiguredPortIsDialed(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var ports []int
-	target := openInstance{dialPort: func(ctx context.Context, port int) (net.Conn, error) {
+	target := instanceWithPorts{dialPort: func(ctx context.Context, port int) (net.Conn, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		ports = append(ports, port)
-		return refuse(ctx)
+		return refuseConnection(ctx)
 	}}
 	newChecker(t, everyKind(9090)).Probe(t.Context(), target)
 	if want := []int{9090, 9090, 9090}; !slices.Equal(ports, want) {
@@ -68,7 +70,7 @@ func TestAPortOfItsOwnIsDialed(t *testing.T) {
 	}
 }
 
-func TestAPlatformWithoutOtherPortsSaysSo(t *testing.T) {
+func TestPlatformWithoutOtherPortsIsReported(t *testing.T) {
 	t.Parallel()
 	const cause = "port 9090 cannot be reached: this platform connects only to the port that the instance serves"
 	wantCauses(t, newChecker(t, everyKind(9090)).Probe(t.Context(), instance{}), map[string]string{
@@ -78,7 +80,7 @@ func TestAPlatformWithoutOtherPortsSaysSo(t *testing.T) {
 	})
 }
 
-func TestACommandDecidesByItsExit(t *testing.T) {
+func TestCommandPassesWithExitStatusZero(t *testing.T) {
 	t.Parallel()
 	command := []string{"/bin/check", "--token", secret}
 	checker := newChecker(t, health.Config{Exec: &health.Exec{Command: command}})

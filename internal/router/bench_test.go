@@ -187,7 +187,8 @@ func countingReplica(b *testing.B, a *arrivals) string { return rawReplica(b, "h
 // rawReplica answers every request without allocating, and returns its address.
 func rawReplica(b *testing.B, body string, arrived func()) string {
 	b.Helper()
-	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	answer := fmt.Appendf(nil,
+		"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	l := listen(b)
 	go func() {
 		for {

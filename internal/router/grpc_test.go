@@ -37,7 +37,10 @@ func grpcReplica(t *testing.T, id string, s healthpb.HealthCheckResponse_Serving
 func TestGRPCFollowsTheSwitch(t *testing.T) {
 	t.Parallel()
 	e := startRouter(t, router.HTTP, nil)
-	e.blue.Set([]router.Backend{refusingReplica(t, "blue-1"), grpcReplica(t, "blue-2", healthpb.HealthCheckResponse_SERVING)})
+	e.blue.Set([]router.Backend{
+		refusingReplica(t, "blue-1"),
+		grpcReplica(t, "blue-2", healthpb.HealthCheckResponse_SERVING),
+	})
 	e.green.Set([]router.Backend{grpcReplica(t, "green-1", healthpb.HealthCheckResponse_NOT_SERVING)})
 	conn, err := grpc.NewClient(e.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

@@ -15,7 +15,9 @@ func TestRequestsGoRound(t *testing.T) {
 	t.Parallel()
 	e, c := startRouter(t, router.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{
-		replica(t, "blue-1", answerWith("1")), replica(t, "blue-2", answerWith("2")), replica(t, "blue-3", answerWith("3")),
+		replica(t, "blue-1", answerWith("1")),
+		replica(t, "blue-2", answerWith("2")),
+		replica(t, "blue-3", answerWith("3")),
 	})
 	seen := map[string]int{}
 	for range 30 {

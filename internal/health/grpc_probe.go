@@ -19,9 +19,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// errOneConnection keeps a gRPC client from dialing again: a probe is one
-// attempt, and the pace of the next one is the Checker's.
-var errOneConnection = errors.New("the probe's connection is used up")
+// errOneConnection keeps a gRPC client from dialing again: a probe is one attempt,
+// and the Checker decides when to make the next.
+var errOneConnection = errors.New("the probe has only one connection")
 
 func (g *GRPC) check() (check, error) {
 	if err := checkPort("grpc.port", g.Port); err != nil {
@@ -29,7 +29,7 @@ func (g *GRPC) check() (check, error) {
 	}
 	subject := "gRPC health"
 	if g.Service != "" {
-		subject += " of " + oneLine(g.Service)
+		subject += " of " + firstLine(g.Service)
 	}
 	probe := grpcProbe{service: g.Service, credentials: insecure.NewCredentials(), port: g.Port}
 	if g.TLS {
@@ -38,7 +38,7 @@ func (g *GRPC) check() (check, error) {
 	return check{name: "grpc", subject: subject, probe: probe.run}, nil
 }
 
-// grpcProbe asks grpc.health.v1.Health/Check for one service.
+// grpcProbe calls grpc.health.v1.Health/Check for one service.
 type grpcProbe struct {
 	service     string
 	credentials credentials.TransportCredentials
@@ -50,10 +50,10 @@ func (p grpcProbe) run(ctx context.Context, target bluegreen.Target) error {
 	if err != nil {
 		return err
 	}
-	defer bind(ctx, conn)()
+	defer closeWhenDone(ctx, conn)()
 
 	client, err := grpc.NewClient("passthrough:///instance",
-		grpc.WithContextDialer(once(conn)),
+		grpc.WithContextDialer(dialOnce(conn)),
 		grpc.WithTransportCredentials(p.credentials),
 		grpc.WithAuthority("localhost"),
 		grpc.WithNoProxy(),
@@ -71,14 +71,14 @@ func (p grpcProbe) run(ctx context.Context, target bluegreen.Target) error {
 	case err != nil:
 		return grpcCause(err)
 	case response.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING:
-		return &refusal{response.GetStatus().String()}
+		return &rejection{response.GetStatus().String()}
 	default:
 		return nil
 	}
 }
 
-// once is a dialer that hands out conn, once.
-func once(conn net.Conn) func(context.Context, string) (net.Conn, error) {
+// dialOnce returns a dialer that returns conn the first time and then fails.
+func dialOnce(conn net.Conn) func(context.Context, string) (net.Conn, error) {
 	var used atomic.Bool
 	return func(context.Context, string) (net.Conn, error) {
 		if used.Swap(true) {
@@ -88,13 +88,13 @@ func once(conn net.Conn) func(context.Context, string) (net.Conn, error) {
 	}
 }
 
-// grpcCause says what the codes that the health protocol gives a meaning mean.
+// grpcCause explains the status codes that have a meaning in the health protocol.
 func grpcCause(err error) error {
 	switch status.Code(err) {
 	case codes.NotFound:
-		return &refusal{"the server knows no such service"}
+		return &rejection{"the server knows no such service"}
 	case codes.Unimplemented:
-		return &refusal{"the server does not implement grpc.health.v1.Health"}
+		return &rejection{"the server does not implement grpc.health.v1.Health"}
 	default:
 		return fmt.Errorf("%s: %s", status.Code(err), status.Convert(err).Message())
 	}

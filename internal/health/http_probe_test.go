@@ -26,10 +26,10 @@ func serve(t testing.TB, start func(*httptest.Server), handler http.HandlerFunc)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	start(server)
 	t.Cleanup(server.Close)
-	return listening(server.Listener.Addr())
+	return instanceAt(server.Listener.Addr())
 }
 
-func TestWhatAnHTTPServiceAnswersDecides(t *testing.T) {
+func TestHTTPAnswerDecides(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -44,18 +44,29 @@ func TestWhatAnHTTPServiceAnswersDecides(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"200":           {handler: answer(200, "text/plain", "ok")},
-		"204":           {handler: answer(204, "", "")},
-		"404 accepted":  {config: health.HTTP{StatusCodes: "200-299, 404"}, handler: answer(404, "text/plain", "no")},
-		"200 refused":   {config: health.HTTP{StatusCodes: "204"}, handler: answer(200, "", ""), want: "GET /: 200 OK"},
-		"503":           {config: health.HTTP{Path: "/healthz"}, handler: answer(503, "", ""), want: "GET /healthz: 503 Service Unavailable"},
-		"its own code":  {handler: answer(599, "", ""), want: "GET /: 599"},
-		"query is kept": {config: health.HTTP{Path: "/a%20b?token=" + secret}, handler: answer(500, "", ""), want: "GET /a%20b: 500 Internal Server Error"},
+		"200":          {handler: answer(200, "text/plain", "ok")},
+		"204":          {handler: answer(204, "", "")},
+		"404 accepted": {config: health.HTTP{StatusCodes: "200-299, 404"}, handler: answer(404, "text/plain", "no")},
+		"200 refused":  {config: health.HTTP{StatusCodes: "204"}, handler: answer(200, "", ""), want: "GET /: 200 OK"},
+		"503": {
+			config:  health.HTTP{Path: "/healthz"},
+			handler: answer(503, "", ""),
+			want:    "GET /healthz: 503 Service Unavailable",
+		},
+		"its own code": {handler: answer(599, "", ""), want: "GET /: 599"},
+		"query is not shown": {
+			config:  health.HTTP{Path: "/a%20b?token=" + secret},
+			handler: answer(500, "", ""),
+			want:    "GET /a%20b: 500 Internal Server Error",
+		},
 		"text": {
 			handler: answer(503, "text/plain; charset=utf-8", "\n  database \x1b[31mis\tdown \xff\r\nstack trace"),
 			want:    "GET /: 503 Service Unavailable: database [31mis down",
 		},
-		"json": {handler: answer(503, "application/json", `{"status":"down"}`), want: `GET /: 503 Service Unavailable: {"status":"down"}`},
+		"json": {
+			handler: answer(503, "application/json", `{"status":"down"}`),
+			want:    `GET /: 503 Service Unavailable: {"status":"down"}`,
+		},
 		"problem": {
 			handler: answer(500, "application/problem+json", `{"title":"no disk"}`),
 			want:    `GET /: 500 Internal Server Error: {"title":"no disk"}`,
@@ -98,10 +109,12 @@ func TestWhatAnHTTPServiceAnswersDecides(t *testing.T) {
 	}
 }
 
-func TestAnHTTPProbeSendsWhatItWasTold(t *testing.T) {
+func TestHTTPProbeSendsWhatIsConfigured(t *testing.T) {
 	t.Parallel()
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		got := fmt.Sprint(r.Method, " ", r.Host, " ", r.RequestURI, " ", r.Header.Get("X-Token"), " ", r.Header.Get("User-Agent"))
+		header := r.Header
+		got := fmt.Sprintf("%s %s %s %s %s",
+			r.Method, r.Host, r.RequestURI, header.Get("X-Token"), header.Get("User-Agent"))
 		if want := "GET shop.example:8443 /ready?deep=1 " + secret + " me"; got != want {
 			t.Errorf("the service saw %q, want %q", got, want)
 		}
@@ -116,7 +129,7 @@ func TestAnHTTPProbeSendsWhatItWasTold(t *testing.T) {
 	wantCauses(t, checker.Probe(t.Context(), target), map[string]string{"http": "GET /ready: 418 I'm a teapot"})
 }
 
-func TestEveryHTTPProbeHasAConnectionOfItsOwnAndLeavesNone(t *testing.T) {
+func TestEveryHTTPProbeOpensAndClosesItsOwnConnection(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int32
 	ended := make(chan struct{}, 3)
@@ -141,7 +154,7 @@ func TestEveryHTTPProbeHasAConnectionOfItsOwnAndLeavesNone(t *testing.T) {
 	}
 }
 
-func TestAnAnswerWithoutAnEndStillPasses(t *testing.T) {
+func TestAnswerThatDoesNotEndPasses(t *testing.T) {
 	t.Parallel()
 	hungUp := make(chan struct{})
 	target := serve(t, (*httptest.Server).Start, func(w http.ResponseWriter, r *http.Request) {
@@ -171,7 +184,7 @@ func TestHTTPSNeedsNoCertificateForTheInstance(t *testing.T) {
 	}
 }
 
-func TestTheWrongSchemeIsSaid(t *testing.T) {
+func TestWrongSchemeIsReported(t *testing.T) {
 	t.Parallel()
 	plain := serve(t, (*httptest.Server).Start, func(http.ResponseWriter, *http.Request) {})
 	secure := newChecker(t, health.Config{HTTP: &health.HTTP{Scheme: "https"}})
@@ -180,7 +193,7 @@ func TestTheWrongSchemeIsSaid(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoHTTPIsSaid(t *testing.T) {
+func TestServerWithoutHTTPIsReported(t *testing.T) {
 	t.Parallel()
 	listener := listen(t)
 	go func() {
@@ -192,7 +205,7 @@ func TestWhatIsNoHTTPIsSaid(t *testing.T) {
 		_, _ = conn.Read(make([]byte, 1024))
 		_, _ = io.WriteString(conn, "SSH-2.0-server\r\n")
 	}()
-	wantCauses(t, newChecker(t, health.Config{}).Probe(t.Context(), listening(listener.Addr())), map[string]string{
+	wantCauses(t, newChecker(t, health.Config{}).Probe(t.Context(), instanceAt(listener.Addr())), map[string]string{
 		"http": `GET /: malformed HTTP response "SSH-2.0-server"`,
 	})
 }

@@ -18,18 +18,18 @@ import (
 )
 
 const (
-	// maxAnswer bounds what a probe reads of an answer, header and body together.
+	// maxAnswer limits what a probe reads of an answer, header and body together.
 	maxAnswer = 64 << 10
-	// maxBody bounds what it reads of the body.
+	// maxBody limits what it reads of the body.
 	maxBody = 4 << 10
-	// drainTime bounds how long a probe that has passed goes on reading, so that
-	// a service whose answer has no end (an event stream) still passes at once.
+	// drainTime limits how long a probe reads on after it has passed, so that a
+	// service whose answer does not end (an event stream) passes at once.
 	drainTime = 100 * time.Millisecond
 )
 
-// httpProbe sends one GET on one connection. It does without http.Transport,
-// whose dialing and reading goroutines end some time after the request, and
-// which would keep the connection, follow proxies and negotiate compression.
+// httpProbe sends one GET request on one connection. It does not use
+// http.Transport, which would keep the connection, use a proxy and negotiate
+// compression, and whose goroutines end some time after the request.
 type httpProbe struct {
 	request *http.Request
 	accept  StatusCodes
@@ -43,7 +43,7 @@ func (p *httpProbe) run(ctx context.Context, target bluegreen.Target) error {
 	if err != nil {
 		return err
 	}
-	defer bind(ctx, conn)()
+	defer closeWhenDone(ctx, conn)()
 
 	stream := conn
 	if p.tls != nil {
@@ -53,7 +53,7 @@ func (p *httpProbe) run(ctx context.Context, target bluegreen.Target) error {
 		}
 		stream = secure
 	}
-	response, err := p.exchange(stream)
+	response, err := p.send(stream)
 	if err != nil {
 		return err
 	}
@@ -62,12 +62,12 @@ func (p *httpProbe) run(ctx context.Context, target bluegreen.Target) error {
 		drain(ctx, conn, response.Body)
 		return nil
 	}
-	return refused(response)
+	return newRejection(response)
 }
 
-// exchange returns the final answer: informational ones (103 Early Hints) are
-// passed over. Redirects are answers like any other.
-func (p *httpProbe) exchange(stream io.ReadWriter) (*http.Response, error) {
+// send sends the request and returns the final answer. It skips informational
+// ones (103 Early Hints) and does not follow redirects.
+func (p *httpProbe) send(stream io.ReadWriter) (*http.Response, error) {
 	if err := p.request.Write(stream); err != nil {
 		return nil, err
 	}
@@ -83,36 +83,35 @@ func (p *httpProbe) exchange(stream io.ReadWriter) (*http.Response, error) {
 	}
 }
 
-// drain reads what is left of the answer, so that the service is not cut off
-// in the middle of it.
+// drain reads the rest of the answer, so that the service can finish writing it.
 func drain(ctx context.Context, conn net.Conn, body io.Reader) {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
-	defer bind(ctx, conn)()
+	defer closeWhenDone(ctx, conn)()
 	_, _ = io.CopyN(io.Discard, body, maxBody)
 }
 
-// refused describes an answer that is not accepted: the status in our own
-// words and, where it is meant to be read, the first line of the body. Header
-// values stay out: they may be secrets.
-func refused(response *http.Response) *refusal {
+// newRejection describes an answer that is not accepted: the standard text of its
+// status and, if the body is readable text, its first line. It contains no header
+// values, because they may be secrets.
+func newRejection(response *http.Response) *rejection {
 	answer := strings.TrimSpace(fmt.Sprintf("%d %s", response.StatusCode, http.StatusText(response.StatusCode)))
 	if response.StatusCode >= 300 && response.StatusCode < 400 {
 		answer += " (redirects are not followed)"
 	}
-	// What was read until an error is still worth showing.
+	// After an error, what was read before it is still worth showing.
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxBody))
-	if readable(response.Header.Get("Content-Type")) {
-		if line := oneLine(string(body)); line != "" {
+	if isReadable(response.Header.Get("Content-Type")) {
+		if line := firstLine(string(body)); line != "" {
 			answer += ": " + line
 		}
 	}
-	return &refusal{answer}
+	return &rejection{answer}
 }
 
-// readable reports whether the first line of a body of this type is likely to
-// say what is wrong. The first line of HTML never does.
-func readable(contentType string) bool {
+// isReadable reports whether the first line of a body of this type can describe
+// the problem. The first line of HTML never does.
+func isReadable(contentType string) bool {
 	media, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return false

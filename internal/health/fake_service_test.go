@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// What a service does with a probe instead of answering with a status.
+// Answers of a script that are no status codes.
 const (
-	closed = -1 // nothing listens
-	silent = -2 // accepts and never answers
+	closed = -1 // Nothing listens.
+	silent = -2 // The service accepts the connection and never answers.
 )
 
-// service is an instance in fake time: it answers each probe as the script
-// says for the age of the service, and remembers when it was probed.
+// service is a fake service in fake time. Its script returns the answer to each
+// probe by the age of the service. It records when it was probed.
 type service struct {
 	script func(age time.Duration, probe int) int
 	start  time.Time
@@ -39,7 +39,7 @@ func (s *service) dial(ctx context.Context) (net.Conn, error) {
 	answer := s.script(age, len(s.probes))
 	s.mu.Unlock()
 	if answer == closed {
-		return refuse(ctx)
+		return refuseConnection(ctx)
 	}
 	client, server := net.Pipe()
 	go func() {
@@ -49,7 +49,7 @@ func (s *service) dial(ctx context.Context) (net.Conn, error) {
 			return
 		}
 		if answer == silent {
-			_, _ = request.ReadByte() // until the probe hangs up
+			_, _ = request.ReadByte() // Until the probe closes the connection.
 			return
 		}
 		_, _ = fmt.Fprintf(server, "HTTP/1.1 %d Status\r\nContent-Length: 0\r\n\r\n", answer)
@@ -57,7 +57,7 @@ func (s *service) dial(ctx context.Context) (net.Conn, error) {
 	return client, nil
 }
 
-// always is a script of one answer.
+// always is a script that always gives the same answer.
 func always(answer int) func(time.Duration, int) int {
 	return func(time.Duration, int) int { return answer }
 }
@@ -72,8 +72,8 @@ func opensAfter(boot time.Duration) func(time.Duration, int) int {
 	}
 }
 
-// answers is the script of a service that answers one probe after the other,
-// the last answer again and again.
+// answers is the script of a service that gives one answer after the other, and
+// repeats the last one.
 func answers(list ...int) func(time.Duration, int) int {
 	return func(_ time.Duration, probe int) int { return list[min(probe, len(list))-1] }
 }

@@ -31,30 +31,44 @@ func serveGRPC(t testing.TB, server *grpc.Server) instance {
 			t.Error(err)
 		}
 	})
-	return listening(listener.Addr())
+	return instanceAt(listener.Addr())
 }
 
-// withHealth adds a health service that knows the server as a whole and "shop".
-func withHealth(server *grpc.Server, shop grpc_health_v1.HealthCheckResponse_ServingStatus) *grpc.Server {
+// withHealth adds a health service that knows the server as a whole and "orders".
+func withHealth(server *grpc.Server, orders grpc_health_v1.HealthCheckResponse_ServingStatus) *grpc.Server {
 	service := grpchealth.NewServer()
-	service.SetServingStatus("shop", shop)
+	service.SetServingStatus("orders", orders)
 	grpc_health_v1.RegisterHealthServer(server, service)
 	return server
 }
 
-func TestTheGRPCHealthServiceDecides(t *testing.T) {
+func TestGRPCHealthServiceDecides(t *testing.T) {
 	t.Parallel()
-	const serving, notServing = grpc_health_v1.HealthCheckResponse_SERVING, grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	const (
+		serving    = grpc_health_v1.HealthCheckResponse_SERVING
+		notServing = grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	)
 	for name, test := range map[string]struct {
 		server *grpc.Server
 		config health.GRPC
 		want   string
 	}{
-		"server":          {server: withHealth(grpc.NewServer(), notServing)},
-		"service":         {server: withHealth(grpc.NewServer(), serving), config: health.GRPC{Service: "shop"}},
-		"not serving":     {server: withHealth(grpc.NewServer(), notServing), config: health.GRPC{Service: "shop"}, want: "gRPC health of shop: NOT_SERVING"},
-		"unknown service": {server: withHealth(grpc.NewServer(), serving), config: health.GRPC{Service: "bank"}, want: "gRPC health of bank: the server knows no such service"},
-		"no health":       {server: grpc.NewServer(), want: "gRPC health: the server does not implement grpc.health.v1.Health"},
+		"server":  {server: withHealth(grpc.NewServer(), notServing)},
+		"service": {server: withHealth(grpc.NewServer(), serving), config: health.GRPC{Service: "orders"}},
+		"not serving": {
+			server: withHealth(grpc.NewServer(), notServing),
+			config: health.GRPC{Service: "orders"},
+			want:   "gRPC health of orders: NOT_SERVING",
+		},
+		"unknown service": {
+			server: withHealth(grpc.NewServer(), serving),
+			config: health.GRPC{Service: "billing"},
+			want:   "gRPC health of billing: the server knows no such service",
+		},
+		"no health": {
+			server: grpc.NewServer(),
+			want:   "gRPC health: the server does not implement grpc.health.v1.Health",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +90,7 @@ func TestGRPCOverTLSNeedsNoCertificateForTheInstance(t *testing.T) {
 	wantCauses(t, verdict, map[string]string{"grpc": ""})
 }
 
-func TestWhatIsNoGRPCFails(t *testing.T) {
+func TestServerWithoutGRPCFails(t *testing.T) {
 	t.Parallel()
 	target := serve(t, (*httptest.Server).Start, func(http.ResponseWriter, *http.Request) {})
 	verdict := newChecker(t, health.Config{GRPC: &health.GRPC{}}).Probe(t.Context(), target)
@@ -85,14 +99,14 @@ func TestWhatIsNoGRPCFails(t *testing.T) {
 	}
 }
 
-func TestASilentGRPCServerIsGivenUp(t *testing.T) {
+func TestSilentGRPCServerTimesOut(t *testing.T) {
 	t.Parallel()
-	target := listening(listen(t).Addr()) // connections stay in the queue
+	target := instanceAt(listen(t).Addr()) // connections stay in the queue
 	checker := newChecker(t, health.Config{GRPC: &health.GRPC{}, ProbeTimeout: 50 * time.Millisecond})
 	wantCauses(t, checker.Probe(t.Context(), target), map[string]string{"grpc": "gRPC health: no answer within 50ms"})
 }
 
-func TestAGRPCProbeEndsWithItsCaller(t *testing.T) {
+func TestGRPCProbeEndsWithItsCaller(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	listener := listen(t)
@@ -105,6 +119,6 @@ func TestAGRPCProbeEndsWithItsCaller(t *testing.T) {
 		cancel()
 		_, _ = conn.Read(make([]byte, 1))
 	}()
-	verdict := newChecker(t, health.Config{GRPC: &health.GRPC{}}).Await(ctx, listening(listener.Addr()))
+	verdict := newChecker(t, health.Config{GRPC: &health.GRPC{}}).Await(ctx, instanceAt(listener.Addr()))
 	wantCauses(t, verdict, map[string]string{"grpc": "gRPC health: no probe completed: context canceled"})
 }

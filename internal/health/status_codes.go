@@ -11,11 +11,11 @@ import (
 // StatusCodes is a set of HTTP status codes. The zero value holds none.
 type StatusCodes struct{ ranges []codeRange }
 
-// codeRange holds both of its ends.
+// codeRange is a range that includes both of its ends.
 type codeRange struct{ low, high int }
 
 // ParseStatusCodes reads a list of codes and ranges of codes such as
-// "200-299,404". Codes run from 200 to 599: those below are no final answer.
+// "200-299,404". Codes are 200 to 599: lower ones are not final answers.
 func ParseStatusCodes(list string) (StatusCodes, error) {
 	var codes StatusCodes
 	for item := range strings.SplitSeq(list, ",") {
@@ -37,7 +37,8 @@ func parseRange(item string) (codeRange, error) {
 	high, highErr := parseCode(last)
 	switch {
 	case lowErr != nil || highErr != nil:
-		return codeRange{}, fmt.Errorf(`%q is no status code from 200 to 599 and no range of them such as "200-299"`, item)
+		return codeRange{}, fmt.Errorf(
+			`%q is neither a status code from 200 to 599 nor a range of them such as "200-299"`, item)
 	case low > high:
 		return codeRange{}, fmt.Errorf("the range %q ends before it begins", item)
 	default:

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// userAgent is how a service's log shows a probe, unless headers say otherwise.
+// userAgent is the User-Agent of a probe, unless the configured headers have one.
 const userAgent = "terraform-provider-bluegreen health check"
 
 func (h *HTTP) check() (check, error) {
@@ -31,11 +31,11 @@ func (h *HTTP) check() (check, error) {
 	if request.URL.Scheme == "https" {
 		probe.tls = unverifiedTLS(request.URL.Hostname(), "http/1.1")
 	}
-	// The query may hold a token, so only the path is told.
+	// The query may hold a token, so only the path is shown.
 	return check{name: "http", subject: request.Method + " " + request.URL.EscapedPath(), probe: probe.run}, nil
 }
 
-// request builds what every probe sends.
+// request builds the request that every probe sends.
 func (h *HTTP) request() (*http.Request, error) {
 	scheme := orDefault(h.Scheme, DefaultHTTPScheme)
 	if scheme != "http" && scheme != "https" {
@@ -52,38 +52,40 @@ func (h *HTTP) request() (*http.Request, error) {
 	return &http.Request{Method: http.MethodGet, URL: target, Host: target.Host, Header: header, Close: true}, nil
 }
 
-// requestURL keeps the path out of its errors: the query may hold a token.
+// requestURL returns the URL to probe. Its errors do not contain the path, because
+// the query may hold a token.
 func requestURL(scheme, host, path string) (*url.URL, error) {
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, "#") {
 		return nil, configError("http.path", `must begin with "/" and have no "#"`)
 	}
 	authority, err := url.Parse("//" + host)
 	if err != nil || authority.Host != host || authority.Hostname() == "" || !httpguts.ValidHostHeader(host) {
-		return nil, configError("http.host", "%q is no host name, with or without a port", host)
+		return nil, configError("http.host", "%q is not a host name, with or without a port", host)
 	}
 	target, err := url.Parse(scheme + "://" + host + path)
 	if err != nil {
-		return nil, configError("http.path", "is no path of a URL: a character in it must be percent-encoded")
+		return nil, configError("http.path", "is not the path of a URL: a character in it must be percent-encoded")
 	}
 	return target, nil
 }
 
-// requestHeader names no value in its errors: it may be a secret.
+// requestHeader returns the header of a probe. Its errors do not contain values,
+// because a value may be a secret.
 func requestHeader(headers map[string]string) (http.Header, error) {
 	header := http.Header{"User-Agent": {userAgent}}
-	// In order, so that the same configuration has the same error every time.
+	// The names are sorted, so that the same configuration always gets the same error.
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return nil, configError("http.headers", "%q is no header name", name)
+			return nil, configError("http.headers", "%q is not a header name", name)
 		}
 		if !httpguts.ValidHeaderFieldValue(headers[name]) {
-			return nil, configError("http.headers", "the value of %s has characters that no header may have", name)
+			return nil, configError("http.headers", "the value of %s has characters that a header must not have", name)
 		}
 		switch canonical := http.CanonicalHeaderKey(name); canonical {
 		case "Host":
 			return nil, configError("http.headers", "Host has a setting of its own: host")
 		case "Connection", "Content-Length", "Transfer-Encoding", "Trailer", "Upgrade":
-			return nil, configError("http.headers", "%s belongs to the connection, which the probe handles itself", canonical)
+			return nil, configError("http.headers", "%s cannot be set: the probe sets it for its connection", canonical)
 		default:
 			header.Set(name, headers[name])
 		}

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// instance is a bluegreen.Target made of what a test needs of one.
+// instance is a bluegreen.Target made of functions.
 type instance struct {
 	dial   func(ctx context.Context) (net.Conn, error)
 	exec   func(ctx context.Context, command []string) error
@@ -40,28 +40,28 @@ func (i instance) Exited(ctx context.Context) error {
 	return i.exited(ctx)
 }
 
-// openInstance also reaches every other port.
-type openInstance struct {
+// instanceWithPorts is an instance with a health.PortDialer.
+type instanceWithPorts struct {
 	instance
 	dialPort func(ctx context.Context, port int) (net.Conn, error)
 }
 
-var _ health.PortDialer = openInstance{}
+var _ health.PortDialer = instanceWithPorts{}
 
-func (i openInstance) DialPort(ctx context.Context, port int) (net.Conn, error) {
+func (i instanceWithPorts) DialPort(ctx context.Context, port int) (net.Conn, error) {
 	return i.dialPort(ctx, port)
 }
 
 // listening returns an instance that serves at addr.
-func listening(addr net.Addr) instance {
+func instanceAt(addr net.Addr) instance {
 	return instance{dial: func(ctx context.Context) (net.Conn, error) {
 		var dialer net.Dialer
 		return dialer.DialContext(ctx, addr.Network(), addr.String())
 	}}
 }
 
-// refuse is how a dialer fails while nothing listens.
-func refuse(context.Context) (net.Conn, error) {
+// refuseConnection fails as a dialer does while nothing listens.
+func refuseConnection(context.Context) (net.Conn, error) {
 	return nil, &net.OpError{
 		Op:   "dial",
 		Net:  "tcp",

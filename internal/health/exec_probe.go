@@ -13,8 +13,8 @@ func (e *Exec) check() (check, error) {
 	if len(e.Command) == 0 || e.Command[0] == "" {
 		return check{}, configError("exec.command", "is empty: it needs a program to run")
 	}
-	// The arguments may hold a secret, so only the program is told.
-	return check{name: "exec", subject: oneLine(e.Command[0]), probe: execProbe{slices.Clone(e.Command)}.run}, nil
+	// The arguments may hold a secret, so only the program is shown.
+	return check{name: "exec", subject: firstLine(e.Command[0]), probe: execProbe{slices.Clone(e.Command)}.run}, nil
 }
 
 // execProbe passes when its command exits with 0.
