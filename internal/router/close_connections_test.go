@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -78,8 +79,8 @@ func TestWebSocketSurvivesTheSwitchUntilItIsCut(t *testing.T) {
 	if err := old.WaitIdle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := roundTrip(conn, "anybody?"); err == nil {
-		t.Error("the WebSocket lives on")
+	if err := roundTrip(conn, "hello?"); err == nil {
+		t.Error("the WebSocket is still open")
 	}
 	if got := get(t, c, e.url).text; got != "2.0.0" {
 		t.Errorf("the live environment answers %q", got)
@@ -179,6 +180,8 @@ func TestRemovedReplicaFinishesWhatItHas(t *testing.T) {
 	<-slow.arrived
 
 	e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("from blue-1"))})
+	// The removed replica is remembered through later changes too.
+	e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("from blue-1"))})
 	for range 4 {
 		if got := get(t, c, e.url).text; got != "from blue-1" {
 			t.Errorf("a new request got %q", got)
@@ -186,6 +189,10 @@ func TestRemovedReplicaFinishesWhatItHas(t *testing.T) {
 	}
 	if n := e.blue.BackendInFlight("blue-2"); n != 1 {
 		t.Errorf("%d in flight on the removed replica, want 1", n)
+	}
+	timeout := errors.New("drain timeout is over")
+	if err := e.blue.WaitBackendIdle(endedContext(t, timeout), "blue-2"); !errors.Is(err, timeout) {
+		t.Errorf("waiting for the busy replica ended with %v", err)
 	}
 	close(slow.release)
 	if err := e.blue.WaitBackendIdle(t.Context(), "blue-2"); err != nil {
@@ -217,7 +224,51 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// Clients go by themselves, so that no request is lost.
+func TestShutdownReportsWhyItCutARequest(t *testing.T) {
+	t.Parallel()
+	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("done"))})
+	last := getInBackground(t, c, e.url)
+	<-slow.arrived
+	timeout := errors.New("grace time is over")
+	if err := e.Shutdown(endedContext(t, timeout)); !errors.Is(err, timeout) {
+		t.Errorf("shutdown with a request in flight: %v", err)
+	}
+	if got := <-last; got.Response != nil {
+		t.Errorf("the request that was cut got %q", got.text)
+	}
+}
+
+func TestShutdownWaitsForWebSockets(t *testing.T) {
+	t.Parallel()
+	e := startRouter(t, router.HTTP, nil)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", echo)})
+	conn := dialWebSocket(t, e)
+	down := make(chan error, 1)
+	go func() { down <- e.Shutdown(t.Context()) }()
+	// The shutdown has begun when nobody listens any more.
+	for {
+		other, err := new(net.Dialer).DialContext(t.Context(), "tcp", e.addr)
+		if err != nil {
+			break
+		}
+		_ = other.Close()
+	}
+	for range 100 {
+		if err := roundTrip(conn, "still here"); err != nil {
+			t.Fatalf("during the shutdown: %v", err)
+		}
+	}
+	if len(down) > 0 {
+		t.Fatal("the shutdown did not wait")
+	}
+	_ = conn.CloseNow()
+	if err := <-down; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+}
+
+// Clients close their connections themselves, so that no request is lost.
 func TestRetiredRouterAsksItsClientsToGo(t *testing.T) {
 	t.Parallel()
 	protocols := map[string]*http.Protocols{"HTTP/1.1": new(http.Protocols), "HTTP/2": new(http.Protocols)}
@@ -233,7 +284,7 @@ func TestRetiredRouterAsksItsClientsToGo(t *testing.T) {
 			if err := e.Retire(endedContext(t, over)); !errors.Is(err, over) {
 				t.Fatalf("a client is connected: %v", err)
 			}
-			// The connection is the one from before: nobody listens any more.
+			// This uses the existing connection: the listener is closed.
 			if a := get(t, c, e.url); a.text != "1.0.0" {
 				t.Errorf("the last answer is %q", a.text)
 			}
@@ -241,7 +292,7 @@ func TestRetiredRouterAsksItsClientsToGo(t *testing.T) {
 				t.Errorf("the client has not gone: %v", err)
 			}
 			if _, err := send(t, c, http.MethodGet, e.url, ""); err == nil {
-				t.Error("a new client was let in")
+				t.Error("a new client was accepted")
 			}
 		})
 	}
@@ -259,8 +310,8 @@ func TestShutdownClosesWebSocketsWhenItsTimeIsOver(t *testing.T) {
 	if err := e.Shutdown(endedContext(t, over)); !errors.Is(err, over) {
 		t.Errorf("shutdown with a WebSocket open: %v", err)
 	}
-	if err := roundTrip(conn, "anybody?"); err == nil {
-		t.Error("the WebSocket lives on")
+	if err := roundTrip(conn, "hello?"); err == nil {
+		t.Error("the WebSocket is still open")
 	}
 	if err := e.blue.WaitIdle(t.Context()); err != nil {
 		t.Fatal(err)

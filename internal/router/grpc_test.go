@@ -3,6 +3,8 @@
 package router_test
 
 import (
+	"io"
+	"net/http"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -32,6 +34,39 @@ func grpcReplica(t *testing.T, id string, s healthpb.HealthCheckResponse_Serving
 		}
 	})
 	return router.Backend{ID: id, Addr: l.Addr().String()}
+}
+
+func TestOnlyGRPCReachesTheReplicaOverHTTP2(t *testing.T) {
+	t.Parallel()
+	e := startRouter(t, router.HTTP, nil)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Proto)
+	})})
+	for contentType, overHTTP2 := range map[string]string{
+		"application/grpc":               "HTTP/2.0",
+		"application/grpc+proto":         "HTTP/2.0",
+		"application/grpc;charset=utf-8": "HTTP/2.0",
+		"application/grpc-web":           "HTTP/1.1",
+		"application/json":               "HTTP/1.1",
+	} {
+		for _, c := range []*http.Client{newH2CClient(t), newClient(t)} {
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, e.url, http.NoBody)
+			req.Header.Set("Content-Type", contentType)
+			res, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			want := overHTTP2
+			if res.ProtoMajor == 1 {
+				want = "HTTP/1.1" // No gRPC client speaks HTTP/1.1.
+			}
+			if string(got) != want {
+				t.Errorf("%s from a client with %s reached the replica over %s", contentType, res.Proto, got)
+			}
+		}
+	}
 }
 
 func TestGRPCFollowsTheSwitch(t *testing.T) {

@@ -121,6 +121,42 @@ func TestReplicaSeesTheRequestAsItWasMade(t *testing.T) {
 	}
 }
 
+func TestReplicaSeesTheHostOfEachRequest(t *testing.T) {
+	t.Parallel()
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Header.Get("X-Forwarded-Host"))
+	})})
+	// All requests use the same connection.
+	for _, host := range []string{"shop.example", "shop.example", "admin.example", "shop.example"} {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, e.url, http.NoBody)
+		req.Host = host
+		res, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil || string(text) != host {
+			t.Errorf("X-Forwarded-Host is %q, %v, want %q", text, err, host)
+		}
+	}
+}
+
+func TestBackendThatStaysKeepsItsConnections(t *testing.T) {
+	t.Parallel()
+	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	stays := replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.RemoteAddr)
+	})
+	e.blue.Set([]router.Backend{stays})
+	before := get(t, c, e.url).text
+	e.blue.Set([]router.Backend{stays})
+	if after := get(t, c, e.url).text; after != before {
+		t.Errorf("the connection from %s was replaced by one from %s", before, after)
+	}
+}
+
 func TestUpgradeToHTTP2StaysWithTheClient(t *testing.T) {
 	t.Parallel()
 	e, c := startRouter(t, router.HTTP, nil), newClient(t)

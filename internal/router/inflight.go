@@ -4,28 +4,24 @@ package router
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 )
 
-// inFlight counts what is in flight and lets others wait until nothing is.
-// Entering and leaving cost one atomic addition each; leave takes the lock only
-// if somebody waits.
+// inFlight counts what is in flight and lets others wait until nothing is. It
+// takes no lock.
 type inFlight struct {
 	n         atomic.Int64
-	waiters   atomic.Int32
 	discarded atomic.Bool
-
-	mu   sync.Mutex
-	idle chan struct{} // closed at the next zero; nil while nobody waits
+	// idle is closed and taken away at the next zero; nil while nobody waits.
+	idle atomic.Pointer[chan struct{}]
 }
 
 func (f *inFlight) enter() { f.n.Add(1) }
 
 func (f *inFlight) leave() {
-	// A waiter adds itself before it reads n, and leave reads waiters after it
-	// has changed n, so at least one of the two sees the other.
-	if f.n.Add(-1) == 0 && f.waiters.Load() > 0 {
+	// A waiter stores idle before it reads n, and leave reads idle after it has
+	// changed n, so at least one of the two sees the other.
+	if f.n.Add(-1) == 0 {
 		f.notify()
 	}
 }
@@ -46,8 +42,6 @@ func (f *inFlight) discard() {
 
 // waitIdle returns nil when the count is zero, or the cause of ctx's end.
 func (f *inFlight) waitIdle(ctx context.Context) error {
-	f.waiters.Add(1)
-	defer f.waiters.Add(-1)
 	for {
 		idle := f.subscribe()
 		if f.count() == 0 {
@@ -64,19 +58,19 @@ func (f *inFlight) waitIdle(ctx context.Context) error {
 
 // subscribe returns the channel that the next notify closes.
 func (f *inFlight) subscribe() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.idle == nil {
-		f.idle = make(chan struct{})
+	created := make(chan struct{})
+	for {
+		if f.idle.CompareAndSwap(nil, &created) {
+			return created
+		}
+		if existing := f.idle.Load(); existing != nil {
+			return *existing
+		}
 	}
-	return f.idle
 }
 
 func (f *inFlight) notify() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.idle != nil {
-		close(f.idle)
-		f.idle = nil
+	if idle := f.idle.Load(); idle != nil && f.idle.CompareAndSwap(idle, nil) {
+		close(*idle)
 	}
 }

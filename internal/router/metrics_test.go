@@ -3,6 +3,7 @@
 package router_test
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"strings"
@@ -57,6 +58,44 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 		"failures_total web green cut":               1,
 		"switches_total web live":                    3,
 		"switch_duration_seconds web (observations)": 1,
+	}
+	if got := nonzero(t, registry); !maps.Equal(got, want) {
+		t.Errorf("metrics:\n%v\nwant:\n%v", got, want)
+	}
+}
+
+func TestMetricsTellWhoBrokeOff(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	e, c := startRouter(t, router.HTTP, metrics(t, registry, "web")), newClient(t)
+	arrived := make(chan struct{})
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/broken" {
+			panic(http.ErrAbortHandler)
+		}
+		close(arrived)
+		<-r.Context().Done()
+	})})
+	get(t, c, e.url+"/broken")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, e.url+"/slow", http.NoBody)
+	if res, err := c.Do(req); err == nil {
+		_ = res.Body.Close()
+		t.Error("a request that was cancelled got an answer")
+	}
+	// A failure is counted before its request ends, and WaitIdle waits for that.
+	if err := e.blue.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{
+		"requests_total web blue":          2,
+		"failures_total web blue upstream": 1,
+		"failures_total web blue canceled": 1,
+		"switches_total web live":          1,
 	}
 	if got := nonzero(t, registry); !maps.Equal(got, want) {
 		t.Errorf("metrics:\n%v\nwant:\n%v", got, want)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -111,6 +112,26 @@ func TestTCPConnectionIsCut(t *testing.T) {
 	}
 	if got := readGreeting(t, connect(t, e)); got != "blue-1" {
 		t.Errorf("after the cut %q greets", got)
+	}
+}
+
+func TestTCPReplicaThatRefusesIsPassedOver(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]bool{"the first": true, "the second": false} {
+		t.Run(name+" refuses", func(t *testing.T) {
+			t.Parallel()
+			e := startRouter(t, router.TCP, nil)
+			backends := []router.Backend{tcpReplica(t, "blue-1"), refusingReplica(t, "blue-0")}
+			if first {
+				slices.Reverse(backends)
+			}
+			e.blue.Set(backends)
+			for range 3 {
+				if got := readGreeting(t, connect(t, e)); got != "blue-1" {
+					t.Errorf("%q greets", got)
+				}
+			}
+		})
 	}
 }
 

@@ -7,12 +7,14 @@ package router_test
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -48,14 +50,16 @@ func closedReplica(tb testing.TB, id string) (b router.Backend, begin func() net
 	}
 }
 
-// A machine that is gone may take seconds to refuse: no client waits for a second
-// refusal, and whether it is back is found out without a request.
+// A machine that is gone can take seconds to refuse. No client waits for a second
+// refusal: the router passes the replica over for a second, and then connects to it
+// without a request.
 func TestReplicaThatRefusedIsTriedWithoutARequest(t *testing.T) {
 	t.Parallel()
 	e, c := startRouter(t, router.HTTP, nil), newClient(t)
 	gone, begin := closedReplica(t, "blue-1")
 	e.blue.Set([]router.Backend{gone, replica(t, "blue-2", answerWith("blue-2"))})
-	// Each has its turn.
+	begun := time.Now()
+	// Each replica is tried once.
 	get(t, c, e.url)
 	get(t, c, e.url)
 
@@ -68,6 +72,9 @@ func TestReplicaThatRefusedIsTriedWithoutARequest(t *testing.T) {
 				return err
 			}
 			defer first.Close()
+			if waited := time.Since(begun); waited < time.Second {
+				return fmt.Errorf("tried again after %s", waited)
+			}
 			if n, err := io.Copy(io.Discard, first); n > 0 || err != nil {
 				return errors.Join(errors.New("the first connection carried a request"), err)
 			}
@@ -96,7 +103,7 @@ func TestReplicaThatRefusedIsTriedWithoutARequest(t *testing.T) {
 	}
 }
 
-// A replica that refused is better than none.
+// A replica that refused is still tried if there is no other.
 func TestReplicaThatRefusedIsTheLastResort(t *testing.T) {
 	t.Parallel()
 	e, c := startRouter(t, router.HTTP, nil), newClient(t)
