@@ -101,12 +101,12 @@ func New(config Config) (*Checker, error) {
 		threshold: orDefault(config.HealthyThreshold, DefaultHealthyThreshold),
 	}
 	switch {
-	case checker.interval < 0:
-		return nil, configError("interval", "%s is negative", checker.interval)
-	case checker.timeout < 0:
-		return nil, configError("probe_timeout", "%s is negative", checker.timeout)
-	case checker.threshold < 0:
-		return nil, configError("healthy_threshold", "%d is negative", checker.threshold)
+	case config.Interval < 0:
+		return nil, configError("interval", "%s is negative", config.Interval)
+	case config.ProbeTimeout < 0:
+		return nil, configError("probe_timeout", "%s is negative", config.ProbeTimeout)
+	case config.HealthyThreshold < 0:
+		return nil, configError("healthy_threshold", "%d is negative", config.HealthyThreshold)
 	}
 	for _, kind := range config.kinds() {
 		check, err := kind.check()
