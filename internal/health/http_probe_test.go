@@ -184,6 +184,15 @@ func TestHTTPSNeedsNoCertificateForTheInstance(t *testing.T) {
 	}
 }
 
+func TestHTTPSAnswerDecides(t *testing.T) {
+	t.Parallel()
+	target := serve(t, (*httptest.Server).StartTLS, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	checker := newChecker(t, health.Config{HTTP: &health.HTTP{Scheme: "https"}})
+	wantCauses(t, checker.Probe(t.Context(), target), map[string]string{"http": "GET /: 503 Service Unavailable"})
+}
+
 func TestWrongSchemeIsReported(t *testing.T) {
 	t.Parallel()
 	plain := serve(t, (*httptest.Server).Start, func(http.ResponseWriter, *http.Request) {})
