@@ -25,8 +25,13 @@ func TestFulfilledOnlyWhenTheConfiguredReleaseServes(t *testing.T) {
 	memory := platformtest.NewMemory()
 	deployer := bluegreen.NewDeployer("web", memory.Open(t, "web").Platform, memory.Checker(), "ada@example pid 1")
 	for _, act := range []func(context.Context) error{
-		func(ctx context.Context) error { _, err := deployer.Create(ctx, desired("1.0.0", false, true)); return err },
-		func(ctx context.Context) error { return deployer.DeployAndSwitch(ctx, desired("2.0.0", false, true).Release) },
+		func(ctx context.Context) error {
+			_, err := deployer.Create(ctx, desired("1.0.0", false, true))
+			return err
+		},
+		func(ctx context.Context) error {
+			return deployer.DeployAndSwitch(ctx, desired("2.0.0", false, true).Release)
+		},
 	} {
 		if err := act(t.Context()); err != nil {
 			t.Fatal(err)
