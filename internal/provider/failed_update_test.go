@@ -36,7 +36,7 @@ func (r applyRecorder) ApplyResourceChange(
 // this is the answer that Terraform stores.
 func TestFailedUpdateWritesWhatServesIntoTheState(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	h := newLocalHarness(t)
 	var failed atomic.Pointer[tfprotov6.ApplyResourceChangeResponse]
 	watched := attributes{
 		"bake_time":    `"10s"`,
@@ -48,11 +48,11 @@ func TestFailedUpdateWritesWhatServesIntoTheState(t *testing.T) {
 				return applyRecorder{newServer("test"), &failed}, nil
 			},
 		},
-		CheckDestroy: func(*terraform.State) error { return w.gone() },
+		CheckDestroy: func(*terraform.State) error { return h.gone() },
 		Steps: []resource.TestStep{
-			{Config: w.config(version("1.0.0"))},
+			{Config: h.config(version("1.0.0"))},
 			{
-				Config:      w.config(version("2.0.0"), watched, conduct(sickens)),
+				Config:      h.config(version("2.0.0"), watched, behaving(turnsUnhealthy)),
 				ExpectError: regexp.MustCompile(`The release is not healthy`),
 			},
 		},
