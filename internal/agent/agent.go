@@ -15,13 +15,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // agent serves the deployments of one state directory.
 type agent struct {
 	host
-	dir      stateDir
+	dir      store.Dir
 	images   *images
 	locks    *locks
 	registry *prometheus.Registry
@@ -45,8 +46,8 @@ type agent struct {
 
 // openAgent takes over everything in dir. leave is called once the agent has had
 // no deployment and no lock for the time of linger.
-func openAgent(dir stateDir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, inherited *inheritance) (*agent, error) {
-	copies, err := openImages(dir.images())
+func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, inherited *inheritance) (*agent, error) {
+	copies, err := openImages(dir.Images())
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +66,12 @@ func openAgent(dir stateDir, log *slog.Logger, linger time.Duration, leave conte
 	a.locks.paused = inherited != nil
 	// Whoever started it is about to come.
 	a.idle = time.AfterFunc(max(linger, launchTimeout), a.leaveIfIdle)
-	entries, err := os.ReadDir(dir.deployments())
+	entries, err := os.ReadDir(dir.Deployments())
 	if err != nil {
 		return nil, fmt.Errorf("reading the deployments: %w", err)
 	}
 	for _, entry := range entries {
-		if err := ValidateName(entry.Name()); err != nil || !entry.IsDir() {
+		if err := store.ValidateName(entry.Name()); err != nil || !entry.IsDir() {
 			log.Warn("no deployment, and left alone", "path", entry.Name())
 			continue
 		}
@@ -103,7 +104,7 @@ func (a *agent) open(name string) (*deployment, error) {
 	if d := a.deployments[name]; d != nil {
 		return d, nil
 	}
-	d, err := openDeployment(a.host, a.dir.deployment(name), name, a.registry)
+	d, err := openDeployment(a.host, a.dir.Deployment(name), name, a.registry)
 	if err == nil && !d.exists() {
 		err = errors.Join(d.discard(), bluegreen.ErrNotFound)
 	}
@@ -129,7 +130,7 @@ func (a *agent) create(name string) (*deployment, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d, err = openDeployment(a.host, a.dir.deployment(name), name, a.registry); err != nil {
+	if d, err = openDeployment(a.host, a.dir.Deployment(name), name, a.registry); err != nil {
 		return nil, err
 	}
 	a.deployments[name] = d
@@ -158,7 +159,7 @@ func (a *agent) erase(ctx context.Context, name string) error {
 // collectImages removes the images that nothing needs any more. If that fails
 // the next time does it.
 func (a *agent) collectImages() {
-	if err := a.images.collect(func() (map[string]bool, error) { return usedImages(a.dir.deployments()) }); err != nil {
+	if err := a.images.collect(func() (map[string]bool, error) { return a.dir.ImagesInUse() }); err != nil {
 		a.log.Warn("unused images are left", "error", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -38,7 +40,7 @@ type (
 	commitRequest struct {
 		Ledger   bluegreen.Ledger   `json:"ledger"`
 		Closed   []bluegreen.Record `json:"closed,omitempty"`
-		Frontend Frontend           `json:"frontend"`
+		Frontend store.Frontend     `json:"frontend"`
 	}
 	lockRequest struct {
 		Holder string `json:"holder"`
@@ -109,7 +111,7 @@ func failureOf(err error) failure {
 	f := failure{Code: codeFailed, Message: err.Error()}
 	var (
 		held       *bluegreen.HolderError
-		unreadable *UnreadableError
+		unreadable *durable.UnreadableError
 		image      *ImageError
 		address    *AddressError
 		version    *VersionError
@@ -159,7 +161,7 @@ func (f failure) err() error {
 			return &bluegreen.HolderError{Holder: *f.Holder}
 		}
 	case codeUnreadable:
-		return &UnreadableError{f.Path, cause}
+		return &durable.UnreadableError{Path: f.Path, Err: cause}
 	case codeImage:
 		return &ImageError{f.Path, cause}
 	case codeAddress:

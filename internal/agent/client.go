@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -40,7 +41,7 @@ func (e *VersionError) Error() string {
 // Client talks to the agent of one state directory.
 type Client struct {
 	// dir is the agent's where it is on this machine.
-	dir stateDir
+	dir store.Dir
 	// where is what errors call the place.
 	where string
 	api   int
@@ -51,14 +52,14 @@ type Client struct {
 // NewClient returns a client of the agent of stateDir, which need not run. It
 // holds no connection between calls.
 func NewClient(stateDir string) (*Client, error) {
-	dir, err := openStateDir(stateDir)
+	dir, err := store.OpenDir(stateDir)
 	if err != nil {
 		return nil, err
 	}
 	return &Client{
 		dir: dir, where: string(dir), api: apiVersion, close: func() {},
 		http: &http.Client{Transport: &http.Transport{
-			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dir.dial(ctx) },
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir) },
 			DisableKeepAlives: true,
 		}},
 	}, nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -87,7 +88,7 @@ func (l *Lock) Abandon() {
 // Commit makes next the ledger and appends closed to the archive, in one durable
 // step, and points traffic where next says. It returns bluegreen.ErrStale unless
 // next follows the stored ledger, and an *AddressError if front cannot be had.
-func (l *Lock) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front Frontend) error {
+func (l *Lock) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend) error {
 	return l.change(ctx, http.MethodPut, deploymentPath(l.name, "ledger"), commitRequest{next, closed, front}, nil)
 }
 

@@ -18,11 +18,13 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // serveHandler makes handler the agent of a state directory and returns its client.
-func serveHandler(t *testing.T, handler func(dir stateDir) http.Handler) *Client {
+func serveHandler(t *testing.T, handler func(dir store.Dir) http.Handler) *Client {
 	t.Helper()
 	path, err := os.MkdirTemp("", "bg-")
 	if err != nil {
@@ -33,11 +35,11 @@ func serveHandler(t *testing.T, handler func(dir stateDir) http.Handler) *Client
 			t.Error(err)
 		}
 	})
-	dir := stateDir(path)
-	if err := dir.prepare(); err != nil {
+	dir := store.Dir(path)
+	if err := dir.Prepare(); err != nil {
 		t.Fatal(err)
 	}
-	listener, err := listenSocket(dir.socket())
+	listener, err := listenSocket(dir.Socket())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func serveHandler(t *testing.T, handler func(dir stateDir) http.Handler) *Client
 // newTestAgent serves a real agent without a process of its own.
 func newTestAgent(t *testing.T) *Client {
 	t.Helper()
-	return serveHandler(t, func(dir stateDir) http.Handler {
+	return serveHandler(t, func(dir store.Dir) http.Handler {
 		a, err := openAgent(dir, slog.New(slog.DiscardHandler), patience, func() {}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -100,7 +102,7 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 		bluegreen.ErrNotFound, fmt.Errorf("%w: generation 3 cannot follow 1", bluegreen.ErrStale),
 		fmt.Errorf("web: %w", ErrLockLost), errLeaving, errors.New("something else"),
 		&bluegreen.HolderError{Holder: bluegreen.Holder{Name: "somebody", Since: since}},
-		&UnreadableError{"/a/b", errShort}, &ImageError{"/a/b", errOutside},
+		&durable.UnreadableError{Path: "/a/b", Err: errors.New("it is short")}, &ImageError{"/a/b", errOutside},
 		&AddressError{Address: "127.0.0.1:1", Preview: true, Deployment: "other", Err: errors.New("taken")},
 	} {
 		got := failureOf(fmt.Errorf("wrapped: %w", sent)).err()
@@ -125,7 +127,7 @@ func TestChangesNeedTheLock(t *testing.T) {
 	l := bluegreen.NewLedger("web")
 	l.Generation = 1
 	for what, err := range map[string]error{
-		"Commit":    forged.Commit(t.Context(), l, nil, Frontend{}),
+		"Commit":    forged.Commit(t.Context(), l, nil, store.Frontend{}),
 		"Erase":     forged.Erase(t.Context()),
 		"Provision": second(forged.Provision(t.Context(), bluegreen.Blue, bluegreen.Release{Image: "/bin/true", Replicas: 1})),
 		"Scale":     forged.Scale(t.Context(), bluegreen.Blue, 1),
@@ -163,10 +165,10 @@ func TestAgentThatCannotStartSaysWhy(t *testing.T) {
 func TestSecondAgentLeavesQuietly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() + "/s"
-	if err := stateDir(dir).prepare(); err != nil {
+	if err := store.Dir(dir).Prepare(); err != nil {
 		t.Fatal(err)
 	}
-	first := flock.New(stateDir(dir).lock())
+	first := flock.New(store.Dir(dir).Lock())
 	if locked, err := first.TryLock(); err != nil || !locked {
 		t.Fatalf("locked: %t, %v", locked, err)
 	}

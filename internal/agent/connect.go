@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
 // connect joins in and out to the agent of a state directory until one side
@@ -23,11 +25,11 @@ func connect(args []string, in io.Reader, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	dir, err := locateStateDir(*stateDirectory)
+	dir, err := store.LocateDir(*stateDirectory)
 	if err != nil {
 		return err
 	}
-	conn, err := dir.await(*patience)
+	conn, err := await(dir, *patience)
 	if err != nil {
 		return err
 	}
@@ -48,15 +50,15 @@ func connect(args []string, in io.Reader, out io.Writer) error {
 }
 
 // await dials an agent that may take a while to listen.
-func (d stateDir) await(patience time.Duration) (net.Conn, error) {
+func await(dir store.Dir, patience time.Duration) (net.Conn, error) {
 	ctx := context.Background()
 	if patience <= 0 {
-		return d.dial(ctx)
+		return dial(ctx, dir)
 	}
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 5*time.Millisecond, 100*time.Millisecond
 	return backoff.Retry(ctx, func() (net.Conn, error) {
-		conn, err := d.dial(ctx)
+		conn, err := dial(ctx, dir)
 		if err != nil && !errors.Is(err, ErrNotRunning) {
 			err = backoff.Permanent(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -30,7 +31,7 @@ type deployment struct {
 	close   context.CancelFunc
 
 	mu      sync.Mutex
-	store   *store
+	ledger  *store.LedgerFile
 	front   *frontend
 	traffic *traffic
 }
@@ -42,13 +43,13 @@ type deployment struct {
 func openDeployment(h host, dir, name string, registry prometheus.Registerer) (*deployment, error) {
 	files := map[bluegreen.Environment]found{}
 	for _, env := range bluegreen.Environments() {
-		read, err := readEnvironment(environmentDir(dir, env))
+		read, err := readEnvironment(store.EnvironmentDir(dir, env))
 		if err != nil {
 			return nil, err
 		}
 		files[env] = read
 	}
-	stored, err := openStore(dir, name)
+	stored, err := store.OpenLedgerFile(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func openDeployment(h host, dir, name string, registry prometheus.Registerer) (*
 		name: name, log: h.log, metrics: metrics,
 		environments: map[bluegreen.Environment]*environment{},
 		turn:         make(chan struct{}, 1),
-		store:        stored,
+		ledger:       stored,
 		front:        &frontend{log: h.log, metrics: metrics, inherited: h.inherited},
 	}
 	d.traffic = newTraffic(metrics, h.log, &d.mu)
@@ -69,11 +70,11 @@ func openDeployment(h host, dir, name string, registry prometheus.Registerer) (*
 	// What an environment reports before both are there waits.
 	d.mu.Lock()
 	for env, read := range files {
-		d.environments[env] = newEnvironment(h, env, environmentDir(dir, env), read, d.reroute)
+		d.environments[env] = newEnvironment(h, env, store.EnvironmentDir(dir, env), read, d.reroute)
 	}
 	d.route()
 	d.mu.Unlock()
-	if stored.exists() {
+	if stored.Exists() {
 		d.reopen()
 	}
 	return d, nil
@@ -101,7 +102,7 @@ func (d *deployment) listen() error {
 	if d.front.open() || d.closing.Err() != nil {
 		return nil
 	}
-	current := d.store.current.Frontend
+	current := d.ledger.Current().Frontend
 	offer, err := d.front.prepare(current, current.Frontend)
 	if err != nil {
 		return err
@@ -130,18 +131,18 @@ func (d *deployment) exists() bool {
 			return true
 		}
 	}
-	return d.store.exists()
+	return d.ledger.Exists()
 }
 
 // observe returns the document, and how many replicas run in each environment, as
 // bluegreen.Status tells it. Those that something else runs count as if they ran.
-func (d *deployment) observe() (document, map[bluegreen.Environment]int, error) {
+func (d *deployment) observe() (store.Document, map[bluegreen.Environment]int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.store.exists() {
-		return document{}, nil, bluegreen.ErrNotFound
+	if !d.ledger.Exists() {
+		return store.Document{}, nil, bluegreen.ErrNotFound
 	}
-	l, counts := d.store.current.Ledger, map[bluegreen.Environment]int{}
+	l, counts := d.ledger.Current().Ledger, map[bluegreen.Environment]int{}
 	for name, env := range d.environments {
 		slot := l.Slot(name)
 		for _, c := range env.candidates() {
@@ -154,30 +155,30 @@ func (d *deployment) observe() (document, map[bluegreen.Environment]int, error) 
 		// What runs there is out of everybody's reach.
 		counts[l.Live] = 0
 	}
-	return d.store.current, counts, nil
+	return d.ledger.Current(), counts, nil
 }
 
 func (d *deployment) history() ([]bluegreen.Record, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.store.history()
+	return d.ledger.History()
 }
 
 // commit replaces the ledger and points traffic where it says. The file comes
 // first: the route changes only once the ledger is durable.
-func (d *deployment) commit(next bluegreen.Ledger, closed []bluegreen.Record, front Frontend) error {
+func (d *deployment) commit(next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend) error {
 	begin := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.store.check(next); err != nil {
+	if err := d.ledger.Check(next); err != nil {
 		return err
 	}
-	offer, err := d.front.prepare(d.store.current.Frontend, front)
+	offer, err := d.front.prepare(d.ledger.Current().Frontend, front)
 	if err != nil {
 		return err
 	}
-	err = d.store.commit(next, closed, offer.binding)
-	if d.store.current.Ledger.Generation != next.Generation {
+	err = d.ledger.Commit(next, closed, offer.Binding)
+	if d.ledger.Current().Ledger.Generation != next.Generation {
 		d.front.drop(offer)
 		return err
 	}
@@ -203,7 +204,7 @@ func (d *deployment) route() (switched bool) {
 	for name, env := range d.environments {
 		running[name] = env.candidates()
 	}
-	current := d.store.current
+	current := d.ledger.Current()
 	return d.traffic.follow(current.Ledger, running, d.front, current.Frontend.DrainTimeout)
 }
 
@@ -219,7 +220,7 @@ func (d *deployment) alone(ctx context.Context, change func() error) error {
 }
 
 // provision makes an environment run exactly next.
-func (d *deployment) provision(ctx context.Context, name bluegreen.Environment, next *workload) error {
+func (d *deployment) provision(ctx context.Context, name bluegreen.Environment, next *store.Workload) error {
 	return d.alone(ctx, func() error { return d.environments[name].provision(ctx, next, d.quiesce(name)) })
 }
 
@@ -233,7 +234,7 @@ func (d *deployment) scale(ctx context.Context, name bluegreen.Environment, size
 func (d *deployment) quiesce(name bluegreen.Environment) func(context.Context, string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	patience, pools := d.store.current.Frontend.DrainTimeout, d.traffic.pools(name)
+	patience, pools := d.ledger.Current().Frontend.DrainTimeout, d.traffic.pools(name)
 	return func(ctx context.Context, id string) error {
 		limited, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
@@ -264,7 +265,7 @@ func (d *deployment) erase(ctx context.Context) error {
 func (d *deployment) discard() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.store.erase(); err != nil {
+	if err := d.ledger.Erase(); err != nil {
 		return err
 	}
 	d.close()
@@ -279,5 +280,5 @@ func (d *deployment) shutdown(ctx context.Context) {
 	d.close()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.front.close(ctx, d.store.current.Frontend.DrainTimeout)
+	d.front.close(ctx, d.ledger.Current().Frontend.DrainTimeout)
 }

@@ -9,10 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -26,11 +26,11 @@ type environment struct {
 	changed func()
 
 	mu       sync.Mutex
-	workload *workload
+	workload *store.Workload
 	replicas []*replica // in the order of their numbers
-	// foreign are the replicas that something else runs; either there are these or
+	// external are the replicas that something else runs; either there are these or
 	// there is a workload.
-	foreign foreign
+	external store.ExternalReplicas
 	// departing are the backends of targets that are gone and may still have
 	// something in flight. Whoever changes the targets waits for them.
 	departing []string
@@ -44,28 +44,28 @@ type quiesce func(ctx context.Context, id string) error
 
 // found is what the files of an environment say.
 type found struct {
-	workload  *workload
+	workload  *store.Workload
 	processes map[string]processState // by the ID of the replica
-	foreign   foreign
+	external  store.ExternalReplicas
 }
 
 // readEnvironment reads the files of the environment at dir and changes nothing.
 func readEnvironment(dir string) (found, error) {
-	w, err := readWorkload(dir)
+	w, err := store.ReadWorkload(dir)
 	if err != nil {
 		return found{}, err
 	}
-	others, err := readForeign(dir)
+	others, err := store.ReadExternalReplicas(dir)
 	if err != nil {
 		return found{}, err
 	}
 	f := found{w, map[string]processState{}, others}
-	entries, err := os.ReadDir(replicaDir(dir, ""))
+	entries, err := os.ReadDir(store.ReplicaDir(dir, ""))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return found{}, err
 	}
 	for _, entry := range entries {
-		state, err := readProcess(replicaDir(dir, entry.Name()))
+		state, err := readProcess(store.ReplicaDir(dir, entry.Name()))
 		if err != nil {
 			return found{}, err
 		}
@@ -79,10 +79,10 @@ func readEnvironment(dir string) (found, error) {
 // newEnvironment makes true what the files in dir say: replicas that still run
 // are adopted, others are started, and what should not run is stopped.
 func newEnvironment(h host, name bluegreen.Environment, dir string, files found, changed func()) *environment {
-	e := &environment{host: h, name: name, dir: dir, changed: changed, workload: files.workload, foreign: files.foreign}
+	e := &environment{host: h, name: name, dir: dir, changed: changed, workload: files.workload, external: files.external}
 	processes := map[string]*process{}
 	for id, state := range files.processes {
-		replica := replicaDir(dir, id)
+		replica := store.ReplicaDir(dir, id)
 		p, err := adoptProcess(replica, state, e.outputs.file(filepath.Join(replica, outputFile)))
 		if err != nil {
 			h.log.Error("replica cannot be adopted and is started again", "replica", id, "error", err)
@@ -95,7 +95,7 @@ func newEnvironment(h host, name bluegreen.Environment, dir string, files found,
 		return e
 	}
 	for number := 1; number <= files.workload.Replicas; number++ {
-		id := e.id(number)
+		id := store.ReplicaID(e.name, number)
 		if p := processes[id]; p != nil {
 			h.log.Info("replica adopted", "replica", id, "pid", p.PID, "port", p.Port)
 		}
@@ -109,7 +109,7 @@ func newEnvironment(h host, name bluegreen.Environment, dir string, files found,
 func (e *environment) endStrays(processes map[string]*process) {
 	var group sync.WaitGroup
 	for id, p := range processes {
-		number, w := numberOf(id), e.workload
+		number, w := store.ReplicaNumber(id), e.workload
 		if w != nil && number >= 1 && number <= w.Replicas && p.Revision == w.Revision {
 			continue
 		}
@@ -122,20 +122,17 @@ func (e *environment) endStrays(processes map[string]*process) {
 
 // provision makes the environment run exactly next. It returns when every
 // replica has been started once.
-func (e *environment) provision(ctx context.Context, next *workload, quiesce quiesce) error {
+func (e *environment) provision(ctx context.Context, next *store.Workload, quiesce quiesce) error {
 	e.mu.Lock()
 	current := e.workload
 	e.mu.Unlock()
-	if !e.foreigners().empty() {
+	if !e.externalReplicas().IsEmpty() {
 		return fmt.Errorf("%w: something else than the agent runs the replicas of %s", errInvalid, e.name)
 	}
-	if current.same(next) {
+	if current.IsSame(next) {
 		return e.scale(ctx, next.Replicas, quiesce)
 	}
-	if err := os.MkdirAll(e.dir, 0o700); err != nil {
-		return fmt.Errorf("making the environment's directory: %w", err)
-	}
-	if err := next.write(e.dir); err != nil {
+	if err := next.Write(e.dir); err != nil {
 		return err
 	}
 	if err := e.stop(ctx, e.swap(next, nil)); err != nil {
@@ -165,7 +162,7 @@ func (e *environment) scale(ctx context.Context, size int, quiesce quiesce) erro
 	if size != current.Replicas {
 		next := *current
 		next.Replicas = size
-		if err := next.write(e.dir); err != nil {
+		if err := next.Write(e.dir); err != nil {
 			return err
 		}
 		current = &next
@@ -179,14 +176,11 @@ func (e *environment) scale(ctx context.Context, size int, quiesce quiesce) erro
 
 // remove stops everything and forgets the workload.
 func (e *environment) remove(ctx context.Context) error {
-	if err := os.Remove(filepath.Join(e.dir, workloadFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("removing the workload: %w", err)
-	}
-	if err := syncDir(e.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("removing the workload: %w", err)
+	if err := store.RemoveWorkload(e.dir); err != nil {
+		return err
 	}
 	e.mu.Lock()
-	e.foreign = foreign{}
+	e.external = store.ExternalReplicas{}
 	e.mu.Unlock()
 	e.departing = nil
 	if err := e.stop(ctx, e.swap(nil, nil)); err != nil {
@@ -199,10 +193,10 @@ func (e *environment) remove(ctx context.Context) error {
 }
 
 // empty reports whether nothing runs or should run here.
-func (e *environment) empty() bool { return len(e.instances()) == 0 && e.foreigners().empty() }
+func (e *environment) empty() bool { return len(e.instances()) == 0 && e.externalReplicas().IsEmpty() }
 
 // swap makes w and replicas the ones that others see, and returns the former replicas.
-func (e *environment) swap(w *workload, replicas []*replica) (former []*replica) {
+func (e *environment) swap(w *store.Workload, replicas []*replica) (former []*replica) {
 	e.mu.Lock()
 	former = e.replicas
 	e.workload, e.replicas = w, slices.Clone(replicas)
@@ -230,7 +224,7 @@ func (e *environment) stop(ctx context.Context, replicas []*replica) error {
 func (e *environment) start(ctx context.Context) error {
 	e.mu.Lock()
 	for number := len(e.replicas) + 1; number <= e.workload.Replicas; number++ {
-		e.replicas = append(e.replicas, e.newReplica(e.id(number), nil))
+		e.replicas = append(e.replicas, e.newReplica(store.ReplicaID(e.name, number), nil))
 	}
 	replicas := slices.Clone(e.replicas)
 	e.mu.Unlock()
@@ -238,7 +232,7 @@ func (e *environment) start(ctx context.Context) error {
 }
 
 func (e *environment) newReplica(id string, adopted *process) *replica {
-	return newReplica(e.host, id, replicaDir(e.dir, id), e.name, e.workload, adopted, e.changed)
+	return newReplica(e.host, id, store.ReplicaDir(e.dir, id), e.name, e.workload, adopted, e.changed)
 }
 
 // instances lists the replicas, whether they run or not.
@@ -256,7 +250,7 @@ func (e *environment) instances() []replicaStatus {
 // candidates are the replicas that may get traffic. A process that was started
 // again since it passed comes back by itself: it is the same release.
 func (e *environment) candidates() []candidate {
-	list := e.foreigners().candidates()
+	list := externalCandidates(e.externalReplicas())
 	for _, r := range e.instances() {
 		if r.Running && !r.retired {
 			list = append(list, candidate{router.Backend{ID: r.ID, Addr: loopback(r.port)}, bluegreen.InstanceRef{ID: r.ID}})
@@ -266,7 +260,7 @@ func (e *environment) candidates() []candidate {
 }
 
 // find returns the replica called id and what it runs.
-func (e *environment) find(id string) (replicaStatus, *workload, error) {
+func (e *environment) find(id string) (replicaStatus, *store.Workload, error) {
 	list := e.instances()
 	e.mu.Lock()
 	w := e.workload
@@ -277,20 +271,6 @@ func (e *environment) find(id string) (replicaStatus, *workload, error) {
 		}
 	}
 	return replicaStatus{}, nil, fmt.Errorf("there is no instance %q in %s", id, e.name)
-}
-
-func (e *environment) id(number int) string { return fmt.Sprintf("%s-%d", e.name, number) }
-
-func replicaDir(environment, id string) string { return filepath.Join(environment, "replicas", id) }
-
-// numberOf is the number in a replica's ID, 0 if there is none.
-func numberOf(id string) int {
-	_, number, _ := strings.Cut(id, "-")
-	n, err := strconv.Atoi(number)
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 // each calls do for all of them at once and returns what went wrong.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os/exec"
 	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
 // execOutput is how much of a command's output is kept, from its end.
@@ -18,7 +20,7 @@ const execGrace = time.Second
 
 // runBeside runs command as a replica of w would see it, and returns nil if it
 // exits with 0. Otherwise the error says how it ended, and its last line.
-func runBeside(ctx context.Context, w *workload, environ, command []string) error {
+func runBeside(ctx context.Context, w *store.Workload, environ, command []string) error {
 	executable, err := lookUp(w.Dir, command[0])
 	if err != nil {
 		return err

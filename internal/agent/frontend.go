@@ -15,47 +15,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
-
-// Frontend is where and how clients reach a deployment.
-type Frontend struct {
-	// Listen are the addresses of the live environment, host:port. None, or one
-	// that is empty, is a free port on loopback, chosen at the first commit and
-	// kept from then on.
-	Listen []string `json:"listen,omitempty"`
-	// PreviewListen is the one of the staging environment.
-	PreviewListen string `json:"preview_listen,omitempty"`
-	// Protocol is "http" unless given.
-	Protocol router.Protocol `json:"protocol,omitempty"`
-	// DrainTimeout is how long what is in flight on an environment that is no
-	// longer live may take to finish.
-	DrainTimeout time.Duration `json:"drain_timeout_ns"`
-}
-
-// binding is a Frontend with the addresses that it was given.
-type binding struct {
-	Frontend
-	Addresses      []string `json:"addresses,omitempty"`
-	PreviewAddress string   `json:"preview_address,omitempty"`
-}
-
-// address is the one that clients of the live environment are told.
-func (b binding) address() string { return at(b.Addresses, 0) }
-
-// endpoint is what a client is told of an address.
-func (b binding) endpoint(address string) string {
-	if address == "" {
-		return ""
-	}
-	scheme := cmp.Or(b.Protocol, router.HTTP)
-	if host, port, err := net.SplitHostPort(address); err == nil {
-		if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
-			address = net.JoinHostPort("127.0.0.1", port)
-		}
-	}
-	return string(scheme) + "://" + address
-}
 
 // AddressError is an address that a deployment cannot listen on.
 type AddressError struct {
@@ -107,13 +69,13 @@ type frontend struct {
 
 // offer is a frontend's change that has been prepared and not been made.
 type offer struct {
-	binding
+	store.Binding
 	live, preview *door
 }
 
 // prepare binds what next needs and the frontend does not have yet. Nothing
 // changes for clients until the offer is taken; it is either taken or dropped.
-func (f *frontend) prepare(current binding, next Frontend) (offer, error) {
+func (f *frontend) prepare(current store.Binding, next store.Frontend) (offer, error) {
 	next.Protocol = cmp.Or(next.Protocol, router.HTTP)
 	listen, previewListen := next.Listen, []string{next.PreviewListen}
 	if len(listen) == 0 {
@@ -128,7 +90,9 @@ func (f *frontend) prepare(current binding, next Frontend) (offer, error) {
 		f.drop(offer{live: live})
 		return offer{}, err
 	}
-	return offer{binding{next, live.addresses(listen), preview.addresses(previewListen)[0]}, live, preview}, nil
+	return offer{store.Binding{
+		Frontend: next, Addresses: live.addresses(listen), PreviewAddress: preview.addresses(previewListen)[0],
+	}, live, preview}, nil
 }
 
 // wanted are the addresses to listen on: those that a free port was chosen for

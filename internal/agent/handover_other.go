@@ -8,10 +8,10 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
-func lockFile(string) (*os.File, error) { return nil, ErrUnsupported }
+func sendFile(*net.UnixConn, byte, syscall.Conn) error { return durable.ErrUnsupported }
 
-func sendFile(*net.UnixConn, byte, syscall.Conn) error { return ErrUnsupported }
-
-func receiveFile(*net.UnixConn) (byte, *os.File, error) { return 0, nil, ErrUnsupported }
+func receiveFile(*net.UnixConn) (byte, *os.File, error) { return 0, nil, durable.ErrUnsupported }

@@ -22,12 +22,13 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // startAgent starts an agent of dir in a process of its own. ended returns what
 // it wrote once it has ended.
-func startAgent(t *testing.T, dir stateDir, flags ...string) (ended func() (string, error)) {
+func startAgent(t *testing.T, dir store.Dir, flags ...string) (ended func() (string, error)) {
 	t.Helper()
 	child := exec.Command(os.Args[0], append([]string{"agent", "-state-dir", string(dir), "-linger", LingerForever}, flags...)...)
 	// A container has nothing else.
@@ -50,7 +51,7 @@ func startAgent(t *testing.T, dir stateDir, flags ...string) (ended func() (stri
 }
 
 // newStateDir returns a directory with a path that is short enough for a socket.
-func newStateDir(t *testing.T) stateDir {
+func newStateDir(t *testing.T) store.Dir {
 	t.Helper()
 	path, err := os.MkdirTemp("", "bg-")
 	if err != nil {
@@ -61,7 +62,7 @@ func newStateDir(t *testing.T) stateDir {
 			t.Error(err)
 		}
 	})
-	return stateDir(path)
+	return store.Dir(path)
 }
 
 // lockOf locks the deployment as soon as an agent lets it.
@@ -81,7 +82,7 @@ func lockOf(t *testing.T, c *Client) *Lock {
 }
 
 // liveOn is the ledger of a deployment that serves from one target in env.
-func liveOn(target Target, env bluegreen.Environment, generation uint64) bluegreen.Ledger {
+func liveOn(target store.Target, env bluegreen.Environment, generation uint64) bluegreen.Ledger {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	release := bluegreen.Release{Version: "1.0.0", Image: "web", Replicas: 1}.Seal()
 	l := bluegreen.NewLedger("web")
@@ -103,11 +104,11 @@ func liveOn(target Target, env bluegreen.Environment, generation uint64) bluegre
 }
 
 // webServer is a target that answers with its ID.
-func webServer(t *testing.T, id string) Target {
+func webServer(t *testing.T, id string) store.Target {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, id) }))
 	t.Cleanup(server.Close)
-	return Target{ID: id, Incarnation: "first", Address: server.Listener.Addr().String()}
+	return store.Target{ID: id, Incarnation: "first", Address: server.Listener.Addr().String()}
 }
 
 // visit makes requests without a pause until stop is called, which returns how
@@ -159,8 +160,8 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	held := lockOf(t, c)
 	target := webServer(t, "green-1")
 	err = errors.Join(
-		held.Route(t.Context(), bluegreen.Green, []Target{target}),
-		held.Commit(t.Context(), liveOn(target, bluegreen.Green, 1), nil, Frontend{DrainTimeout: patience}),
+		held.Route(t.Context(), bluegreen.Green, []store.Target{target}),
+		held.Commit(t.Context(), liveOn(target, bluegreen.Green, 1), nil, store.Frontend{DrainTimeout: patience}),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +186,7 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	before := answered.Load()
 	held = lockOf(t, c)
 	defer held.Unlock()
-	if err := held.Commit(t.Context(), liveOn(target, bluegreen.Green, 2), nil, Frontend{DrainTimeout: patience}); err != nil {
+	if err := held.Commit(t.Context(), liveOn(target, bluegreen.Green, 2), nil, store.Frontend{DrainTimeout: patience}); err != nil {
 		t.Errorf("the new agent: %v", err)
 	}
 	for _, stop := range stops {

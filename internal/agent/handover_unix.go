@@ -13,24 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile locks the file at path for as long as the file is open, here or in a
-// process that got it from here. It returns nil if another has it.
-func lockFile(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
-		return file, nil
-	}
-	file.Close()
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, nil
-	}
-	return nil, err
-}
-
 // sendFile sends a word and, along with it, a file of this process.
 func sendFile(to *net.UnixConn, word byte, file syscall.Conn) error {
 	raw, err := file.SyscallConn()

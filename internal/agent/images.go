@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
 // images holds the copies of what was deployed, by content. Overwriting an image
@@ -111,7 +113,7 @@ func (i *images) copyIn(ctx context.Context, path string, kind imageKind) (strin
 	if i.pin(digest) {
 		return digest, nil
 	}
-	if err := syncTree(temporary); err != nil {
+	if err := durable.SyncTree(temporary); err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
 	if err := i.place(temporary, digest); err != nil {
@@ -128,7 +130,7 @@ func (i *images) place(temporary, digest string) error {
 		return err
 	}
 	i.pinned[digest]++
-	return syncDir(i.dir)
+	return durable.SyncDir(i.dir)
 }
 
 // collect removes the copies that are neither pinned nor among those that inUse

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
 // inheritance is what an agent has got from the one that it takes over from; see
@@ -28,8 +30,8 @@ type inheritance struct {
 }
 
 // takeOver asks the agent of dir for everything that it has.
-func takeOver(ctx context.Context, dir stateDir) (*inheritance, error) {
-	former, err := dir.dial(ctx)
+func takeOver(ctx context.Context, dir store.Dir) (*inheritance, error) {
+	former, err := dial(ctx, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
 // launchTimeout is how long an agent may take to answer. One that takes over
@@ -47,7 +49,7 @@ func (c *Client) launching(ctx context.Context, command []string, attempt func()
 	if !Startable(err) {
 		return err
 	}
-	if err := c.dir.prepare(); err != nil {
+	if err := c.dir.Prepare(); err != nil {
 		return err
 	}
 	launched := &launched{dir: c.dir, command: command}
@@ -57,7 +59,7 @@ func (c *Client) launching(ctx context.Context, command []string, attempt func()
 	pauses.InitialInterval, pauses.MaxInterval = 5*time.Millisecond, 200*time.Millisecond
 	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		if err := launched.ensure(); err != nil {
-			return struct{}{}, backoff.Permanent(fmt.Errorf("starting the agent (its log is %s): %w", c.dir.log(), err))
+			return struct{}{}, backoff.Permanent(fmt.Errorf("starting the agent (its log is %s): %w", c.dir.Log(), err))
 		}
 		err := attempt()
 		if err != nil && !Startable(err) {
@@ -88,7 +90,7 @@ func Startable(err error) bool {
 
 // launched is the agent that this process has started, if any.
 type launched struct {
-	dir     stateDir
+	dir     store.Dir
 	command []string
 	process *os.Process
 	// ended is closed when it has ended. err is how; nil means that another agent
@@ -114,7 +116,7 @@ func (l *launched) ensure() error {
 }
 
 func (l *launched) start() error {
-	output, err := os.OpenFile(l.dir.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	output, err := os.OpenFile(l.dir.Log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -132,7 +134,7 @@ func (l *launched) start() error {
 	go func() {
 		defer close(ended)
 		if err := command.Wait(); err != nil {
-			last, _ := lastLines(l.dir.log(), 1)
+			last, _ := lastLines(l.dir.Log(), 1)
 			l.err = fmt.Errorf("%w: %s", err, strings.Join(last, ""))
 		}
 	}()

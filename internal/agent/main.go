@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"gopkg.in/natefinch/lumberjack.v2"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
 // How much the agent's own log may take: three files of 10 MB.
@@ -94,19 +97,19 @@ func parse(args []string) (s settings, err error) {
 }
 
 func (s settings) run() error {
-	if err := Supported(); err != nil {
+	if err := durable.CheckSupported(); err != nil {
 		return err
 	}
-	dir, err := locateStateDir(s.stateDir)
+	dir, err := store.LocateDir(s.stateDir)
 	if err != nil {
 		return err
 	}
-	if err := dir.prepare(); err != nil {
+	if err := dir.Prepare(); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	only, err := lockFile(dir.lock())
+	only, err := store.LockFile(dir.Lock())
 	if err != nil {
 		return fmt.Errorf("locking the state directory: %w", err)
 	}
@@ -122,7 +125,7 @@ func (s settings) run() error {
 	}
 	// It is held until the process ends, so that there are never two.
 	defer runtime.KeepAlive(only)
-	log := slog.New(slog.NewTextHandler(&lumberjack.Logger{Filename: dir.log(), MaxSize: logMegabytes, MaxBackups: logBackups}, nil))
+	log := slog.New(slog.NewTextHandler(&lumberjack.Logger{Filename: dir.Log(), MaxSize: logMegabytes, MaxBackups: logBackups}, nil))
 	if err := s.serve(ctx, dir, only, inherited, log); err != nil {
 		log.Error("the agent failed", "error", err)
 		return err
@@ -131,12 +134,12 @@ func (s settings) run() error {
 }
 
 // serve opens what is in dir, which only locks, and serves it until ctx ends.
-func (s settings) serve(ctx context.Context, dir stateDir, only *os.File, inherited *inheritance, log *slog.Logger) error {
+func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, inherited *inheritance, log *slog.Logger) error {
 	var listener net.Listener
 	var err error
 	if inherited == nil {
 		// From here on clients wait rather than start another agent.
-		if listener, err = listenSocket(dir.socket()); err != nil {
+		if listener, err = listenSocket(dir.Socket()); err != nil {
 			return err
 		}
 		defer listener.Close()
@@ -159,7 +162,7 @@ func (s settings) serve(ctx context.Context, dir stateDir, only *os.File, inheri
 	}
 	if inherited != nil {
 		// Until now the agent before would have gone on, had anything failed.
-		if listener, err = listenSocket(dir.socket()); err != nil {
+		if listener, err = listenSocket(dir.Socket()); err != nil {
 			return err
 		}
 		defer listener.Close()

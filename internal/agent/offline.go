@@ -7,29 +7,29 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // Offline reads a state directory that no agent serves. Nothing runs then: even
 // processes that are still there get no traffic.
-type Offline struct{ dir stateDir }
+type Offline struct{ dir store.Dir }
 
 // NewOffline returns a reader of stateDir, which need not exist.
 func NewOffline(stateDir string) (*Offline, error) {
-	dir, err := openStateDir(stateDir)
+	dir, err := store.OpenDir(stateDir)
 	return &Offline{dir}, err
 }
 
 // deployment is the directory of a deployment, which need not be there. What
 // others could have written is not read.
 func (o *Offline) deployment(name string) (string, error) {
-	if err := o.dir.check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := o.dir.Check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	return o.dir.deployment(name), nil
+	return o.dir.Deployment(name), nil
 }
 
 // Deployment returns the ledger and the endpoints of a deployment, of which
@@ -39,7 +39,7 @@ func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
 	if err != nil {
 		return bluegreen.Status{}, err
 	}
-	doc, err := readDocument(dir, name)
+	doc, err := store.ReadDocument(dir, name)
 	if err != nil {
 		return bluegreen.Status{}, err
 	}
@@ -52,7 +52,7 @@ func (o *Offline) History(name string) ([]bluegreen.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readHistory(dir, name)
+	return store.ReadHistory(dir, name)
 }
 
 // Instances lists what should run in env.
@@ -61,7 +61,7 @@ func (o *Offline) Instances(name string, env bluegreen.Environment) ([]bluegreen
 	if err != nil {
 		return nil, err
 	}
-	w, err := readWorkload(environmentDir(dir, env))
+	w, err := store.ReadWorkload(store.EnvironmentDir(dir, env))
 	if err != nil || w == nil {
 		return nil, err
 	}
@@ -74,14 +74,14 @@ func (o *Offline) Instances(name string, env bluegreen.Environment) ([]bluegreen
 
 // Logs returns at most the last n lines that an instance wrote.
 func (o *Offline) Logs(name string, env bluegreen.Environment, id string, n int) ([]string, error) {
-	if numberOf(id) == 0 || id != fmt.Sprintf("%s-%d", env, numberOf(id)) {
+	if store.ReplicaNumber(id) == 0 || id != fmt.Sprintf("%s-%d", env, store.ReplicaNumber(id)) {
 		return nil, fmt.Errorf("there is no instance %q in %s", id, env)
 	}
 	dir, err := o.deployment(name)
 	if err != nil {
 		return nil, err
 	}
-	return lastLines(filepath.Join(replicaDir(environmentDir(dir, env), id), outputFile), n)
+	return lastLines(filepath.Join(store.ReplicaDir(store.EnvironmentDir(dir, env), id), outputFile), n)
 }
 
 // CheckListen returns an error unless the deployment called name can listen on
@@ -91,11 +91,11 @@ func CheckListen(stateDirectory, name, address string) error {
 	if err := parseListen(address); err != nil {
 		return &AddressError{Address: address, Err: err}
 	}
-	dir, err := openStateDir(stateDirectory)
+	dir, err := store.OpenDir(stateDirectory)
 	if err != nil {
 		return err
 	}
-	switch holder := deploymentAt(dir, address); holder {
+	switch holder := store.DeploymentAt(dir, address); holder {
 	case name:
 		return nil
 	case "":
@@ -116,38 +116,4 @@ func parseListen(listen string) error {
 	}
 	_, err = net.LookupPort("tcp", port)
 	return err
-}
-
-// deploymentAt returns the name of the deployment in dir whose address collides
-// with address, "" for none. It asks the files, and so holds nobody up.
-func deploymentAt(dir stateDir, address string) string {
-	entries, err := os.ReadDir(dir.deployments())
-	if err != nil {
-		return ""
-	}
-	for _, entry := range entries {
-		doc, err := readDocument(dir.deployment(entry.Name()), entry.Name())
-		if err != nil {
-			continue
-		}
-		for _, taken := range append(doc.Frontend.Addresses, doc.Frontend.PreviewAddress) {
-			if collide(taken, address) {
-				return entry.Name()
-			}
-		}
-	}
-	return ""
-}
-
-func collide(a, b string) bool {
-	left, err := net.ResolveTCPAddr("tcp", a)
-	if err != nil {
-		return false
-	}
-	right, err := net.ResolveTCPAddr("tcp", b)
-	if err != nil || left.Port != right.Port || left.Port == 0 {
-		return false
-	}
-	anywhere := func(ip net.IP) bool { return len(ip) == 0 || ip.IsUnspecified() }
-	return anywhere(left.IP) || anywhere(right.IP) || left.IP.Equal(right.IP)
 }

@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
 // processFile says which process a replica is.
@@ -48,11 +50,11 @@ func readProcess(dir string) (*processState, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &UnreadableError{path, err}
+		return nil, &durable.UnreadableError{Path: path, Err: err}
 	}
 	var state processState
 	if err := json.Unmarshal(content, &state); err != nil {
-		return nil, &UnreadableError{path, fmt.Errorf("it is torn, or no process: %w", err)}
+		return nil, &durable.UnreadableError{Path: path, Err: fmt.Errorf("it is torn, or no process: %w", err)}
 	}
 	return &state, nil
 }
@@ -62,7 +64,7 @@ func (s processState) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("encoding the process: %w", err)
 	}
-	return writeFile(filepath.Join(dir, processFile), content)
+	return durable.WriteFile(filepath.Join(dir, processFile), content)
 }
 
 // process is a process that was started here, or adopted from an agent before.

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
 // identify returns what tells the process with this pid from every other one:
@@ -29,7 +31,7 @@ func identify(pid int) (string, error) {
 
 // awaitExit would wait for the end of a process that is not a child, of which
 // these systems tell only its parent.
-func awaitExit(processState) error { return ErrUnsupported }
+func awaitExit(processState) error { return durable.ErrUnsupported }
 
 // awaitChild returns at once: waiting for a child takes a thread here.
 func awaitChild(int) {}

@@ -7,6 +7,8 @@ package agent
 import (
 	"os"
 	"syscall"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
 const (
@@ -18,11 +20,11 @@ func ownSession() *syscall.SysProcAttr { return nil }
 
 func signalGroup(int, syscall.Signal) {}
 
-func openOutput(string) (reader, writer *os.File, err error) { return nil, nil, ErrUnsupported }
+func openOutput(string) (reader, writer *os.File, err error) { return nil, nil, durable.ErrUnsupported }
 
-func identify(int) (string, error) { return "", ErrUnsupported }
+func identify(int) (string, error) { return "", durable.ErrUnsupported }
 
-func awaitExit(processState) error { return ErrUnsupported }
+func awaitExit(processState) error { return durable.ErrUnsupported }
 
 func awaitChild(int) {}
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -29,21 +30,10 @@ func NewRemoteClient(dial func(context.Context) (net.Conn, error)) *Client {
 // A later call opens another.
 func (c *Client) Close() { c.close() }
 
-// Target is a replica that something else than the agent runs.
-type Target struct {
-	ID string `json:"id"`
-	// Incarnation stays the same when whoever runs the replica starts it again. A
-	// bluegreen.InstanceRef that tells its runs apart has it with a slash and the
-	// run behind it.
-	Incarnation string `json:"incarnation"`
-	// Address is host:port, where the agent reaches it.
-	Address string `json:"address"`
-}
-
 // Route makes targets what env consists of: the agent carries traffic to them,
 // and supervises nothing. Those that go get nothing new and finish what they have
 // in flight, for the drain timeout at most, before Route returns.
-func (l *Lock) Route(ctx context.Context, env bluegreen.Environment, targets []Target) error {
+func (l *Lock) Route(ctx context.Context, env bluegreen.Environment, targets []store.Target) error {
 	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "targets"), targets, nil)
 }
 

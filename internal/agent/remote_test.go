@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -32,7 +34,7 @@ type tunnel struct {
 	child *exec.Cmd
 }
 
-func newTunnel(t *testing.T, dir stateDir) *tunnel {
+func newTunnel(t *testing.T, dir store.Dir) *tunnel {
 	t.Helper()
 	tun := &tunnel{}
 	tun.Client = NewRemoteClient(func(context.Context) (net.Conn, error) {
@@ -88,7 +90,7 @@ func (p *pipes) SetReadDeadline(time.Time) error  { return nil }
 func (p *pipes) SetWriteDeadline(time.Time) error { return nil }
 
 // greeter is a replica that somebody else runs: it says hello and repeats what it hears.
-func greeter(t *testing.T, id string) Target {
+func greeter(t *testing.T, id string) store.Target {
 	t.Helper()
 	return target(t, id, func(conn net.Conn) {
 		_, _ = io.Copy(conn, io.MultiReader(strings.NewReader("hello from "+id+"\n"), conn))
@@ -96,7 +98,7 @@ func greeter(t *testing.T, id string) Target {
 }
 
 // target is a replica that does this with every connection, and hangs up.
-func target(t *testing.T, id string, talk func(net.Conn)) Target {
+func target(t *testing.T, id string, talk func(net.Conn)) store.Target {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -115,7 +117,7 @@ func target(t *testing.T, id string, talk func(net.Conn)) Target {
 			}()
 		}
 	}()
-	return Target{ID: id, Incarnation: "first", Address: listener.Addr().String()}
+	return store.Target{ID: id, Incarnation: "first", Address: listener.Addr().String()}
 }
 
 func TestRemoteClientReachesReplicasOverItsOneConnection(t *testing.T) {
@@ -123,7 +125,7 @@ func TestRemoteClientReachesReplicasOverItsOneConnection(t *testing.T) {
 	c := newTunnel(t, newTestAgent(t).dir)
 	held := holds(t, c.Client, "web", "somebody")
 	defer held.Unlock()
-	if err := held.Route(t.Context(), bluegreen.Green, []Target{greeter(t, "green-1"), greeter(t, "green-2")}); err != nil {
+	if err := held.Route(t.Context(), bluegreen.Green, []store.Target{greeter(t, "green-1"), greeter(t, "green-2")}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -159,7 +161,7 @@ func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
 		t.Fatal(err)
 	}
 	nobody.Close()
-	if err := held.Route(t.Context(), bluegreen.Green, []Target{{"green-1", "first", nobody.Addr().String()}}); err != nil {
+	if err := held.Route(t.Context(), bluegreen.Green, []store.Target{{ID: "green-1", Incarnation: "first", Address: nobody.Addr().String()}}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -178,8 +180,10 @@ func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
 	if _, err := c.DialReplica(t.Context(), "other", bluegreen.Green, bluegreen.InstanceRef{ID: "green-1"}); !errors.Is(err, bluegreen.ErrNotFound) {
 		t.Errorf("another deployment: %v", err)
 	}
-	for name, targets := range map[string][]Target{
-		"twice": {{"a", "", "127.0.0.1:1"}, {"a", "", "127.0.0.1:2"}}, "without an ID": {{"", "", "127.0.0.1:1"}}, "without an address": {{"a", "", "127.0.0.1"}},
+	for name, targets := range map[string][]store.Target{
+		"twice":              {{ID: "a", Address: "127.0.0.1:1"}, {ID: "a", Address: "127.0.0.1:2"}},
+		"without an ID":      {{Address: "127.0.0.1:1"}},
+		"without an address": {{ID: "a", Address: "127.0.0.1"}},
 	} {
 		if err := held.Route(t.Context(), bluegreen.Green, targets); err == nil {
 			t.Errorf("%s: it is taken", name)
@@ -235,7 +239,7 @@ func TestConnectWaitsForAnAgentThatIsAboutToListen(t *testing.T) {
 	ended := make(chan error, 1)
 	in, from := io.Pipe()
 	go func() { ended <- connect([]string{"-state-dir", string(dir), "-patience", "1m"}, in, io.Discard) }()
-	listener, err := listenSocket(dir.socket())
+	listener, err := listenSocket(dir.Socket())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,10 +259,10 @@ func TestTargetsOutliveTheAgent(t *testing.T) {
 	c := newTestAgent(t)
 	held := holds(t, c, "web", "somebody")
 	defer held.Unlock()
-	want := Target{"green-1", "first", "127.0.0.1:1"}
+	want := store.Target{ID: "green-1", Incarnation: "first", Address: "127.0.0.1:1"}
 	err := errors.Join(
 		held.Keep(t.Context(), bluegreen.Green, []byte(`{"env":{"TOKEN":"secret"}}`)),
-		held.Route(t.Context(), bluegreen.Green, []Target{want}),
+		held.Route(t.Context(), bluegreen.Green, []store.Target{want}),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -267,21 +271,21 @@ func TestTargetsOutliveTheAgent(t *testing.T) {
 		t.Errorf("kept %q, %v", kept, err)
 	}
 
-	dir := environmentDir(c.dir.deployment("web"), bluegreen.Green)
-	info, err := os.Stat(filepath.Join(dir, targetsFile))
+	dir := store.EnvironmentDir(c.dir.Deployment("web"), bluegreen.Green)
+	info, err := os.Stat(filepath.Join(dir, "targets.json"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the file: %v, %v", info, err)
 	}
 	read, err := readEnvironment(dir)
-	if err != nil || len(read.foreign.Targets) != 1 || read.foreign.Targets[0] != want {
-		t.Errorf("the next agent reads %+v, %v", read.foreign, err)
+	if err != nil || len(read.external.Targets) != 1 || read.external.Targets[0] != want {
+		t.Errorf("the next agent reads %+v, %v", read.external, err)
 	}
 
 	if err := held.Remove(t.Context(), bluegreen.Green); err != nil {
 		t.Fatal(err)
 	}
-	if read, err = readEnvironment(dir); err != nil || !read.foreign.empty() {
-		t.Errorf("after the removal: %+v, %v", read.foreign, err)
+	if read, err = readEnvironment(dir); err != nil || !read.external.IsEmpty() {
+		t.Errorf("after the removal: %+v, %v", read.external, err)
 	}
 }
 
@@ -291,10 +295,10 @@ func TestTornTargetsAreRefused(t *testing.T) {
 		"torn": `{"schema": 1, "targ`, "newer": `{"schema": 2}`, "no address": `{"schema": 1, "targets": [{"id": "green-1", "address": "nowhere"}]}`,
 	} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, targetsFile), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "targets.json"), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var unreadable *UnreadableError
+		var unreadable *durable.UnreadableError
 		if _, err := readEnvironment(dir); !errors.As(err, &unreadable) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -326,7 +330,7 @@ func TestAllThatAReplicaSaysArrives(t *testing.T) {
 	held := holds(t, c.Client, "web", "somebody")
 	defer held.Unlock()
 	curt := hasty(t, "green-1")
-	if err := held.Route(t.Context(), bluegreen.Green, []Target{curt}); err != nil {
+	if err := held.Route(t.Context(), bluegreen.Green, []store.Target{curt}); err != nil {
 		t.Fatal(err)
 	}
 	for range 100 {
@@ -342,7 +346,7 @@ func TestAllThatAReplicaSaysArrives(t *testing.T) {
 }
 
 // hasty is a replica that says bye and hangs up.
-func hasty(t *testing.T, id string) Target {
+func hasty(t *testing.T, id string) store.Target {
 	t.Helper()
 	return target(t, id, func(conn net.Conn) { _, _ = io.WriteString(conn, "bye") })
 }

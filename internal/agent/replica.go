@@ -14,6 +14,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -42,7 +43,7 @@ type replica struct {
 	host
 	id, dir  string
 	env      bluegreen.Environment
-	workload *workload
+	workload *store.Workload
 	// changed is called after every start and exit; it must not wait for a replica.
 	changed func()
 
@@ -67,7 +68,7 @@ type replicaStatus struct {
 
 // newReplica begins to keep a replica running, with adopted as its process if
 // that is not nil.
-func newReplica(h host, id, dir string, env bluegreen.Environment, w *workload, adopted *process, changed func()) *replica {
+func newReplica(h host, id, dir string, env bluegreen.Environment, w *store.Workload, adopted *process, changed func()) *replica {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &replica{
 		host: h, id: id, dir: dir, env: env, workload: w, changed: changed,
@@ -140,7 +141,7 @@ func (r *replica) tryStart() (_ *process, err error) {
 		return nil, fmt.Errorf("making the replica's directory: %w", err)
 	}
 	state := processState{Revision: r.workload.Revision, Incarnation: rand.Text(), Port: port}
-	environ := r.workload.environ(r.env, port, state.Incarnation)
+	environ := environ(r.workload, r.env, port, state.Incarnation)
 	return startProcess(r.dir, r.workload.Dir, r.workload.Argv, environ, state, r.outputs.file(r.logPath()))
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -89,7 +90,7 @@ func (a *agent) checked(w http.ResponseWriter, r *http.Request, do call) (any, e
 		return nil, err
 	}
 	if name := r.PathValue("name"); name != "" {
-		if err := ValidateName(name); err != nil {
+		if err := store.ValidateName(name); err != nil {
 			return nil, fmt.Errorf("%w: %w", errInvalid, err)
 		}
 	}
@@ -142,8 +143,8 @@ func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
 	return replyOf(doc, running), nil
 }
 
-func replyOf(doc document, running map[bluegreen.Environment]int) deploymentReply {
-	return deploymentReply{doc.Ledger, running, doc.Frontend.endpoint(doc.Frontend.address()), doc.Frontend.endpoint(doc.Frontend.PreviewAddress)}
+func replyOf(doc store.Document, running map[bluegreen.Environment]int) deploymentReply {
+	return deploymentReply{doc.Ledger, running, doc.Frontend.Endpoint(), doc.Frontend.PreviewEndpoint()}
 }
 
 func (r deploymentReply) status() bluegreen.Status {
@@ -171,7 +172,7 @@ func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
 	err = d.commit(body.Ledger, body.Closed, body.Frontend)
 	var taken *AddressError
 	if errors.As(err, &taken) {
-		taken.Deployment = deploymentAt(a.dir, taken.Address)
+		taken.Deployment = store.DeploymentAt(a.dir, taken.Address)
 	}
 	return nil, err
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -56,8 +57,8 @@ func (a *agent) provision(ctx context.Context, name string, env bluegreen.Enviro
 	if fingerprint == "" {
 		fingerprint = release.Seal().Fingerprint
 	}
-	next := &workload{
-		Schema: documentSchema, Revision: rand.Text(), Version: release.Version, Fingerprint: fingerprint,
+	next := &store.Workload{
+		Schema: store.Schema, Revision: rand.Text(), Version: release.Version, Fingerprint: fingerprint,
 		Digest: digest, Argv: argv, Dir: dir, Env: release.Env, Replicas: release.Replicas,
 	}
 	return digest, d.provision(ctx, env, next)
@@ -141,7 +142,7 @@ func (a *agent) getLogs(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := lastLines(filepath.Join(replicaDir(env.dir, status.ID), outputFile), n)
+	list, err := lastLines(filepath.Join(store.ReplicaDir(env.dir, status.ID), outputFile), n)
 	if err != nil {
 		return nil, fmt.Errorf("reading the log of %s: %w", status.ID, err)
 	}
@@ -163,11 +164,11 @@ func (a *agent) postExec(ctx context.Context, r *http.Request) (any, error) {
 	if !status.Running {
 		return nil, fmt.Errorf("%s does not run", status.ID)
 	}
-	return nil, runBeside(ctx, w, w.environ(env.name, status.port, status.Incarnation), body.Command)
+	return nil, runBeside(ctx, w, environ(w, env.name, status.port, status.Incarnation), body.Command)
 }
 
 // instanceOf returns the instance that a request is about.
-func (a *agent) instanceOf(r *http.Request) (*environment, replicaStatus, *workload, error) {
+func (a *agent) instanceOf(r *http.Request) (*environment, replicaStatus, *store.Workload, error) {
 	d, name, err := a.environmentOf(r)
 	if err != nil {
 		return nil, replicaStatus{}, nil, err

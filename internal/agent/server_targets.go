@@ -10,18 +10,19 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 func (a *agent) putTargets(ctx context.Context, r *http.Request) (any, error) {
-	targets, err := decode[[]Target](r)
+	targets, err := decode[[]store.Target](r)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTargets(targets); err != nil {
+	if err := store.CheckTargets(targets); err != nil {
 		return nil, err
 	}
-	return nil, a.changeForeign(ctx, r, func(f *foreign) { f.Targets = targets })
+	return nil, a.changeExternal(ctx, r, func(f *store.ExternalReplicas) { f.Targets = targets })
 }
 
 func (a *agent) putBlueprint(ctx context.Context, r *http.Request) (any, error) {
@@ -29,10 +30,10 @@ func (a *agent) putBlueprint(ctx context.Context, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.changeForeign(ctx, r, func(f *foreign) { f.Blueprint = blueprint })
+	return nil, a.changeExternal(ctx, r, func(f *store.ExternalReplicas) { f.ContainerSpec = blueprint })
 }
 
-func (a *agent) changeForeign(ctx context.Context, r *http.Request, edit func(*foreign)) error {
+func (a *agent) changeExternal(ctx context.Context, r *http.Request, edit func(*store.ExternalReplicas)) error {
 	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
 	if err != nil {
 		return fmt.Errorf("%w: %w", errInvalid, err)
@@ -41,7 +42,7 @@ func (a *agent) changeForeign(ctx context.Context, r *http.Request, edit func(*f
 	if err != nil {
 		return err
 	}
-	return d.alone(ctx, func() error { return d.environments[env].changeForeign(ctx, edit, d.quiesce(env)) })
+	return d.alone(ctx, func() error { return d.environments[env].changeExternal(ctx, edit, d.quiesce(env)) })
 }
 
 func (a *agent) getBlueprint(_ context.Context, r *http.Request) (any, error) {
@@ -49,7 +50,7 @@ func (a *agent) getBlueprint(_ context.Context, r *http.Request) (any, error) {
 	if err != nil || d == nil {
 		return []byte(nil), err
 	}
-	return d.environments[env].foreigners().Blueprint, nil
+	return d.environments[env].externalReplicas().ContainerSpec, nil
 }
 
 // postRetire answers whether the agent ends with the lock of the request.
@@ -95,7 +96,7 @@ func (a *agent) dialTarget(r *http.Request) (*net.TCPConn, error) {
 	if d == nil {
 		return nil, bluegreen.ErrNotFound
 	}
-	target, err := d.environments[env].foreigners().find(bluegreen.InstanceRef{ID: r.PathValue("id"), Incarnation: r.URL.Query().Get("incarnation")})
+	target, err := d.environments[env].externalReplicas().Find(bluegreen.InstanceRef{ID: r.PathValue("id"), Incarnation: r.URL.Query().Get("incarnation")})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -36,7 +37,7 @@ func newRouted(t *testing.T) *routed {
 }
 
 // route makes these the targets of the environment that is live.
-func (r *routed) route(targets ...Target) {
+func (r *routed) route(targets ...store.Target) {
 	r.Helper()
 	if err := r.Route(r.Context(), bluegreen.Green, targets); err != nil {
 		r.Fatal(err)
@@ -44,10 +45,10 @@ func (r *routed) route(targets ...Target) {
 }
 
 // admit says that the target has passed and is live.
-func (r *routed) admit(target Target) {
+func (r *routed) admit(target store.Target) {
 	r.Helper()
 	r.generation++
-	if err := r.Commit(r.Context(), liveOn(target, bluegreen.Green, r.generation), nil, Frontend{DrainTimeout: patience}); err != nil {
+	if err := r.Commit(r.Context(), liveOn(target, bluegreen.Green, r.generation), nil, store.Frontend{DrainTimeout: patience}); err != nil {
 		r.Fatal(err)
 	}
 	status, err := r.client.Deployment(r.Context(), "web")
@@ -106,7 +107,7 @@ func TestTargetThatGoesFinishesWhatItHas(t *testing.T) {
 		fmt.Fprint(w, "finished")
 	}))
 	t.Cleanup(slow.Close)
-	r, target := newRouted(t), Target{ID: "green-1", Incarnation: "first", Address: slow.Listener.Addr().String()}
+	r, target := newRouted(t), store.Target{ID: "green-1", Incarnation: "first", Address: slow.Listener.Addr().String()}
 	r.route(target)
 	r.admit(target)
 	answer := make(chan string, 1)
@@ -144,7 +145,7 @@ func TestEnvironmentHasEitherProcessesOrTargets(t *testing.T) {
 	if _, err := r.Provision(t.Context(), bluegreen.Blue, sleeps); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Route(t.Context(), bluegreen.Blue, []Target{webServer(t, "blue-1")}); err == nil {
+	if err := r.Route(t.Context(), bluegreen.Blue, []store.Target{webServer(t, "blue-1")}); err == nil {
 		t.Error("targets are taken beside processes")
 	}
 	if err := r.Remove(t.Context(), bluegreen.Blue); err != nil {

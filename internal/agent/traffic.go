@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -45,7 +46,7 @@ type candidate struct {
 // their health check. Without an incarnation any run of the place will do.
 func CanReceiveTraffic(passed []bluegreen.InstanceRef, replica bluegreen.InstanceRef) bool {
 	return slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool {
-		return ref.ID == replica.ID && (replica.Incarnation == "" || replica.Incarnation == madeOnce(ref))
+		return ref.ID == replica.ID && (replica.Incarnation == "" || store.IsRunOf(ref, replica.ID, replica.Incarnation))
 	})
 }
 
@@ -148,7 +149,7 @@ func (d *deployment) awaitTraffic(ctx context.Context, env bluegreen.Environment
 		d.mu.Lock()
 		live, members, open := d.traffic.live, d.traffic.members[env], d.front.open()
 		changed := d.traffic.changed
-		address := d.store.current.Frontend.address()
+		address := d.ledger.Current().Frontend.Address()
 		d.mu.Unlock()
 		if live != env {
 			return fmt.Errorf("traffic does not go to %s: live is %q", env, live)

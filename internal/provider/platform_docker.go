@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
@@ -89,7 +90,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 		Connection: connection,
 		Name:       name,
 		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullMissing))),
-		Frontend: agent.Frontend{
+		Frontend: store.Frontend{
 			Listen:       listen,
 			Protocol:     router.Protocol(stringOr(p.Protocol, string(router.HTTP))),
 			DrainTimeout: drainTimeout,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -19,7 +20,7 @@ import (
 type Platform struct {
 	name     string
 	agent    Agent
-	frontend agent.Frontend
+	frontend store.Frontend
 	engine   *engine
 	images   images
 	manager  *agentManager

@@ -22,8 +22,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
@@ -212,7 +212,7 @@ func (h *harness) options(deployment string) Options {
 	return Options{
 		Connection: h.connection,
 		Name:       deployment,
-		Frontend:   agent.Frontend{DrainTimeout: time.Second},
+		Frontend:   store.Frontend{DrainTimeout: time.Second},
 		Agent:      Agent{Name: h.name, Image: h.base},
 	}
 }

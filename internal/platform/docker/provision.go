@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -173,11 +174,11 @@ func (s subnet) replicas(env bluegreen.Environment, size int) ([]replica, error)
 }
 
 // targets returns the addresses at which the agent reaches the containers.
-func targets(replicas []replica, containers []replicaContainer, port int) []agent.Target {
-	list := make([]agent.Target, 0, len(containers))
+func targets(replicas []replica, containers []replicaContainer, port int) []store.Target {
+	list := make([]store.Target, 0, len(containers))
 	for _, c := range containers {
 		address := replicas[c.number-1].endpoint(port)
-		list = append(list, agent.Target{ID: c.instance, Incarnation: c.id, Address: address})
+		list = append(list, store.Target{ID: c.instance, Incarnation: c.id, Address: address})
 	}
 	return list
 }

@@ -19,6 +19,8 @@ import (
 	"sync"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -39,7 +41,7 @@ type Options struct {
 // These types of the agent are part of this package's API.
 type (
 	// Frontend says where and how clients reach the deployment.
-	Frontend = agent.Frontend
+	Frontend = store.Frontend
 	// AddressError reports an address that the deployment cannot listen on.
 	AddressError = agent.AddressError
 	// ImageError reports an image that cannot be deployed.
@@ -48,7 +50,7 @@ type (
 	VersionError = agent.VersionError
 	// UnreadableError reports a file that is incomplete, not the agent's, or written by a
 	// newer version.
-	UnreadableError = agent.UnreadableError
+	UnreadableError = durable.UnreadableError
 )
 
 // ErrLockLost reports that the lock was lost. Nothing may be changed without it.
@@ -72,10 +74,10 @@ var _ bluegreen.Platform = (*Platform)(nil)
 
 // New returns the platform of one deployment. It starts and writes nothing.
 func New(opts Options) (*Platform, error) {
-	if err := agent.Supported(); err != nil {
+	if err := durable.CheckSupported(); err != nil {
 		return nil, err
 	}
-	if err := agent.ValidateName(opts.Name); err != nil {
+	if err := store.ValidateName(opts.Name); err != nil {
 		return nil, err
 	}
 	dir, err := StateDir(opts.StateDir)
@@ -118,7 +120,7 @@ func StateDir(configured string) (string, error) {
 	if configured != "" {
 		return configured, nil
 	}
-	return agent.DefaultStateDir()
+	return store.DefaultDir()
 }
 
 // CheckImage returns an *ImageError if a plan can tell that the image at path cannot be

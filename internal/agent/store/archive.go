@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package store
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -94,7 +95,7 @@ func (a archive) writeAt(path string, content []byte) (err error) {
 		return err
 	}
 	if info.Size() < a.Bytes {
-		return &UnreadableError{path, errShort}
+		return &durable.UnreadableError{Path: path, Err: errShort}
 	}
 	if err := file.Truncate(a.Bytes); err != nil {
 		return err
@@ -115,7 +116,7 @@ func (a archive) read(dir string) ([]bluegreen.Record, error) {
 	path := filepath.Join(dir, a.File)
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, &UnreadableError{path, err}
+		return nil, &durable.UnreadableError{Path: path, Err: err}
 	}
 	defer file.Close()
 	records := make([]bluegreen.Record, 0, min(a.Records, 1<<16))
@@ -123,21 +124,21 @@ func (a archive) read(dir string) ([]bluegreen.Record, error) {
 	for range a.Records {
 		var record bluegreen.Record
 		if err := decoder.Decode(&record); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, &UnreadableError{path, errShort}
+			return nil, &durable.UnreadableError{Path: path, Err: errShort}
 		} else if err != nil {
-			return nil, &UnreadableError{path, fmt.Errorf("record %d: %w", len(records)+1, err)}
+			return nil, &durable.UnreadableError{Path: path, Err: fmt.Errorf("record %d: %w", len(records)+1, err)}
 		}
 		records = append(records, record)
 	}
 	return records, nil
 }
 
-// readHistory returns the archived records of the deployment in dir, for a
-// reader that keeps no writer out: if a commit replaces the archive between the
-// two reads, the ledger names another file by then.
-func readHistory(dir, name string) ([]bluegreen.Record, error) {
+// ReadHistory returns the archived records of the deployment in dir, oldest first,
+// also while an agent writes: if a commit replaces the archive after the ledger
+// was read, it reads the ledger again.
+func ReadHistory(dir, name string) ([]bluegreen.Record, error) {
 	for former := ""; ; {
-		doc, err := readDocument(dir, name)
+		doc, err := ReadDocument(dir, name)
 		if err != nil {
 			return nil, err
 		}

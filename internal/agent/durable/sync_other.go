@@ -2,7 +2,7 @@
 
 //go:build !linux
 
-package agent
+package durable
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 )
 
-// syncTree makes everything under dir durable.
-func syncTree(dir string) error {
+// SyncTree makes everything under dir durable.
+func SyncTree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || (!entry.IsDir() && !entry.Type().IsRegular()) {
 			return err

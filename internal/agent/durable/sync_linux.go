@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package durable
 
 import (
 	"os"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncTree makes everything under dir durable, with one call for any number of files.
-func syncTree(dir string) error {
+// SyncTree makes everything under dir durable, with one call for any number of files.
+func SyncTree(dir string) error {
 	file, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package store
 
 import (
 	"errors"
@@ -9,25 +9,26 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// journal is a store under test and the ledger that it should hold.
+// journal is a ledger file under test and the ledger that it should hold.
 type journal struct {
 	testing.TB
-	store  *store
+	file   *LedgerFile
 	ledger bluegreen.Ledger
 }
 
 func newJournal(t testing.TB, historyLimit int) *journal {
 	t.Helper()
-	s, err := openStore(filepath.Join(t.TempDir(), "web"), "web")
+	f, err := OpenLedgerFile(filepath.Join(t.TempDir(), "web"), "web")
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := bluegreen.NewLedger("web")
 	l.HistoryLimit = historyLimit
-	return &journal{t, s, l}
+	return &journal{t, f, l}
 }
 
 // commit archives n more records.
@@ -39,25 +40,25 @@ func (j *journal) commit(n int) {
 		closed = append(closed, bluegreen.Record{ID: fmt.Sprintf("deploy-%d", j.ledger.Sequence), Status: bluegreen.StatusFailed})
 	}
 	j.ledger.Generation++
-	if err := j.store.commit(j.ledger, closed, binding{}); err != nil {
+	if err := j.file.Commit(j.ledger, closed, Binding{}); err != nil {
 		j.Fatal(err)
 	}
 }
 
-// reopened is the store as the next agent finds it.
-func (j *journal) reopened() *store {
+// reopened is the file as the next agent finds it.
+func (j *journal) reopened() *LedgerFile {
 	j.Helper()
-	s, err := openStore(j.store.dir, "web")
+	f, err := OpenLedgerFile(j.file.dir, "web")
 	if err != nil {
 		j.Fatal(err)
 	}
-	return s
+	return f
 }
 
 // holds fails the test unless the newest records are archived, in order.
-func (j *journal) holds(s *store, atLeast int) {
+func (j *journal) holds(f *LedgerFile, atLeast int) {
 	j.Helper()
-	records, err := s.history()
+	records, err := f.History()
 	if err != nil {
 		j.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func (j *journal) holds(s *store, atLeast int) {
 }
 
 func (j *journal) archivePath() string {
-	return filepath.Join(j.store.dir, j.store.current.Archive.File)
+	return filepath.Join(j.file.dir, j.file.current.Archive.File)
 }
 
 func TestArchiveKeepsTheNewestRecordsInOneFile(t *testing.T) {
@@ -81,13 +82,13 @@ func TestArchiveKeepsTheNewestRecordsInOneFile(t *testing.T) {
 	j := newJournal(t, limit)
 	for i := range 40 {
 		j.commit(i % 3)
-		j.holds(j.store, min(limit, j.ledger.Sequence))
+		j.holds(j.file, min(limit, j.ledger.Sequence))
 		j.holds(j.reopened(), min(limit, j.ledger.Sequence))
-		if n := j.store.current.Archive.Records; n > 2*limit {
+		if n := j.file.current.Archive.Records; n > 2*limit {
 			t.Fatalf("%d records are kept for a limit of %d", n, limit)
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(j.store.dir, "history-*"))
+	files, err := filepath.Glob(filepath.Join(j.file.dir, "history-*"))
 	if err != nil || len(files) != 1 {
 		t.Errorf("the history is in %v, %v", files, err)
 	}
@@ -109,24 +110,24 @@ func TestRecordsOfACommitThatNeverHappenedAreCut(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	j.store = j.reopened()
-	j.holds(j.store, 2)
+	j.file = j.reopened()
+	j.holds(j.file, 2)
 	j.commit(1)
 	j.holds(j.reopened(), 3)
 }
 
 // The agent was killed in the middle of a compaction.
-func TestLeftoversOfACompactionAreSwept(t *testing.T) {
+func TestLeftoversOfACompactionAreRemoved(t *testing.T) {
 	t.Parallel()
 	j := newJournal(t, 10)
 	j.commit(2)
 	for _, name := range []string{"history-7.jsonl", ".ledger.json123"} {
-		if err := os.WriteFile(filepath.Join(j.store.dir, name), []byte("garbage"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(j.file.dir, name), []byte("garbage"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	j.holds(j.reopened(), 2)
-	entries, err := os.ReadDir(j.store.dir)
+	entries, err := os.ReadDir(j.file.dir)
 	if err != nil || len(entries) != 2 {
 		t.Errorf("left are %v, %v", entries, err)
 	}
@@ -151,10 +152,10 @@ func TestDamagedArchiveIsRefusedByName(t *testing.T) {
 			t.Fatal(err)
 		}
 		for who, read := range map[string]func() error{
-			"an agent":        func() error { _, err := openStore(j.store.dir, "web"); return err },
-			"without a agent": func() error { _, err := readHistory(j.store.dir, "web"); return err },
+			"an agent":        func() error { _, err := OpenLedgerFile(j.file.dir, "web"); return err },
+			"without a agent": func() error { _, err := ReadHistory(j.file.dir, "web"); return err },
 		} {
-			var unreadable *UnreadableError
+			var unreadable *durable.UnreadableError
 			if err := read(); !errors.As(err, &unreadable) || unreadable.Path != j.archivePath() {
 				t.Errorf("%s, %s: %v", what, who, err)
 			}
@@ -167,13 +168,13 @@ func TestArchiveStaysInItsDirectory(t *testing.T) {
 	t.Parallel()
 	j := newJournal(t, 10)
 	j.commit(1)
-	doc := j.store.current
+	doc := j.file.current
 	doc.Archive.File = "../history-1.jsonl"
-	if err := doc.write(j.store.dir); err != nil {
+	if err := doc.write(j.file.dir); err != nil {
 		t.Fatal(err)
 	}
-	var unreadable *UnreadableError
-	if _, err := openStore(j.store.dir, "web"); !errors.As(err, &unreadable) {
+	var unreadable *durable.UnreadableError
+	if _, err := OpenLedgerFile(j.file.dir, "web"); !errors.As(err, &unreadable) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -185,7 +186,7 @@ func TestCommitOfAnotherGenerationChangesNothing(t *testing.T) {
 	for _, generation := range []uint64{0, 1, 3} {
 		stale := j.ledger
 		stale.Generation = generation
-		if err := j.store.commit(stale, []bluegreen.Record{{ID: "deploy-9"}}, binding{}); !errors.Is(err, bluegreen.ErrStale) {
+		if err := j.file.Commit(stale, []bluegreen.Record{{ID: "deploy-9"}}, Binding{}); !errors.Is(err, bluegreen.ErrStale) {
 			t.Errorf("generation %d: %v", generation, err)
 		}
 	}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"syscall"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+)
+
+// dial connects to the agent, or returns ErrNotRunning. It is told secrets, and so
+// nobody else may have made its socket.
+func dial(ctx context.Context, dir store.Dir) (net.Conn, error) {
+	if err := dir.Check(); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w in %s", ErrNotRunning, dir)
+	} else if err != nil {
+		return nil, err
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", dir.Socket())
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("%w in %s", ErrNotRunning, dir)
+	}
+	return conn, err
+}

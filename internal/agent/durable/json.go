@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package durable
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// ErrUnsupported: this operating system lacks what the agent is built on (Unix
+// sockets with file permissions, process groups, named pipes).
+var ErrUnsupported = errors.New(
+	"running processes with blue/green deployments is not supported on this operating system")
+
+// UnreadableError is a file that is damaged, written by something else, or newer
+// than this program. Its content is never guessed.
+type UnreadableError struct {
+	Path string
+	Err  error
+}
+
+func (e *UnreadableError) Error() string { return fmt.Sprintf("%s cannot be used: %v", e.Path, e.Err) }
+
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
+// ReadFile returns the content of the file at path, nil if there is no file. Any
+// other error is an *UnreadableError.
+func ReadFile(path string) ([]byte, error) {
+	content, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, &UnreadableError{path, err}
+	}
+	return content, nil
+}
+
+// ReadJSON decodes the file at path, which holds what kind names, and reports
+// whether there is one. Any other error is an *UnreadableError.
+func ReadJSON(path, kind string, into any) (found bool, err error) {
+	content, err := ReadFile(path)
+	if err != nil || content == nil {
+		return false, err
+	}
+	if err := json.Unmarshal(content, into); err != nil {
+		return false, &UnreadableError{path, fmt.Errorf("it is damaged, or no %s: %w", kind, err)}
+	}
+	return true, nil
+}
+
+// WriteJSON replaces the file at path with value, which kind names in errors,
+// durably and in one step.
+func WriteJSON(path, kind string, value any) error {
+	content, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the %s: %w", kind, err)
+	}
+	return WriteFile(path, content)
+}

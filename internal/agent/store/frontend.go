@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"cmp"
+	"net"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// Frontend is where and how clients reach a deployment.
+type Frontend struct {
+	// Listen are the addresses of the live environment, host:port. None, or one
+	// that is empty, is a free port on loopback, chosen at the first commit and
+	// kept from then on.
+	Listen []string `json:"listen,omitempty"`
+	// PreviewListen is the one of the staging environment.
+	PreviewListen string `json:"preview_listen,omitempty"`
+	// Protocol is "http" unless given.
+	Protocol router.Protocol `json:"protocol,omitempty"`
+	// DrainTimeout is how long requests in flight on an environment that is no
+	// longer live may take to finish.
+	DrainTimeout time.Duration `json:"drain_timeout_ns"`
+}
+
+// Binding is a Frontend with the addresses that the deployment got.
+type Binding struct {
+	Frontend
+	Addresses      []string `json:"addresses,omitempty"`
+	PreviewAddress string   `json:"preview_address,omitempty"`
+}
+
+// Address is the first address of the live environment, "" while there is none.
+func (b Binding) Address() string {
+	if len(b.Addresses) == 0 {
+		return ""
+	}
+	return b.Addresses[0]
+}
+
+// Endpoint is the URL of the live environment, "" while there is none.
+func (b Binding) Endpoint() string { return b.url(b.Address()) }
+
+// PreviewEndpoint is the URL of the staging environment, "" while there is none.
+func (b Binding) PreviewEndpoint() string { return b.url(b.PreviewAddress) }
+
+// url is where clients on this machine reach what listens on address.
+func (b Binding) url(address string) string {
+	if address == "" {
+		return ""
+	}
+	scheme := cmp.Or(b.Protocol, router.HTTP)
+	if host, port, err := net.SplitHostPort(address); err == nil {
+		if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+			address = net.JoinHostPort("127.0.0.1", port)
+		}
+	}
+	return string(scheme) + "://" + address
+}

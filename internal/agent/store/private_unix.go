@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// checkPrivate returns an error unless only this user can get at what info describes.
+func checkPrivate(info fs.FileInfo) error {
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("its mode is %04o, so that others can get at it; it must be 0700", mode)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(stat.Uid) != os.Geteuid() {
+		return errors.New("it belongs to another user")
+	}
+	return nil
+}
