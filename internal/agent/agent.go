@@ -15,17 +15,22 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // agent serves the deployments of one state directory.
 type agent struct {
-	host
-	dir      store.Dir
-	images   *images
-	locks    *locks
-	registry *prometheus.Registry
+	processes *process.Host
+	log       *slog.Logger
+	// inherited are the sockets of the agent before this one, nil for none.
+	inherited *inheritance
+	dir       store.Dir
+	images    *images.Store
+	locks     *locks
+	registry  *prometheus.Registry
 	// linger is how long the agent stays when it has nothing to do.
 	linger time.Duration
 	// leave ends the agent; ended is closed when nothing of it is left.
@@ -47,12 +52,14 @@ type agent struct {
 // openAgent takes over everything in dir. leave is called once the agent has had
 // no deployment and no lock for the time of linger.
 func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, inherited *inheritance) (*agent, error) {
-	copies, err := openImages(dir.Images())
+	copies, err := images.Open(dir.Images())
 	if err != nil {
 		return nil, err
 	}
 	a := &agent{
-		host:        host{newPorts(), newOutputs(), log, inherited},
+		processes:   process.NewHost(log),
+		log:         log,
+		inherited:   inherited,
 		dir:         dir,
 		images:      copies,
 		registry:    prometheus.NewRegistry(),
@@ -104,7 +111,7 @@ func (a *agent) open(name string) (*deployment, error) {
 	if d := a.deployments[name]; d != nil {
 		return d, nil
 	}
-	d, err := openDeployment(a.host, a.dir.Deployment(name), name, a.registry)
+	d, err := openDeployment(a, name)
 	if err == nil && !d.exists() {
 		err = errors.Join(d.discard(), bluegreen.ErrNotFound)
 	}
@@ -130,7 +137,7 @@ func (a *agent) create(name string) (*deployment, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d, err = openDeployment(a.host, a.dir.Deployment(name), name, a.registry); err != nil {
+	if d, err = openDeployment(a, name); err != nil {
 		return nil, err
 	}
 	a.deployments[name] = d
@@ -159,7 +166,7 @@ func (a *agent) erase(ctx context.Context, name string) error {
 // collectImages removes the images that nothing needs any more. If that fails
 // the next time does it.
 func (a *agent) collectImages() {
-	if err := a.images.collect(func() (map[string]bool, error) { return a.dir.ImagesInUse() }); err != nil {
+	if err := a.images.Collect(a.dir.ImagesInUse); err != nil {
 		a.log.Warn("unused images are left", "error", err)
 	}
 }

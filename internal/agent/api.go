@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -112,7 +113,7 @@ func failureOf(err error) failure {
 	var (
 		held       *bluegreen.HolderError
 		unreadable *durable.UnreadableError
-		image      *ImageError
+		image      *images.Error
 		address    *AddressError
 		version    *VersionError
 	)
@@ -163,7 +164,7 @@ func (f failure) err() error {
 	case codeUnreadable:
 		return &durable.UnreadableError{Path: f.Path, Err: cause}
 	case codeImage:
-		return &ImageError{f.Path, cause}
+		return &images.Error{Path: f.Path, Err: cause}
 	case codeAddress:
 		if f.Address != nil {
 			address := *f.Address

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -40,8 +39,9 @@ type deployment struct {
 //
 // Everything is read before anything is done: a deployment with an unreadable
 // file is left as it is.
-func openDeployment(h host, dir, name string, registry prometheus.Registerer) (*deployment, error) {
-	files := map[bluegreen.Environment]found{}
+func openDeployment(a *agent, name string) (*deployment, error) {
+	dir := a.dir.Deployment(name)
+	files := map[bluegreen.Environment]environmentFiles{}
 	for _, env := range bluegreen.Environments() {
 		read, err := readEnvironment(store.EnvironmentDir(dir, env))
 		if err != nil {
@@ -53,24 +53,25 @@ func openDeployment(h host, dir, name string, registry prometheus.Registerer) (*
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := router.NewMetrics(registry, name)
+	metrics, err := router.NewMetrics(a.registry, name)
 	if err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
-	h.log = h.log.With("deployment", name)
+	log := a.log.With("deployment", name)
+	host := a.processes.WithLogger(log)
 	d := &deployment{
-		name: name, log: h.log, metrics: metrics,
+		name: name, log: log, metrics: metrics,
 		environments: map[bluegreen.Environment]*environment{},
 		turn:         make(chan struct{}, 1),
 		ledger:       stored,
-		front:        &frontend{log: h.log, metrics: metrics, inherited: h.inherited},
+		front:        &frontend{log: log, metrics: metrics, inherited: a.inherited},
 	}
-	d.traffic = newTraffic(metrics, h.log, &d.mu)
+	d.traffic = newTraffic(metrics, log, &d.mu)
 	d.closing, d.close = context.WithCancel(context.Background())
 	// What an environment reports before both are there waits.
 	d.mu.Lock()
 	for env, read := range files {
-		d.environments[env] = newEnvironment(h, env, store.EnvironmentDir(dir, env), read, d.reroute)
+		d.environments[env] = newEnvironment(host, log, env, store.EnvironmentDir(dir, env), read, d.reroute)
 	}
 	d.route()
 	d.mu.Unlock()
@@ -127,7 +128,7 @@ func (d *deployment) exists() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, env := range d.environments {
-		if !env.empty() {
+		if !env.isEmpty() {
 			return true
 		}
 	}

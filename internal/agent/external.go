@@ -11,9 +11,10 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-// externalCandidates are the targets as the traffic sees them. Whether they run is not
-// asked: those that refuse connections are passed over. One that was made anew,
-// maybe from something else, is another incarnation and has to pass first.
+// externalCandidates are the targets that may get traffic. Whether they run is not
+// checked: the router skips those that refuse connections. A target that was
+// created again, maybe from something else, has another incarnation and must pass
+// its health check first.
 func externalCandidates(e store.ExternalReplicas) []candidate {
 	list := make([]candidate, 0, len(e.Targets))
 	for _, t := range e.Targets {
@@ -22,13 +23,15 @@ func externalCandidates(e store.ExternalReplicas) []candidate {
 	return list
 }
 
-// changeExternal edits what something else runs here. Targets that go get no new
-// traffic, and are quiesced.
-func (e *environment) changeExternal(ctx context.Context, edit func(*store.ExternalReplicas), quiesce quiesce) error {
+// changeExternal edits the replicas that something else runs here. Targets that
+// are removed get no new traffic, and finish their requests.
+func (e *environment) changeExternal(
+	ctx context.Context, edit func(*store.ExternalReplicas), drain drainBackend,
+) error {
 	e.mu.Lock()
-	former, processes := e.external, e.workload != nil
+	former, hasWorkload := e.external, e.workload != nil
 	e.mu.Unlock()
-	if processes {
+	if hasWorkload {
 		return fmt.Errorf("%w: the agent itself runs the replicas of %s", errInvalid, e.name)
 	}
 	next := former
@@ -42,11 +45,11 @@ func (e *environment) changeExternal(ctx context.Context, edit func(*store.Exter
 		e.mu.Unlock()
 		e.changed()
 	}
-	e.departing = slices.DeleteFunc(append(e.departing, next.RemovedSince(former)...), next.HasBackend)
-	if err := each(e.departing, func(id string) error { return quiesce(ctx, id) }); err != nil {
+	e.draining = slices.DeleteFunc(append(e.draining, next.RemovedSince(former)...), next.HasBackend)
+	if err := each(e.draining, func(id string) error { return drain(ctx, id) }); err != nil {
 		return err
 	}
-	e.departing = nil
+	e.draining = nil
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
@@ -125,7 +126,7 @@ func (l *launched) start() error {
 	command := exec.Command(l.command[0], arguments...)
 	command.Dir = string(l.dir)
 	command.Stdout, command.Stderr = output, output
-	command.SysProcAttr = ownSession()
+	command.SysProcAttr = process.NewSession()
 	if err := command.Start(); err != nil {
 		return err
 	}
@@ -134,7 +135,7 @@ func (l *launched) start() error {
 	go func() {
 		defer close(ended)
 		if err := command.Wait(); err != nil {
-			last, _ := lastLines(l.dir.Log(), 1)
+			last, _ := process.LastLines(l.dir.Log(), 1)
 			l.err = fmt.Errorf("%w: %s", err, strings.Join(last, ""))
 		}
 	}()

@@ -5,9 +5,13 @@ package agent
 import (
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
+
+// patience is a time that no test uses up.
+const patience = time.Hour
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "connect" {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"path/filepath"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -81,7 +81,7 @@ func (o *Offline) Logs(name string, env bluegreen.Environment, id string, n int)
 	if err != nil {
 		return nil, err
 	}
-	return lastLines(filepath.Join(store.ReplicaDir(store.EnvironmentDir(dir, env), id), outputFile), n)
+	return process.Logs(store.ReplicaDir(store.EnvironmentDir(dir, env), id), n)
 }
 
 // CheckListen returns an error unless the deployment called name can listen on

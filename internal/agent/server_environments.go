@@ -7,9 +7,10 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strconv"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -41,15 +42,15 @@ func (a *agent) provision(ctx context.Context, name string, env bluegreen.Enviro
 	if err != nil {
 		return "", err
 	}
-	digest, unpin, err := a.images.acquire(ctx, release.Image, release.Command, release.ImageDigest)
+	digest, unpin, err := a.images.Acquire(ctx, release.Image, release.Command, release.ImageDigest)
 	if err != nil {
 		return "", err
 	}
 	// Former images go even if the new one does not start.
 	defer a.collectImages()
 	defer unpin()
-	dir := a.images.path(digest)
-	argv, err := program(dir, release.Image, release.Command, release.Args)
+	dir := a.images.Path(digest)
+	argv, err := images.Argv(dir, release.Image, release.Command, release.Args)
 	if err != nil {
 		return "", err
 	}
@@ -105,11 +106,9 @@ func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 		return list, err
 	}
 	for _, status := range d.environments[env].instances() {
-		reply := instanceReply{Instance: status.Instance}
-		if status.Running {
-			reply.Address = loopback(status.port)
-		}
-		list = append(list, reply)
+		list = append(list, instanceReply{Instance: bluegreen.Instance{
+			ID: status.ID, Incarnation: status.Incarnation, Running: status.IsRunning, Exit: status.Exit,
+		}, Address: status.Address()})
 	}
 	return list, nil
 }
@@ -142,7 +141,7 @@ func (a *agent) getLogs(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := lastLines(filepath.Join(store.ReplicaDir(env.dir, status.ID), outputFile), n)
+	list, err := process.Logs(store.ReplicaDir(env.dir, status.ID), n)
 	if err != nil {
 		return nil, fmt.Errorf("reading the log of %s: %w", status.ID, err)
 	}
@@ -161,20 +160,26 @@ func (a *agent) postExec(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !status.Running {
+	if !status.IsRunning {
 		return nil, fmt.Errorf("%s does not run", status.ID)
 	}
-	return nil, runBeside(ctx, w, environ(w, env.name, status.port, status.Incarnation), body.Command)
+	executable, err := images.LookUp(w.Dir, body.Command[0])
+	if err != nil {
+		return nil, err
+	}
+	argv := append([]string{executable}, body.Command[1:]...)
+	environ := specOf(env.name, w).Environ(status.Port, status.Incarnation)
+	return nil, process.Exec(ctx, w.Dir, body.Command[0], argv, environ)
 }
 
 // instanceOf returns the instance that a request is about.
-func (a *agent) instanceOf(r *http.Request) (*environment, replicaStatus, *store.Workload, error) {
+func (a *agent) instanceOf(r *http.Request) (*environment, process.Status, *store.Workload, error) {
 	d, name, err := a.environmentOf(r)
 	if err != nil {
-		return nil, replicaStatus{}, nil, err
+		return nil, process.Status{}, nil, err
 	}
 	if d == nil {
-		return nil, replicaStatus{}, nil, bluegreen.ErrNotFound
+		return nil, process.Status{}, nil, bluegreen.ErrNotFound
 	}
 	env := d.environments[name]
 	status, w, err := env.find(r.PathValue("id"))

@@ -20,6 +20,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -45,7 +46,7 @@ type (
 	// AddressError reports an address that the deployment cannot listen on.
 	AddressError = agent.AddressError
 	// ImageError reports an image that cannot be deployed.
-	ImageError = agent.ImageError
+	ImageError = images.Error
 	// VersionError reports an agent whose version is not this program's.
 	VersionError = agent.VersionError
 	// UnreadableError reports a file that is incomplete, not the agent's, or written by a
@@ -125,7 +126,7 @@ func StateDir(configured string) (string, error) {
 
 // CheckImage returns an *ImageError if a plan can tell that the image at path cannot be
 // deployed with command.
-func CheckImage(path string, command []string) error { return agent.CheckImage(path, command) }
+func CheckImage(path string, command []string) error { return images.Check(path, command) }
 
 // CheckListen returns an *AddressError if a plan can tell that the deployment called name
 // cannot listen on listen.

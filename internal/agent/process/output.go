@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package process
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"gopkg.in/natefinch/lumberjack.v2"
@@ -19,7 +20,10 @@ const (
 	outputBackups   = 1
 )
 
-// logTail is how much of a replica's log is searched for its last lines.
+// outputFile is what a replica has written.
+const outputFile = "output.log"
+
+// logTail is how much of a log is searched for its last lines.
 const logTail = 256 << 10
 
 // outputs are the log files of the replicas. A logger is kept for good, because
@@ -62,8 +66,12 @@ func pump(pipe *os.File, log io.Writer) {
 	}
 }
 
-// lastLines returns at most the last n lines of the file at path, oldest first.
-func lastLines(path string, n int) ([]string, error) {
+// Logs returns at most the last n lines that the replica whose directory is dir
+// has written, oldest first.
+func Logs(dir string, n int) ([]string, error) { return LastLines(filepath.Join(dir, outputFile), n) }
+
+// LastLines returns at most the last n lines of the file at path, oldest first.
+func LastLines(path string, n int) ([]string, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

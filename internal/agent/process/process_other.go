@@ -2,7 +2,7 @@
 
 //go:build !unix
 
-package agent
+package process
 
 import (
 	"os"
@@ -16,7 +16,8 @@ const (
 	killSignal = syscall.SIGKILL
 )
 
-func ownSession() *syscall.SysProcAttr { return nil }
+// NewSession returns nil.
+func NewSession() *syscall.SysProcAttr { return nil }
 
 func signalGroup(int, syscall.Signal) {}
 
@@ -24,7 +25,7 @@ func openOutput(string) (reader, writer *os.File, err error) { return nil, nil, 
 
 func identify(int) (string, error) { return "", durable.ErrUnsupported }
 
-func awaitExit(processState) error { return durable.ErrUnsupported }
+func awaitNonChild(State) error { return durable.ErrUnsupported }
 
 func awaitChild(int) {}
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package process
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"os/exec"
 	"time"
-
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
 // execOutput is how much of a command's output is kept, from its end.
@@ -18,24 +16,21 @@ const execOutput = 8 << 10
 // execGrace is how long the output of a command is read on after its end.
 const execGrace = time.Second
 
-// runBeside runs command as a replica of w would see it, and returns nil if it
-// exits with 0. Otherwise the error says how it ended, and its last line.
-func runBeside(ctx context.Context, w *store.Workload, environ, command []string) error {
-	executable, err := lookUp(w.Dir, command[0])
-	if err != nil {
-		return err
-	}
+// Exec runs argv in the directory dir with these variables, and returns nil if it
+// exits with 0. Otherwise the error says how it ended, and its last line; it calls
+// the command name. What the command has started is killed when ctx ends.
+func Exec(ctx context.Context, dir, name string, argv, environ []string) error {
 	var output tail
-	cmd := exec.CommandContext(ctx, executable, command[1:]...)
-	cmd.Dir, cmd.Env = w.Dir, environ
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir, cmd.Env = dir, environ
 	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.SysProcAttr = ownSession()
+	cmd.SysProcAttr = NewSession()
 	cmd.Cancel = func() error {
 		signalGroup(cmd.Process.Pid, killSignal)
 		return nil
 	}
 	cmd.WaitDelay = execGrace
-	err = cmd.Run()
+	err := cmd.Run()
 	if err == nil {
 		return nil
 	}
@@ -44,9 +39,9 @@ func runBeside(ctx context.Context, w *store.Workload, environ, command []string
 	}
 	var exit *exec.ExitError
 	if last := lines(output.text, 1); len(last) > 0 && (errors.As(err, &exit) || ctx.Err() != nil) {
-		return fmt.Errorf("%s: %w: %s", command[0], err, last[0])
+		return fmt.Errorf("%s: %w: %s", name, err, last[0])
 	}
-	return fmt.Errorf("%s: %w", command[0], err)
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 // tail keeps the end of what is written to it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package process
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ const (
 	portCount = 10000
 )
 
-// ports hands out ports for replicas, no port twice.
+// ports assigns ports to replicas, none to two at a time.
 type ports struct {
 	mu   sync.Mutex
 	used map[int]bool
@@ -26,14 +26,14 @@ type ports struct {
 func newPorts() *ports { return &ports{used: map[int]bool{}} }
 
 // take returns a port that nothing listens on. It begins at random, so that two
-// agents seldom try the same one and a port is not soon used again.
+// agents rarely try the same one and a port is not used again soon.
 func (p *ports) take() (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	begin := rand.IntN(portCount)
 	for i := range portCount {
 		port := firstPort + (begin+i)%portCount
-		if p.used[port] || !free(port) {
+		if p.used[port] || !isFree(port) {
 			continue
 		}
 		p.used[port] = true
@@ -42,7 +42,7 @@ func (p *ports) take() (int, error) {
 	return 0, errors.New("no port from 20000 to 29999 is free")
 }
 
-// claim notes that an adopted replica has port.
+// claim records that an adopted replica has port.
 func (p *ports) claim(port int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +55,7 @@ func (p *ports) release(port int) {
 	delete(p.used, port)
 }
 
-func free(port int) bool {
+func isFree(port int) bool {
 	listener, err := net.Listen("tcp", loopback(port))
 	if err != nil {
 		return false

@@ -2,7 +2,7 @@
 
 //go:build unix && !linux
 
-package agent
+package process
 
 import (
 	"errors"
@@ -14,9 +14,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
-// identify returns what tells the process with this pid from every other one:
-// the time at which it started. A process that has ended, but that nobody has
-// waited for, is none.
+// identify returns what identifies the process with this pid among all that had
+// or will have it: the time at which it started. A zombie is no process.
 func identify(pid int) (string, error) {
 	line, err := exec.Command("ps", "-o", "state=", "-o", "lstart=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {
@@ -29,13 +28,13 @@ func identify(pid int) (string, error) {
 	return strings.TrimSpace(started), nil
 }
 
-// awaitExit would wait for the end of a process that is not a child, of which
-// these systems tell only its parent.
-func awaitExit(processState) error { return durable.ErrUnsupported }
+// awaitNonChild returns an error: these systems report the end of a process to its
+// parent only.
+func awaitNonChild(State) error { return durable.ErrUnsupported }
 
 // awaitChild returns at once: waiting for a child takes a thread here.
 func awaitChild(int) {}
 
-// findProcess would find a process by its environment. These systems show that
-// to no other process.
+// findProcess finds nothing: these systems show the environment of a process to
+// no other process.
 func findProcess(string) (pid int, identity string) { return 0, "" }

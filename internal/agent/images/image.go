@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package images
 
 import (
 	"errors"
@@ -12,88 +12,90 @@ import (
 	"strings"
 )
 
-// ImageError is an image that cannot be deployed.
-type ImageError struct {
+// Error is an image that cannot be deployed.
+type Error struct {
 	Path string
 	Err  error
 }
 
-func (e *ImageError) Error() string { return fmt.Sprintf("image %s: %v", e.Path, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("image %s: %v", e.Path, e.Err) }
 
-func (e *ImageError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
-// imageKind is what an image consists of.
-type imageKind int
+// kind is what an image consists of.
+type kind int
 
 const (
-	fileImage imageKind = iota
-	directoryImage
-	archiveImage
+	fileKind kind = iota
+	directoryKind
+	archiveKind
 )
 
-func (k imageKind) String() string {
+func (k kind) String() string {
 	return [...]string{"a file", "a directory", "an archive"}[k]
 }
 
-// CheckImage returns an *ImageError unless path can be deployed with command, as
+// Check returns an *Error unless path can be deployed with command, as
 // far as that shows without opening it: an executable file, or any file, a
 // directory or a .tar.gz archive together with a command.
-func CheckImage(path string, command []string) error {
+func Check(path string, command []string) error {
 	_, err := kindOf(path, command)
 	return err
 }
 
-func kindOf(path string, command []string) (imageKind, error) {
+func kindOf(path string, command []string) (kind, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, &ImageError{path, errors.New("it does not exist")}
+		return 0, &Error{path, errors.New("it does not exist")}
 	}
 	if err != nil {
-		return 0, &ImageError{path, err}
+		return 0, &Error{path, err}
 	}
-	kind, err := kindOfFile(path, info)
+	k, err := kindOfFile(path, info)
 	switch {
 	case err != nil:
-		return 0, &ImageError{path, err}
+		return 0, &Error{path, err}
 	case len(command) > 0:
-		return kind, nil
-	case kind != fileImage:
-		return 0, &ImageError{path, fmt.Errorf("it is %s, so command must say what to run in it", kind)}
+		return k, nil
+	case k != fileKind:
+		return 0, &Error{path, fmt.Errorf("it is %s, so command must say what to run in it", k)}
 	case info.Mode()&0o111 == 0:
-		return 0, &ImageError{path, errors.New("it is not executable, and there is no command that runs it")}
+		return 0, &Error{path, errors.New("it is not executable, and there is no command that runs it")}
 	default:
-		return kind, nil
+		return k, nil
 	}
 }
 
-func kindOfFile(path string, info fs.FileInfo) (imageKind, error) {
+func kindOfFile(path string, info fs.FileInfo) (kind, error) {
 	switch {
 	case info.IsDir():
-		return directoryImage, nil
+		return directoryKind, nil
 	case !info.Mode().IsRegular():
 		return 0, errors.New("it is neither a file nor a directory")
 	case strings.HasSuffix(path, ".tar.gz"), strings.HasSuffix(path, ".tgz"):
-		return archiveImage, nil
+		return archiveKind, nil
 	default:
-		return fileImage, nil
+		return fileKind, nil
 	}
 }
 
-// program returns the arguments that run a release whose image at path was
+// Argv returns the arguments that run a release whose image at path was
 // copied to dir. The first word of command is looked for in the copy, then in PATH.
-func program(dir, path string, command, args []string) ([]string, error) {
+func Argv(dir, path string, command, args []string) ([]string, error) {
 	if len(command) == 0 {
 		return append([]string{filepath.Join(dir, filepath.Base(path))}, args...), nil
 	}
-	executable, err := lookUp(dir, command[0])
+	executable, err := LookUp(dir, command[0])
 	if err != nil {
-		return nil, &ImageError{path, err}
+		return nil, &Error{path, err}
 	}
 	argv := append([]string{executable}, command[1:]...)
 	return append(argv, args...), nil
 }
 
-func lookUp(dir, name string) (string, error) {
+// LookUp returns the path of the command called name: in the copy at dir, then in
+// PATH.
+func LookUp(dir, name string) (string, error) {
 	if filepath.IsAbs(name) {
 		return name, nil
 	}

@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package agent
+package process
 
 import (
 	"bytes"
@@ -53,15 +53,15 @@ func (s *screen) String() string {
 }
 
 // run starts a shell script as a replica. It is killed when the test ends.
-func run(t *testing.T, dir, script string, log *screen) *process {
+func run(t *testing.T, dir, script string, log *screen) *Process {
 	t.Helper()
-	state := processState{Revision: "r", Incarnation: t.Name(), Port: 20000}
+	state := State{Revision: "r", Incarnation: t.Name(), Port: 20000}
 	environ := append(os.Environ(), incarnationVariable+"="+state.Incarnation)
-	p, err := startProcess(dir, dir, []string{"/bin/sh", "-c", script}, environ, state, log)
+	p, err := start(dir, dir, []string{"/bin/sh", "-c", script}, environ, state, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.terminate(0) })
+	t.Cleanup(func() { p.Terminate(0) })
 	return p
 }
 
@@ -80,7 +80,7 @@ func TestProcessIsAskedToEnd(t *testing.T) {
 	log := newScreen()
 	p := run(t, t.TempDir(), `trap "echo bye; exit 0" TERM; echo ready; while :; do sleep 600 & wait $!; done`, log)
 	log.await(t, "ready")
-	p.terminate(patience)
+	p.Terminate(patience)
 	if p.exit != "exit status 0" || !strings.HasSuffix(log.String(), "bye\n") {
 		t.Errorf("it ended with %q and wrote %q", p.exit, log)
 	}
@@ -91,7 +91,7 @@ func TestStubbornProcessIsKilledAfterGrace(t *testing.T) {
 	log := newScreen()
 	p := run(t, t.TempDir(), `trap "" TERM; echo ready; while :; do sleep 600; done`, log)
 	log.await(t, "ready")
-	p.terminate(time.Millisecond)
+	p.Terminate(time.Millisecond)
 	if p.exit != "signal: killed" {
 		t.Errorf("it ended with %q", p.exit)
 	}
@@ -102,17 +102,17 @@ func TestRunningProcessIsAdopted(t *testing.T) {
 	dir, log := t.TempDir(), newScreen()
 	p := run(t, dir, `echo one; sleep 600; :`, log)
 	log.await(t, "one")
-	state, err := readProcess(dir)
-	if err != nil || state == nil || *state != p.processState {
-		t.Fatalf("noted is %+v, %v; want %+v", state, err, p.processState)
+	state, err := ReadState(dir)
+	if err != nil || state == nil || *state != p.State {
+		t.Fatalf("noted is %+v, %v; want %+v", state, err, p.State)
 	}
-	adopted, err := adoptProcess(dir, *state, newScreen())
+	adopted, err := adopt(dir, *state, newScreen())
 	if err != nil || adopted == nil || adopted.PID != p.PID {
 		t.Fatalf("adopted is %+v, %v", adopted, err)
 	}
-	adopted.terminate(patience)
+	adopted.Terminate(patience)
 	<-p.exited
-	if again, err := adoptProcess(dir, *state, newScreen()); again != nil || err != nil {
+	if again, err := adopt(dir, *state, newScreen()); again != nil || err != nil {
 		t.Errorf("a process that has ended is adopted: %+v, %v", again, err)
 	}
 }
@@ -123,12 +123,12 @@ func TestProcessWithAnotherIdentityIsLeftAlone(t *testing.T) {
 	dir, log := t.TempDir(), newScreen()
 	p := run(t, dir, `echo ready; sleep 600; :`, log)
 	log.await(t, "ready")
-	state := p.processState
+	state := p.State
 	state.Identity = "1@before"
-	if adopted, err := adoptProcess(dir, state, newScreen()); adopted != nil || err != nil {
+	if adopted, err := adopt(dir, state, newScreen()); adopted != nil || err != nil {
 		t.Errorf("adopted is %+v, %v", adopted, err)
 	}
-	if !p.running() {
+	if !p.isRunning() {
 		t.Error("it was ended")
 	}
 }

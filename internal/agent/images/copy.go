@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package images
 
 import (
 	"archive/tar"
@@ -14,35 +14,35 @@ import (
 	"path/filepath"
 )
 
-// imageLimits bound what one image may take, so that an archive cannot fill the disk.
-type imageLimits struct {
+// limits bound what one image may take, so that an archive cannot fill the disk.
+type limits struct {
 	bytes   int64
 	entries int
 }
 
-var defaultImageLimits = imageLimits{bytes: 4 << 30, entries: 200_000}
+var defaultLimits = limits{bytes: 4 << 30, entries: 200_000}
 
 // copier copies one image into a directory that nothing can leave.
 type copier struct {
 	ctx    context.Context
 	into   *os.Root
-	limits imageLimits
+	limits limits
 	// left is what the limits still allow.
-	left imageLimits
+	left limits
 }
 
 // copyImage copies the image at path into dir.
-func copyImage(ctx context.Context, dir, path string, kind imageKind, limits imageLimits) error {
+func copyImage(ctx context.Context, dir, path string, k kind, max limits) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	c := &copier{ctx, root, limits, limits}
-	switch kind {
-	case directoryImage:
+	c := &copier{ctx, root, max, max}
+	switch k {
+	case directoryKind:
 		err = c.tree(path)
-	case archiveImage:
+	case archiveKind:
 		err = c.archive(path)
 	default:
 		err = c.fileAt(path, filepath.Base(path))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package images
 
 import (
 	"archive/tar"
@@ -49,9 +49,9 @@ func entry(kind byte, name, link string) tar.Header {
 	return tar.Header{Typeflag: kind, Name: name, Linkname: link, Mode: 0o755}
 }
 
-func newImages(t *testing.T) *images {
+func newImages(t *testing.T) *Store {
 	t.Helper()
-	i, err := openImages(t.TempDir())
+	i, err := Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +83,8 @@ func TestArchiveCannotReachOutside(t *testing.T) {
 			t.Parallel()
 			i := newImages(t)
 			path := archiveOf(t, c.entries...)
-			_, _, err := i.acquire(t.Context(), path, someCommand, "")
-			var refused *ImageError
+			_, _, err := i.Acquire(t.Context(), path, someCommand, "")
+			var refused *Error
 			if !errors.As(err, &refused) || refused.Path != path || !strings.Contains(err.Error(), c.names) {
 				t.Errorf("got %v, want an error that names %s", err, c.names)
 			}
@@ -108,13 +108,13 @@ func TestDirectoryAndItsArchiveAreTheSameImage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first, release, err := i.acquire(t.Context(), dir, someCommand, "")
+	first, release, err := i.Acquire(t.Context(), dir, someCommand, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
 	path := archiveOf(t, tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "as git archive writes it"}}, entry(tar.TypeDir, "./", ""), entry(tar.TypeSymlink, "start", "bin/run"), entry(tar.TypeReg, "bin/run", ""))
-	second, releaseSecond, err := i.acquire(t.Context(), path, someCommand, "")
+	second, releaseSecond, err := i.Acquire(t.Context(), path, someCommand, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,9 +123,9 @@ func TestDirectoryAndItsArchiveAreTheSameImage(t *testing.T) {
 		t.Errorf("the directory is %s, the archive %s", first, second)
 	}
 	for command, want := range map[string]string{"bin/run": "bin/run", "start": "start", "/bin/sh": ""} {
-		argv, err := program(i.path(first), dir, []string{command, "a"}, []string{"b"})
+		argv, err := Argv(i.Path(first), dir, []string{command, "a"}, []string{"b"})
 		if want != "" {
-			want = filepath.Join(i.path(first), want)
+			want = filepath.Join(i.Path(first), want)
 		} else {
 			want = command
 		}
@@ -134,7 +134,7 @@ func TestDirectoryAndItsArchiveAreTheSameImage(t *testing.T) {
 		}
 	}
 	for _, command := range []string{"missing", "../run", "bin"} {
-		if argv, err := program(i.path(first), dir, []string{command}, nil); err == nil {
+		if argv, err := Argv(i.Path(first), dir, []string{command}, nil); err == nil {
 			t.Errorf("%s runs as %v", command, argv)
 		}
 	}
@@ -150,31 +150,31 @@ func TestPinnedImageIsTheOneThatWasDeployed(t *testing.T) {
 		}
 	}
 	write("one")
-	digest, release, err := i.acquire(t.Context(), path, someCommand, "")
+	digest, release, err := i.Acquire(t.Context(), path, someCommand, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	write("two")
-	again, releaseAgain, err := i.acquire(t.Context(), path, someCommand, digest)
+	again, releaseAgain, err := i.Acquire(t.Context(), path, someCommand, digest)
 	if err != nil || again != digest {
 		t.Fatalf("got %s, %v; want the copy, %s", again, err, digest)
 	}
 	nothing := func() (map[string]bool, error) { return map[string]bool{}, nil }
 	release()
-	if err := i.collect(nothing); err != nil || !i.pin(digest) {
+	if err := i.Collect(nothing); err != nil || !i.pin(digest) {
 		t.Errorf("the copy is gone while it is acquired: %v", err)
 	}
 	i.unpin(digest)
 	releaseAgain()
-	if err := i.collect(func() (map[string]bool, error) { return nil, errors.New("unknown") }); err == nil || !i.pin(digest) {
+	if err := i.Collect(func() (map[string]bool, error) { return nil, errors.New("unknown") }); err == nil || !i.pin(digest) {
 		t.Errorf("the copy is gone although it may be in use: %v", err)
 	}
 	i.unpin(digest)
-	if err := i.collect(nothing); err != nil {
+	if err := i.Collect(nothing); err != nil {
 		t.Fatal(err)
 	}
-	var changed *ImageError
-	if _, _, err := i.acquire(t.Context(), path, someCommand, digest); !errors.As(err, &changed) {
+	var changed *Error
+	if _, _, err := i.Acquire(t.Context(), path, someCommand, digest); !errors.As(err, &changed) {
 		t.Errorf("an image that has changed is taken: %v", err)
 	}
 }
@@ -182,11 +182,11 @@ func TestPinnedImageIsTheOneThatWasDeployed(t *testing.T) {
 func TestImageMayNotBeTooLarge(t *testing.T) {
 	t.Parallel()
 	path := archiveOf(t, entry(tar.TypeReg, "one", ""), entry(tar.TypeReg, "two", ""))
-	for _, limits := range []imageLimits{{bytes: 5, entries: 10}, {bytes: 100, entries: 1}} {
+	for _, most := range []limits{{bytes: 5, entries: 10}, {bytes: 100, entries: 1}} {
 		i := newImages(t)
-		i.limits = limits
-		if _, _, err := i.acquire(t.Context(), path, someCommand, ""); err == nil || !strings.Contains(err.Error(), "too large") {
-			t.Errorf("%+v: %v", limits, err)
+		i.limits = most
+		if _, _, err := i.Acquire(t.Context(), path, someCommand, ""); err == nil || !strings.Contains(err.Error(), "too large") {
+			t.Errorf("%+v: %v", most, err)
 		}
 	}
 }
@@ -196,7 +196,7 @@ func TestCancelledCopyLeavesNothing(t *testing.T) {
 	i := newImages(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := i.acquire(ctx, archiveOf(t, entry(tar.TypeReg, "one", "")), someCommand, ""); !errors.Is(err, context.Canceled) {
+	if _, _, err := i.Acquire(ctx, archiveOf(t, entry(tar.TypeReg, "one", "")), someCommand, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if left, err := os.ReadDir(i.dir); err != nil || len(left) != 0 {
@@ -204,7 +204,7 @@ func TestCancelledCopyLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestCheckImage(t *testing.T) {
+func TestCheck(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := func(name string, mode fs.FileMode) string {
@@ -230,8 +230,8 @@ func TestCheckImage(t *testing.T) {
 		"a device":                     {os.DevNull, someCommand, "neither a file nor a directory"},
 	}
 	for what, c := range cases {
-		err := CheckImage(c.path, c.command)
-		var refused *ImageError
+		err := Check(c.path, c.command)
+		var refused *Error
 		switch {
 		case c.says == "" && err != nil:
 			t.Errorf("%s: %v", what, err)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package images
 
 import (
 	"context"
@@ -18,11 +18,10 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
-// images holds the copies of what was deployed, by content. Overwriting an image
-// later changes nothing that runs or stands by.
-type images struct {
+// Store holds the copies of one agent, by digest.
+type Store struct {
 	dir    string
-	limits imageLimits
+	limits limits
 
 	mu sync.Mutex
 	// pinned counts the deploys that have acquired a copy and whose workload does
@@ -33,8 +32,9 @@ type images struct {
 // importPrefix begins the name of a copy that is not complete.
 const importPrefix = ".import-"
 
-// openImages removes the copies that an agent that was killed did not complete.
-func openImages(dir string) (*images, error) {
+// Open returns the store at dir, and removes the copies that an agent that was
+// killed did not complete.
+func Open(dir string) (*Store, error) {
 	unfinished, err := filepath.Glob(filepath.Join(dir, importPrefix+"*"))
 	if err != nil {
 		return nil, err
@@ -44,108 +44,110 @@ func openImages(dir string) (*images, error) {
 			return nil, fmt.Errorf("clearing away an unfinished image: %w", err)
 		}
 	}
-	return &images{dir: dir, limits: defaultImageLimits, pinned: map[string]int{}}, nil
+	return &Store{dir: dir, limits: defaultLimits, pinned: map[string]int{}}, nil
 }
 
-// path is where the copy with this digest is.
-func (i *images) path(digest string) string {
-	return filepath.Join(i.dir, strings.Replace(digest, ":", "-", 1))
+// Path is where the copy with this digest is.
+func (s *Store) Path(digest string) string {
+	return filepath.Join(s.dir, strings.Replace(digest, ":", "-", 1))
 }
 
-// acquire copies the image at path and returns its digest, "sha256:…". With a
-// digest given it returns the copy there already is, or fails if the image has
-// become another since. The copy stays until release is called and no workload
-// refers to it.
-func (i *images) acquire(ctx context.Context, path string, command []string, digest string) (_ string, release func(), err error) {
-	if digest != "" && i.pin(digest) {
-		return digest, func() { i.unpin(digest) }, nil
+// Acquire copies the image at path and returns its digest, "sha256:…". With a
+// digest given it returns the copy with that digest; if there is none, the image
+// must still have it. The copy stays at least until release is called.
+func (s *Store) Acquire(
+	ctx context.Context, path string, command []string, digest string,
+) (_ string, release func(), err error) {
+	if digest != "" && s.pin(digest) {
+		return digest, func() { s.unpin(digest) }, nil
 	}
-	kind, err := kindOf(path, command)
+	k, err := kindOf(path, command)
 	if err != nil {
 		return "", nil, err
 	}
-	found, err := i.copyIn(ctx, path, kind)
+	found, err := s.copyIn(ctx, path, k)
 	if err != nil {
 		return "", nil, err
 	}
-	release = func() { i.unpin(found) }
+	release = func() { s.unpin(found) }
 	if digest != "" && found != digest {
 		release()
-		return "", nil, &ImageError{path, fmt.Errorf("it has changed since it was deployed: it was %s and is %s", digest, found)}
+		err := fmt.Errorf("it has changed since it was deployed: it was %s and is %s", digest, found)
+		return "", nil, &Error{path, err}
 	}
 	return found, release, nil
 }
 
-func (i *images) pin(digest string) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if info, err := os.Stat(i.path(digest)); err != nil || !info.IsDir() {
+func (s *Store) pin(digest string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if info, err := os.Stat(s.Path(digest)); err != nil || !info.IsDir() {
 		return false
 	}
-	i.pinned[digest]++
+	s.pinned[digest]++
 	return true
 }
 
-func (i *images) unpin(digest string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.pinned[digest]--; i.pinned[digest] == 0 {
-		delete(i.pinned, digest)
+func (s *Store) unpin(digest string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pinned[digest]--; s.pinned[digest] == 0 {
+		delete(s.pinned, digest)
 	}
 }
 
 // copyIn copies the image aside, finds out its digest, and moves it, pinned, to
 // where that says.
-func (i *images) copyIn(ctx context.Context, path string, kind imageKind) (string, error) {
-	temporary, err := os.MkdirTemp(i.dir, importPrefix)
+func (s *Store) copyIn(ctx context.Context, path string, k kind) (string, error) {
+	temporary, err := os.MkdirTemp(s.dir, importPrefix)
 	if err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
 	// What is left after an error goes when the agent starts again.
 	defer func() { _ = os.RemoveAll(temporary) }()
-	if err := copyImage(ctx, temporary, path, kind, i.limits); err != nil {
-		return "", &ImageError{path, err}
+	if err := copyImage(ctx, temporary, path, k, s.limits); err != nil {
+		return "", &Error{Path: path, Err: err}
 	}
 	digest, err := digestOf(temporary)
 	if err != nil {
-		return "", &ImageError{path, err}
+		return "", &Error{Path: path, Err: err}
 	}
-	if i.pin(digest) {
+	if s.pin(digest) {
 		return digest, nil
 	}
 	if err := durable.SyncTree(temporary); err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
-	if err := i.place(temporary, digest); err != nil {
+	if err := s.place(temporary, digest); err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
 	return digest, nil
 }
 
-func (i *images) place(temporary, digest string) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+func (s *Store) place(temporary, digest string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	// Another deploy may have placed the same content meanwhile.
-	if err := os.Rename(temporary, i.path(digest)); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Rename(temporary, s.Path(digest)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	i.pinned[digest]++
-	return durable.SyncDir(i.dir)
+	s.pinned[digest]++
+	return durable.SyncDir(s.dir)
 }
 
-// collect removes the copies that are neither pinned nor among those that inUse
+// Collect removes the copies that are neither pinned nor among those that inUse
 // returns. When it is not certain what is in use, everything stays.
-func (i *images) collect(inUse func() (map[string]bool, error)) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+func (s *Store) Collect(inUse func() (map[string]bool, error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	used, err := inUse()
 	if err != nil {
 		return fmt.Errorf("finding the images in use: %w", err)
 	}
-	for digest := range i.pinned {
+	for digest := range s.pinned {
 		used[digest] = true
 	}
-	entries, err := os.ReadDir(i.dir)
+	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		return fmt.Errorf("removing images: %w", err)
 	}
@@ -154,7 +156,7 @@ func (i *images) collect(inUse func() (map[string]bool, error)) error {
 		if !isCopy || used["sha256:"+name] {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(i.dir, entry.Name())); err != nil {
+		if err := os.RemoveAll(filepath.Join(s.dir, entry.Name())); err != nil {
 			return fmt.Errorf("removing an image: %w", err)
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package process
 
 import (
 	"strconv"
@@ -23,9 +23,9 @@ func TestDaemonThatHoldsTheOutputIsNotWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the daemon has ended: %v", err)
 	}
-	daemon := processState{PID: pid, Identity: identity}
+	daemon := State{PID: pid, Identity: identity}
 	signalGroup(daemon.PID, killSignal)
-	if err := awaitExit(daemon); err != nil {
+	if err := awaitNonChild(daemon); err != nil {
 		pollExit(daemon)
 	}
 }
@@ -36,14 +36,14 @@ func TestProcessWithoutANotedPIDIsFound(t *testing.T) {
 	dir, log := t.TempDir(), newScreen()
 	p := run(t, dir, `echo ready; sleep 600; :`, log)
 	log.await(t, "ready")
-	state := p.processState
+	state := p.State
 	state.PID, state.Identity = 0, ""
-	adopted, err := adoptProcess(dir, state, newScreen())
+	adopted, err := adopt(dir, state, newScreen())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if adopted == nil || adopted.PID != p.PID {
 		t.Fatalf("adopted is %+v, want %d", adopted, p.PID)
 	}
-	adopted.terminate(patience)
+	adopted.Terminate(patience)
 }

@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package agent
+package process
 
 import (
 	"errors"
@@ -18,17 +18,17 @@ const (
 	killSignal = syscall.SIGKILL
 )
 
-// ownSession detaches a process from the agent's terminal and process group, so
-// that no signal meant for the one reaches the other.
-func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+// NewSession detaches a process from the terminal and the process group of this
+// one, so that no signal meant for the one reaches the other.
+func NewSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // signalGroup signals the group that pid leads. That nobody is left in it is no error.
 func signalGroup(pid int, signal syscall.Signal) { _ = syscall.Kill(-pid, signal) }
 
-// openOutput makes the named pipe at path if it is missing, and opens both ends.
+// openOutput creates the named pipe at path if it is missing, and opens both ends.
 //
 // The writer is for the replica. It is open for reading too, so that the pipe
-// never lacks a reader: a replica that writes while no agent runs gets neither
+// always has a reader: a replica that writes while no supervisor runs gets neither
 // SIGPIPE nor an error. The reader sees the end once the last writer is gone.
 func openOutput(path string) (reader, writer *os.File, err error) {
 	if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package process
 
 import (
 	"bytes"
@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// identify returns what tells the process with this pid from every other one:
-// the boot and the time in it at which the process started. A process that has
-// ended, but that nobody has waited for, is none.
+// identify returns what identifies the process with this pid among all that had
+// or will have it: the boot and the time in it at which the process started. A
+// zombie is no process.
 func identify(pid int) (string, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -34,10 +34,10 @@ func identify(pid int) (string, error) {
 	return fmt.Sprintf("%s@%s", fields[19], bytes.TrimSpace(boot)), nil
 }
 
-// awaitExit returns when the process has ended, or with an error if that cannot
-// be watched.
-func awaitExit(state processState) error {
-	return pidfdWait(state.PID, func() bool { return alive(state) })
+// awaitNonChild returns when a process that is not a child has ended, or with an
+// error if the system cannot report that.
+func awaitNonChild(state State) error {
+	return pidfdWait(state.PID, state.isAlive)
 }
 
 // awaitChild returns when the child has ended and can be waited for, so that the
@@ -45,8 +45,9 @@ func awaitExit(state processState) error {
 func awaitChild(pid int) { _ = pidfdWait(pid, func() bool { return true }) }
 
 // pidfdWait waits for the end of a process, with neither thread nor timer.
-// confirm tells, once the process is held, whether it is the one that is meant.
-func pidfdWait(pid int, confirm func() bool) error {
+// isExpected is called once the pid cannot be reused any more, and reports whether
+// it is the expected process.
+func pidfdWait(pid int, isExpected func() bool) error {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
@@ -56,7 +57,7 @@ func pidfdWait(pid int, confirm func() bool) error {
 	}
 	file := os.NewFile(uintptr(fd), "pidfd")
 	defer file.Close()
-	if !confirm() {
+	if !isExpected() {
 		return nil
 	}
 	raw, err := file.SyscallConn()

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+)
+
+// drainBackend waits until nothing is in flight any more on the backend with this ID.
+type drainBackend func(ctx context.Context, id string) error
+
+// provision makes the environment run exactly next. It returns when every
+// replica has been started once.
+func (e *environment) provision(ctx context.Context, next *store.Workload, drain drainBackend) error {
+	e.mu.Lock()
+	current := e.workload
+	e.mu.Unlock()
+	if !e.externalReplicas().IsEmpty() {
+		return fmt.Errorf("%w: something else than the agent runs the replicas of %s", errInvalid, e.name)
+	}
+	if current.IsSame(next) {
+		return e.scale(ctx, next.Replicas, drain)
+	}
+	if err := next.Write(e.dir); err != nil {
+		return err
+	}
+	if err := e.stop(ctx, e.replace(next, nil)); err != nil {
+		return err
+	}
+	return e.start(ctx)
+}
+
+// scale makes the environment run its workload at another size, and starts what
+// is missing. Replicas that are removed get no new traffic, finish their requests,
+// and are then stopped.
+func (e *environment) scale(ctx context.Context, size int, drain drainBackend) error {
+	e.mu.Lock()
+	current, replicas := e.workload, e.replicas
+	e.mu.Unlock()
+	if current == nil {
+		return fmt.Errorf("nothing was provisioned in %s that could be scaled", e.name)
+	}
+	kept := replicas[:min(size, len(replicas))]
+	removed := replicas[len(kept):]
+	for i, r := range replicas {
+		// An interrupted scale may have withdrawn one that is now kept.
+		e.withdraw(r, i >= len(kept))
+	}
+	if err := each(removed, func(r *replica) error { return drain(ctx, r.id) }); err != nil {
+		return err
+	}
+	if size != current.Replicas {
+		next := *current
+		next.Replicas = size
+		if err := next.Write(e.dir); err != nil {
+			return err
+		}
+		current = &next
+	}
+	e.replace(current, kept)
+	if err := e.stop(ctx, removed); err != nil {
+		return err
+	}
+	return e.start(ctx)
+}
+
+// remove stops everything and forgets the workload.
+func (e *environment) remove(ctx context.Context) error {
+	if err := store.RemoveWorkload(e.dir); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.external = store.ExternalReplicas{}
+	e.mu.Unlock()
+	e.draining = nil
+	if err := e.stop(ctx, e.replace(nil, nil)); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(e.dir); err != nil {
+		return fmt.Errorf("removing the environment: %w", err)
+	}
+	return nil
+}
+
+// replace makes w and replicas the ones that others see, and returns the former
+// replicas.
+func (e *environment) replace(w *store.Workload, replicas []*replica) (former []*replica) {
+	e.mu.Lock()
+	former = e.replicas
+	e.workload, e.replicas = w, slices.Clone(replicas)
+	e.mu.Unlock()
+	e.changed()
+	return former
+}
+
+// stop stops replicas, and waits for those that an earlier, interrupted stop left.
+func (e *environment) stop(ctx context.Context, replicas []*replica) error {
+	e.mu.Lock()
+	e.stopping = append(e.stopping, replicas...)
+	stopping := slices.Clone(e.stopping)
+	e.mu.Unlock()
+	if err := each(stopping, func(r *replica) error { return r.Stop(ctx) }); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.stopping = nil
+	e.mu.Unlock()
+	return nil
+}
+
+// start starts the replicas of the workload that are missing.
+func (e *environment) start(ctx context.Context) error {
+	e.mu.Lock()
+	for number := len(e.replicas) + 1; number <= e.workload.Replicas; number++ {
+		e.replicas = append(e.replicas, e.newReplica(store.ReplicaID(e.name, number), nil))
+	}
+	replicas := slices.Clone(e.replicas)
+	e.mu.Unlock()
+	return each(replicas, func(r *replica) error { return r.AwaitStart(ctx) })
+}
+
+// each calls do for all of them at the same time and returns all errors.
+func each[T any](all []T, do func(T) error) error {
+	failures := make([]error, len(all))
+	var group sync.WaitGroup
+	for i, one := range all {
+		group.Go(func() { failures[i] = do(one) })
+	}
+	group.Wait()
+	return errors.Join(failures...)
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package process
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	// StopGrace is how long a replica may take to end after SIGTERM.
+	StopGrace = 10 * time.Second
+	// A replica that dies is started again after firstRestart, and after twice
+	// that each time it dies again, up to lastRestart. One that has run for
+	// stableRun begins anew.
+	firstRestart = 500 * time.Millisecond
+	lastRestart  = 30 * time.Second
+	stableRun    = 10 * time.Second
+)
+
+// Spec is what a supervisor runs.
+type Spec struct {
+	// Revision identifies the spec: an adopted process of another one is not kept.
+	Revision string
+	Argv     []string
+	// Dir is the directory in which it runs.
+	Dir string
+	// Env are the variables of the release. PORT and HOST say where to listen.
+	Env map[string]string
+}
+
+// Status is a replica at one moment.
+type Status struct {
+	ID string
+	// Incarnation identifies the run, the last one while it does not run.
+	Incarnation string
+	IsRunning   bool
+	// Exit says how the last run ended, "" while it runs.
+	Exit string
+	// Port is where it listens, 0 while it does not run.
+	Port int
+}
+
+// Address is where the replica listens, "" while it does not run.
+func (s Status) Address() string {
+	if !s.IsRunning {
+		return ""
+	}
+	return loopback(s.Port)
+}
+
+// Supervisor keeps one process running until it is stopped.
+type Supervisor struct {
+	host    *Host
+	id, dir string
+	spec    Spec
+	// changed is called after every start and exit.
+	changed func()
+
+	cancel context.CancelFunc
+	// started is closed after the first attempt to start; startErr is its outcome.
+	started  chan struct{}
+	startErr error
+	// stopped is closed when the process has ended for good.
+	stopped chan struct{}
+
+	mu     sync.Mutex
+	status Status
+}
+
+// Supervise keeps the replica called id running, beginning with adopted if that is
+// not nil. Its files are in dir, which the supervisor creates and removes. changed
+// is called after every start and exit; it must not wait for a supervisor.
+func (h *Host) Supervise(id, dir string, spec Spec, adopted *Process, changed func()) *Supervisor {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Supervisor{
+		host: h, id: id, dir: dir, spec: spec, changed: changed,
+		cancel: cancel, started: make(chan struct{}), stopped: make(chan struct{}),
+		status: Status{ID: id},
+	}
+	if adopted != nil {
+		h.ports.claim(adopted.Port)
+		s.noteRunning(adopted)
+	}
+	go s.run(ctx, adopted)
+	return s
+}
+
+// run starts the process again whenever it has ended, until ctx ends.
+func (s *Supervisor) run(ctx context.Context, current *Process) {
+	defer close(s.stopped)
+	delays := backoff.NewExponentialBackOff()
+	delays.InitialInterval, delays.Multiplier, delays.MaxInterval = firstRestart, 2, lastRestart
+	for first := true; ; first = false {
+		begin := time.Now()
+		if current == nil {
+			current = s.startProcess()
+		}
+		if first {
+			close(s.started)
+		}
+		if current != nil {
+			s.await(ctx, current)
+			current = nil
+		}
+		if time.Since(begin) >= stableRun {
+			delays.Reset()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(delays.NextBackOff()):
+		}
+	}
+}
+
+// startProcess starts the process on a new port. It returns nil if that fails.
+func (s *Supervisor) startProcess() *Process {
+	p, err := s.tryStart()
+	if err != nil {
+		s.host.log.Error("replica cannot be started", "replica", s.id, "error", err)
+		s.mu.Lock()
+		s.startErr, s.status.Exit = err, err.Error()
+		s.mu.Unlock()
+		return nil
+	}
+	s.host.log.Info("replica started", "replica", s.id, "pid", p.PID, "port", p.Port)
+	s.noteRunning(p)
+	s.changed()
+	return p
+}
+
+func (s *Supervisor) tryStart() (_ *Process, err error) {
+	port, err := s.host.ports.take()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.host.ports.release(port)
+		}
+	}()
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the replica's directory: %w", err)
+	}
+	state := State{Revision: s.spec.Revision, Incarnation: rand.Text(), Port: port}
+	environ := s.spec.Environ(port, state.Incarnation)
+	return start(s.dir, s.spec.Dir, s.spec.Argv, environ, state, s.host.outputs.file(s.logPath()))
+}
+
+// await returns when the process has ended, by itself or because ctx has.
+func (s *Supervisor) await(ctx context.Context, p *Process) {
+	select {
+	case <-p.exited:
+		s.host.log.Warn("replica exited", "replica", s.id, "pid", p.PID, "exit", p.exit)
+	case <-ctx.Done():
+		p.Terminate(StopGrace)
+		s.host.log.Info("replica stopped", "replica", s.id, "pid", p.PID)
+	}
+	s.host.ports.release(p.Port)
+	s.mu.Lock()
+	s.status.IsRunning, s.status.Exit, s.status.Port = false, p.exit, 0
+	s.mu.Unlock()
+	s.changed()
+}
+
+// noteRunning makes p the run that Status reports.
+func (s *Supervisor) noteRunning(p *Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.startErr = nil
+	s.status.IsRunning, s.status.Exit = true, ""
+	s.status.Incarnation, s.status.Port = p.Incarnation, p.Port
+}
+
+// AwaitStart returns the outcome of the first attempt to start.
+func (s *Supervisor) AwaitStart(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.started:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.startErr != nil {
+		return fmt.Errorf("%s: %w", s.id, s.startErr)
+	}
+	return nil
+}
+
+// Stop ends the process and removes the files of the replica. The process ends
+// even if ctx does before; then Stop must be called again to remove the files.
+func (s *Supervisor) Stop(ctx context.Context) error {
+	s.cancel()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("stopping %s: %w", s.id, ctx.Err())
+	case <-s.stopped:
+	}
+	if err := s.host.outputs.file(s.logPath()).Close(); err != nil {
+		return fmt.Errorf("closing the log of %s: %w", s.id, err)
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		return fmt.Errorf("removing %s: %w", s.id, err)
+	}
+	return nil
+}
+
+// Status returns the replica as it is now.
+func (s *Supervisor) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+func (s *Supervisor) logPath() string { return filepath.Join(s.dir, outputFile) }
