@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
@@ -87,6 +88,14 @@ func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave cont
 		}
 	}
 	return a, nil
+}
+
+// received are the sockets of the agent before this one, nil for none.
+func (a *agent) received() *frontend.Received {
+	if a.inherited == nil {
+		return nil
+	}
+	return &a.inherited.sockets
 }
 
 // deployment returns the deployment called name, or bluegreen.ErrNotFound. One

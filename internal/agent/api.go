@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -75,10 +76,10 @@ type failure struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	// What the typed errors hold besides.
-	Holder  *bluegreen.Holder `json:"holder,omitempty"`
-	Path    string            `json:"path,omitempty"`
-	Address *AddressError     `json:"address,omitempty"`
-	Agent   *versionReply     `json:"agent,omitempty"`
+	Holder  *bluegreen.Holder      `json:"holder,omitempty"`
+	Path    string                 `json:"path,omitempty"`
+	Address *frontend.AddressError `json:"address,omitempty"`
+	Agent   *versionReply          `json:"agent,omitempty"`
 }
 
 // The codes of failures, and the HTTP statuses that go with them.
@@ -114,7 +115,7 @@ func failureOf(err error) failure {
 		held       *bluegreen.HolderError
 		unreadable *durable.UnreadableError
 		image      *images.Error
-		address    *AddressError
+		address    *frontend.AddressError
 		version    *VersionError
 	)
 	switch {

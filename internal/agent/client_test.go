@@ -19,6 +19,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -104,7 +105,7 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 		fmt.Errorf("web: %w", ErrLockLost), errLeaving, errors.New("something else"),
 		&bluegreen.HolderError{Holder: bluegreen.Holder{Name: "somebody", Since: since}},
 		&durable.UnreadableError{Path: "/a/b", Err: errors.New("it is short")}, &images.Error{Path: "/a/b", Err: errors.New("it leaves the archive")},
-		&AddressError{Address: "127.0.0.1:1", Preview: true, Deployment: "other", Err: errors.New("taken")},
+		&frontend.AddressError{Address: "127.0.0.1:1", Preview: true, Deployment: "other", Err: errors.New("taken")},
 	} {
 		got := failureOf(fmt.Errorf("wrapped: %w", sent)).err()
 		if !strings.Contains(got.Error(), sent.Error()) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
@@ -29,10 +30,11 @@ type deployment struct {
 	closing context.Context
 	close   context.CancelFunc
 
-	mu      sync.Mutex
-	ledger  *store.LedgerFile
-	front   *frontend
-	traffic *traffic
+	frontend *frontend.Frontend
+
+	// mu keeps the ledger and the route that follows it together.
+	mu     sync.Mutex
+	ledger *store.LedgerFile
 }
 
 // openDeployment makes true what the files of the deployment in dir say.
@@ -64,9 +66,8 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		environments: map[bluegreen.Environment]*environment{},
 		turn:         make(chan struct{}, 1),
 		ledger:       stored,
-		front:        &frontend{log: log, metrics: metrics, inherited: a.inherited},
+		frontend:     frontend.New(stored.Current().Frontend, a.received(), metrics, log),
 	}
-	d.traffic = newTraffic(metrics, log, &d.mu)
 	d.closing, d.close = context.WithCancel(context.Background())
 	// What an environment reports before both are there waits.
 	d.mu.Lock()
@@ -100,27 +101,15 @@ func (d *deployment) reopen() {
 func (d *deployment) listen() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.front.open() || d.closing.Err() != nil {
+	if d.frontend.IsOpen() || d.closing.Err() != nil {
 		return nil
 	}
-	current := d.ledger.Current().Frontend
-	offer, err := d.front.prepare(current, current.Frontend)
+	change, err := d.frontend.Prepare(d.ledger.Current().Frontend.Frontend)
 	if err != nil {
 		return err
 	}
-	d.enter(offer)
+	d.frontend.Apply(change, d.ledger.Current().Ledger, d.candidates())
 	return nil
-}
-
-// enter lets clients in by what offer has bound and points traffic where the
-// ledger says; it reports whether that is elsewhere than before.
-func (d *deployment) enter(offer offer) (switched bool) {
-	opening := d.front.take(offer)
-	switched = d.route()
-	for _, door := range opening {
-		d.front.serve(door)
-	}
-	return switched
 }
 
 // exists reports whether anything is stored or runs.
@@ -147,12 +136,12 @@ func (d *deployment) observe() (store.Document, map[bluegreen.Environment]int, e
 	for name, env := range d.environments {
 		slot := l.Slot(name)
 		for _, c := range env.candidates() {
-			if slot.IsCounted(c.ref, CanReceiveTraffic) {
+			if slot.IsCounted(c.Ref, frontend.CanReceiveTraffic) {
 				counts[name]++
 			}
 		}
 	}
-	if l.IsServing() && !d.front.open() {
+	if l.IsServing() && !d.frontend.IsOpen() {
 		// What runs there is out of everybody's reach.
 		counts[l.Live] = 0
 	}
@@ -174,19 +163,19 @@ func (d *deployment) commit(next bluegreen.Ledger, closed []bluegreen.Record, fr
 	if err := d.ledger.Check(next); err != nil {
 		return err
 	}
-	offer, err := d.front.prepare(d.ledger.Current().Frontend, front)
+	change, err := d.frontend.Prepare(front)
 	if err != nil {
 		return err
 	}
-	err = d.ledger.Commit(next, closed, offer.Binding)
+	err = d.ledger.Commit(next, closed, change.Binding)
 	if d.ledger.Current().Ledger.Generation != next.Generation {
-		d.front.drop(offer)
+		d.frontend.Discard(change)
 		return err
 	}
 	// Also after an error: what counts is what the file says.
-	if d.enter(offer) {
+	if d.frontend.Apply(change, d.ledger.Current().Ledger, d.candidates()) {
 		d.metrics.ObserveSwitch(time.Since(begin))
-		d.log.Info("switched", "live", d.traffic.live, "generation", next.Generation)
+		d.log.Info("switched", "live", d.frontend.Live(), "generation", next.Generation)
 	}
 	return err
 }
@@ -198,15 +187,16 @@ func (d *deployment) reroute() {
 	d.route()
 }
 
-// route points traffic where the ledger says and reports whether that is
-// elsewhere than before.
-func (d *deployment) route() (switched bool) {
-	running := map[bluegreen.Environment][]candidate{}
+// route sends requests where the ledger says.
+func (d *deployment) route() { d.frontend.Route(d.ledger.Current().Ledger, d.candidates()) }
+
+// candidates are the replicas that may get traffic.
+func (d *deployment) candidates() map[bluegreen.Environment][]frontend.Replica {
+	replicas := map[bluegreen.Environment][]frontend.Replica{}
 	for name, env := range d.environments {
-		running[name] = env.candidates()
+		replicas[name] = env.candidates()
 	}
-	current := d.ledger.Current()
-	return d.traffic.follow(current.Ledger, running, d.front, current.Frontend.DrainTimeout)
+	return replicas
 }
 
 // alone runs change when no other change of what runs is going on.
@@ -222,30 +212,17 @@ func (d *deployment) alone(ctx context.Context, change func() error) error {
 
 // provision makes an environment run exactly next.
 func (d *deployment) provision(ctx context.Context, name bluegreen.Environment, next *store.Workload) error {
-	return d.alone(ctx, func() error { return d.environments[name].provision(ctx, next, d.quiesce(name)) })
+	return d.alone(ctx, func() error { return d.environments[name].provision(ctx, next, d.drainBackend(name)) })
 }
 
 // scale changes the size of an environment.
 func (d *deployment) scale(ctx context.Context, name bluegreen.Environment, size int) error {
-	return d.alone(ctx, func() error { return d.environments[name].scale(ctx, size, d.quiesce(name)) })
+	return d.alone(ctx, func() error { return d.environments[name].scale(ctx, size, d.drainBackend(name)) })
 }
 
-// quiesce returns a function that waits until a replica, which gets no new
-// traffic, has finished what it has in flight, for the drain timeout at most.
-func (d *deployment) quiesce(name bluegreen.Environment) func(context.Context, string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	patience, pools := d.ledger.Current().Frontend.DrainTimeout, d.traffic.pools(name)
-	return func(ctx context.Context, id string) error {
-		limited, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		for _, pool := range pools {
-			if pool.WaitBackendIdle(limited, id) != nil && ctx.Err() != nil {
-				return ctx.Err()
-			}
-		}
-		return nil
-	}
+// drainBackend returns a function that drains one backend of the environment.
+func (d *deployment) drainBackend(name bluegreen.Environment) drainBackend {
+	return func(ctx context.Context, id string) error { return d.frontend.DrainBackend(ctx, name, id) }
 }
 
 func (d *deployment) remove(ctx context.Context, name bluegreen.Environment) error {
@@ -270,8 +247,7 @@ func (d *deployment) discard() error {
 		return err
 	}
 	d.close()
-	d.traffic.close()
-	d.front.close(context.Background(), 0)
+	d.frontend.Close()
 	d.metrics.Unregister()
 	return nil
 }
@@ -281,5 +257,5 @@ func (d *deployment) shutdown(ctx context.Context) {
 	d.close()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.front.close(ctx, d.ledger.Current().Frontend.DrainTimeout)
+	d.frontend.Shutdown(ctx)
 }

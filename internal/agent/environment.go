@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -183,13 +184,15 @@ func (e *environment) statuses(include func(*replica) bool) []process.Status {
 
 // candidates are the replicas that may get traffic. One that was started again
 // since it passed its health check comes back by itself: it is the same release.
-func (e *environment) candidates() []candidate {
+func (e *environment) candidates() []frontend.Replica {
 	list := externalCandidates(e.externalReplicas())
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range e.statuses(func(r *replica) bool { return !r.isWithdrawn.Load() }) {
 		if r.IsRunning {
-			list = append(list, candidate{router.Backend{ID: r.ID, Addr: r.Address()}, bluegreen.InstanceRef{ID: r.ID}})
+			list = append(list, frontend.Replica{
+				Backend: router.Backend{ID: r.ID, Addr: r.Address()}, Ref: bluegreen.InstanceRef{ID: r.ID},
+			})
 		}
 	}
 	return list

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -15,10 +16,12 @@ import (
 // checked: the router skips those that refuse connections. A target that was
 // created again, maybe from something else, has another incarnation and must pass
 // its health check first.
-func externalCandidates(e store.ExternalReplicas) []candidate {
-	list := make([]candidate, 0, len(e.Targets))
+func externalCandidates(e store.ExternalReplicas) []frontend.Replica {
+	list := make([]frontend.Replica, 0, len(e.Targets))
 	for _, t := range e.Targets {
-		list = append(list, candidate{router.Backend{ID: t.Backend(), Addr: t.Address}, t.Ref()})
+		list = append(list, frontend.Replica{
+			Backend: router.Backend{ID: t.Backend(), Addr: t.Address}, Ref: t.Ref(),
+		})
 	}
 	return list
 }

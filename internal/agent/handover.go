@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -137,18 +136,9 @@ func (a *agent) listeners() (list []*net.TCPListener) {
 		list = append(list, a.metrics)
 	}
 	for _, d := range a.deployments {
-		for _, door := range d.doors() {
-			list = append(list, door.listeners...)
-		}
+		list = append(list, d.frontend.Listeners()...)
 	}
 	return list
-}
-
-// doors are the ways in that are open.
-func (d *deployment) doors() []*door {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.DeleteFunc([]*door{d.front.live, d.front.preview}, func(d *door) bool { return d == nil })
 }
 
 // retire lets clients go, for the agent that has taken over to have them.
@@ -159,10 +149,7 @@ func (a *agent) retire(ctx context.Context) {
 	defer a.mu.Unlock()
 	var group sync.WaitGroup
 	for _, d := range a.deployments {
-		for _, door := range d.doors() {
-			// An error says that the time was over.
-			group.Go(func() { _ = door.router.Retire(ctx) })
-		}
+		group.Go(func() { d.frontend.Retire(ctx) })
 	}
 	group.Wait()
 }

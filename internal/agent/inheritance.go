@@ -12,10 +12,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
-	"sync"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
@@ -24,9 +23,8 @@ import (
 type inheritance struct {
 	former net.Conn
 	lock   *os.File
-
-	mu        sync.Mutex
-	listeners []*net.TCPListener
+	// sockets are those that clients connect to.
+	sockets frontend.Received
 }
 
 // takeOver asks the agent of dir for everything that it has.
@@ -37,7 +35,7 @@ func takeOver(ctx context.Context, dir store.Dir) (*inheritance, error) {
 	}
 	i := &inheritance{former: former}
 	if err := i.receive(ctx); err != nil {
-		i.drop()
+		i.sockets.CloseUnused()
 		former.Close()
 		return nil, fmt.Errorf("taking over from the agent that runs: %w", err)
 	}
@@ -76,7 +74,7 @@ func (i *inheritance) receive(ctx context.Context) error {
 		if !ok {
 			return errors.Join(fmt.Errorf("a %T was handed over", listener), listener.Close())
 		}
-		i.listeners = append(i.listeners, tcp)
+		i.sockets.Add(tcp)
 	}
 	return nil
 }
@@ -110,36 +108,10 @@ func (i *inheritance) ask(ctx context.Context) error {
 	return f.err()
 }
 
-// listen listens on address, by the socket that was inherited if there is one.
-func (i *inheritance) listen(address string) (*net.TCPListener, error) {
-	if i == nil {
-		return listen(address)
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	at := slices.IndexFunc(i.listeners, func(l *net.TCPListener) bool { return listensOn(l, address) })
-	if at < 0 {
-		return listen(address)
-	}
-	found := i.listeners[at]
-	i.listeners = slices.Delete(i.listeners, at, at+1)
-	return found, nil
-}
-
-// drop closes the sockets that nobody wanted.
-func (i *inheritance) drop() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, listener := range i.listeners {
-		listener.Close()
-	}
-	i.listeners = nil
-}
-
 // accept tells the former agent that this one serves, and returns a function that
 // returns when the former has ended.
 func (i *inheritance) accept() (gone func(), err error) {
-	i.drop()
+	i.sockets.CloseUnused()
 	if _, err := i.former.Write([]byte{wordServes}); err != nil {
 		return nil, fmt.Errorf("taking over: %w", err)
 	}

@@ -189,7 +189,7 @@ func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, inher
 }
 
 func (s settings) serveMetrics(ctx context.Context, a *agent, failed chan<- error) (*http.Server, error) {
-	listener, err := a.inherited.listen(s.metricsListen)
+	listener, err := a.received().Listen(s.metricsListen)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -85,11 +85,11 @@ func (o *Offline) Logs(name string, env bluegreen.Environment, id string, n int)
 }
 
 // CheckListen returns an error unless the deployment called name can listen on
-// address: the *AddressError says who has the address. An address that the
+// address: the *frontend.AddressError says who has the address. An address that the
 // deployment itself has is its to keep.
 func CheckListen(stateDirectory, name, address string) error {
-	if err := parseListen(address); err != nil {
-		return &AddressError{Address: address, Err: err}
+	if err := frontend.CheckAddress(address); err != nil {
+		return err
 	}
 	dir, err := store.OpenDir(stateDirectory)
 	if err != nil {
@@ -99,21 +99,9 @@ func CheckListen(stateDirectory, name, address string) error {
 	case name:
 		return nil
 	case "":
-		listener, err := listen(address)
-		if err != nil {
-			return &AddressError{Address: address, Err: reason(err)}
-		}
-		return listener.Close()
+		return frontend.CheckFree(address)
 	default:
-		return &AddressError{Address: address, Deployment: holder, Err: fmt.Errorf("deployment %q has that address", holder)}
+		err := fmt.Errorf("deployment %q has that address", holder)
+		return &frontend.AddressError{Address: address, Deployment: holder, Err: err}
 	}
-}
-
-func parseListen(listen string) error {
-	_, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return err
-	}
-	_, err = net.LookupPort("tcp", port)
-	return err
 }

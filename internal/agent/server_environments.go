@@ -121,7 +121,7 @@ func (a *agent) postAwait(ctx context.Context, r *http.Request) (any, error) {
 	if d == nil {
 		return nil, bluegreen.ErrNotFound
 	}
-	return nil, d.awaitTraffic(ctx, env)
+	return nil, d.frontend.AwaitTraffic(ctx, env)
 }
 
 func (a *agent) postDrain(ctx context.Context, r *http.Request) (any, error) {
@@ -129,7 +129,7 @@ func (a *agent) postDrain(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil || d == nil {
 		return nil, err
 	}
-	return nil, d.drain(ctx, env)
+	return nil, d.frontend.Drain(ctx, env)
 }
 
 func (a *agent) getLogs(_ context.Context, r *http.Request) (any, error) {

@@ -42,7 +42,7 @@ func (a *agent) changeExternal(ctx context.Context, r *http.Request, edit func(*
 	if err != nil {
 		return err
 	}
-	return d.alone(ctx, func() error { return d.environments[env].changeExternal(ctx, edit, d.quiesce(env)) })
+	return d.alone(ctx, func() error { return d.environments[env].changeExternal(ctx, edit, d.drainBackend(env)) })
 }
 
 func (a *agent) getBlueprint(_ context.Context, r *http.Request) (any, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
@@ -108,7 +108,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 }
 
 func (p dockerPlatform) attributeOf(err error) (path.Path, bool) {
-	var address *agent.AddressError
+	var address *frontend.AddressError
 	var image *docker.ImageError
 	switch {
 	case errors.As(err, &address):

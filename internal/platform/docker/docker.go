@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -152,7 +153,7 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 		return err
 	}
 	err = lock.Commit(ctx, next, closed, p.frontend)
-	var taken *agent.AddressError
+	var taken *frontend.AddressError
 	if errors.As(err, &taken) && taken.Deployment == "" {
 		return p.manager.addPortOwner(ctx, taken)
 	}
@@ -192,7 +193,7 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 // CanReceiveTraffic implements bluegreen.Traffic. A container that was restarted receives
 // traffic again. A container that was created again does not.
 func (p *Platform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
-	return agent.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)})
+	return frontend.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)})
 }
 
 // Drain implements bluegreen.Traffic. Without an agent nothing receives traffic.

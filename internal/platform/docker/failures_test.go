@@ -15,8 +15,8 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -108,7 +108,7 @@ func TestErrorAboutATakenAddressNamesItsOwner(t *testing.T) {
 	s := h.newServiceWith(t, opts)
 	desired := bluegreen.Desired{Release: h.release("1.0.0", agenttest.Healthy), Promote: true, MinHealthyPercent: 100}
 	_, err = s.Create(t.Context(), desired)
-	var taken *agent.AddressError
+	var taken *frontend.AddressError
 	if !errors.As(err, &taken) || taken.Address != address || !strings.Contains(err.Error(), owner) {
 		t.Errorf("got %v, want the name of %s", err, owner)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -44,7 +45,7 @@ type (
 	// Frontend says where and how clients reach the deployment.
 	Frontend = store.Frontend
 	// AddressError reports an address that the deployment cannot listen on.
-	AddressError = agent.AddressError
+	AddressError = frontend.AddressError
 	// ImageError reports an image that cannot be deployed.
 	ImageError = images.Error
 	// VersionError reports an agent whose version is not this program's.
@@ -246,7 +247,7 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 // CanReceiveTraffic implements bluegreen.Traffic. A process that was restarted receives
 // traffic again, because it runs the same release.
 func (p *Platform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
-	return agent.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID})
+	return frontend.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID})
 }
 
 // Drain implements bluegreen.Traffic. Without an agent nothing receives traffic.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package frontend
 
 import (
 	"context"
@@ -12,22 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenBeside binds address, whose port the neighbours have at other addresses.
+// listenReusingPort binds address, whose port the others have at other addresses.
 // Linux refuses one that includes another, as 0.0.0.0 does 127.0.0.1, unless both
-// sockets have SO_REUSEPORT (socket(7)). They have it for the moment of the bind
-// only: nobody joins them later.
-func listenBeside(neighbours []*net.TCPListener, address string) (bound *net.TCPListener, err error) {
+// sockets have SO_REUSEPORT (socket(7)). They have it during the bind only, so that
+// no other program can listen there too.
+func listenReusingPort(others []*net.TCPListener, address string) (bound *net.TCPListener, err error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	for _, l := range neighbours {
+	for _, l := range others {
 		if err := reusePort(l, 1); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, reusePort(l, 0)) }()
 	}
-	config := net.ListenConfig{Control: func(_, _ string, socket syscall.RawConn) error { return setReusePort(socket, 1) }}
+	config := net.ListenConfig{
+		Control: func(_, _ string, socket syscall.RawConn) error { return setReusePort(socket, 1) },
+	}
 	listener, err := config.Listen(context.Background(), networkOf(resolved), resolved.String())
 	if err != nil {
 		return nil, err

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend
+
+import (
+	"cmp"
+	"net"
+	"slices"
+)
+
+// defaultAddress is a free port on loopback.
+const defaultAddress = "127.0.0.1:0"
+
+// CheckAddress returns an *AddressError unless address is host:port.
+func CheckAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return &AddressError{Address: address, Err: err}
+	}
+	return nil
+}
+
+// CheckFree returns an *AddressError if something listens on address, or nothing
+// on this machine can.
+func CheckFree(address string) error {
+	listener, err := listen(address)
+	if err != nil {
+		return &AddressError{Address: address, Err: causeOf(err)}
+	}
+	return listener.Close()
+}
+
+// resolvePorts are the addresses to listen on. Where the user leaves the port open,
+// it is the one that was chosen before, in current.
+func resolvePorts(listen, current []string) []string {
+	addresses := slices.Clone(listen)
+	for i, address := range listen {
+		if !leavesPortOpen(address) {
+			continue
+		}
+		addresses[i] = cmp.Or(address, defaultAddress)
+		if i < len(current) {
+			addresses[i] = cmp.Or(current[i], addresses[i])
+		}
+	}
+	return addresses
+}
+
+// leavesPortOpen reports whether any port will do.
+func leavesPortOpen(listen string) bool {
+	_, port, err := net.SplitHostPort(listen)
+	return listen == "" || (err == nil && port == "0")
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend
+
+import (
+	"cmp"
+	"net"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// Change is a change of the addresses that is prepared: everything is bound, and
+// clients notice nothing. It is either applied or discarded.
+type Change struct {
+	store.Binding
+	live, preview *listenerGroup
+}
+
+// Prepare binds what next needs and the frontend does not have yet, or returns an
+// *AddressError. No other change is prepared until this one is applied or discarded.
+func (f *Frontend) Prepare(next store.Frontend) (Change, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next.Protocol = cmp.Or(next.Protocol, router.HTTP)
+	listen, previewListen := next.Listen, []string{next.PreviewListen}
+	if len(listen) == 0 {
+		listen = []string{""}
+	}
+	addresses := resolvePorts(listen, f.binding.Addresses)
+	live, err := f.group(f.live, "live", addresses, next.Protocol)
+	if err != nil {
+		return Change{}, err
+	}
+	addresses = resolvePorts(previewListen, []string{f.binding.PreviewAddress})
+	preview, err := f.group(f.preview, "preview", addresses, next.Protocol)
+	if err != nil {
+		f.discard(Change{live: live})
+		return Change{}, err
+	}
+	binding := store.Binding{
+		Frontend: next, Addresses: live.addresses(listen), PreviewAddress: preview.addresses(previewListen)[0],
+	}
+	return Change{binding, live, preview}, nil
+}
+
+// group returns present if it fits, or a new group.
+func (f *Frontend) group(
+	present *listenerGroup, name string, addresses []string, protocol router.Protocol,
+) (*listenerGroup, error) {
+	if present.fits(addresses, protocol) {
+		return present, nil
+	}
+	next := &listenerGroup{name: name, protocol: protocol}
+	for _, address := range addresses {
+		listener, err := present.share(address)
+		if err == nil && listener == nil {
+			listener, err = f.bind(address, present.onSamePort(address))
+		}
+		if err != nil {
+			next.closeListeners()
+			return nil, &AddressError{Preview: name == "preview", Address: address, Err: causeOf(err)}
+		}
+		next.listeners = append(next.listeners, listener)
+	}
+	next.router = router.New(name, protocol, router.Options{Metrics: f.metrics, Logger: f.log})
+	return next, nil
+}
+
+// bind listens on address, whose port own listeners of the frontend may have.
+func (f *Frontend) bind(address string, onSamePort []*net.TCPListener) (*net.TCPListener, error) {
+	if len(onSamePort) > 0 {
+		return listenReusingPort(onSamePort, address)
+	}
+	return f.received.Listen(address)
+}
+
+// Discard closes what a change has bound.
+func (f *Frontend) Discard(c Change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.discard(c)
+}
+
+func (f *Frontend) discard(c Change) {
+	for _, group := range []*listenerGroup{c.live, c.preview} {
+		if group != nil && group != f.live && group != f.preview {
+			group.closeListeners()
+		}
+	}
+}
+
+// Apply makes the change and routes as the ledger says; it reports whether live is
+// another environment than before. Clients of new listeners wait until the route is
+// set. Clients of removed ones are asked to connect again.
+func (f *Frontend) Apply(c Change, l bluegreen.Ledger, replicas map[bluegreen.Environment][]Replica) (switched bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.binding = c.Binding
+	var opened []*listenerGroup
+	for _, change := range []struct{ present, next **listenerGroup }{{&f.live, &c.live}, {&f.preview, &c.preview}} {
+		former, next := *change.present, *change.next
+		if former == next {
+			continue
+		}
+		*change.present = next
+		opened = append(opened, next)
+		if former != nil {
+			former.stopListening()
+			next.former.Store(former)
+			go func() {
+				former.retire(c.DrainTimeout)
+				next.former.Store(nil)
+			}()
+		}
+	}
+	switched = f.route(l, replicas)
+	for _, group := range opened {
+		group.serve(f.log)
+	}
+	return switched
+}

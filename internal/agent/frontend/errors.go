@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// AddressError is an address that a deployment cannot listen on.
+type AddressError struct {
+	// Preview is true for Frontend.PreviewListen, false for Frontend.Listen.
+	Preview bool   `json:"preview"`
+	Address string `json:"address"`
+	// Deployment has the address, if it is one of this state directory's.
+	Deployment string `json:"deployment,omitempty"`
+	Err        error  `json:"-"`
+}
+
+func (e *AddressError) Error() string {
+	if e.Deployment != "" {
+		return fmt.Sprintf("cannot listen on %s: deployment %q has that address", e.Address, e.Deployment)
+	}
+	return fmt.Sprintf("cannot listen on %s: %v", e.Address, e.Err)
+}
+
+func (e *AddressError) Unwrap() error { return e.Err }
+
+// causeOf is what a person needs of a failed bind: "address already in use".
+func causeOf(err error) error {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number
+	}
+	return err
+}

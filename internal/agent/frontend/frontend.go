@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// Frontend is the listening side of one deployment. It is safe for concurrent use.
+type Frontend struct {
+	log     *slog.Logger
+	metrics *router.Metrics
+	// received are sockets to use before new ones.
+	received *Received
+
+	mu sync.Mutex
+	// binding says where it listens, or is to listen.
+	binding store.Binding
+	// live and preview are nil while it does not listen.
+	live, preview *listenerGroup
+	routes        routes
+}
+
+// New returns a frontend that does not listen yet. It is to listen as binding says,
+// by the sockets in received where these have the address.
+func New(binding store.Binding, received *Received, metrics *router.Metrics, log *slog.Logger) *Frontend {
+	return &Frontend{log: log, metrics: metrics, received: received, binding: binding, routes: newRoutes(metrics)}
+}
+
+// IsOpen reports whether it listens.
+func (f *Frontend) IsOpen() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.isOpen()
+}
+
+func (f *Frontend) isOpen() bool { return f.live != nil }
+
+// groups are the listener groups that are open.
+func (f *Frontend) groups() []*listenerGroup {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.isOpen() {
+		return nil
+	}
+	return []*listenerGroup{f.live, f.preview}
+}
+
+// Listeners are the sockets that clients connect to.
+func (f *Frontend) Listeners() (list []*net.TCPListener) {
+	for _, group := range f.groups() {
+		list = append(list, group.listeners...)
+	}
+	return list
+}
+
+// Retire asks all clients to connect again, which then reach another agent, and
+// waits until they have gone or ctx ends.
+func (f *Frontend) Retire(ctx context.Context) {
+	var retiring sync.WaitGroup
+	for _, group := range f.groups() {
+		// An error says that the time is over.
+		retiring.Go(func() { _ = group.router.Retire(ctx) })
+	}
+	retiring.Wait()
+}
+
+// Shutdown stops listening at once and waits for what is in flight, for the drain
+// timeout at most.
+func (f *Frontend) Shutdown(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.isOpen() {
+		return
+	}
+	var closing sync.WaitGroup
+	for _, group := range []*listenerGroup{f.live, f.preview} {
+		closing.Go(func() { group.shutdown(ctx, f.binding.DrainTimeout) })
+	}
+	closing.Wait()
+	f.live, f.preview = nil, nil
+}
+
+// Close stops listening and closes what is in flight.
+func (f *Frontend) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closePools()
+	if !f.isOpen() {
+		return
+	}
+	for _, group := range []*listenerGroup{f.live, f.preview} {
+		group.shutdown(context.Background(), 0)
+	}
+	f.live, f.preview = nil, nil
+}

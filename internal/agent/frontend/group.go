@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// listenerGroup is a set of listeners and the router that serves them all, so
+// that they lead to the same environment at any moment.
+type listenerGroup struct {
+	name      string
+	listeners []*net.TCPListener
+	protocol  router.Protocol
+	router    *router.Router
+	// former is the group that this one has replaced, until its last client is gone.
+	former atomic.Pointer[listenerGroup]
+}
+
+// switchTo sends the requests of all clients to pool, also of those that are
+// still connected to a former group.
+func (g *listenerGroup) switchTo(pool *router.Pool) {
+	for ; g != nil; g = g.former.Load() {
+		g.router.Switch(pool)
+	}
+}
+
+// addresses are what the user wrote; where that leaves the port open, the address
+// that the listener got.
+func (g *listenerGroup) addresses(listen []string) []string {
+	addresses := slices.Clone(listen)
+	for i, address := range listen {
+		if leavesPortOpen(address) {
+			addresses[i] = g.listeners[i].Addr().String()
+		}
+	}
+	return addresses
+}
+
+// fits reports whether the group, which may be nil, has just these addresses.
+func (g *listenerGroup) fits(addresses []string, protocol router.Protocol) bool {
+	return g != nil && g.protocol == protocol && slices.EqualFunc(g.listeners, addresses, listensOn)
+}
+
+// share returns another listener on the socket that the group, which may be nil,
+// has at address; nil where it has none. The socket stays open for a new router
+// while the old one releases it.
+func (g *listenerGroup) share(address string) (*net.TCPListener, error) {
+	if g == nil {
+		return nil, nil
+	}
+	for _, present := range g.listeners {
+		if listensOn(present, address) {
+			return duplicate(present)
+		}
+	}
+	return nil, nil
+}
+
+// onSamePort are the listeners of the group, which may be nil, that have the port
+// of address: at 127.0.0.1, maybe, where all addresses are wanted from now on.
+func (g *listenerGroup) onSamePort(address string) []*net.TCPListener {
+	wanted, err := net.ResolveTCPAddr("tcp", address)
+	if g == nil || err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(g.listeners), func(l *net.TCPListener) bool {
+		have, ok := l.Addr().(*net.TCPAddr)
+		return !ok || have.Port != wanted.Port
+	})
+}
+
+// closeListeners closes the listeners of a group that was never served.
+func (g *listenerGroup) closeListeners() {
+	for _, listener := range g.listeners {
+		listener.Close()
+	}
+}
+
+// serve accepts clients on every listener of the group, until it is closed.
+func (g *listenerGroup) serve(log *slog.Logger) {
+	for _, listener := range g.listeners {
+		go func() {
+			if err := g.router.Serve(listener); err != nil {
+				log.Error("a router ended", "router", g.name, "address", listener.Addr().String(), "error", err)
+			}
+		}()
+	}
+}
+
+// stopListening asks the clients of the group to connect again, and waits for none.
+func (g *listenerGroup) stopListening() {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = g.router.Retire(over)
+}
+
+// retire ends the group once its clients have left, with the answer to their next
+// request, and closes the others after timeout.
+func (g *listenerGroup) retire(timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	// An error says that the time is over; what was left has been closed then.
+	_ = g.router.Retire(ctx)
+	_ = g.router.Shutdown(ctx)
+}
+
+// shutdown stops listening, waits for what is in flight, and closes it after timeout.
+func (g *listenerGroup) shutdown(ctx context.Context, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	// An error says that the time is over; what was left has been closed then.
+	_ = g.router.Shutdown(ctx)
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// Replica is a replica that may get traffic.
+type Replica struct {
+	router.Backend
+	// Ref must have passed; see CanReceiveTraffic.
+	Ref bluegreen.InstanceRef
+}
+
+// CanReceiveTraffic reports whether a replica gets traffic when those in passed have passed
+// their health check. Without an incarnation any run of the replica will do.
+func CanReceiveTraffic(passed []bluegreen.InstanceRef, replica bluegreen.InstanceRef) bool {
+	return slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool {
+		if replica.Incarnation == "" {
+			return ref.ID == replica.ID
+		}
+		return store.IsRunOf(ref, replica.ID, replica.Incarnation)
+	})
+}
+
+// routes says, from the ledger and the replicas that run, which of them get requests.
+//
+// Every environment has two pools, one for each listener group, so that clients of
+// the preview do not delay the draining of the live environment.
+type routes struct {
+	// live is the environment that requests go to, "" for none.
+	live    bluegreen.Environment
+	serving map[bluegreen.Environment]*router.Pool
+	preview map[bluegreen.Environment]*router.Pool
+	// members counts the replicas in the serving pools.
+	members map[bluegreen.Environment]int
+	// drains are those of environments that were live.
+	drains map[bluegreen.Environment]*drain
+	// changed is closed when any of this changes.
+	changed chan struct{}
+}
+
+func newRoutes(metrics *router.Metrics) routes {
+	r := routes{
+		serving: map[bluegreen.Environment]*router.Pool{},
+		preview: map[bluegreen.Environment]*router.Pool{},
+		members: map[bluegreen.Environment]int{},
+		drains:  map[bluegreen.Environment]*drain{},
+		changed: make(chan struct{}),
+	}
+	for _, env := range bluegreen.Environments() {
+		r.serving[env] = router.NewPool(env, metrics)
+		r.preview[env] = router.NewPool(env, metrics)
+	}
+	return r
+}
+
+// Route sends requests where the ledger says, and reports whether live is another
+// environment than before.
+func (f *Frontend) Route(l bluegreen.Ledger, replicas map[bluegreen.Environment][]Replica) (switched bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.route(l, replicas)
+}
+
+func (f *Frontend) route(l bluegreen.Ledger, replicas map[bluegreen.Environment][]Replica) (switched bool) {
+	r := &f.routes
+	live := bluegreen.Environment("")
+	if l.IsServing() {
+		live = l.Live
+		// The new pool is complete before traffic comes, and the old one stays so
+		// until traffic has gone.
+		r.fill(live, l, replicas)
+	}
+	if f.isOpen() {
+		f.live.switchTo(r.serving[live])
+		f.preview.switchTo(r.previewOf(l))
+	}
+	former := r.live
+	r.live = live
+	for _, env := range bluegreen.Environments() {
+		if env != live {
+			r.fill(env, l, replicas)
+		}
+		r.preview[env].Set(backendsOf(replicas[env]))
+	}
+	if switched = former != live; switched {
+		f.stopDrain(live)
+		if former != "" {
+			f.startDrain(former)
+		}
+	}
+	close(r.changed)
+	r.changed = make(chan struct{})
+	return switched
+}
+
+// Live is the environment that requests go to, "" for none.
+func (f *Frontend) Live() bluegreen.Environment {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.routes.live
+}
+
+// fill gives env the replicas that run and that have passed their health check.
+func (r *routes) fill(env bluegreen.Environment, l bluegreen.Ledger, replicas map[bluegreen.Environment][]Replica) {
+	passed := l.Slot(env).Passed
+	var members []Replica
+	for _, replica := range replicas[env] {
+		if CanReceiveTraffic(passed, replica.Ref) {
+			members = append(members, replica)
+		}
+	}
+	r.members[env] = len(members)
+	r.serving[env].Set(backendsOf(members))
+}
+
+func backendsOf(replicas []Replica) []router.Backend {
+	list := make([]router.Backend, 0, len(replicas))
+	for _, replica := range replicas {
+		list = append(list, replica.Backend)
+	}
+	return list
+}
+
+// previewOf is the pool of the staging environment, nil while that is empty.
+func (r *routes) previewOf(l bluegreen.Ledger) *router.Pool {
+	if l.Generation == 0 || l.Slot(l.Staging()).Release == nil {
+		return nil
+	}
+	return r.preview[l.Staging()]
+}
+
+// pools are both pools of env.
+func (r *routes) pools(env bluegreen.Environment) []*router.Pool {
+	return []*router.Pool{r.serving[env], r.preview[env]}
+}
+
+// closePools closes what is in flight.
+func (f *Frontend) closePools() {
+	for _, env := range bluegreen.Environments() {
+		f.stopDrain(env)
+		for _, pool := range f.routes.pools(env) {
+			pool.Close()
+		}
+	}
+}
+
+// AwaitTraffic returns when requests go to env and a replica there gets them.
+func (f *Frontend) AwaitTraffic(ctx context.Context, env bluegreen.Environment) error {
+	for {
+		f.mu.Lock()
+		live, members, isOpen := f.routes.live, f.routes.members[env], f.isOpen()
+		changed, address := f.routes.changed, f.binding.Address()
+		f.mu.Unlock()
+		if live != env {
+			return fmt.Errorf("traffic does not go to %s: live is %q", env, live)
+		}
+		if isOpen && members > 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if !isOpen {
+				return fmt.Errorf("nothing listens on %s yet, which something else has taken: %w", address, ctx.Err())
+			}
+			return fmt.Errorf("no replica of %s that passed its health check runs: %w", env, ctx.Err())
+		}
+	}
+}
