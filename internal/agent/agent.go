@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
@@ -73,7 +74,7 @@ func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave cont
 	a.locks = newLocks(a.settle)
 	a.locks.paused = inherited != nil
 	// Whoever started it is about to come.
-	a.idle = time.AfterFunc(max(linger, launchTimeout), a.leaveIfIdle)
+	a.idle = time.AfterFunc(max(linger, api.LaunchTimeout), a.leaveIfIdle)
 	entries, err := os.ReadDir(dir.Deployments())
 	if err != nil {
 		return nil, fmt.Errorf("reading the deployments: %w", err)

@@ -18,6 +18,8 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
@@ -25,8 +27,16 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
+// testAgent is a client of an agent without a process of its own.
+type testAgent struct {
+	*client.Client
+	dir store.Dir
+	// edit, if not nil, changes what the client sends.
+	edit func(*http.Request)
+}
+
 // serveHandler makes handler the agent of a state directory and returns its client.
-func serveHandler(t *testing.T, handler func(dir store.Dir) http.Handler) *Client {
+func serveHandler(t *testing.T, handler func(dir store.Dir) http.Handler) *testAgent {
 	t.Helper()
 	path, err := os.MkdirTemp("", "bg-")
 	if err != nil {
@@ -45,7 +55,13 @@ func serveHandler(t *testing.T, handler func(dir store.Dir) http.Handler) *Clien
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := newServer(t.Context(), handler(dir))
+	served, inner := &testAgent{dir: dir}, handler(dir)
+	server := newServer(t.Context(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if served.edit != nil {
+			served.edit(r)
+		}
+		inner.ServeHTTP(w, r)
+	}))
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {
@@ -54,15 +70,14 @@ func serveHandler(t *testing.T, handler func(dir store.Dir) http.Handler) *Clien
 			t.Error(err)
 		}
 	})
-	c, err := NewClient(path)
-	if err != nil {
+	if served.Client, err = client.New(path); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return served
 }
 
 // newTestAgent serves a real agent without a process of its own.
-func newTestAgent(t *testing.T) *Client {
+func newTestAgent(t *testing.T) *testAgent {
 	t.Helper()
 	return serveHandler(t, func(dir store.Dir) http.Handler {
 		a, err := openAgent(dir, slog.New(slog.DiscardHandler), patience, func() {}, nil)
@@ -77,16 +92,16 @@ func newTestAgent(t *testing.T) *Client {
 func TestProviderNewerThanTheAgentSaysSo(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	c.api = apiVersion + 1
+	c.edit = func(r *http.Request) { r.Header.Set(api.VersionHeader, strconv.Itoa(api.Version+1)) }
 	for what, err := range map[string]error{
 		"reading": second(c.Deployment(t.Context(), "web")),
 		"locking": second(c.LaunchAndLock(t.Context(), []string{"/bin/false"}, "web", "somebody")),
 	} {
-		var version *VersionError
-		if !errors.As(err, &version) || version.Agent != apiVersion || version.Provider != c.api || version.PID != os.Getpid() {
+		var version *api.VersionError
+		if !errors.As(err, &version) || version.Agent != api.Version || version.Provider != api.Version || version.PID != os.Getpid() {
 			t.Fatalf("%s: %v", what, err)
 		}
-		for _, text := range []string{"the agent speaks API 1, this provider needs 2", "restart the agent", "kill " + strconv.Itoa(os.Getpid())} {
+		for _, text := range []string{"the agent speaks API 1, this provider needs 1", "restart the agent", "kill " + strconv.Itoa(os.Getpid())} {
 			if !strings.Contains(err.Error(), text) {
 				t.Errorf("%s: %q is missing in %q", what, text, err)
 			}
@@ -102,16 +117,16 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, sent := range []error{
 		bluegreen.ErrNotFound, fmt.Errorf("%w: generation 3 cannot follow 1", bluegreen.ErrStale),
-		fmt.Errorf("web: %w", ErrLockLost), errLeaving, errors.New("something else"),
+		fmt.Errorf("web: %w", api.ErrLockLost), api.ErrLeaving, errors.New("something else"),
 		&bluegreen.HolderError{Holder: bluegreen.Holder{Name: "somebody", Since: since}},
 		&durable.UnreadableError{Path: "/a/b", Err: errors.New("it is short")}, &images.Error{Path: "/a/b", Err: errors.New("it leaves the archive")},
 		&frontend.AddressError{Address: "127.0.0.1:1", Preview: true, Deployment: "other", Err: errors.New("taken")},
 	} {
-		got := failureOf(fmt.Errorf("wrapped: %w", sent)).err()
+		got := api.FailureOf(fmt.Errorf("wrapped: %w", sent)).Err()
 		if !strings.Contains(got.Error(), sent.Error()) {
 			t.Errorf("%q arrives as %q", sent, got)
 		}
-		for _, sentinel := range []error{bluegreen.ErrNotFound, bluegreen.ErrStale, ErrLockLost, errLeaving} {
+		for _, sentinel := range []error{bluegreen.ErrNotFound, bluegreen.ErrStale, api.ErrLockLost, api.ErrLeaving} {
 			if errors.Is(got, sentinel) != errors.Is(sent, sentinel) {
 				t.Errorf("%v: errors.Is %v is %t", sent, sentinel, errors.Is(got, sentinel))
 			}
@@ -125,7 +140,13 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 func TestChangesNeedTheLock(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	forged := &Lock{client: c, name: "web", token: "guess"}
+	forged, err := c.Lock(t.Context(), "web", "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer forged.Unlock()
+	c.edit = func(r *http.Request) { r.Header.Set(api.LockHeader, "guess") }
+	defer func() { c.edit = nil }()
 	l := bluegreen.NewLedger("web")
 	l.Generation = 1
 	for what, err := range map[string]error{
@@ -135,7 +156,7 @@ func TestChangesNeedTheLock(t *testing.T) {
 		"Scale":     forged.Scale(t.Context(), bluegreen.Blue, 1),
 		"Remove":    forged.Remove(t.Context(), bluegreen.Blue),
 	} {
-		if !errors.Is(err, ErrLockLost) {
+		if !errors.Is(err, api.ErrLockLost) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -147,14 +168,14 @@ func TestChangesNeedTheLock(t *testing.T) {
 func TestEnormousRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	if _, err := c.Lock(t.Context(), "web", strings.Repeat("x", maxBody)); err == nil {
+	if _, err := c.Lock(t.Context(), "web", strings.Repeat("x", api.MaxBody)); err == nil {
 		t.Error("it is taken")
 	}
 }
 
 func TestAgentThatCannotStartSaysWhy(t *testing.T) {
 	t.Parallel()
-	c, err := NewClient(t.TempDir() + "/s")
+	c, err := client.New(t.TempDir() + "/s")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
@@ -34,7 +35,7 @@ func connect(args []string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(out, greeting); err != nil {
+	if _, err := io.WriteString(out, api.Handshake); err != nil {
 		return err
 	}
 	ended := make(chan error, 2)
@@ -53,13 +54,13 @@ func connect(args []string, in io.Reader, out io.Writer) error {
 func await(dir store.Dir, patience time.Duration) (net.Conn, error) {
 	ctx := context.Background()
 	if patience <= 0 {
-		return dial(ctx, dir)
+		return api.Dial(ctx, dir)
 	}
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 5*time.Millisecond, 100*time.Millisecond
 	return backoff.Retry(ctx, func() (net.Conn, error) {
-		conn, err := dial(ctx, dir)
-		if err != nil && !errors.Is(err, ErrNotRunning) {
+		conn, err := api.Dial(ctx, dir)
+		if err != nil && !errors.Is(err, api.ErrNotRunning) {
 			err = backoff.Permanent(err)
 		}
 		return conn, err

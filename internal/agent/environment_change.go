@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
@@ -23,7 +24,7 @@ func (e *environment) provision(ctx context.Context, next *store.Workload, drain
 	current := e.workload
 	e.mu.Unlock()
 	if !e.externalReplicas().IsEmpty() {
-		return fmt.Errorf("%w: something else than the agent runs the replicas of %s", errInvalid, e.name)
+		return fmt.Errorf("%w: something else than the agent runs the replicas of %s", api.ErrInvalid, e.name)
 	}
 	if current.IsSame(next) {
 		return e.scale(ctx, next.Replicas, drain)

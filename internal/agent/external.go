@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
@@ -35,7 +36,7 @@ func (e *environment) changeExternal(
 	former, hasWorkload := e.external, e.workload != nil
 	e.mu.Unlock()
 	if hasWorkload {
-		return fmt.Errorf("%w: the agent itself runs the replicas of %s", errInvalid, e.name)
+		return fmt.Errorf("%w: the agent itself runs the replicas of %s", api.ErrInvalid, e.name)
 	}
 	next := former
 	edit(&next)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -96,7 +97,7 @@ func (a *agent) handOver(w http.ResponseWriter) (_ net.Conn, err error) {
 	}()
 	conn, ok := hijacked.(*net.UnixConn)
 	if !ok {
-		return nil, fmt.Errorf("%w: only by a Unix socket can files be handed over", errInvalid)
+		return nil, fmt.Errorf("%w: only by a Unix socket can files be handed over", api.ErrInvalid)
 	}
 	if err := conn.SetDeadline(time.Now().Add(handoverTimeout)); err != nil {
 		return nil, err
@@ -182,7 +183,7 @@ func (l *locks) pause() error {
 		return &bluegreen.HolderError{Holder: present.holder}
 	}
 	if l.paused {
-		return errLeaving
+		return api.ErrLeaving
 	}
 	l.paused = true
 	return nil

@@ -22,6 +22,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -30,7 +32,7 @@ import (
 // it wrote once it has ended.
 func startAgent(t *testing.T, dir store.Dir, flags ...string) (ended func() (string, error)) {
 	t.Helper()
-	child := exec.Command(os.Args[0], append([]string{"agent", "-state-dir", string(dir), "-linger", LingerForever}, flags...)...)
+	child := exec.Command(os.Args[0], append([]string{"agent", "-state-dir", string(dir), "-linger", api.LingerForever}, flags...)...)
 	// A container has nothing else.
 	child.Env = []string{"GORACE=atexit_sleep_ms=0"}
 	var output strings.Builder
@@ -66,11 +68,11 @@ func newStateDir(t *testing.T) store.Dir {
 }
 
 // lockOf locks the deployment as soon as an agent lets it.
-func lockOf(t *testing.T, c *Client) *Lock {
+func lockOf(t *testing.T, c *client.Client) *client.Lock {
 	t.Helper()
-	held, err := backoff.Retry(t.Context(), func() (*Lock, error) {
+	held, err := backoff.Retry(t.Context(), func() (*client.Lock, error) {
 		held, err := c.Lock(t.Context(), "web", "somebody")
-		if err != nil && !Startable(err) {
+		if err != nil && !client.IsUnavailable(err) {
 			err = backoff.Permanent(err)
 		}
 		return held, err
@@ -116,14 +118,14 @@ func webServer(t *testing.T, id string) store.Target {
 func visit(t *testing.T, url string, transport *http.Transport, answered *atomic.Int64) (stop func() error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
-	client := &http.Client{Transport: transport}
+	asker := &http.Client{Transport: transport}
 	one := func() error {
 		// A request with a body of unknown length is never sent twice.
 		request, err := http.NewRequest(http.MethodPost, url, io.MultiReader(strings.NewReader("x")))
 		if err != nil {
 			return err
 		}
-		response, err := client.Do(request)
+		response, err := asker.Do(request)
 		if err != nil {
 			return err
 		}
@@ -152,7 +154,7 @@ func visit(t *testing.T, url string, transport *http.Transport, answered *atomic
 func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	t.Parallel()
 	dir := newStateDir(t)
-	c, err := NewClient(string(dir))
+	c, err := client.New(string(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +207,7 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 func TestAgentThatIsAtWorkDoesNotHandOver(t *testing.T) {
 	t.Parallel()
 	dir := newStateDir(t)
-	c, err := NewClient(string(dir))
+	c, err := client.New(string(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +236,7 @@ func TestAgentThatIsAtWorkDoesNotHandOver(t *testing.T) {
 func TestAgentWithoutAFormerStartsAsUsual(t *testing.T) {
 	t.Parallel()
 	dir := newStateDir(t)
-	c, err := NewClient(string(dir))
+	c, err := client.New(string(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

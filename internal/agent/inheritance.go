@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
@@ -29,7 +30,7 @@ type inheritance struct {
 
 // takeOver asks the agent of dir for everything that it has.
 func takeOver(ctx context.Context, dir store.Dir) (*inheritance, error) {
-	former, err := dial(ctx, dir)
+	former, err := api.Dial(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +102,11 @@ func (i *inheritance) ask(ctx context.Context) error {
 	case http.StatusNotFound:
 		return errors.New("it is of a version that cannot hand over")
 	}
-	var f failure
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxBody)).Decode(&f); err != nil {
+	var f api.Failure
+	if err := json.NewDecoder(io.LimitReader(response.Body, api.MaxBody)).Decode(&f); err != nil {
 		return fmt.Errorf("it answered %s", response.Status)
 	}
-	return f.err()
+	return f.Err()
 }
 
 // accept tells the former agent that this one serves, and returns a function that

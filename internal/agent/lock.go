@@ -5,19 +5,13 @@ package agent
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
-
-// ErrLockLost: the lock under which a change was to be made is no longer held.
-var ErrLockLost = errors.New("the lock on the deployment is not held any more")
-
-// errLeaving: the agent is about to leave; the next one takes over.
-var errLeaving = errors.New("the agent is leaving")
 
 // locks are the locks of the deployments, whether these exist or not. They end
 // with the agent, as the connections of their holders do.
@@ -54,7 +48,7 @@ func (l *locks) acquire(name, holder string) (*lock, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || l.paused {
-		return nil, errLeaving
+		return nil, api.ErrLeaving
 	}
 	if present := l.held[name]; present != nil {
 		return nil, &bluegreen.HolderError{Holder: present.holder}
@@ -78,7 +72,7 @@ func (l *locks) release(name, token string) {
 	present.ended = true
 	l.mu.Unlock()
 
-	present.end(ErrLockLost)
+	present.end(api.ErrLockLost)
 	present.changes.Wait()
 	l.freed(name)
 
@@ -94,11 +88,11 @@ func (l *locks) under(ctx context.Context, name, token string) (_ context.Contex
 	defer l.mu.Unlock()
 	present := l.held[name]
 	if present == nil || present.token != token || present.ended {
-		return nil, nil, fmt.Errorf("%s: %w", name, ErrLockLost)
+		return nil, nil, fmt.Errorf("%s: %w", name, api.ErrLockLost)
 	}
 	present.changes.Add(1)
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(present.lost, func() { cancel(ErrLockLost) })
+	stop := context.AfterFunc(present.lost, func() { cancel(api.ErrLockLost) })
 	return ctx, func() {
 		stop()
 		cancel(nil)

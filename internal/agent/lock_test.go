@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -27,14 +28,14 @@ func TestLockWaitsForWhatItsHolderBegan(t *testing.T) {
 		}
 		go l.release("web", first.token)
 		synctest.Wait()
-		if !errors.Is(context.Cause(ctx), ErrLockLost) {
+		if !errors.Is(context.Cause(ctx), api.ErrLockLost) {
 			t.Errorf("the change goes on: %v", context.Cause(ctx))
 		}
 		var held *bluegreen.HolderError
 		if _, err := l.acquire("web", "second"); !errors.As(err, &held) || held.Holder.Name != "first" {
 			t.Errorf("while the change goes on: %v", err)
 		}
-		if _, _, err := l.under(t.Context(), "web", first.token); !errors.Is(err, ErrLockLost) {
+		if _, _, err := l.under(t.Context(), "web", first.token); !errors.Is(err, api.ErrLockLost) {
 			t.Errorf("another change begins: %v", err)
 		}
 		done()
@@ -67,7 +68,7 @@ func TestNoLockIsGivenByAnAgentThatLeaves(t *testing.T) {
 	if !l.closeIf(idle) {
 		t.Error("it stays")
 	}
-	if _, err := l.acquire("web", "late"); !errors.Is(err, errLeaving) {
+	if _, err := l.acquire("web", "late"); !errors.Is(err, api.ErrLeaving) {
 		t.Errorf("a late one gets %v", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"gopkg.in/natefinch/lumberjack.v2"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
@@ -65,12 +66,9 @@ func told(err error) int {
 	return 1
 }
 
-// LingerForever is the value of -linger for an agent that somebody else ends.
-const LingerForever = "forever"
-
 // setLinger reads the value of -linger.
 func (s *settings) setLinger(value string) (err error) {
-	if value == LingerForever {
+	if value == api.LingerForever {
 		s.linger = math.MaxInt64
 		return nil
 	}
@@ -83,7 +81,7 @@ func parse(args []string) (s settings, err error) {
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	flags.StringVar(&s.stateDir, "state-dir", "", "directory of the state; default $XDG_STATE_HOME/bluegreen, else ~/.local/state/bluegreen")
 	s.linger = time.Minute
-	flags.Func("linger", `how long to stay once there is no deployment, or "`+LingerForever+`"; default 1m`, s.setLinger)
+	flags.Func("linger", `how long to stay once there is no deployment, or "`+api.LingerForever+`"; default 1m`, s.setLinger)
 	flags.BoolVar(&s.takeOver, "take-over", false, "take over from the agent that serves the directory, which then ends; whatever started that one must not start it again")
 	flags.StringVar(&s.metricsListen, "metrics-listen", "", "address to serve Prometheus metrics on, such as 127.0.0.1:9464; default none")
 	if err := flags.Parse(args); err != nil {
@@ -167,9 +165,9 @@ func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, inher
 		}
 		defer listener.Close()
 	}
-	api := newServer(ctx, a.handler())
-	go func() { failed <- api.Serve(listener) }()
-	defer api.Close()
+	server := newServer(ctx, a.handler())
+	go func() { failed <- server.Serve(listener) }()
+	defer server.Close()
 	if err := a.succeed(); err != nil {
 		return err
 	}
@@ -182,7 +180,7 @@ func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, inher
 	graceful, cancel := context.WithTimeout(context.Background(), requestGrace)
 	defer cancel()
 	// What still goes on after this is cut by the deferred Close.
-	_ = api.Shutdown(graceful)
+	_ = server.Shutdown(graceful)
 	a.shutdown(context.Background())
 	log.Info("agent ended")
 	return nil
@@ -209,7 +207,7 @@ func newServer(ctx context.Context, handler http.Handler) *http.Server {
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Protocols:         protocols,
-		HTTP2:             pings(),
+		HTTP2:             api.HTTP2Config(),
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -27,7 +29,7 @@ import (
 // tunnel is a client of an agent by way of `agent connect`, as one on another
 // host has it.
 type tunnel struct {
-	*Client
+	*client.Client
 	// opened counts the connections.
 	opened atomic.Int32
 	// child carries the last of them.
@@ -37,7 +39,7 @@ type tunnel struct {
 func newTunnel(t *testing.T, dir store.Dir) *tunnel {
 	t.Helper()
 	tun := &tunnel{}
-	tun.Client = NewRemoteClient(func(context.Context) (net.Conn, error) {
+	tun.Client = client.NewRemote(func(context.Context) (net.Conn, error) {
 		tun.opened.Add(1)
 		child := exec.Command(os.Args[0], "connect", "-state-dir", string(dir))
 		in, err := child.StdinPipe()
@@ -58,7 +60,7 @@ func newTunnel(t *testing.T, dir store.Dir) *tunnel {
 }
 
 // holds locks a deployment in somebody's name.
-func holds(t *testing.T, c *Client, name, holder string) *Lock {
+func holds(t *testing.T, c *client.Client, name, holder string) *client.Lock {
 	t.Helper()
 	held, err := c.Lock(t.Context(), name, holder)
 	if err != nil {
@@ -217,7 +219,7 @@ func TestRemoteLockEndsWithItsConnection(t *testing.T) {
 	}
 	// The first one finds the connection broken, and the next one the lock gone.
 	first, second := held.Route(t.Context(), bluegreen.Green, nil), held.Route(t.Context(), bluegreen.Green, nil)
-	if first == nil || !errors.Is(second, ErrLockLost) {
+	if first == nil || !errors.Is(second, api.ErrLockLost) {
 		t.Errorf("changes after the lock was lost: %v, then %v", first, second)
 	}
 	if _, err := c.Deployment(t.Context(), "web"); !errors.Is(err, bluegreen.ErrNotFound) {
@@ -228,7 +230,7 @@ func TestRemoteLockEndsWithItsConnection(t *testing.T) {
 func TestConnectSaysThatNoAgentRuns(t *testing.T) {
 	t.Parallel()
 	err := connect([]string{"-state-dir", t.TempDir() + "/s"}, strings.NewReader(""), io.Discard)
-	if !errors.Is(err, ErrNotRunning) {
+	if !errors.Is(err, api.ErrNotRunning) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -257,17 +259,17 @@ func TestConnectWaitsForAnAgentThatIsAboutToListen(t *testing.T) {
 func TestTargetsOutliveTheAgent(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	held := holds(t, c, "web", "somebody")
+	held := holds(t, c.Client, "web", "somebody")
 	defer held.Unlock()
 	want := store.Target{ID: "green-1", Incarnation: "first", Address: "127.0.0.1:1"}
 	err := errors.Join(
-		held.Keep(t.Context(), bluegreen.Green, []byte(`{"env":{"TOKEN":"secret"}}`)),
+		held.StoreContainerSpec(t.Context(), bluegreen.Green, []byte(`{"env":{"TOKEN":"secret"}}`)),
 		held.Route(t.Context(), bluegreen.Green, []store.Target{want}),
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := held.Kept(t.Context(), bluegreen.Green); err != nil || !strings.Contains(string(kept), "secret") {
+	if kept, err := held.ContainerSpec(t.Context(), bluegreen.Green); err != nil || !strings.Contains(string(kept), "secret") {
 		t.Errorf("kept %q, %v", kept, err)
 	}
 
@@ -308,8 +310,8 @@ func TestTornTargetsAreRefused(t *testing.T) {
 func TestLastOneToLeaveRetiresTheAgent(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	first := holds(t, c, "web", "somebody")
-	second := holds(t, c, "other", "somebody else")
+	first := holds(t, c.Client, "web", "somebody")
+	second := holds(t, c.Client, "other", "somebody else")
 	if retired, err := first.Retire(t.Context()); err != nil || retired {
 		t.Errorf("the first one to leave: retired %t, %v", retired, err)
 	}
@@ -354,7 +356,7 @@ func hasty(t *testing.T, id string) store.Target {
 func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	web := holds(t, c, "web", "somebody")
+	web := holds(t, c.Client, "web", "somebody")
 	defer web.Unlock()
 	retires := func(want bool, why string) {
 		t.Helper()
@@ -363,10 +365,10 @@ func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
 		}
 	}
 
-	other := holds(t, c, "other", "somebody else")
+	other := holds(t, c.Client, "other", "somebody else")
 	retires(false, "another deployment is worked on")
 	other.Unlock()
-	if err := web.Keep(t.Context(), bluegreen.Blue, []byte("x")); err != nil {
+	if err := web.StoreContainerSpec(t.Context(), bluegreen.Blue, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	retires(false, "something runs")
@@ -374,7 +376,7 @@ func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	retires(true, "nothing is left")
-	if _, err := c.Lock(t.Context(), "other", "late"); !Startable(err) {
+	if _, err := c.Lock(t.Context(), "other", "late"); !client.IsUnavailable(err) {
 		t.Errorf("a lock after that: %v", err)
 	}
 }

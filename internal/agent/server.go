@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -69,14 +70,14 @@ func (a *agent) plain(do call) http.HandlerFunc {
 func (a *agent) locked(do call) http.HandlerFunc {
 	return a.plain(func(ctx context.Context, r *http.Request) (any, error) {
 		name := r.PathValue("name")
-		ctx, done, err := a.locks.under(ctx, name, r.Header.Get(lockHeader))
+		ctx, done, err := a.locks.under(ctx, name, r.Header.Get(api.LockHeader))
 		if err != nil {
 			return nil, err
 		}
 		defer done()
 		reply, err := do(ctx, r)
-		if err != nil && errors.Is(context.Cause(ctx), ErrLockLost) {
-			return nil, fmt.Errorf("%s: %w", name, ErrLockLost)
+		if err != nil && errors.Is(context.Cause(ctx), api.ErrLockLost) {
+			return nil, fmt.Errorf("%s: %w", name, api.ErrLockLost)
 		}
 		if err != nil {
 			a.log.Warn("request failed", "deployment", name, "request", r.Method+" "+r.URL.Path, "error", err)
@@ -86,21 +87,21 @@ func (a *agent) locked(do call) http.HandlerFunc {
 }
 
 func (a *agent) checked(w http.ResponseWriter, r *http.Request, do call) (any, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, api.MaxBody)
 	if err := checkVersion(r); err != nil {
 		return nil, err
 	}
 	if name := r.PathValue("name"); name != "" {
 		if err := store.ValidateName(name); err != nil {
-			return nil, fmt.Errorf("%w: %w", errInvalid, err)
+			return nil, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 		}
 	}
 	return do(r.Context(), r)
 }
 
 func checkVersion(r *http.Request) error {
-	if wanted, err := strconv.Atoi(r.Header.Get(apiHeader)); err != nil || wanted != apiVersion {
-		return &VersionError{Agent: apiVersion, Provider: wanted, PID: os.Getpid()}
+	if wanted, err := strconv.Atoi(r.Header.Get(api.VersionHeader)); err != nil || wanted != api.Version {
+		return &api.VersionError{Agent: api.Version, Provider: wanted, PID: os.Getpid()}
 	}
 	return nil
 }
@@ -109,8 +110,8 @@ func answer(w http.ResponseWriter, reply any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case err != nil:
-		f := failureOf(err)
-		w.WriteHeader(statuses[f.Code])
+		f := api.FailureOf(err)
+		w.WriteHeader(api.Statuses[f.Code])
 		reply = f
 	case reply == nil:
 		w.WriteHeader(http.StatusNoContent)
@@ -123,13 +124,13 @@ func answer(w http.ResponseWriter, reply any, err error) {
 func decode[T any](r *http.Request) (T, error) {
 	var body T
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		return body, fmt.Errorf("%w: %w", errInvalid, err)
+		return body, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
 	return body, nil
 }
 
 func (a *agent) getVersion(context.Context, *http.Request) (any, error) {
-	return versionReply{API: apiVersion, PID: os.Getpid()}, nil
+	return api.VersionReply{API: api.Version, PID: os.Getpid()}, nil
 }
 
 func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
@@ -141,15 +142,7 @@ func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replyOf(doc, running), nil
-}
-
-func replyOf(doc store.Document, running map[bluegreen.Environment]int) deploymentReply {
-	return deploymentReply{doc.Ledger, running, doc.Frontend.Endpoint(), doc.Frontend.PreviewEndpoint()}
-}
-
-func (r deploymentReply) status() bluegreen.Status {
-	return bluegreen.Status{Ledger: r.Ledger, Running: r.Running, Endpoint: r.Endpoint, Preview: r.Preview}
+	return api.NewDeploymentReply(doc, running), nil
 }
 
 func (a *agent) getHistory(_ context.Context, r *http.Request) (any, error) {
@@ -161,7 +154,7 @@ func (a *agent) getHistory(_ context.Context, r *http.Request) (any, error) {
 }
 
 func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
-	body, err := decode[commitRequest](r)
+	body, err := decode[api.CommitRequest](r)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +181,7 @@ func (a *agent) postLock(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	var held *lock
 	_, err := a.checked(w, r, func(context.Context, *http.Request) (any, error) {
-		body, err := decode[lockRequest](r)
+		body, err := decode[api.LockRequest](r)
 		if err != nil {
 			return nil, err
 		}
@@ -200,7 +193,7 @@ func (a *agent) postLock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.locks.release(name, held.token)
-	answer(w, lockReply{held.token}, nil)
+	answer(w, api.LockReply{Token: held.token}, nil)
 	if err := http.NewResponseController(w).Flush(); err != nil {
 		return
 	}
@@ -211,7 +204,7 @@ func (a *agent) postLock(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *agent) deleteLock(_ context.Context, r *http.Request) (any, error) {
-	a.locks.release(r.PathValue("name"), r.Header.Get(lockHeader))
+	a.locks.release(r.PathValue("name"), r.Header.Get(api.LockHeader))
 	return nil, nil
 }
 
@@ -220,7 +213,7 @@ func (a *agent) deleteLock(_ context.Context, r *http.Request) (any, error) {
 func (a *agent) environmentOf(r *http.Request) (*deployment, bluegreen.Environment, error) {
 	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", errInvalid, err)
+		return nil, "", fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
 	d, err := a.deployment(r.PathValue("name"))
 	if errors.Is(err, bluegreen.ErrNotFound) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
@@ -16,13 +17,13 @@ import (
 )
 
 func (a *agent) putEnvironment(ctx context.Context, r *http.Request) (any, error) {
-	body, err := decode[provisionRequest](r)
+	body, err := decode[api.ProvisionRequest](r)
 	if err != nil {
 		return nil, err
 	}
 	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errInvalid, err)
+		return nil, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
 	if err := checkSize(body.Release.Replicas); err != nil {
 		return nil, err
@@ -32,7 +33,7 @@ func (a *agent) putEnvironment(ctx context.Context, r *http.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return provisionReply{digest}, nil
+	return api.ProvisionReply{Digest: digest}, nil
 }
 
 // provision makes an environment run exactly release and returns the digest of
@@ -66,7 +67,7 @@ func (a *agent) provision(ctx context.Context, name string, env bluegreen.Enviro
 }
 
 func (a *agent) putSize(ctx context.Context, r *http.Request) (any, error) {
-	body, err := decode[scaleRequest](r)
+	body, err := decode[api.ScaleRequest](r)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (a *agent) putSize(ctx context.Context, r *http.Request) (any, error) {
 
 func checkSize(replicas int) error {
 	if replicas < 0 {
-		return fmt.Errorf("%w: %d replicas", errInvalid, replicas)
+		return fmt.Errorf("%w: %d replicas", api.ErrInvalid, replicas)
 	}
 	return nil
 }
@@ -101,12 +102,12 @@ func (a *agent) deleteEnvironment(ctx context.Context, r *http.Request) (any, er
 
 func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 	d, env, err := a.environmentOf(r)
-	list := []instanceReply{}
+	list := []api.InstanceReply{}
 	if err != nil || d == nil {
 		return list, err
 	}
 	for _, status := range d.environments[env].instances() {
-		list = append(list, instanceReply{Instance: bluegreen.Instance{
+		list = append(list, api.InstanceReply{Instance: bluegreen.Instance{
 			ID: status.ID, Incarnation: status.Incarnation, Running: status.IsRunning, Exit: status.Exit,
 		}, Address: status.Address()})
 	}
@@ -135,7 +136,7 @@ func (a *agent) postDrain(ctx context.Context, r *http.Request) (any, error) {
 func (a *agent) getLogs(_ context.Context, r *http.Request) (any, error) {
 	n, err := strconv.Atoi(r.URL.Query().Get("n"))
 	if err != nil {
-		return nil, fmt.Errorf("%w: n: %w", errInvalid, err)
+		return nil, fmt.Errorf("%w: n: %w", api.ErrInvalid, err)
 	}
 	env, status, _, err := a.instanceOf(r)
 	if err != nil {
@@ -149,12 +150,12 @@ func (a *agent) getLogs(_ context.Context, r *http.Request) (any, error) {
 }
 
 func (a *agent) postExec(ctx context.Context, r *http.Request) (any, error) {
-	body, err := decode[execRequest](r)
+	body, err := decode[api.ExecRequest](r)
 	if err != nil {
 		return nil, err
 	}
 	if len(body.Command) == 0 {
-		return nil, fmt.Errorf("%w: no command", errInvalid)
+		return nil, fmt.Errorf("%w: no command", api.ErrInvalid)
 	}
 	env, status, w, err := a.instanceOf(r)
 	if err != nil {

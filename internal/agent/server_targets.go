@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -36,7 +37,7 @@ func (a *agent) putBlueprint(ctx context.Context, r *http.Request) (any, error) 
 func (a *agent) changeExternal(ctx context.Context, r *http.Request, edit func(*store.ExternalReplicas)) error {
 	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errInvalid, err)
+		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
 	d, err := a.create(r.PathValue("name"))
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -21,19 +22,21 @@ import (
 // routed is a deployment whose replicas something else runs, and its lock.
 type routed struct {
 	*testing.T
-	*Lock
+	*client.Lock
+	client     *testAgent
 	generation uint64
 	endpoint   string
 }
 
 func newRouted(t *testing.T) *routed {
 	t.Helper()
-	held, err := newTestAgent(t).Lock(t.Context(), "web", "somebody")
+	c := newTestAgent(t)
+	held, err := c.Lock(t.Context(), "web", "somebody")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(held.Unlock)
-	return &routed{T: t, Lock: held}
+	return &routed{T: t, Lock: held, client: c}
 }
 
 // route makes these the targets of the environment that is live.
@@ -61,8 +64,8 @@ func (r *routed) admit(target store.Target) {
 // ask returns what a client is answered.
 func (r *routed) ask() (status int, body string) {
 	r.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Get(r.endpoint)
+	asker := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := asker.Get(r.endpoint)
 	if err != nil {
 		r.Error(err)
 		return 0, ""

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -60,8 +61,8 @@ func TestRemoteClientThatHangsUpHoldsNothing(t *testing.T) {
 func TestUnreachableHostIsToldAsItIs(t *testing.T) {
 	t.Parallel()
 	reason := errors.New("no route to host")
-	c := NewRemoteClient(func(context.Context) (net.Conn, error) { return nil, reason })
-	if _, err := c.Deployment(t.Context(), "web"); err != reason || Startable(err) { //nolint:errorlint // nothing is added to it
+	c := client.NewRemote(func(context.Context) (net.Conn, error) { return nil, reason })
+	if _, err := c.Deployment(t.Context(), "web"); err != reason || client.IsUnavailable(err) { //nolint:errorlint // nothing is added to it
 		t.Errorf("got %v", err)
 	}
 }
@@ -70,7 +71,7 @@ func TestUnreachableHostIsToldAsItIs(t *testing.T) {
 // container ends just then. That is no agent, and worth another attempt.
 func TestWhatSpeaksInPlaceOfTheAgentIsRepeated(t *testing.T) {
 	t.Parallel()
-	c := NewRemoteClient(func(context.Context) (net.Conn, error) {
+	c := client.NewRemote(func(context.Context) (net.Conn, error) {
 		near, far := net.Pipe()
 		go func() {
 			defer far.Close()
@@ -80,7 +81,7 @@ func TestWhatSpeaksInPlaceOfTheAgentIsRepeated(t *testing.T) {
 	})
 	t.Cleanup(c.Close)
 	_, err := c.Lock(t.Context(), "web", "somebody")
-	if !Startable(err) || !strings.Contains(err.Error(), "cannot exec in a stopped state") {
+	if !client.IsUnavailable(err) || !strings.Contains(err.Error(), "cannot exec in a stopped state") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
 func ignoreTerm() { signal.Ignore(syscall.SIGTERM) }
@@ -65,12 +65,12 @@ func Log(t testing.TB, dir string) string {
 // PID returns the process of the agent that serves dir, 0 if none does.
 func PID(t testing.TB, dir string) int {
 	t.Helper()
-	client, err := agent.NewClient(dir)
+	c, err := client.New(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, err := client.PID(context.Background())
-	if err != nil && !errors.Is(err, agent.ErrNotRunning) {
+	pid, err := c.PID(context.Background())
+	if err != nil && !errors.Is(err, client.ErrNotRunning) {
 		t.Fatal(err)
 	}
 	return pid

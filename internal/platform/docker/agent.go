@@ -12,7 +12,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
 // startTimeout is how long an agent may take to answer after its container was
@@ -50,7 +50,7 @@ func (m *agentManager) withAgent(ctx context.Context, call func() error) error {
 			return call()
 		})
 	}
-	if !agent.Startable(err) {
+	if !agentclient.IsUnavailable(err) {
 		return m.explainVersion(err)
 	}
 	if err := m.prepareImage(ctx); err != nil {
@@ -72,7 +72,7 @@ func (m *agentManager) startAndRetry(ctx context.Context, call func() error, las
 			return struct{}{}, err
 		}
 		err := call()
-		if err != nil && !agent.Startable(err) {
+		if err != nil && !agentclient.IsUnavailable(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err

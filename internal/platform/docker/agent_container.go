@@ -13,7 +13,7 @@ import (
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
 const (
@@ -73,7 +73,7 @@ func (m *agentManager) containerOptions(image string) client.ContainerCreateOpti
 			Image:      image,
 			Entrypoint: []string{AgentProgram},
 			// -take-over makes this agent the successor of one that runs already.
-			Cmd:    []string{"agent", "-state-dir", statePath, "-linger", agent.LingerForever, "-take-over"},
+			Cmd:    []string{"agent", "-state-dir", statePath, "-linger", agentclient.LingerForever, "-take-over"},
 			Labels: m.labels(),
 			// The image is built for the agent alone, and no other user is in it.
 			User:        "0:0",

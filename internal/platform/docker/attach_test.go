@@ -19,7 +19,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
 // proxyEngine returns a connection to the harness's engine through a proxy. For every
@@ -134,7 +134,7 @@ func TestContainerWithoutTheAgentIsNotUsedAsAgent(t *testing.T) {
 		Name: h.name + "-bare",
 		Config: &container.Config{
 			Image: image, Labels: map[string]string{labelAgent: h.name},
-			Cmd: []string{"/elsewhere", "agent", "-state-dir", "/state", "-linger", agent.LingerForever},
+			Cmd: []string{"/elsewhere", "agent", "-state-dir", "/state", "-linger", agentclient.LingerForever},
 		},
 	})
 	h.must(err)
@@ -145,10 +145,10 @@ func TestContainerWithoutTheAgentIsNotUsedAsAgent(t *testing.T) {
 	h.must(err)
 
 	dial := func(ctx context.Context) (net.Conn, error) { return h.engine.dialAgent(ctx, made.ID) }
-	remote := agent.NewRemoteClient(dial)
+	remote := agentclient.NewRemote(dial)
 	t.Cleanup(remote.Close)
 	_, err = remote.Deployment(t.Context(), "web")
-	if !errors.Is(err, agent.ErrNotRunning) || !contains(err, AgentProgram) || !contains(err, "no such file") {
+	if !errors.Is(err, agentclient.ErrNotRunning) || !contains(err, AgentProgram) || !contains(err, "no such file") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -11,9 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -21,16 +19,16 @@ import (
 type Platform struct {
 	name     string
 	agent    Agent
-	frontend store.Frontend
+	frontend agentclient.Frontend
 	engine   *engine
 	images   images
 	manager  *agentManager
-	client   *agent.Client
+	client   *agentclient.Client
 	// leaveHost ends the use of engine and client.
 	leaveHost func()
 
 	mu   sync.Mutex
-	lock *agent.Lock
+	lock *agentclient.Lock
 }
 
 var (
@@ -102,13 +100,13 @@ func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err er
 
 // readStatus returns the deployment's status, and whether an agent serves.
 func (p *Platform) readStatus(ctx context.Context) (status bluegreen.Status, serves bool, err error) {
-	return readDeployment(ctx, p, p.client.Deployment, (*agent.Offline).Deployment)
+	return readDeployment(ctx, p, p.client.Deployment, (*agentclient.Offline).Deployment)
 }
 
 // History implements bluegreen.Store.
 func (p *Platform) History(ctx context.Context) (records []bluegreen.Record, err error) {
 	defer p.engine.explain(&err)
-	records, _, err = readDeployment(ctx, p, p.client.History, (*agent.Offline).History)
+	records, _, err = readDeployment(ctx, p, p.client.History, (*agentclient.Offline).History)
 	return records, err
 }
 
@@ -118,7 +116,7 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 	if err := p.manager.replaceOutdated(ctx); err != nil {
 		return nil, err
 	}
-	var lock *agent.Lock
+	var lock *agentclient.Lock
 	err = p.manager.withAgent(ctx, func() (err error) {
 		lock, err = p.client.Lock(ctx, p.name, holder)
 		return err
@@ -133,7 +131,7 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 }
 
 // unlock releases the lock. If no deployment is left on the host, it removes the agent.
-func (p *Platform) unlock(lock *agent.Lock) {
+func (p *Platform) unlock(lock *agentclient.Lock) {
 	ctx, cancel := context.WithTimeout(context.Background(), removeAgentTimeout)
 	defer cancel()
 	if idle, err := lock.Retire(ctx); err == nil && idle {
@@ -153,7 +151,7 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 		return err
 	}
 	err = lock.Commit(ctx, next, closed, p.frontend)
-	var taken *frontend.AddressError
+	var taken *agentclient.AddressError
 	if errors.As(err, &taken) && taken.Deployment == "" {
 		return p.manager.addPortOwner(ctx, taken)
 	}
@@ -175,11 +173,11 @@ func (p *Platform) Erase(ctx context.Context) (err error) {
 
 // currentLock returns the lock that was taken last. Only the agent knows whether it is
 // still held.
-func (p *Platform) currentLock() (*agent.Lock, error) {
+func (p *Platform) currentLock() (*agentclient.Lock, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.lock == nil {
-		return nil, fmt.Errorf("%s: %w", p.name, agent.ErrLockLost)
+		return nil, fmt.Errorf("%s: %w", p.name, agentclient.ErrLockLost)
 	}
 	return p.lock, nil
 }
@@ -193,14 +191,14 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 // CanReceiveTraffic implements bluegreen.Traffic. A container that was restarted receives
 // traffic again. A container that was created again does not.
 func (p *Platform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
-	return frontend.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)})
+	return agentclient.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)})
 }
 
 // Drain implements bluegreen.Traffic. Without an agent nothing receives traffic.
 func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) (err error) {
 	defer p.engine.explain(&err)
 	err = p.client.Drain(ctx, p.name, env)
-	if errors.Is(err, agent.ErrNotRunning) {
+	if errors.Is(err, agentclient.ErrNotRunning) {
 		return nil
 	}
 	return err

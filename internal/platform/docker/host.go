@@ -11,7 +11,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
 // Host holds the connections to one Docker host: to its engine and to its agent.
@@ -30,7 +30,7 @@ type Host struct {
 	// engine and client are nil.
 	users  int
 	engine *engine
-	client *agent.Client
+	client *agentclient.Client
 }
 
 // NewHost returns the host that all platforms with the same connection and the same
@@ -57,7 +57,7 @@ func (m contextMutex) withLock(ctx context.Context, do func() error) error {
 }
 
 // addUser returns the engine, and the client of its agent, for one more platform.
-func (h *Host) addUser() (*engine, *agent.Client, error) {
+func (h *Host) addUser() (*engine, *agentclient.Client, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.users == 0 {
@@ -67,7 +67,7 @@ func (h *Host) addUser() (*engine, *agent.Client, error) {
 		}
 		h.engine = engine
 		dial := func(ctx context.Context) (net.Conn, error) { return engine.dialAgent(ctx, h.agentName) }
-		h.client = agent.NewRemoteClient(dial)
+		h.client = agentclient.NewRemote(dial)
 	}
 	h.users++
 	return h.engine, h.client, nil
@@ -85,13 +85,13 @@ func (h *Host) removeUser() {
 	h.engine, h.client = nil, nil
 }
 
-// dialAgent connects to the agent in a container. The error is agent.ErrNotRunning if
+// dialAgent connects to the agent in a container. The error is agentclient.ErrNotRunning if
 // no agent runs there.
 func (e *engine) dialAgent(ctx context.Context, containerName string) (net.Conn, error) {
 	command := []string{AgentProgram, "agent", "connect", "-state-dir", statePath, "-patience", listenTimeout}
 	stream, err := e.openStream(ctx, containerName, command)
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
-		return nil, fmt.Errorf("%w in container %s: %w", agent.ErrNotRunning, containerName, err)
+		return nil, fmt.Errorf("%w in container %s: %w", agentclient.ErrNotRunning, containerName, err)
 	}
 	if err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
 // Options says which deployment, on which host, and how it runs there.
@@ -21,7 +21,7 @@ type Options struct {
 	// Pull says when the image is pulled; the default is PullMissing.
 	Pull PullPolicy
 	// Frontend is sent to the agent with every commit.
-	Frontend store.Frontend
+	Frontend agentclient.Frontend
 	// Agent is the host's agent.
 	Agent Agent
 }
@@ -61,7 +61,7 @@ const (
 // validate returns an error about values that no engine accepts.
 func (o Options) validate() error {
 	var problems []error
-	if err := store.ValidateName(o.Name); err != nil {
+	if err := agentclient.ValidateName(o.Name); err != nil {
 		problems = append(problems, err)
 	}
 	if !slices.Contains([]PullPolicy{PullMissing, PullAlways, PullNever}, o.Pull) {

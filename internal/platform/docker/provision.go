@@ -10,8 +10,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -40,7 +39,7 @@ func (p *Platform) Provision(
 	if err != nil {
 		return "", fmt.Errorf("encoding the container spec of %s: %w", env, err)
 	}
-	if err := lock.Keep(ctx, env, encoded); err != nil {
+	if err := lock.StoreContainerSpec(ctx, env, encoded); err != nil {
 		return "", err
 	}
 	return image, p.converge(ctx, lock, env, spec, release.Replicas)
@@ -53,7 +52,7 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if err != nil {
 		return err
 	}
-	encoded, err := lock.Kept(ctx, env)
+	encoded, err := lock.ContainerSpec(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -87,7 +86,7 @@ func (p *Platform) Remove(ctx context.Context, env bluegreen.Environment) (err e
 
 // converge makes env run size containers of the spec and nothing else.
 func (p *Platform) converge(
-	ctx context.Context, lock *agent.Lock, env bluegreen.Environment, spec containerSpec, size int,
+	ctx context.Context, lock *agentclient.Lock, env bluegreen.Environment, spec containerSpec, size int,
 ) error {
 	subnet, err := p.ensureNetwork(ctx)
 	if err != nil {
@@ -174,11 +173,11 @@ func (s subnet) replicas(env bluegreen.Environment, size int) ([]replica, error)
 }
 
 // targets returns the addresses at which the agent reaches the containers.
-func targets(replicas []replica, containers []replicaContainer, port int) []store.Target {
-	list := make([]store.Target, 0, len(containers))
+func targets(replicas []replica, containers []replicaContainer, port int) []agentclient.Target {
+	list := make([]agentclient.Target, 0, len(containers))
 	for _, c := range containers {
 		address := replicas[c.number-1].endpoint(port)
-		list = append(list, store.Target{ID: c.instance, Incarnation: c.id, Address: address})
+		list = append(list, agentclient.Target{ID: c.instance, Incarnation: c.id, Address: address})
 	}
 	return list
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -161,10 +161,10 @@ func TestSeveralDeploymentsFindTheAgentTooOld(t *testing.T) {
 				present, err := h.engine.ContainerInspect(t.Context(), h.name, client.ContainerInspectOptions{})
 				looked()
 				if err != nil {
-					return fmt.Errorf("%w: %w", agent.ErrNotRunning, err)
+					return fmt.Errorf("%w: %w", agentclient.ErrNotRunning, err)
 				}
 				if present.Container.Image != id {
-					return &agent.VersionError{Agent: 1, Provider: 2}
+					return &agentclient.VersionError{Agent: 1, Provider: 2}
 				}
 				return nil
 			}); err != nil {
@@ -197,7 +197,7 @@ func TestAgentImageIsTooOld(t *testing.T) {
 	opts := h.options(h.name)
 	opts.Agent.Image = before.Container.Config.Image
 	err := h.openWith(t, opts).manager.withAgent(t.Context(), func() error {
-		return &agent.VersionError{Agent: 1, Provider: 2}
+		return &agentclient.VersionError{Agent: 1, Provider: 2}
 	})
 	if err == nil || !contains(err, "and so is agent_image, "+opts.Agent.Image) {
 		t.Errorf("got %v", err)

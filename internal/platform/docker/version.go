@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
 // AgentVersionError reports an agent that was created by another version of this
@@ -14,7 +14,7 @@ import (
 type AgentVersionError struct {
 	// Container is the name of the agent's container.
 	Container string
-	Err       *agent.VersionError
+	Err       *agentclient.VersionError
 }
 
 func (e *AgentVersionError) Error() string {
@@ -33,7 +33,7 @@ func (e *AgentVersionError) isNewer() bool { return e.Err.Agent > e.Err.Provider
 // explainVersion turns an error about the agent's version into one that names the
 // agent's container. It returns any other error as it is.
 func (m *agentManager) explainVersion(err error) error {
-	var version *agent.VersionError
+	var version *agentclient.VersionError
 	if errors.As(err, &version) {
 		return &AgentVersionError{m.Name, version}
 	}
@@ -42,6 +42,6 @@ func (m *agentManager) explainVersion(err error) error {
 
 // isOlderAgent reports whether err says that the agent is older than this program.
 func isOlderAgent(err error) bool {
-	var version *agent.VersionError
+	var version *agentclient.VersionError
 	return errors.As(err, &version) && version.Agent < version.Provider
 }

@@ -7,7 +7,7 @@ package docker
 import (
 	"testing"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
 func TestErrorAboutTheAgentsVersionNamesItsContainer(t *testing.T) {
@@ -21,7 +21,7 @@ func TestErrorAboutTheAgentsVersionNamesItsContainer(t *testing.T) {
 		{1, 2, "the agent, container bluegreen-agent, was made by an older version of this provider"},
 	} {
 		// The PID is one inside the container, so the error must not tell the user to kill it.
-		err := m.explainVersion(&agent.VersionError{Agent: c.agent, Provider: c.provider, PID: 1})
+		err := m.explainVersion(&agentclient.VersionError{Agent: c.agent, Provider: c.provider, PID: 1})
 		if !contains(err, c.want) || contains(err, "kill") {
 			t.Errorf("got %v", err)
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -24,14 +24,14 @@ import (
 // agent serves.
 func readDeployment[T any](
 	ctx context.Context, p *Platform,
-	ask func(context.Context, string) (T, error), open func(*agent.Offline, string) (T, error),
+	ask func(context.Context, string) (T, error), open func(*agentclient.Offline, string) (T, error),
 ) (result T, serves bool, err error) {
 	result, err = ask(ctx, p.name)
-	if agent.Startable(err) && !errors.Is(err, agent.ErrNotRunning) {
+	if agentclient.IsUnavailable(err) && !errors.Is(err, agentclient.ErrNotRunning) {
 		// The agent ended during the call, because another process removes or replaces it.
 		result, err = ask(ctx, p.name)
 	}
-	serves = !errors.Is(err, agent.ErrNotRunning)
+	serves = !errors.Is(err, agentclient.ErrNotRunning)
 	if !serves || isOlderAgent(err) {
 		result, err = readVolume(ctx, p.manager, p.name, open)
 	}
@@ -40,7 +40,7 @@ func readDeployment[T any](
 
 // readVolume reads what an agent that does not run has stored of a deployment.
 func readVolume[T any](
-	ctx context.Context, m *agentManager, name string, read func(*agent.Offline, string) (T, error),
+	ctx context.Context, m *agentManager, name string, read func(*agentclient.Offline, string) (T, error),
 ) (result T, err error) {
 	dir, err := os.MkdirTemp("", "bluegreen-")
 	if err != nil {
@@ -50,7 +50,7 @@ func readVolume[T any](
 	if err := m.copyDeployment(ctx, name, filepath.Join(dir, "deployments")); err != nil {
 		return result, err
 	}
-	files, err := agent.NewOffline(dir)
+	files, err := agentclient.NewOffline(dir)
 	if err != nil {
 		return result, err
 	}

@@ -9,14 +9,14 @@ import (
 	"net"
 	"strings"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // Instances implements bluegreen.Workloads.
 func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
 	found, err := p.client.Instances(ctx, p.name, env)
-	if errors.Is(err, agent.ErrNotRunning) {
+	if errors.Is(err, client.ErrNotRunning) {
 		return p.offline.Instances(p.name, env)
 	}
 	if err != nil {
@@ -83,7 +83,7 @@ func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int)
 		return nil, err
 	}
 	list, err := p.client.Logs(ctx, p.name, env, instance.ID, n)
-	if errors.Is(err, agent.ErrNotRunning) {
+	if errors.Is(err, client.ErrNotRunning) {
 		return p.offline.Logs(p.name, env, instance.ID, n)
 	}
 	return list, err

@@ -18,11 +18,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -43,31 +39,31 @@ type Options struct {
 // These types of the agent are part of this package's API.
 type (
 	// Frontend says where and how clients reach the deployment.
-	Frontend = store.Frontend
+	Frontend = client.Frontend
 	// AddressError reports an address that the deployment cannot listen on.
-	AddressError = frontend.AddressError
+	AddressError = client.AddressError
 	// ImageError reports an image that cannot be deployed.
-	ImageError = images.Error
+	ImageError = client.ImageError
 	// VersionError reports an agent whose version is not this program's.
-	VersionError = agent.VersionError
+	VersionError = client.VersionError
 	// UnreadableError reports a file that is incomplete, not the agent's, or written by a
 	// newer version.
-	UnreadableError = durable.UnreadableError
+	UnreadableError = client.UnreadableError
 )
 
 // ErrLockLost reports that the lock was lost. Nothing may be changed without it.
-var ErrLockLost = agent.ErrLockLost
+var ErrLockLost = client.ErrLockLost
 
 // Platform runs one deployment in one state directory.
 type Platform struct {
 	name     string
 	frontend Frontend
 	command  []string
-	client   *agent.Client
-	offline  *agent.Offline
+	client   *client.Client
+	offline  *client.Offline
 
 	mu   sync.Mutex
-	lock *agent.Lock
+	lock *client.Lock
 	// addresses caches the address of each run of an instance. It does not change.
 	addresses map[bluegreen.InstanceRef]string
 }
@@ -76,21 +72,21 @@ var _ bluegreen.Platform = (*Platform)(nil)
 
 // New returns the platform of one deployment. It starts and writes nothing.
 func New(opts Options) (*Platform, error) {
-	if err := durable.CheckSupported(); err != nil {
+	if err := client.CheckSupported(); err != nil {
 		return nil, err
 	}
-	if err := store.ValidateName(opts.Name); err != nil {
+	if err := client.ValidateName(opts.Name); err != nil {
 		return nil, err
 	}
 	dir, err := StateDir(opts.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	client, err := agent.NewClient(dir)
+	c, err := client.New(dir)
 	if err != nil {
 		return nil, err
 	}
-	offline, err := agent.NewOffline(dir)
+	offline, err := client.NewOffline(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +99,7 @@ func New(opts Options) (*Platform, error) {
 		command = []string{self, "agent"}
 	}
 	return &Platform{
-		name: opts.Name, frontend: opts.Frontend, command: command, client: client, offline: offline,
+		name: opts.Name, frontend: opts.Frontend, command: command, client: c, offline: offline,
 		addresses: map[bluegreen.InstanceRef]string{},
 	}, nil
 }
@@ -122,12 +118,12 @@ func StateDir(configured string) (string, error) {
 	if configured != "" {
 		return configured, nil
 	}
-	return store.DefaultDir()
+	return client.DefaultStateDir()
 }
 
 // CheckImage returns an *ImageError if a plan can tell that the image at path cannot be
 // deployed with command.
-func CheckImage(path string, command []string) error { return images.Check(path, command) }
+func CheckImage(path string, command []string) error { return client.CheckImage(path, command) }
 
 // CheckListen returns an *AddressError if a plan can tell that the deployment called name
 // cannot listen on listen.
@@ -136,7 +132,7 @@ func CheckListen(stateDir, name, listen string) error {
 	if err != nil {
 		return err
 	}
-	return agent.CheckListen(dir, name, listen)
+	return client.CheckListen(dir, name, listen)
 }
 
 // Load implements bluegreen.Store.
@@ -148,7 +144,7 @@ func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
 // Observe implements bluegreen.Platform.
 func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	status, err := p.client.Deployment(ctx, p.name)
-	if errors.Is(err, agent.ErrNotRunning) {
+	if errors.Is(err, client.ErrNotRunning) {
 		return p.offline.Deployment(p.name)
 	}
 	return status, err
@@ -157,7 +153,7 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 // History implements bluegreen.Store.
 func (p *Platform) History(ctx context.Context) ([]bluegreen.Record, error) {
 	records, err := p.client.History(ctx, p.name)
-	if errors.Is(err, agent.ErrNotRunning) {
+	if errors.Is(err, client.ErrNotRunning) {
 		return p.offline.History(p.name)
 	}
 	return records, err
@@ -230,7 +226,7 @@ func (p *Platform) Remove(ctx context.Context, env bluegreen.Environment) error 
 
 // currentLock returns the lock that was taken last. Only the agent knows whether it is
 // still held.
-func (p *Platform) currentLock() (*agent.Lock, error) {
+func (p *Platform) currentLock() (*client.Lock, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.lock == nil {
@@ -247,13 +243,13 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 // CanReceiveTraffic implements bluegreen.Traffic. A process that was restarted receives
 // traffic again, because it runs the same release.
 func (p *Platform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
-	return frontend.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID})
+	return client.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID})
 }
 
 // Drain implements bluegreen.Traffic. Without an agent nothing receives traffic.
 func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) error {
 	err := p.client.Drain(ctx, p.name, env)
-	if errors.Is(err, agent.ErrNotRunning) {
+	if errors.Is(err, client.ErrNotRunning) {
 		return nil
 	}
 	return err

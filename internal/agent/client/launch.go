@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package client
 
 import (
 	"context"
@@ -14,13 +14,10 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
-
-// launchTimeout is how long an agent may take to answer. One that takes over
-// from another may have to wait for that to end.
-const launchTimeout = time.Minute
 
 // Launch returns when an agent answers, and starts one with command if none
 // does: command, which must become the agent, and "-state-dir" with its path.
@@ -47,14 +44,14 @@ func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, hold
 // repeats it while none does.
 func (c *Client) launching(ctx context.Context, command []string, attempt func() error) error {
 	err := attempt()
-	if !Startable(err) {
+	if !IsUnavailable(err) {
 		return err
 	}
 	if err := c.dir.Prepare(); err != nil {
 		return err
 	}
 	launched := &launched{dir: c.dir, command: command}
-	ctx, cancel := context.WithTimeoutCause(ctx, launchTimeout, fmt.Errorf("none answered within %s", launchTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, api.LaunchTimeout, fmt.Errorf("none answered within %s", api.LaunchTimeout))
 	defer cancel()
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 5*time.Millisecond, 200*time.Millisecond
@@ -63,7 +60,7 @@ func (c *Client) launching(ctx context.Context, command []string, attempt func()
 			return struct{}{}, backoff.Permanent(fmt.Errorf("starting the agent (its log is %s): %w", c.dir.Log(), err))
 		}
 		err := attempt()
-		if err != nil && !Startable(err) {
+		if err != nil && !IsUnavailable(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
@@ -79,14 +76,14 @@ func (c *Client) launching(ctx context.Context, command []string, attempt func()
 
 // PID returns the process of the agent, or ErrNotRunning.
 func (c *Client) PID(ctx context.Context) (int, error) {
-	var reply versionReply
+	var reply api.VersionReply
 	err := c.call(ctx, http.MethodGet, "/v1/version", "", nil, &reply)
 	return reply.PID, err
 }
 
-// Startable reports whether err is gone once another agent is started.
-func Startable(err error) bool {
-	return errors.Is(err, ErrNotRunning) || errors.Is(err, errLeaving) || errors.Is(err, errNoAnswer)
+// IsUnavailable reports whether err is gone once another agent is started.
+func IsUnavailable(err error) bool {
+	return errors.Is(err, ErrNotRunning) || errors.Is(err, api.ErrLeaving) || errors.Is(err, errNoAnswer)
 }
 
 // launched is the agent that this process has started, if any.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package client
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
@@ -43,7 +44,7 @@ func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
 	if err != nil {
 		return bluegreen.Status{}, err
 	}
-	return replyOf(doc, nil).status(), nil
+	return api.NewDeploymentReply(doc, nil).Status(), nil
 }
 
 // History returns the archived records, oldest first.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package api
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 // dial connects to the agent, or returns ErrNotRunning. It is told secrets, and so
 // nobody else may have made its socket.
-func dial(ctx context.Context, dir store.Dir) (net.Conn, error) {
+func Dial(ctx context.Context, dir store.Dir) (net.Conn, error) {
 	if err := dir.Check(); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %s", ErrNotRunning, dir)
 	} else if err != nil {

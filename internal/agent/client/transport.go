@@ -1,55 +1,40 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package client
 
 import (
 	"context"
 	"errors"
 	"net"
 	"net/http"
-	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 )
 
-const (
-	// pingAfter is how long nothing need come over a connection before the other
-	// side is asked whether it is there, pingTimeout how long it may take to say so.
-	// A lock ends with its connection, and so also with a host that is gone.
-	pingAfter   = 15 * time.Second
-	pingTimeout = 15 * time.Second
-	// maxStreams is how much a client may do at a time over its connection: locks and
-	// dialled replicas count. It is far above what any host runs.
-	maxStreams = 10_000
-)
-
-// pings finds out about connections that nobody has closed.
-func pings() *http.HTTP2Config {
-	return &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxConcurrentStreams: maxStreams}
-}
-
-// wire is the one connection of a client to an agent on another host, opened when
+// transport is the one connection of a client to an agent on another host, opened when
 // it is needed. An http.Transport would open as many as there are first requests,
 // and could not close one with a lock on it.
-type wire struct {
+type transport struct {
 	transport *http.Transport
 	// turn is held by whoever looks after conn.
 	turn chan struct{}
 	conn *http.ClientConn
 }
 
-var _ http.RoundTripper = (*wire)(nil)
+var _ http.RoundTripper = (*transport)(nil)
 
-func newWire(dial func(context.Context) (net.Conn, error)) *wire {
+func newTransport(dial func(context.Context) (net.Conn, error)) *transport {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
-	return &wire{
+	return &transport{
 		transport: &http.Transport{
-			Protocols: protocols, HTTP2: pings(),
+			Protocols: protocols, HTTP2: api.HTTP2Config(),
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				conn, err := dial(ctx)
 				if err != nil {
 					return nil, &dialError{err}
 				}
-				if err := greeted(ctx, conn); err != nil {
+				if err := api.AwaitHandshake(ctx, conn); err != nil {
 					conn.Close()
 					return nil, &dialError{err}
 				}
@@ -68,7 +53,7 @@ func (e *dialError) Error() string { return e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
 
 // RoundTrip implements http.RoundTripper.
-func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
+func (w *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	conn, err := w.open(request.Context())
 	if err != nil {
 		if request.Body != nil {
@@ -80,7 +65,7 @@ func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // open returns the connection, a new one where there is none or it is broken.
-func (w *wire) open(ctx context.Context) (*http.ClientConn, error) {
+func (w *transport) open(ctx context.Context) (*http.ClientConn, error) {
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -99,7 +84,7 @@ func (w *wire) open(ctx context.Context) (*http.ClientConn, error) {
 }
 
 // close ends the connection and everything that goes on over it.
-func (w *wire) close() {
+func (w *transport) close() {
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
 	if w.conn != nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package api
 
 import (
 	"errors"
@@ -13,73 +13,73 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// apiVersion is what this agent and this client speak. Both must say the same,
+// Version is what this agent and this client speak. Both must say the same,
 // because a long-lived agent meets providers that were installed after it.
-const apiVersion = 1
+const Version = 1
 
 // The headers of every request.
 const (
-	apiHeader  = "Bluegreen-Api"
-	lockHeader = "Bluegreen-Lock"
+	VersionHeader = "Bluegreen-Api"
+	LockHeader    = "Bluegreen-Lock"
 )
 
-// maxBody bounds what a request may hold: a ledger and a release, both small.
-const maxBody = 16 << 20
+// MaxBody bounds what a request may hold: a ledger and a release, both small.
+const MaxBody = 16 << 20
 
 // The bodies of requests and responses.
 type (
-	versionReply struct {
+	VersionReply struct {
 		API int `json:"api"`
 		PID int `json:"pid"`
 	}
-	deploymentReply struct {
+	DeploymentReply struct {
 		Ledger bluegreen.Ledger `json:"ledger"`
 		// Running counts the replicas that run.
 		Running  map[bluegreen.Environment]int `json:"running"`
 		Endpoint string                        `json:"endpoint"`
 		Preview  string                        `json:"preview"`
 	}
-	commitRequest struct {
+	CommitRequest struct {
 		Ledger   bluegreen.Ledger   `json:"ledger"`
 		Closed   []bluegreen.Record `json:"closed,omitempty"`
 		Frontend store.Frontend     `json:"frontend"`
 	}
-	lockRequest struct {
+	LockRequest struct {
 		Holder string `json:"holder"`
 	}
-	lockReply struct {
+	LockReply struct {
 		Token string `json:"token"`
 	}
-	provisionRequest struct {
+	ProvisionRequest struct {
 		Release bluegreen.Release `json:"release"`
 		// Env travels beside the release, whose own is never encoded.
 		Env map[string]string `json:"env,omitempty"`
 	}
-	provisionReply struct {
+	ProvisionReply struct {
 		Digest string `json:"digest"`
 	}
-	scaleRequest struct {
+	ScaleRequest struct {
 		Replicas int `json:"replicas"`
 	}
-	execRequest struct {
+	ExecRequest struct {
 		Command []string `json:"command"`
 	}
-	instanceReply struct {
+	InstanceReply struct {
 		bluegreen.Instance
 		// Address is where the instance listens, "" while it does not run.
 		Address string `json:"address,omitempty"`
 	}
 )
 
-// failure is an error on the wire.
-type failure struct {
+// Failure is an error on the wire.
+type Failure struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	// What the typed errors hold besides.
 	Holder  *bluegreen.Holder      `json:"holder,omitempty"`
 	Path    string                 `json:"path,omitempty"`
 	Address *frontend.AddressError `json:"address,omitempty"`
-	Agent   *versionReply          `json:"agent,omitempty"`
+	Agent   *VersionReply          `json:"agent,omitempty"`
 }
 
 // The codes of failures, and the HTTP statuses that go with them.
@@ -91,26 +91,27 @@ const (
 	codeUnreadable = "unreadable"
 	codeAddress    = "address"
 	codeImage      = "image"
-	codeVersion    = "version"
+	CodeVersion    = "version"
 	codeLeaving    = "leaving"
 	codeInvalid    = "invalid"
 	codeFailed     = "failed"
 )
 
-var statuses = map[string]int{
+// Statuses are the HTTP statuses of the codes.
+var Statuses = map[string]int{
 	codeNotFound: http.StatusNotFound, codeStale: http.StatusConflict, codeHeld: http.StatusConflict,
 	codeLockLost: http.StatusPreconditionFailed, codeUnreadable: http.StatusInternalServerError,
 	codeAddress: http.StatusUnprocessableEntity, codeImage: http.StatusUnprocessableEntity,
-	codeVersion: http.StatusUpgradeRequired, codeLeaving: http.StatusServiceUnavailable,
+	CodeVersion: http.StatusUpgradeRequired, codeLeaving: http.StatusServiceUnavailable,
 	codeInvalid: http.StatusBadRequest, codeFailed: http.StatusInternalServerError,
 }
 
-// errInvalid: a request that no client of this version sends.
-var errInvalid = errors.New("invalid request")
+// ErrInvalid: a request that no client of this version sends.
+var ErrInvalid = errors.New("invalid request")
 
-// failureOf is err as it goes over the wire.
-func failureOf(err error) failure {
-	f := failure{Code: codeFailed, Message: err.Error()}
+// FailureOf is err as it goes over the wire.
+func FailureOf(err error) Failure {
+	f := Failure{Code: codeFailed, Message: err.Error()}
 	var (
 		held       *bluegreen.HolderError
 		unreadable *durable.UnreadableError
@@ -128,16 +129,16 @@ func failureOf(err error) failure {
 	case errors.As(err, &address):
 		f.Code, f.Address, f.Message = codeAddress, address, address.Err.Error()
 	case errors.As(err, &version):
-		f.Code, f.Agent = codeVersion, &versionReply{version.Agent, version.PID}
+		f.Code, f.Agent = CodeVersion, &VersionReply{version.Agent, version.PID}
 	case errors.Is(err, bluegreen.ErrNotFound):
 		f.Code = codeNotFound
 	case errors.Is(err, bluegreen.ErrStale):
 		f.Code = codeStale
 	case errors.Is(err, ErrLockLost):
 		f.Code = codeLockLost
-	case errors.Is(err, errLeaving):
+	case errors.Is(err, ErrLeaving):
 		f.Code = codeLeaving
-	case errors.Is(err, errInvalid):
+	case errors.Is(err, ErrInvalid):
 		f.Code = codeInvalid
 	}
 	return f
@@ -153,9 +154,9 @@ func (e *remoteError) Error() string { return e.message }
 
 func (e *remoteError) Unwrap() error { return e.is }
 
-// err is the error that the failure was made from, as far as callers tell
+// Err is the error that the failure was made from, as far as callers tell
 // errors apart.
-func (f failure) err() error {
+func (f Failure) Err() error {
 	cause := errors.New(f.Message)
 	switch f.Code {
 	case codeHeld:
@@ -179,7 +180,15 @@ func (f failure) err() error {
 	case codeLockLost:
 		return &remoteError{f.Message, ErrLockLost}
 	case codeLeaving:
-		return &remoteError{f.Message, errLeaving}
+		return &remoteError{f.Message, ErrLeaving}
 	}
 	return cause
+}
+
+func NewDeploymentReply(doc store.Document, running map[bluegreen.Environment]int) DeploymentReply {
+	return DeploymentReply{doc.Ledger, running, doc.Frontend.Endpoint(), doc.Frontend.PreviewEndpoint()}
+}
+
+func (r DeploymentReply) Status() bluegreen.Status {
+	return bluegreen.Status{Ledger: r.Ledger, Running: r.Running, Endpoint: r.Endpoint, Preview: r.Preview}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package client
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -51,11 +52,11 @@ func (c *Client) Lock(ctx context.Context, name, holder string) (*Lock, error) {
 }
 
 func (c *Client) lock(ctx context.Context, name, holder string) (*Lock, error) {
-	response, err := c.send(ctx, http.MethodPost, deploymentPath(name, "lock"), "", lockRequest{holder})
+	response, err := c.send(ctx, http.MethodPost, deploymentPath(name, "lock"), "", api.LockRequest{Holder: holder})
 	if err != nil {
 		return nil, err
 	}
-	var reply lockReply
+	var reply api.LockReply
 	if err := json.NewDecoder(response.Body).Decode(&reply); err != nil {
 		response.Body.Close()
 		return nil, c.broken(ctx, err)
@@ -89,7 +90,7 @@ func (l *Lock) Abandon() {
 // step, and points traffic where next says. It returns bluegreen.ErrStale unless
 // next follows the stored ledger, and an *AddressError if front cannot be had.
 func (l *Lock) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend) error {
-	return l.change(ctx, http.MethodPut, deploymentPath(l.name, "ledger"), commitRequest{next, closed, front}, nil)
+	return l.change(ctx, http.MethodPut, deploymentPath(l.name, "ledger"), api.CommitRequest{Ledger: next, Closed: closed, Frontend: front}, nil)
 }
 
 // Erase forgets the deployment.
@@ -100,14 +101,14 @@ func (l *Lock) Erase(ctx context.Context) error {
 // Provision makes env run exactly release, whose image is an absolute path, and
 // returns the digest of the image.
 func (l *Lock) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (string, error) {
-	var reply provisionReply
-	err := l.change(ctx, http.MethodPut, environmentPath(l.name, env), provisionRequest{release, release.Env}, &reply)
+	var reply api.ProvisionReply
+	err := l.change(ctx, http.MethodPut, environmentPath(l.name, env), api.ProvisionRequest{Release: release, Env: release.Env}, &reply)
 	return reply.Digest, err
 }
 
 // Scale makes env run what was provisioned last at this size.
 func (l *Lock) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
-	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "size"), scaleRequest{replicas}, nil)
+	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "size"), api.ScaleRequest{Replicas: replicas}, nil)
 }
 
 // Remove stops and removes everything in env.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package client
 
 import (
 	"bytes"
@@ -14,29 +14,13 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// ErrNotRunning: no agent serves the state directory.
-var ErrNotRunning = errors.New("no agent is running")
-
 // errNoAnswer: the agent has ended, or been ended, in the middle of a request.
 var errNoAnswer = errors.New("the agent did not answer")
-
-// VersionError is an agent of another version than this program. It goes on
-// serving what it serves.
-type VersionError struct {
-	// Agent and Provider are the versions of the API that they speak.
-	Agent, Provider int
-	// PID is the agent's process.
-	PID int
-}
-
-func (e *VersionError) Error() string {
-	return fmt.Sprintf("the agent speaks API %d, this provider needs %d: restart the agent: stop it with `kill %d` and run this again, which starts another. Its replicas keep running; traffic stops in between",
-		e.Agent, e.Provider, e.PID)
-}
 
 // Client talks to the agent of one state directory.
 type Client struct {
@@ -49,17 +33,17 @@ type Client struct {
 	close func()
 }
 
-// NewClient returns a client of the agent of stateDir, which need not run. It
+// New returns a client of the agent of stateDir, which need not run. It
 // holds no connection between calls.
-func NewClient(stateDir string) (*Client, error) {
+func New(stateDir string) (*Client, error) {
 	dir, err := store.OpenDir(stateDir)
 	if err != nil {
 		return nil, err
 	}
 	return &Client{
-		dir: dir, where: string(dir), api: apiVersion, close: func() {},
+		dir: dir, where: string(dir), api: api.Version, close: func() {},
 		http: &http.Client{Transport: &http.Transport{
-			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir) },
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return api.Dial(ctx, dir) },
 			DisableKeepAlives: true,
 		}},
 	}, nil
@@ -74,9 +58,9 @@ type Instance struct {
 
 // Deployment returns a deployment, or bluegreen.ErrNotFound.
 func (c *Client) Deployment(ctx context.Context, name string) (bluegreen.Status, error) {
-	var reply deploymentReply
+	var reply api.DeploymentReply
 	err := c.call(ctx, http.MethodGet, deploymentPath(name), "", nil, &reply)
-	return reply.status(), err
+	return reply.Status(), err
 }
 
 // History returns the archived records, oldest first.
@@ -88,7 +72,7 @@ func (c *Client) History(ctx context.Context, name string) ([]bluegreen.Record, 
 
 // Instances lists what runs in env, and what should.
 func (c *Client) Instances(ctx context.Context, name string, env bluegreen.Environment) ([]Instance, error) {
-	var replies []instanceReply
+	var replies []api.InstanceReply
 	if err := c.call(ctx, http.MethodGet, environmentPath(name, env, "instances"), "", nil, &replies); err != nil {
 		return nil, err
 	}
@@ -109,7 +93,7 @@ func (c *Client) Logs(ctx context.Context, name string, env bluegreen.Environmen
 
 // Exec runs a command beside an instance; nil means that it exited with 0.
 func (c *Client) Exec(ctx context.Context, name string, env bluegreen.Environment, id string, command []string) error {
-	return c.call(ctx, http.MethodPost, environmentPath(name, env, "instances", id, "exec"), "", execRequest{command}, nil)
+	return c.call(ctx, http.MethodPost, environmentPath(name, env, "instances", id, "exec"), "", api.ExecRequest{Command: command}, nil)
 }
 
 // AwaitTraffic returns when new requests go to env and to nothing else.
@@ -171,9 +155,9 @@ func (c *Client) exchange(ctx context.Context, method, path, token string, conte
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set(apiHeader, strconv.Itoa(c.api))
+	request.Header.Set(api.VersionHeader, strconv.Itoa(c.api))
 	if token != "" {
-		request.Header.Set(lockHeader, token)
+		request.Header.Set(api.LockHeader, token)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -183,18 +167,18 @@ func (c *Client) exchange(ctx context.Context, method, path, token string, conte
 		return response, nil
 	}
 	defer response.Body.Close()
-	var f failure
+	var f api.Failure
 	if err := json.NewDecoder(response.Body).Decode(&f); err != nil {
 		return nil, fmt.Errorf("the agent answered %s", response.Status)
 	}
 	return nil, c.remote(f)
 }
 
-func (c *Client) remote(f failure) error {
-	if f.Code == codeVersion && f.Agent != nil {
+func (c *Client) remote(f api.Failure) error {
+	if f.Code == api.CodeVersion && f.Agent != nil {
 		return &VersionError{Agent: f.Agent.API, Provider: c.api, PID: f.Agent.PID}
 	}
-	return f.err()
+	return f.Err()
 }
 
 // broken says why there was no whole answer.

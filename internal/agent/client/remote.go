@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package agent
+package client
 
 import (
 	"context"
@@ -10,20 +10,21 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// NewRemoteClient returns a client of an agent on another host. dial connects to
+// NewRemote returns a client of an agent on another host. dial connects to
 // that agent's socket by way of `agent connect`, and returns ErrNotRunning where
 // none runs.
 //
 // Everything that the client does, locks and dialled replicas included, shares
 // one connection, which is opened by the first call and opened again by the next
 // one after it broke.
-func NewRemoteClient(dial func(context.Context) (net.Conn, error)) *Client {
-	w := newWire(dial)
-	return &Client{where: "the remote host", api: apiVersion, http: &http.Client{Transport: w}, close: w.close}
+func NewRemote(dial func(context.Context) (net.Conn, error)) *Client {
+	w := newTransport(dial)
+	return &Client{where: "the remote host", api: api.Version, http: &http.Client{Transport: w}, close: w.close}
 }
 
 // Close hangs up: what goes on over the connection ends with it, locks included.
@@ -37,14 +38,14 @@ func (l *Lock) Route(ctx context.Context, env bluegreen.Environment, targets []s
 	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "targets"), targets, nil)
 }
 
-// Keep stores what env's replicas are made from, for whoever runs them; nil
+// StoreContainerSpec stores what env's replicas are made from, for whoever runs them; nil
 // forgets it. The agent does not look into it.
-func (l *Lock) Keep(ctx context.Context, env bluegreen.Environment, blueprint []byte) error {
+func (l *Lock) StoreContainerSpec(ctx context.Context, env bluegreen.Environment, blueprint []byte) error {
 	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "blueprint"), blueprint, nil)
 }
 
-// Kept returns what Keep has stored, nil for nothing.
-func (l *Lock) Kept(ctx context.Context, env bluegreen.Environment) (blueprint []byte, err error) {
+// ContainerSpec returns what StoreContainerSpec has stored, nil for nothing.
+func (l *Lock) ContainerSpec(ctx context.Context, env bluegreen.Environment) (blueprint []byte, err error) {
 	err = l.change(ctx, http.MethodGet, environmentPath(l.name, env, "blueprint"), nil, &blueprint)
 	return blueprint, err
 }

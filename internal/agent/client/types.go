@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package client
+
+import (
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// What platforms need of the packages below, described there.
+type (
+	// Frontend is where and how clients reach a deployment.
+	Frontend = store.Frontend
+	// Target is a replica that something else than the agent runs.
+	Target = store.Target
+	// AddressError is an address that a deployment cannot listen on.
+	AddressError = frontend.AddressError
+	// ImageError is an image that cannot be deployed.
+	ImageError = images.Error
+	// UnreadableError is a file that is damaged, or newer than this program.
+	UnreadableError = durable.UnreadableError
+	// VersionError is an agent of another version than this program.
+	VersionError = api.VersionError
+)
+
+var (
+	// ErrNotRunning: no agent serves the state directory.
+	ErrNotRunning = api.ErrNotRunning
+	// ErrLockLost: the lock under which a change was to be made is no longer held.
+	ErrLockLost = api.ErrLockLost
+)
+
+// LingerForever is the value of -linger for an agent that somebody else ends.
+const LingerForever = api.LingerForever
+
+// CheckSupported returns nil where the agent can work.
+func CheckSupported() error { return durable.CheckSupported() }
+
+// ValidateName returns an error unless name is a DNS label of at most 63 characters.
+func ValidateName(name string) error { return store.ValidateName(name) }
+
+// DefaultStateDir is $XDG_STATE_HOME/bluegreen, or ~/.local/state/bluegreen.
+func DefaultStateDir() (string, error) { return store.DefaultDir() }
+
+// CheckImage returns an *ImageError unless path can be deployed with command.
+func CheckImage(path string, command []string) error { return images.Check(path, command) }
+
+// CanReceiveTraffic reports whether a replica gets traffic when those in passed
+// have passed their health check.
+func CanReceiveTraffic(passed []bluegreen.InstanceRef, replica bluegreen.InstanceRef) bool {
+	return frontend.CanReceiveTraffic(passed, replica)
+}
