@@ -28,11 +28,11 @@ type agent struct {
 	processes *process.Host
 	log       *slog.Logger
 	// inherited are the sockets of the agent before this one, nil for none.
-	inherited *inheritance
-	dir       store.Dir
-	images    *images.Store
-	locks     *locks
-	registry  *prometheus.Registry
+	predecessor *predecessor
+	dir         store.Dir
+	images      *images.Store
+	locks       *locks
+	registry    *prometheus.Registry
 	// linger is how long the agent stays when it has nothing to do.
 	linger time.Duration
 	// leave ends the agent; ended is closed when nothing of it is left.
@@ -41,8 +41,8 @@ type agent struct {
 	// lock and metrics go to the agent that takes over; metrics may be nil.
 	lock    *os.File
 	metrics *net.TCPListener
-	// succeeded is true once another agent has taken over.
-	succeeded atomic.Bool
+	// hasHandedOver is true once another agent has taken over.
+	hasHandedOver atomic.Bool
 
 	mu          sync.Mutex
 	deployments map[string]*deployment
@@ -53,7 +53,7 @@ type agent struct {
 
 // openAgent takes over everything in dir. leave is called once the agent has had
 // no deployment and no lock for the time of linger.
-func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, inherited *inheritance) (*agent, error) {
+func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, predecessor *predecessor) (*agent, error) {
 	copies, err := images.Open(dir.Images())
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave cont
 	a := &agent{
 		processes:   process.NewHost(log),
 		log:         log,
-		inherited:   inherited,
+		predecessor: predecessor,
 		dir:         dir,
 		images:      copies,
 		registry:    prometheus.NewRegistry(),
@@ -71,8 +71,8 @@ func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave cont
 		deployments: map[string]*deployment{},
 		broken:      map[string]error{},
 	}
-	a.locks = newLocks(a.settle)
-	a.locks.paused = inherited != nil
+	a.locks = newLocks(a.releaseUnused)
+	a.locks.paused = predecessor != nil
 	// Whoever started it is about to come.
 	a.idle = time.AfterFunc(max(linger, api.LaunchTimeout), a.leaveIfIdle)
 	entries, err := os.ReadDir(dir.Deployments())
@@ -93,10 +93,10 @@ func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave cont
 
 // received are the sockets of the agent before this one, nil for none.
 func (a *agent) received() *frontend.Received {
-	if a.inherited == nil {
+	if a.predecessor == nil {
 		return nil
 	}
-	return &a.inherited.sockets
+	return &a.predecessor.sockets
 }
 
 // deployment returns the deployment called name, or bluegreen.ErrNotFound. One
@@ -181,10 +181,10 @@ func (a *agent) collectImages() {
 	}
 }
 
-// settle drops a deployment of which nothing came while it was locked, and begins
+// releaseUnused drops a deployment of which nothing came while it was locked, and begins
 // the time after which an agent without work leaves. One that was retired does so
 // with the last lock: until then whoever retired it may be about to remove it.
-func (a *agent) settle(name string) {
+func (a *agent) releaseUnused(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if d := a.deployments[name]; d != nil && !d.exists() {
@@ -193,7 +193,7 @@ func (a *agent) settle(name string) {
 		}
 		delete(a.deployments, name)
 	}
-	if a.locks.spent(name) {
+	if a.locks.isLast(name) {
 		a.leave()
 		return
 	}
@@ -201,14 +201,14 @@ func (a *agent) settle(name string) {
 }
 
 func (a *agent) leaveIfIdle() {
-	if a.locks.closeIf(a.unused) {
+	if a.locks.closeIf(a.isUnused) {
 		a.log.Info("leaving: there is no deployment")
 		a.leave()
 	}
 }
 
-// unused reports whether there is no deployment.
-func (a *agent) unused() bool {
+// isUnused reports whether there is no deployment.
+func (a *agent) isUnused() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, d := range a.deployments {
@@ -222,7 +222,7 @@ func (a *agent) unused() bool {
 // shutdown stops listening, and waits for what is in flight. The replicas stay.
 func (a *agent) shutdown(ctx context.Context) {
 	defer close(a.ended)
-	if a.succeeded.Load() {
+	if a.hasHandedOver.Load() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, farewellTimeout)
 		defer cancel()

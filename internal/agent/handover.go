@@ -61,7 +61,7 @@ func (a *agent) postHandover(w http.ResponseWriter, _ *http.Request) {
 	}
 	defer heir.Close()
 	a.log.Info("another agent has taken over")
-	a.succeeded.Store(true)
+	a.hasHandedOver.Store(true)
 	a.leave()
 	<-a.ended
 }
@@ -155,13 +155,13 @@ func (a *agent) retire(ctx context.Context) {
 	group.Wait()
 }
 
-// succeed tells the agent that this one takes over from, if any, that this one
+// completeTakeover tells the agent that this one takes over from, if any, that this one
 // serves. Nothing is changed until that has ended.
-func (a *agent) succeed() error {
-	if a.inherited == nil {
+func (a *agent) completeTakeover() error {
+	if a.predecessor == nil {
 		return nil
 	}
-	gone, err := a.inherited.accept()
+	gone, err := a.predecessor.accept()
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ type settings struct {
 // 1 for a failure, 2 for arguments that it does not understand.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == "connect" {
-		return told(connect(args[1:], os.Stdin, os.Stdout))
+		return exitStatus(connect(args[1:], os.Stdin, os.Stdout))
 	}
 	s, err := parse(args)
 	switch {
@@ -54,11 +54,11 @@ func Main(args []string) int {
 	case err != nil:
 		return 2
 	}
-	return told(s.run())
+	return exitStatus(s.run())
 }
 
-// told tells what went wrong, and returns the exit status.
-func told(err error) int {
+// exitStatus prints err, if any, and returns the exit status.
+func exitStatus(err error) int {
 	if err == nil {
 		return 0
 	}
@@ -114,17 +114,17 @@ func (s settings) run() error {
 	if only == nil && !s.takeOver {
 		return nil
 	}
-	var inherited *inheritance
+	var predecessor *predecessor
 	if only == nil {
-		if inherited, err = takeOver(ctx, dir); err != nil {
+		if predecessor, err = takeOver(ctx, dir); err != nil {
 			return err
 		}
-		only = inherited.lock
+		only = predecessor.lock
 	}
 	// It is held until the process ends, so that there are never two.
 	defer runtime.KeepAlive(only)
 	log := slog.New(slog.NewTextHandler(&lumberjack.Logger{Filename: dir.Log(), MaxSize: logMegabytes, MaxBackups: logBackups}, nil))
-	if err := s.serve(ctx, dir, only, inherited, log); err != nil {
+	if err := s.serve(ctx, dir, only, predecessor, log); err != nil {
 		log.Error("the agent failed", "error", err)
 		return err
 	}
@@ -132,10 +132,10 @@ func (s settings) run() error {
 }
 
 // serve opens what is in dir, which only locks, and serves it until ctx ends.
-func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, inherited *inheritance, log *slog.Logger) error {
+func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, predecessor *predecessor, log *slog.Logger) error {
 	var listener net.Listener
 	var err error
-	if inherited == nil {
+	if predecessor == nil {
 		// From here on clients wait rather than start another agent.
 		if listener, err = listenSocket(dir.Socket()); err != nil {
 			return err
@@ -145,7 +145,7 @@ func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, inher
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	log.Info("agent started", "pid", os.Getpid(), "state_dir", string(dir))
-	a, err := openAgent(dir, log, s.linger, leave, inherited)
+	a, err := openAgent(dir, log, s.linger, leave, predecessor)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, inher
 		}
 		defer metrics.Close()
 	}
-	if inherited != nil {
+	if predecessor != nil {
 		// Until now the agent before would have gone on, had anything failed.
 		if listener, err = listenSocket(dir.Socket()); err != nil {
 			return err
@@ -168,7 +168,7 @@ func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, inher
 	server := newServer(ctx, a.handler())
 	go func() { failed <- server.Serve(listener) }()
 	defer server.Close()
-	if err := a.succeed(); err != nil {
+	if err := a.completeTakeover(); err != nil {
 		return err
 	}
 	select {

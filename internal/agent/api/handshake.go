@@ -11,29 +11,30 @@ import (
 	"strings"
 )
 
-// greeting is what `agent connect` says once it has reached the agent. What
+// Handshake is what `agent connect` says once it has reached the agent. What
 // carries the connection may say something else in its place: there a Docker
 // engine tells why it could not begin the command.
 const Handshake = "bluegreen agent\n"
 
-// maxExcuse is how much of what is said in the place of the greeting is repeated.
-const maxExcuse = 1024
+// maxReason is how much of what arrives in place of the handshake the error repeats.
+const maxReason = 1024
 
-// greeted returns nil once conn has greeted. Where something else speaks, or nobody
-// any more, the error is an ErrNotRunning: nothing has reached an agent.
+// AwaitHandshake returns nil once the handshake has arrived on conn. Where something
+// else answers, or the connection has ended, the error is an ErrNotRunning: nothing
+// has reached an agent.
 func AwaitHandshake(ctx context.Context, conn net.Conn) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	heard := make([]byte, len(Handshake))
-	n, err := io.ReadFull(conn, heard)
-	said := string(heard[:n])
+	received := make([]byte, len(Handshake))
+	n, err := io.ReadFull(conn, received)
+	text := string(received[:n])
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case !strings.HasPrefix(Handshake, said):
+	case !strings.HasPrefix(Handshake, text):
 		// How it ends is of no interest.
-		rest, _ := io.ReadAll(io.LimitReader(conn, maxExcuse))
-		return fmt.Errorf("%w: %s", ErrNotRunning, strings.TrimSpace(said+string(rest)))
+		rest, _ := io.ReadAll(io.LimitReader(conn, maxReason))
+		return fmt.Errorf("%w: %s", ErrNotRunning, strings.TrimSpace(text+string(rest)))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: the connection ended before it was reached", ErrNotRunning)
 	default:

@@ -19,9 +19,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
-// inheritance is what an agent has got from the one that it takes over from; see
+// predecessor is the agent that this one takes over from, and what it has handed over; see
 // handover.go. Nil is that of an agent that has not.
-type inheritance struct {
+type predecessor struct {
 	former net.Conn
 	lock   *os.File
 	// sockets are those that clients connect to.
@@ -29,12 +29,12 @@ type inheritance struct {
 }
 
 // takeOver asks the agent of dir for everything that it has.
-func takeOver(ctx context.Context, dir store.Dir) (*inheritance, error) {
+func takeOver(ctx context.Context, dir store.Dir) (*predecessor, error) {
 	former, err := api.Dial(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	i := &inheritance{former: former}
+	i := &predecessor{former: former}
 	if err := i.receive(ctx); err != nil {
 		i.sockets.CloseUnused()
 		former.Close()
@@ -43,7 +43,7 @@ func takeOver(ctx context.Context, dir store.Dir) (*inheritance, error) {
 	return i, nil
 }
 
-func (i *inheritance) receive(ctx context.Context) error {
+func (i *predecessor) receive(ctx context.Context) error {
 	if err := i.former.SetDeadline(time.Now().Add(handoverTimeout)); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (i *inheritance) receive(ctx context.Context) error {
 
 // ask returns once the former agent has agreed. Agents of different versions hand
 // over to each other, so nothing is said of the API's.
-func (i *inheritance) ask(ctx context.Context) error {
+func (i *predecessor) ask(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent/v1/handover", nil)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (i *inheritance) ask(ctx context.Context) error {
 
 // accept tells the former agent that this one serves, and returns a function that
 // returns when the former has ended.
-func (i *inheritance) accept() (gone func(), err error) {
+func (i *predecessor) accept() (gone func(), err error) {
 	i.sockets.CloseUnused()
 	if _, err := i.former.Write([]byte{wordServes}); err != nil {
 		return nil, fmt.Errorf("taking over: %w", err)

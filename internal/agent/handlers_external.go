@@ -57,7 +57,7 @@ func (a *agent) getBlueprint(_ context.Context, r *http.Request) (any, error) {
 // postRetire answers whether the agent ends with the lock of the request.
 func (a *agent) postRetire(_ context.Context, r *http.Request) (any, error) {
 	a.locks.retire(r.PathValue("name"))
-	return a.locks.closeIf(a.unused), nil
+	return a.locks.closeIf(a.isUnused), nil
 }
 
 // postDial joins the request and its response to a target, as a connection. It

@@ -125,8 +125,8 @@ func (l *locks) closeIf(condition func() bool) bool {
 	return l.closed
 }
 
-// spent reports whether no lock is given any more and that of name is the last.
-func (l *locks) spent(name string) bool {
+// isLast reports whether no lock is given any more and that of name is the last.
+func (l *locks) isLast(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, held := l.held[name]
