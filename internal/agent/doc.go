@@ -5,7 +5,7 @@
 // their traffic.
 //
 // One agent serves one state directory. It is reached over a Unix socket in that
-// directory, by the Client of this package.
+// directory, by internal/agent/client.
 //
 // # What outlives the agent
 //

@@ -41,8 +41,8 @@ func (a *agent) handler() http.Handler {
 	mux.HandleFunc("POST "+env+"/await", a.plain(a.postAwait))
 	mux.HandleFunc("POST "+env+"/drain", a.plain(a.postDrain))
 	mux.HandleFunc("PUT "+env+"/targets", a.locked(a.putTargets))
-	mux.HandleFunc("PUT "+env+"/blueprint", a.locked(a.putBlueprint))
-	mux.HandleFunc("GET "+env+"/blueprint", a.locked(a.getBlueprint))
+	mux.HandleFunc("PUT "+env+"/blueprint", a.locked(a.putContainerSpec))
+	mux.HandleFunc("GET "+env+"/blueprint", a.locked(a.getContainerSpec))
 	mux.HandleFunc("POST "+one+"/retire", a.locked(a.postRetire))
 
 	mux.HandleFunc("GET "+instance+"/logs", a.plain(a.getLogs))

@@ -26,12 +26,12 @@ func (a *agent) putTargets(ctx context.Context, r *http.Request) (any, error) {
 	return nil, a.changeExternal(ctx, r, func(f *store.ExternalReplicas) { f.Targets = targets })
 }
 
-func (a *agent) putBlueprint(ctx context.Context, r *http.Request) (any, error) {
-	blueprint, err := decode[[]byte](r)
+func (a *agent) putContainerSpec(ctx context.Context, r *http.Request) (any, error) {
+	spec, err := decode[[]byte](r)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.changeExternal(ctx, r, func(f *store.ExternalReplicas) { f.ContainerSpec = blueprint })
+	return nil, a.changeExternal(ctx, r, func(f *store.ExternalReplicas) { f.ContainerSpec = spec })
 }
 
 func (a *agent) changeExternal(ctx context.Context, r *http.Request, edit func(*store.ExternalReplicas)) error {
@@ -46,7 +46,7 @@ func (a *agent) changeExternal(ctx context.Context, r *http.Request, edit func(*
 	return d.alone(ctx, func() error { return d.environments[env].changeExternal(ctx, edit, d.drainBackend(env)) })
 }
 
-func (a *agent) getBlueprint(_ context.Context, r *http.Request) (any, error) {
+func (a *agent) getContainerSpec(_ context.Context, r *http.Request) (any, error) {
 	d, env, err := a.environmentOf(r)
 	if err != nil || d == nil {
 		return []byte(nil), err

@@ -40,14 +40,14 @@ func (l *Lock) Route(ctx context.Context, env bluegreen.Environment, targets []s
 
 // StoreContainerSpec stores what env's replicas are made from, for whoever runs them; nil
 // forgets it. The agent does not look into it.
-func (l *Lock) StoreContainerSpec(ctx context.Context, env bluegreen.Environment, blueprint []byte) error {
-	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "blueprint"), blueprint, nil)
+func (l *Lock) StoreContainerSpec(ctx context.Context, env bluegreen.Environment, spec []byte) error {
+	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "blueprint"), spec, nil)
 }
 
 // ContainerSpec returns what StoreContainerSpec has stored, nil for nothing.
-func (l *Lock) ContainerSpec(ctx context.Context, env bluegreen.Environment) (blueprint []byte, err error) {
-	err = l.change(ctx, http.MethodGet, environmentPath(l.name, env, "blueprint"), nil, &blueprint)
-	return blueprint, err
+func (l *Lock) ContainerSpec(ctx context.Context, env bluegreen.Environment) (spec []byte, err error) {
+	err = l.change(ctx, http.MethodGet, environmentPath(l.name, env, "blueprint"), nil, &spec)
+	return spec, err
 }
 
 // Retire says that nothing is going to be changed under this lock any more, and
