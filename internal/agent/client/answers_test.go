@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package agent_test
+package client_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -37,7 +37,7 @@ func shortTempDir(t *testing.T) string {
 }
 
 // clientOf returns a client of an agent that answers with handler.
-func clientOf(t *testing.T, handler http.HandlerFunc) *agent.Client {
+func clientOf(t *testing.T, handler http.HandlerFunc) *client.Client {
 	t.Helper()
 	dir := shortTempDir(t)
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", filepath.Join(dir, "agent.sock"))
@@ -53,11 +53,11 @@ func clientOf(t *testing.T, handler http.HandlerFunc) *agent.Client {
 			t.Error(err)
 		}
 	})
-	client, err := agent.NewClient(dir)
+	c, err := client.New(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client
+	return c
 }
 
 func TestCancelledCallIsNotReportedAsNoAnswer(t *testing.T) {
@@ -120,7 +120,7 @@ func TestLogsWithoutAnAgentAreLimited(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(replica, "output.log"), []byte("one\ntwo\r\nthree\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	offline, err := agent.NewOffline(dir)
+	offline, err := client.NewOffline(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
