@@ -27,7 +27,7 @@ import (
 type agent struct {
 	processes *process.Host
 	log       *slog.Logger
-	// inherited are the sockets of the agent before this one, nil for none.
+	// predecessor is the agent that this one takes over from, nil for none.
 	predecessor *predecessor
 	dir         store.Dir
 	images      *images.Store
@@ -53,7 +53,9 @@ type agent struct {
 
 // openAgent takes over everything in dir. leave is called once the agent has had
 // no deployment and no lock for the time of linger.
-func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, predecessor *predecessor) (*agent, error) {
+func openAgent(
+	dir store.Dir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, predecessor *predecessor,
+) (*agent, error) {
 	copies, err := images.Open(dir.Images())
 	if err != nil {
 		return nil, err
@@ -73,8 +75,8 @@ func openAgent(dir store.Dir, log *slog.Logger, linger time.Duration, leave cont
 	}
 	a.locks = newLocks(a.releaseUnused)
 	a.locks.paused = predecessor != nil
-	// Whoever started it is about to come.
-	a.idle = time.AfterFunc(max(linger, api.LaunchTimeout), a.leaveIfIdle)
+	// The client that started it is about to connect.
+	a.idle = time.AfterFunc(max(linger, api.LaunchTimeout), a.endIfUnused)
 	entries, err := os.ReadDir(dir.Deployments())
 	if err != nil {
 		return nil, fmt.Errorf("reading the deployments: %w", err)
@@ -181,9 +183,10 @@ func (a *agent) collectImages() {
 	}
 }
 
-// releaseUnused drops a deployment of which nothing came while it was locked, and begins
-// the time after which an agent without work leaves. One that was retired does so
-// with the last lock: until then whoever retired it may be about to remove it.
+// releaseUnused is called when a lock ends. It drops a deployment that was locked but
+// not created, and restarts the time after which an unused agent ends. A retired
+// agent ends with the last lock, and not before: its container may be about to be
+// removed under that lock.
 func (a *agent) releaseUnused(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -200,7 +203,8 @@ func (a *agent) releaseUnused(name string) {
 	a.idle.Reset(a.linger)
 }
 
-func (a *agent) leaveIfIdle() {
+// endIfUnused ends the agent if there is neither a deployment nor a lock.
+func (a *agent) endIfUnused() {
 	if a.locks.closeIf(a.isUnused) {
 		a.log.Info("leaving: there is no deployment")
 		a.leave()
@@ -224,7 +228,7 @@ func (a *agent) shutdown(ctx context.Context) {
 	defer close(a.ended)
 	if a.hasHandedOver.Load() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, farewellTimeout)
+		ctx, cancel = context.WithTimeout(ctx, shutdownTimeout)
 		defer cancel()
 		a.retire(ctx)
 	}

@@ -98,10 +98,13 @@ func TestProviderNewerThanTheAgentSaysSo(t *testing.T) {
 		"locking": second(c.LaunchAndLock(t.Context(), []string{"/bin/false"}, "web", "somebody")),
 	} {
 		var version *api.VersionError
-		if !errors.As(err, &version) || version.Agent != api.Version || version.Provider != api.Version || version.PID != os.Getpid() {
+		want := api.VersionError{Agent: api.Version, Provider: api.Version, PID: os.Getpid()}
+		if !errors.As(err, &version) || *version != want {
 			t.Fatalf("%s: %v", what, err)
 		}
-		for _, text := range []string{"the agent speaks API 1, this provider needs 1", "restart the agent", "kill " + strconv.Itoa(os.Getpid())} {
+		for _, text := range []string{
+			"the agent speaks API 1, this provider needs 1", "restart the agent", "kill " + strconv.Itoa(os.Getpid()),
+		} {
 			if !strings.Contains(err.Error(), text) {
 				t.Errorf("%s: %q is missing in %q", what, text, err)
 			}
@@ -119,7 +122,8 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 		bluegreen.ErrNotFound, fmt.Errorf("%w: generation 3 cannot follow 1", bluegreen.ErrStale),
 		fmt.Errorf("web: %w", api.ErrLockLost), api.ErrLeaving, errors.New("something else"),
 		&bluegreen.HolderError{Holder: bluegreen.Holder{Name: "somebody", Since: since}},
-		&durable.UnreadableError{Path: "/a/b", Err: errors.New("it is short")}, &images.Error{Path: "/a/b", Err: errors.New("it leaves the archive")},
+		&durable.UnreadableError{Path: "/a/b", Err: errors.New("it is short")},
+		&images.Error{Path: "/a/b", Err: errors.New("it leaves the archive")},
 		&frontend.AddressError{Address: "127.0.0.1:1", Preview: true, Deployment: "other", Err: errors.New("taken")},
 	} {
 		got := api.FailureOf(fmt.Errorf("wrapped: %w", sent)).Err()
@@ -131,7 +135,8 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 				t.Errorf("%v: errors.Is %v is %t", sent, sentinel, errors.Is(got, sentinel))
 			}
 		}
-		if want, have := fmt.Sprintf("%T", sent), fmt.Sprintf("%T", got); strings.HasSuffix(want, "Error") && !strings.HasPrefix(want, "*fmt") && want != have {
+		want, have := fmt.Sprintf("%T", sent), fmt.Sprintf("%T", got)
+		if strings.HasSuffix(want, "Error") && !strings.HasPrefix(want, "*fmt") && want != have {
 			t.Errorf("%s arrives as %s", want, have)
 		}
 	}
@@ -149,10 +154,11 @@ func TestChangesNeedTheLock(t *testing.T) {
 	defer func() { c.edit = nil }()
 	l := bluegreen.NewLedger("web")
 	l.Generation = 1
+	release := bluegreen.Release{Image: "/bin/true", Replicas: 1}
 	for what, err := range map[string]error{
 		"Commit":    forged.Commit(t.Context(), l, nil, store.Frontend{}),
 		"Erase":     forged.Erase(t.Context()),
-		"Provision": second(forged.Provision(t.Context(), bluegreen.Blue, bluegreen.Release{Image: "/bin/true", Replicas: 1})),
+		"Provision": second(forged.Provision(t.Context(), bluegreen.Blue, release)),
 		"Scale":     forged.Scale(t.Context(), bluegreen.Blue, 1),
 		"Remove":    forged.Remove(t.Context(), bluegreen.Blue),
 	} {
@@ -180,8 +186,10 @@ func TestAgentThatCannotStartSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = c.Launch(t.Context(), []string{"/bin/sh", "-c", "echo out of luck >&2; exit 4"})
-	if err == nil || !strings.Contains(err.Error(), "exit status 4") || !strings.Contains(err.Error(), "out of luck") || !strings.Contains(err.Error(), "agent.log") {
-		t.Errorf("got %v", err)
+	for _, text := range []string{"exit status 4", "out of luck", "agent.log"} {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("got %v, want an error that says %q", err, text)
+		}
 	}
 }
 

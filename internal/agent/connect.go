@@ -21,7 +21,8 @@ import (
 // The lock of a client that dies ends with in.
 func connect(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("agent connect", flag.ContinueOnError)
-	stateDirectory := flags.String("state-dir", "", "directory of the state of the agent to connect to; the default is the agent's own")
+	stateDirectory := flags.String("state-dir", "",
+		"directory of the state of the agent to connect to; the default is the agent's own")
 	patience := flags.Duration("patience", 0, "how long to wait for an agent that does not listen yet")
 	if err := flags.Parse(args); err != nil {
 		return err

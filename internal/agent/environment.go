@@ -89,7 +89,8 @@ func readEnvironment(dir string) (environmentFiles, error) {
 // newEnvironment makes the environment run what its files say: replicas that still
 // run are adopted, missing ones are started, and orphans are stopped.
 func newEnvironment(
-	host *process.Host, log *slog.Logger, name bluegreen.Environment, dir string, files environmentFiles, changed func(),
+	host *process.Host, log *slog.Logger, name bluegreen.Environment, dir string, files environmentFiles,
+	changed func(),
 ) *environment {
 	e := &environment{
 		processes: host, log: log, name: name, dir: dir, changed: changed,

@@ -51,7 +51,8 @@ func (r *routed) route(targets ...store.Target) {
 func (r *routed) admit(target store.Target) {
 	r.Helper()
 	r.generation++
-	if err := r.Commit(r.Context(), liveOn(target, bluegreen.Green, r.generation), nil, store.Frontend{DrainTimeout: patience}); err != nil {
+	next, front := liveOn(target, bluegreen.Green, r.generation), store.Frontend{DrainTimeout: patience}
+	if err := r.Commit(r.Context(), next, nil, front); err != nil {
 		r.Fatal(err)
 	}
 	status, err := r.client.Deployment(r.Context(), "web")

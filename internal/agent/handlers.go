@@ -21,7 +21,11 @@ import (
 
 // handler is the agent's API.
 func (a *agent) handler() http.Handler {
-	const one, env, instance = "/v1/deployments/{name}", "/v1/deployments/{name}/environments/{env}", "/v1/deployments/{name}/environments/{env}/instances/{id}"
+	const (
+		one      = "/v1/deployments/{name}"
+		env      = one + "/environments/{env}"
+		instance = env + "/instances/{id}"
+	)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.metricsHandler())
 	mux.HandleFunc("GET /v1/version", a.plain(a.getVersion))

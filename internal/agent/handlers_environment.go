@@ -38,7 +38,9 @@ func (a *agent) putEnvironment(ctx context.Context, r *http.Request) (any, error
 
 // provision makes an environment run exactly release and returns the digest of
 // its image.
-func (a *agent) provision(ctx context.Context, name string, env bluegreen.Environment, release bluegreen.Release) (string, error) {
+func (a *agent) provision(
+	ctx context.Context, name string, env bluegreen.Environment, release bluegreen.Release,
+) (string, error) {
 	d, err := a.create(name)
 	if err != nil {
 		return "", err

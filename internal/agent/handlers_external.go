@@ -97,7 +97,8 @@ func (a *agent) dialTarget(r *http.Request) (*net.TCPConn, error) {
 	if d == nil {
 		return nil, bluegreen.ErrNotFound
 	}
-	target, err := d.environments[env].externalReplicas().Find(bluegreen.InstanceRef{ID: r.PathValue("id"), Incarnation: r.URL.Query().Get("incarnation")})
+	ref := bluegreen.InstanceRef{ID: r.PathValue("id"), Incarnation: r.URL.Query().Get("incarnation")}
+	target, err := d.environments[env].externalReplicas().Find(ref)
 	if err != nil {
 		return nil, err
 	}

@@ -16,57 +16,58 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// An agent that is started with -take-over gets everything from the one that
-// serves its state directory, over that one's socket: the very sockets that
-// clients connect to, so that no connection is lost between the two, and the lock
-// of the directory. Until the new one says that it serves, the former goes on if
-// anything fails. Then the former has its clients go and ends. Nothing can be
-// changed before it has, so that it never routes by a ledger of yesterday.
+// An agent that is started with -take-over takes over from its predecessor, the agent
+// that serves the state directory. The predecessor passes its listening sockets and
+// the lock of the directory to the successor over its own Unix socket, so that no
+// connection is lost. If anything fails before the successor serves, the predecessor
+// goes on. Afterwards the predecessor asks its clients to connect again, and ends.
+// Until then the successor gives no lock, so that no ledger changes while the
+// predecessor still routes.
 
 const (
-	// handoverTimeout bounds the time from the first word to the last.
+	// handoverTimeout bounds the time from the first message to the last.
 	handoverTimeout = 30 * time.Second
-	// retireTimeout is how long clients may take to go by themselves. Those that
-	// ask for nothing in that time are hung up on.
+	// retireTimeout is how long clients may take to connect again. Connections that
+	// are idle for all that time are closed.
 	retireTimeout = 10 * time.Second
-	// farewellTimeout is how long the former may be there in all: what is still in
-	// flight then, such as a WebSocket, is cut.
-	farewellTimeout = 40 * time.Second
+	// shutdownTimeout bounds how long the predecessor goes on in all: what is still
+	// in flight then, such as a WebSocket, is closed.
+	shutdownTimeout = 40 * time.Second
 )
 
-// What the two say to each other, each word in a byte. The former sends a file
-// along with each of its own.
+// The messages of the hand-over, one byte each. The predecessor sends a file with
+// each of its messages.
 const (
-	wordReady    = 'r' // the new one is about to take files
-	wordListener = 'l' // a socket that clients connect to
-	wordLock     = 'k' // the lock of the directory, the last of the files
-	wordServes   = 's' // the new one serves
+	messageReady    = 'r' // the successor is ready to receive files
+	messageListener = 'l' // a listening socket
+	messageLock     = 'k' // the lock of the directory, the last of the files
+	messageServes   = 's' // the successor serves
 )
 
 // errProcesses: processes have only one parent, who alone learns how they end.
 var errProcesses = errors.New("it runs replicas as its own processes, which no other agent can watch as it does")
 
-// postHandover gives everything to the agent that asks for it.
+// postHandover hands everything over to the agent that asks for it.
 func (a *agent) postHandover(w http.ResponseWriter, _ *http.Request) {
 	if err := a.pause(); err != nil {
 		a.log.Warn("another agent cannot take over", "error", err)
 		answer(w, nil, err)
 		return
 	}
-	heir, err := a.handOver(w)
+	successor, err := a.handOver(w)
 	if err != nil {
 		a.log.Warn("another agent has not taken over", "error", err)
 		a.locks.resume()
 		return
 	}
-	defer heir.Close()
+	defer successor.Close()
 	a.log.Info("another agent has taken over")
 	a.hasHandedOver.Store(true)
 	a.leave()
 	<-a.ended
 }
 
-// pause ends all changes, or says why that is not possible now.
+// pause ends all changes, or returns an error that says why that is not possible now.
 func (a *agent) pause() error {
 	if err := a.locks.pause(); err != nil {
 		return err
@@ -106,22 +107,22 @@ func (a *agent) handOver(w http.ResponseWriter) (_ net.Conn, err error) {
 	if _, err := conn.Write([]byte(upgraded)); err != nil {
 		return nil, err
 	}
-	if err := hear(buffered.Reader, wordReady); err != nil {
+	if err := expect(buffered.Reader, messageReady); err != nil {
 		return nil, err
 	}
 	for _, listener := range a.listeners() {
-		if err := sendFile(conn, wordListener, listener); err != nil {
+		if err := sendFile(conn, messageListener, listener); err != nil {
 			return nil, err
 		}
 	}
-	if err := sendFile(conn, wordLock, a.lock); err != nil {
+	if err := sendFile(conn, messageLock, a.lock); err != nil {
 		return nil, err
 	}
-	return conn, hear(buffered.Reader, wordServes)
+	return conn, expect(buffered.Reader, messageServes)
 }
 
 // hear waits for a word of the agent that takes over.
-func hear(from *bufio.Reader, word byte) error {
+func expect(from *bufio.Reader, word byte) error {
 	said, err := from.ReadByte()
 	if err == nil && said != word {
 		err = fmt.Errorf("it says %q where %q was expected", said, word)
@@ -142,7 +143,7 @@ func (a *agent) listeners() (list []*net.TCPListener) {
 	return list
 }
 
-// retire lets clients go, for the agent that has taken over to have them.
+// retire asks all clients to connect again, which then reach the successor.
 func (a *agent) retire(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, retireTimeout)
 	defer cancel()
@@ -155,8 +156,8 @@ func (a *agent) retire(ctx context.Context) {
 	group.Wait()
 }
 
-// completeTakeover tells the agent that this one takes over from, if any, that this one
-// serves. Nothing is changed until that has ended.
+// completeTakeover tells the predecessor, if any, that this agent serves. No lock is
+// given until the predecessor has ended.
 func (a *agent) completeTakeover() error {
 	if a.predecessor == nil {
 		return nil

@@ -32,7 +32,8 @@ import (
 // it wrote once it has ended.
 func startAgent(t *testing.T, dir store.Dir, flags ...string) (ended func() (string, error)) {
 	t.Helper()
-	child := exec.Command(os.Args[0], append([]string{"agent", "-state-dir", string(dir), "-linger", api.LingerForever}, flags...)...)
+	arguments := append([]string{"agent", "-state-dir", string(dir), "-linger", api.LingerForever}, flags...)
+	child := exec.Command(os.Args[0], arguments...)
 	// A container has nothing else.
 	child.Env = []string{"GORACE=atexit_sleep_ms=0"}
 	var output strings.Builder
@@ -130,7 +131,8 @@ func visit(t *testing.T, url string, transport *http.Transport, answered *atomic
 			return err
 		}
 		defer response.Body.Close()
-		if body, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK || string(body) != "green-1" {
+		body, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != http.StatusOK || string(body) != "green-1" {
 			return fmt.Errorf("%s: %q, %w", response.Status, body, err)
 		}
 		answered.Add(1)
@@ -188,7 +190,8 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	before := answered.Load()
 	held = lockOf(t, c)
 	defer held.Unlock()
-	if err := held.Commit(t.Context(), liveOn(target, bluegreen.Green, 2), nil, store.Frontend{DrainTimeout: patience}); err != nil {
+	next, front := liveOn(target, bluegreen.Green, 2), store.Frontend{DrainTimeout: patience}
+	if err := held.Commit(t.Context(), next, nil, front); err != nil {
 		t.Errorf("the new agent: %v", err)
 	}
 	for _, stop := range stops {
@@ -217,7 +220,8 @@ func TestAgentThatIsAtWorkDoesNotHandOver(t *testing.T) {
 	if output, err := ended(); err == nil || !strings.Contains(output, "somebody") {
 		t.Errorf("while somebody holds a lock: %v, %s", err, output)
 	}
-	if _, err := held.Provision(t.Context(), bluegreen.Green, bluegreen.Release{Version: "1", Image: "/bin/sleep", Args: []string{"600"}, Replicas: 1}); err != nil {
+	release := bluegreen.Release{Version: "1", Image: "/bin/sleep", Args: []string{"600"}, Replicas: 1}
+	if _, err := held.Provision(t.Context(), bluegreen.Green, release); err != nil {
 		t.Fatal(err)
 	}
 	held.Unlock()

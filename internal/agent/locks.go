@@ -100,7 +100,7 @@ func (l *locks) under(ctx context.Context, name, token string) (_ context.Contex
 	}, nil
 }
 
-// retire notes that the holder of the lock of name has nothing to change any more.
+// retire notes that the holder of the lock of name is not going to change anything more.
 func (l *locks) retire(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,8 +109,8 @@ func (l *locks) retire(name string) {
 	}
 }
 
-// closeIf ends the giving of locks if nobody who holds one has anything to change
-// any more, and condition, asked then, is true. It stays true: nothing changes.
+// closeIf ends the giving of locks if every holder has retired and condition returns
+// true. The condition stays true from then on, because nothing can be changed.
 func (l *locks) closeIf(condition func() bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -76,14 +76,19 @@ func (s *settings) setLinger(value string) (err error) {
 	return err
 }
 
-// parse prints what it does not understand.
+// parse reads the flags, and prints what it does not understand.
 func parse(args []string) (s settings, err error) {
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
-	flags.StringVar(&s.stateDir, "state-dir", "", "directory of the state; default $XDG_STATE_HOME/bluegreen, else ~/.local/state/bluegreen")
+	flags.StringVar(&s.stateDir, "state-dir", "",
+		"directory of the state; default $XDG_STATE_HOME/bluegreen, else ~/.local/state/bluegreen")
 	s.linger = time.Minute
-	flags.Func("linger", `how long to stay once there is no deployment, or "`+api.LingerForever+`"; default 1m`, s.setLinger)
-	flags.BoolVar(&s.takeOver, "take-over", false, "take over from the agent that serves the directory, which then ends; whatever started that one must not start it again")
-	flags.StringVar(&s.metricsListen, "metrics-listen", "", "address to serve Prometheus metrics on, such as 127.0.0.1:9464; default none")
+	flags.Func("linger",
+		`how long to stay once there is no deployment, or "`+api.LingerForever+`"; default 1m`, s.setLinger)
+	flags.BoolVar(&s.takeOver, "take-over", false,
+		"take over from the agent that serves the directory, which then ends; "+
+			"whatever started that one must not start it again")
+	flags.StringVar(&s.metricsListen, "metrics-listen", "",
+		"address to serve Prometheus metrics on, such as 127.0.0.1:9464; default none")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
@@ -94,6 +99,7 @@ func parse(args []string) (s settings, err error) {
 	return s, err
 }
 
+// run locks the state directory, or takes it over from the agent that has it, and serves it.
 func (s settings) run() error {
 	if err := durable.CheckSupported(); err != nil {
 		return err
@@ -123,7 +129,8 @@ func (s settings) run() error {
 	}
 	// It is held until the process ends, so that there are never two.
 	defer runtime.KeepAlive(only)
-	log := slog.New(slog.NewTextHandler(&lumberjack.Logger{Filename: dir.Log(), MaxSize: logMegabytes, MaxBackups: logBackups}, nil))
+	file := &lumberjack.Logger{Filename: dir.Log(), MaxSize: logMegabytes, MaxBackups: logBackups}
+	log := slog.New(slog.NewTextHandler(file, nil))
 	if err := s.serve(ctx, dir, only, predecessor, log); err != nil {
 		log.Error("the agent failed", "error", err)
 		return err
@@ -132,7 +139,9 @@ func (s settings) run() error {
 }
 
 // serve opens what is in dir, which only locks, and serves it until ctx ends.
-func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, predecessor *predecessor, log *slog.Logger) error {
+func (s settings) serve(
+	ctx context.Context, dir store.Dir, only *os.File, predecessor *predecessor, log *slog.Logger,
+) error {
 	var listener net.Listener
 	var err error
 	if predecessor == nil {
@@ -159,12 +168,18 @@ func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, prede
 		defer metrics.Close()
 	}
 	if predecessor != nil {
-		// Until now the agent before would have gone on, had anything failed.
+		// If anything failed until now, the predecessor goes on.
 		if listener, err = listenSocket(dir.Socket()); err != nil {
 			return err
 		}
 		defer listener.Close()
 	}
+	return a.serveAPI(ctx, listener, failed)
+}
+
+// serveAPI serves the API on listener until ctx ends or a server has failed, and then
+// shuts down: the requests to the API first, then the deployments.
+func (a *agent) serveAPI(ctx context.Context, listener net.Listener, failed chan error) error {
 	server := newServer(ctx, a.handler())
 	go func() { failed <- server.Serve(listener) }()
 	defer server.Close()
@@ -176,16 +191,17 @@ func (s settings) serve(ctx context.Context, dir store.Dir, only *os.File, prede
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	log.Info("agent ends; replicas keep running")
+	a.log.Info("agent ends; replicas keep running")
 	graceful, cancel := context.WithTimeout(context.Background(), requestGrace)
 	defer cancel()
-	// What still goes on after this is cut by the deferred Close.
+	// The deferred Close closes requests that take longer.
 	_ = server.Shutdown(graceful)
 	a.shutdown(context.Background())
-	log.Info("agent ended")
+	a.log.Info("agent ended")
 	return nil
 }
 
+// serveMetrics serves the metrics at the address that the flags give.
 func (s settings) serveMetrics(ctx context.Context, a *agent, failed chan<- error) (*http.Server, error) {
 	listener, err := a.received().Listen(s.metricsListen)
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendFile sends a word and, along with it, a file of this process.
-func sendFile(to *net.UnixConn, word byte, file syscall.Conn) error {
+// sendFile sends a message and, along with it, a file of this process.
+func sendFile(to *net.UnixConn, message byte, file syscall.Conn) error {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var sendErr error
 	err = raw.Control(func(fd uintptr) {
-		_, _, sendErr = to.WriteMsgUnix([]byte{word}, unix.UnixRights(int(fd)), nil)
+		_, _, sendErr = to.WriteMsgUnix([]byte{message}, unix.UnixRights(int(fd)), nil)
 	})
 	return errors.Join(err, sendErr)
 }
@@ -29,9 +29,9 @@ func sendFile(to *net.UnixConn, word byte, file syscall.Conn) error {
 var errNoFile = errors.New("no file came along")
 
 // receiveFile is the other side of sendFile.
-func receiveFile(from *net.UnixConn) (word byte, file *os.File, err error) {
-	words, rights := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
-	n, size, _, _, err := from.ReadMsgUnix(words, rights)
+func receiveFile(from *net.UnixConn) (message byte, file *os.File, err error) {
+	content, rights := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
+	n, size, _, _, err := from.ReadMsgUnix(content, rights)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -43,5 +43,5 @@ func receiveFile(from *net.UnixConn) (word byte, file *os.File, err error) {
 	if err != nil || len(fds) != 1 {
 		return 0, nil, errors.Join(errNoFile, err)
 	}
-	return words[0], os.NewFile(uintptr(fds[0]), "inherited"), nil
+	return content[0], os.NewFile(uintptr(fds[0]), "inherited"), nil
 }

@@ -127,12 +127,14 @@ func TestRemoteClientReachesReplicasOverItsOneConnection(t *testing.T) {
 	c := newTunnel(t, newTestAgent(t).dir)
 	held := holds(t, c.Client, "web", "somebody")
 	defer held.Unlock()
-	if err := held.Route(t.Context(), bluegreen.Green, []store.Target{greeter(t, "green-1"), greeter(t, "green-2")}); err != nil {
+	targets := []store.Target{greeter(t, "green-1"), greeter(t, "green-2")}
+	if err := held.Route(t.Context(), bluegreen.Green, targets); err != nil {
 		t.Fatal(err)
 	}
 
 	for _, id := range []string{"green-1", "green-2"} {
-		conn, err := c.DialReplica(t.Context(), "web", bluegreen.Green, bluegreen.InstanceRef{ID: id, Incarnation: "first"})
+		ref := bluegreen.InstanceRef{ID: id, Incarnation: "first"}
+		conn, err := c.DialReplica(t.Context(), "web", bluegreen.Green, ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +165,8 @@ func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
 		t.Fatal(err)
 	}
 	nobody.Close()
-	if err := held.Route(t.Context(), bluegreen.Green, []store.Target{{ID: "green-1", Incarnation: "first", Address: nobody.Addr().String()}}); err != nil {
+	target := store.Target{ID: "green-1", Incarnation: "first", Address: nobody.Addr().String()}
+	if err := held.Route(t.Context(), bluegreen.Green, []store.Target{target}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -175,11 +178,13 @@ func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
 		"another place":  {bluegreen.InstanceRef{ID: "green-2", Incarnation: "first"}, "no instance"},
 		"nobody listens": {bluegreen.InstanceRef{ID: "green-1", Incarnation: "first"}, "connection refused"},
 	} {
-		if _, err := c.DialReplica(t.Context(), "web", bluegreen.Green, refused.ref); err == nil || !strings.Contains(err.Error(), refused.says) {
+		_, err := c.DialReplica(t.Context(), "web", bluegreen.Green, refused.ref)
+		if err == nil || !strings.Contains(err.Error(), refused.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := c.DialReplica(t.Context(), "other", bluegreen.Green, bluegreen.InstanceRef{ID: "green-1"}); !errors.Is(err, bluegreen.ErrNotFound) {
+	_, err = c.DialReplica(t.Context(), "other", bluegreen.Green, bluegreen.InstanceRef{ID: "green-1"})
+	if !errors.Is(err, bluegreen.ErrNotFound) {
 		t.Errorf("another deployment: %v", err)
 	}
 	for name, targets := range map[string][]store.Target{
@@ -200,7 +205,8 @@ func TestRemoteLockEndsWithItsConnection(t *testing.T) {
 	c := newTunnel(t, near.dir)
 	held := holds(t, c.Client, "web", "somebody far away")
 	var busy *bluegreen.HolderError
-	if _, err := near.Lock(t.Context(), "web", "somebody here"); !errors.As(err, &busy) || busy.Holder.Name != "somebody far away" {
+	_, err := near.Lock(t.Context(), "web", "somebody here")
+	if !errors.As(err, &busy) || busy.Holder.Name != "somebody far away" {
 		t.Fatalf("the lock is not held: %v", err)
 	}
 
@@ -269,7 +275,8 @@ func TestTargetsOutliveTheAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := held.ContainerSpec(t.Context(), bluegreen.Green); err != nil || !strings.Contains(string(kept), "secret") {
+	kept, err := held.ContainerSpec(t.Context(), bluegreen.Green)
+	if err != nil || !strings.Contains(string(kept), "secret") {
 		t.Errorf("kept %q, %v", kept, err)
 	}
 
@@ -294,7 +301,8 @@ func TestTargetsOutliveTheAgent(t *testing.T) {
 func TestTornTargetsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{
-		"torn": `{"schema": 1, "targ`, "newer": `{"schema": 2}`, "no address": `{"schema": 1, "targets": [{"id": "green-1", "address": "nowhere"}]}`,
+		"torn": `{"schema": 1, "targ`, "newer": `{"schema": 2}`,
+		"no address": `{"schema": 1, "targets": [{"id": "green-1", "address": "nowhere"}]}`,
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "targets.json"), []byte(content), 0o600); err != nil {
@@ -336,7 +344,8 @@ func TestAllThatAReplicaSaysArrives(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100 {
-		conn, err := c.DialReplica(t.Context(), "web", bluegreen.Green, bluegreen.InstanceRef{ID: curt.ID, Incarnation: curt.Incarnation})
+		ref := bluegreen.InstanceRef{ID: curt.ID, Incarnation: curt.Incarnation}
+		conn, err := c.DialReplica(t.Context(), "web", bluegreen.Green, ref)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,51 +19,51 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
-// predecessor is the agent that this one takes over from, and what it has handed over; see
-// handover.go. Nil is that of an agent that has not.
+// predecessor is the agent that this one takes over from, and what it has handed
+// over; see handover.go.
 type predecessor struct {
-	former net.Conn
-	lock   *os.File
+	conn net.Conn
+	lock *os.File
 	// sockets are those that clients connect to.
 	sockets frontend.Received
 }
 
 // takeOver asks the agent of dir for everything that it has.
 func takeOver(ctx context.Context, dir store.Dir) (*predecessor, error) {
-	former, err := api.Dial(ctx, dir)
+	conn, err := api.Dial(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	i := &predecessor{former: former}
-	if err := i.receive(ctx); err != nil {
-		i.sockets.CloseUnused()
-		former.Close()
+	p := &predecessor{conn: conn}
+	if err := p.receive(ctx); err != nil {
+		p.sockets.CloseUnused()
+		conn.Close()
 		return nil, fmt.Errorf("taking over from the agent that runs: %w", err)
 	}
-	return i, nil
+	return p, nil
 }
 
-func (i *predecessor) receive(ctx context.Context) error {
-	if err := i.former.SetDeadline(time.Now().Add(handoverTimeout)); err != nil {
+func (p *predecessor) receive(ctx context.Context) error {
+	if err := p.conn.SetDeadline(time.Now().Add(handoverTimeout)); err != nil {
 		return err
 	}
-	if err := i.ask(ctx); err != nil {
+	if err := p.ask(ctx); err != nil {
 		return err
 	}
-	if _, err := i.former.Write([]byte{wordReady}); err != nil {
+	if _, err := p.conn.Write([]byte{messageReady}); err != nil {
 		return err
 	}
-	files, ok := i.former.(*net.UnixConn)
+	files, ok := p.conn.(*net.UnixConn)
 	if !ok {
-		return fmt.Errorf("a Unix connection is a %T", i.former)
+		return fmt.Errorf("a Unix connection is a %T", p.conn)
 	}
-	for i.lock == nil {
-		word, file, err := receiveFile(files)
+	for p.lock == nil {
+		message, file, err := receiveFile(files)
 		if err != nil {
 			return err
 		}
-		if word == wordLock {
-			i.lock = file
+		if message == messageLock {
+			p.lock = file
 			continue
 		}
 		listener, err := net.FileListener(file)
@@ -75,23 +75,23 @@ func (i *predecessor) receive(ctx context.Context) error {
 		if !ok {
 			return errors.Join(fmt.Errorf("a %T was handed over", listener), listener.Close())
 		}
-		i.sockets.Add(tcp)
+		p.sockets.Add(tcp)
 	}
 	return nil
 }
 
 // ask returns once the former agent has agreed. Agents of different versions hand
 // over to each other, so nothing is said of the API's.
-func (i *predecessor) ask(ctx context.Context) error {
+func (p *predecessor) ask(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent/v1/handover", nil)
 	if err != nil {
 		return err
 	}
-	if err := request.Write(i.former); err != nil {
+	if err := request.Write(p.conn); err != nil {
 		return err
 	}
-	// Nothing follows the header before wordReady is sent, so no file is read here.
-	response, err := http.ReadResponse(bufio.NewReader(i.former), request)
+	// Nothing follows the header before messageReady is sent, so no file is read here.
+	response, err := http.ReadResponse(bufio.NewReader(p.conn), request)
 	if err != nil {
 		return err
 	}
@@ -111,17 +111,17 @@ func (i *predecessor) ask(ctx context.Context) error {
 
 // accept tells the former agent that this one serves, and returns a function that
 // returns when the former has ended.
-func (i *predecessor) accept() (gone func(), err error) {
-	i.sockets.CloseUnused()
-	if _, err := i.former.Write([]byte{wordServes}); err != nil {
+func (p *predecessor) accept() (gone func(), err error) {
+	p.sockets.CloseUnused()
+	if _, err := p.conn.Write([]byte{messageServes}); err != nil {
 		return nil, fmt.Errorf("taking over: %w", err)
 	}
-	if err := i.former.SetDeadline(time.Now().Add(requestGrace + farewellTimeout + handoverTimeout)); err != nil {
+	if err := p.conn.SetDeadline(time.Now().Add(requestGrace + shutdownTimeout + handoverTimeout)); err != nil {
 		return nil, fmt.Errorf("taking over: %w", err)
 	}
 	return func() {
-		defer i.former.Close()
+		defer p.conn.Close()
 		// It says nothing any more: this ends with it.
-		_, _ = i.former.Read(make([]byte, 1))
+		_, _ = p.conn.Read(make([]byte, 1))
 	}, nil
 }

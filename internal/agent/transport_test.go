@@ -62,7 +62,8 @@ func TestUnreachableHostIsToldAsItIs(t *testing.T) {
 	t.Parallel()
 	reason := errors.New("no route to host")
 	c := client.NewRemote(func(context.Context) (net.Conn, error) { return nil, reason })
-	if _, err := c.Deployment(t.Context(), "web"); err != reason || client.IsUnavailable(err) { //nolint:errorlint // nothing is added to it
+	_, err := c.Deployment(t.Context(), "web")
+	if err != reason || client.IsUnavailable(err) { //nolint:errorlint // nothing is added to it
 		t.Errorf("got %v", err)
 	}
 }

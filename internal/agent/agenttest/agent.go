@@ -116,7 +116,8 @@ func processesIn(dir string) []string {
 			continue
 		}
 		arguments, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
-		found = append(found, filepath.Base(filepath.Dir(link))+" "+string(bytes.ReplaceAll(arguments, []byte{0}, []byte(" "))))
+		pid, command := filepath.Base(filepath.Dir(link)), bytes.ReplaceAll(arguments, []byte{0}, []byte(" "))
+		found = append(found, pid+" "+string(command))
 	}
 	return found
 }

@@ -96,7 +96,9 @@ func serve(mode Mode) int {
 	mux.HandleFunc("/hang", hang)
 	mux.HandleFunc("/ws", echo)
 	mux.HandleFunc("/fork", fork)
-	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, os.Getenv(r.URL.RawQuery)) })
+	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, os.Getenv(r.URL.RawQuery))
+	})
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(7) })
 	err := http.ListenAndServe(net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")), mux)
 	fmt.Fprintln(os.Stderr, err)

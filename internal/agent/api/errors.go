@@ -27,7 +27,8 @@ type VersionError struct {
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("the agent speaks API %d, this provider needs %d: restart the agent: stop it with `kill %d` and run this again, which starts another. Its replicas keep running; traffic stops in between",
+	return fmt.Sprintf("the agent speaks API %d, this provider needs %d: restart the agent: stop it with `kill %d` "+
+		"and run this again, which starts another. Its replicas keep running; traffic stops in between",
 		e.Agent, e.Provider, e.PID)
 }
 

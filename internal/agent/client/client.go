@@ -93,7 +93,8 @@ func (c *Client) Logs(ctx context.Context, name string, env bluegreen.Environmen
 
 // Exec runs a command beside an instance; nil means that it exited with 0.
 func (c *Client) Exec(ctx context.Context, name string, env bluegreen.Environment, id string, command []string) error {
-	return c.call(ctx, http.MethodPost, environmentPath(name, env, "instances", id, "exec"), "", api.ExecRequest{Command: command}, nil)
+	path := environmentPath(name, env, "instances", id, "exec")
+	return c.call(ctx, http.MethodPost, path, "", api.ExecRequest{Command: command}, nil)
 }
 
 // AwaitTraffic returns when new requests go to env and to nothing else.

@@ -51,7 +51,8 @@ func (c *Client) launching(ctx context.Context, command []string, attempt func()
 		return err
 	}
 	launched := &launched{dir: c.dir, command: command}
-	ctx, cancel := context.WithTimeoutCause(ctx, api.LaunchTimeout, fmt.Errorf("none answered within %s", api.LaunchTimeout))
+	late := fmt.Errorf("none answered within %s", api.LaunchTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, api.LaunchTimeout, late)
 	defer cancel()
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 5*time.Millisecond, 200*time.Millisecond

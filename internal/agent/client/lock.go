@@ -77,8 +77,8 @@ func (l *Lock) Unlock() {
 	})
 }
 
-// Abandon hangs up without a word, as the end of this process does. It returns
-// before the agent has noticed.
+// Abandon closes the connection that holds the lock, as the end of this process does,
+// and does not wait until the agent has released the lock.
 func (l *Lock) Abandon() {
 	l.once.Do(func() {
 		l.hangUp()
@@ -89,8 +89,11 @@ func (l *Lock) Abandon() {
 // Commit makes next the ledger and appends closed to the archive, in one durable
 // step, and points traffic where next says. It returns bluegreen.ErrStale unless
 // next follows the stored ledger, and an *AddressError if front cannot be had.
-func (l *Lock) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend) error {
-	return l.change(ctx, http.MethodPut, deploymentPath(l.name, "ledger"), api.CommitRequest{Ledger: next, Closed: closed, Frontend: front}, nil)
+func (l *Lock) Commit(
+	ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend,
+) error {
+	request := api.CommitRequest{Ledger: next, Closed: closed, Frontend: front}
+	return l.change(ctx, http.MethodPut, deploymentPath(l.name, "ledger"), request, nil)
 }
 
 // Erase forgets the deployment.
@@ -101,14 +104,15 @@ func (l *Lock) Erase(ctx context.Context) error {
 // Provision makes env run exactly release, whose image is an absolute path, and
 // returns the digest of the image.
 func (l *Lock) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (string, error) {
-	var reply api.ProvisionReply
-	err := l.change(ctx, http.MethodPut, environmentPath(l.name, env), api.ProvisionRequest{Release: release, Env: release.Env}, &reply)
+	request, reply := api.ProvisionRequest{Release: release, Env: release.Env}, api.ProvisionReply{}
+	err := l.change(ctx, http.MethodPut, environmentPath(l.name, env), request, &reply)
 	return reply.Digest, err
 }
 
 // Scale makes env run what was provisioned last at this size.
 func (l *Lock) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
-	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "size"), api.ScaleRequest{Replicas: replicas}, nil)
+	path := environmentPath(l.name, env, "size")
+	return l.change(ctx, http.MethodPut, path, api.ScaleRequest{Replicas: replicas}, nil)
 }
 
 // Remove stops and removes everything in env.

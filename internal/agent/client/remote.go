@@ -62,12 +62,15 @@ func (l *Lock) Retire(ctx context.Context) (retired bool, err error) {
 
 // DialReplica connects to a target of env by way of the agent. It reaches this
 // very incarnation or none.
-func (c *Client) DialReplica(ctx context.Context, name string, env bluegreen.Environment, ref bluegreen.InstanceRef) (net.Conn, error) {
+func (c *Client) DialReplica(
+	ctx context.Context, name string, env bluegreen.Environment, ref bluegreen.InstanceRef,
+) (net.Conn, error) {
 	near, far := net.Pipe()
 	lasting, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, hangUp)
 	path := environmentPath(name, env, "instances", ref.ID, "dial") + "?incarnation=" + url.QueryEscape(ref.Incarnation)
-	response, err := c.exchange(lasting, http.MethodPost, path, "", outgoing{far}) //nolint:bodyclose // it is the connection, and closed with it
+	//nolint:bodyclose // The body is the connection, and is closed with it.
+	response, err := c.exchange(lasting, http.MethodPost, path, "", outgoing{far})
 	if !stop() && err == nil {
 		response.Body.Close()
 		err = context.Cause(ctx)

@@ -67,16 +67,18 @@ func TestArchiveCannotReachOutside(t *testing.T) {
 		entries []tar.Header
 		names   string
 	}{
-		"a parent":              {[]tar.Header{entry(file, "../evil", "")}, "../evil"},
-		"a parent, later":       {[]tar.Header{entry(file, "a/../../evil", "")}, "a/../../evil"},
-		"an absolute path":      {[]tar.Header{entry(file, "/etc/evil", "")}, "/etc/evil"},
-		"a link to a parent":    {[]tar.Header{entry(link, "l", "../x")}, `"l"`},
-		"an absolute link":      {[]tar.Header{entry(link, "l", "/etc")}, `"l"`},
-		"a link through a link": {[]tar.Header{entry(dir, "a/b", ""), entry(link, "a/b/up", "../.."), entry(link, "l", "a/b/up/../x")}, `"l"`},
-		"a hard link":           {[]tar.Header{entry(hard, "h", "../../etc/passwd")}, `"h"`},
-		"a device":              {[]tar.Header{entry(tar.TypeChar, "null", "")}, `"null"`},
-		"a pipe":                {[]tar.Header{entry(tar.TypeFifo, "pipe", "")}, `"pipe"`},
-		"the same file twice":   {[]tar.Header{entry(file, "f", ""), entry(file, "f", "")}, `"f"`},
+		"a parent":           {[]tar.Header{entry(file, "../evil", "")}, "../evil"},
+		"a parent, later":    {[]tar.Header{entry(file, "a/../../evil", "")}, "a/../../evil"},
+		"an absolute path":   {[]tar.Header{entry(file, "/etc/evil", "")}, "/etc/evil"},
+		"a link to a parent": {[]tar.Header{entry(link, "l", "../x")}, `"l"`},
+		"an absolute link":   {[]tar.Header{entry(link, "l", "/etc")}, `"l"`},
+		"a link through a link": {[]tar.Header{
+			entry(dir, "a/b", ""), entry(link, "a/b/up", "../.."), entry(link, "l", "a/b/up/../x"),
+		}, `"l"`},
+		"a hard link":         {[]tar.Header{entry(hard, "h", "../../etc/passwd")}, `"h"`},
+		"a device":            {[]tar.Header{entry(tar.TypeChar, "null", "")}, `"null"`},
+		"a pipe":              {[]tar.Header{entry(tar.TypeFifo, "pipe", "")}, `"pipe"`},
+		"the same file twice": {[]tar.Header{entry(file, "f", ""), entry(file, "f", "")}, `"f"`},
 	}
 	for what, c := range cases {
 		t.Run(strings.ReplaceAll(what, " ", "_"), func(t *testing.T) {
@@ -99,9 +101,10 @@ func TestDirectoryAndItsArchiveAreTheSameImage(t *testing.T) {
 	t.Parallel()
 	i := newImages(t)
 	dir := t.TempDir()
+	bin, program := filepath.Join(dir, "bin"), filepath.Join(dir, "bin", "run")
 	for _, err := range []error{
-		os.Chmod(dir, 0o755), os.Mkdir(filepath.Join(dir, "bin"), 0o755), os.Chmod(filepath.Join(dir, "bin"), 0o755),
-		os.WriteFile(filepath.Join(dir, "bin", "run"), []byte("bin/run"), 0o755), os.Chmod(filepath.Join(dir, "bin", "run"), 0o755),
+		os.Chmod(dir, 0o755), os.Mkdir(bin, 0o755), os.Chmod(bin, 0o755),
+		os.WriteFile(program, []byte("bin/run"), 0o755), os.Chmod(program, 0o755),
 		os.Symlink("bin/run", filepath.Join(dir, "start")),
 	} {
 		if err != nil {
@@ -113,7 +116,9 @@ func TestDirectoryAndItsArchiveAreTheSameImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	path := archiveOf(t, tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "as git archive writes it"}}, entry(tar.TypeDir, "./", ""), entry(tar.TypeSymlink, "start", "bin/run"), entry(tar.TypeReg, "bin/run", ""))
+	comment := map[string]string{"comment": "as git archive writes it"}
+	path := archiveOf(t, tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: comment},
+		entry(tar.TypeDir, "./", ""), entry(tar.TypeSymlink, "start", "bin/run"), entry(tar.TypeReg, "bin/run", ""))
 	second, releaseSecond, err := i.Acquire(t.Context(), path, someCommand, "")
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +171,8 @@ func TestPinnedImageIsTheOneThatWasDeployed(t *testing.T) {
 	}
 	i.unpin(digest)
 	releaseAgain()
-	if err := i.Collect(func() (map[string]bool, error) { return nil, errors.New("unknown") }); err == nil || !i.pin(digest) {
+	unknown := func() (map[string]bool, error) { return nil, errors.New("unknown") }
+	if err := i.Collect(unknown); err == nil || !i.pin(digest) {
 		t.Errorf("the copy is gone although it may be in use: %v", err)
 	}
 	i.unpin(digest)
@@ -185,7 +191,8 @@ func TestImageMayNotBeTooLarge(t *testing.T) {
 	for _, most := range []limits{{bytes: 5, entries: 10}, {bytes: 100, entries: 1}} {
 		i := newImages(t)
 		i.limits = most
-		if _, _, err := i.Acquire(t.Context(), path, someCommand, ""); err == nil || !strings.Contains(err.Error(), "too large") {
+		_, _, err := i.Acquire(t.Context(), path, someCommand, "")
+		if err == nil || !strings.Contains(err.Error(), "too large") {
 			t.Errorf("%+v: %v", most, err)
 		}
 	}
@@ -196,7 +203,8 @@ func TestCancelledCopyLeavesNothing(t *testing.T) {
 	i := newImages(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := i.Acquire(ctx, archiveOf(t, entry(tar.TypeReg, "one", "")), someCommand, ""); !errors.Is(err, context.Canceled) {
+	path := archiveOf(t, entry(tar.TypeReg, "one", ""))
+	if _, _, err := i.Acquire(ctx, path, someCommand, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if left, err := os.ReadDir(i.dir); err != nil || len(left) != 0 {

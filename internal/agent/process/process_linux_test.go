@@ -13,7 +13,9 @@ import (
 func TestDaemonThatHoldsTheOutputIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	log := newScreen()
-	p := run(t, t.TempDir(), `setsid sh -c 'echo $$ > new; mv new daemon; exec sleep 600' & until cat daemon 2>/dev/null; do :; done`, log)
+	const script = `setsid sh -c 'echo $$ > new; mv new daemon; exec sleep 600' &
+		until cat daemon 2>/dev/null; do :; done`
+	p := run(t, t.TempDir(), script, log)
 	<-p.exited
 	pid, err := strconv.Atoi(strings.TrimSpace(log.String()))
 	if err != nil {

@@ -37,7 +37,8 @@ func (j *journal) commit(n int) {
 	var closed []bluegreen.Record
 	for range n {
 		j.ledger.Sequence++
-		closed = append(closed, bluegreen.Record{ID: fmt.Sprintf("deploy-%d", j.ledger.Sequence), Status: bluegreen.StatusFailed})
+		id := fmt.Sprintf("deploy-%d", j.ledger.Sequence)
+		closed = append(closed, bluegreen.Record{ID: id, Status: bluegreen.StatusFailed})
 	}
 	j.ledger.Generation++
 	if err := j.file.Commit(j.ledger, closed, Binding{}); err != nil {
@@ -186,7 +187,8 @@ func TestCommitOfAnotherGenerationChangesNothing(t *testing.T) {
 	for _, generation := range []uint64{0, 1, 3} {
 		stale := j.ledger
 		stale.Generation = generation
-		if err := j.file.Commit(stale, []bluegreen.Record{{ID: "deploy-9"}}, Binding{}); !errors.Is(err, bluegreen.ErrStale) {
+		err := j.file.Commit(stale, []bluegreen.Record{{ID: "deploy-9"}}, Binding{})
+		if !errors.Is(err, bluegreen.ErrStale) {
 			t.Errorf("generation %d: %v", generation, err)
 		}
 	}

@@ -191,7 +191,8 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 // CanReceiveTraffic implements bluegreen.Traffic. A container that was restarted receives
 // traffic again. A container that was created again does not.
 func (p *Platform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
-	return agentclient.CanReceiveTraffic(passed, bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)})
+	ref := bluegreen.InstanceRef{ID: instance.ID, Incarnation: containerOf(instance)}
+	return agentclient.CanReceiveTraffic(passed, ref)
 }
 
 // Drain implements bluegreen.Traffic. Without an agent nothing receives traffic.
