@@ -121,11 +121,11 @@ func (a *agent) handOver(w http.ResponseWriter) (_ net.Conn, err error) {
 	return conn, expect(buffered.Reader, messageServes)
 }
 
-// hear waits for a word of the agent that takes over.
-func expect(from *bufio.Reader, word byte) error {
-	said, err := from.ReadByte()
-	if err == nil && said != word {
-		err = fmt.Errorf("it says %q where %q was expected", said, word)
+// expect reads one message of the successor, or returns an error if it is another.
+func expect(from *bufio.Reader, message byte) error {
+	received, err := from.ReadByte()
+	if err == nil && received != message {
+		err = fmt.Errorf("it sent %q where %q was expected", received, message)
 	}
 	return err
 }

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// served is a frontend whose environments have one replica each.
+type served struct {
+	*testing.T
+	*frontend.Frontend
+	replicas map[bluegreen.Environment][]frontend.Replica
+	endpoint string
+}
+
+// serve listens on a free port and sends requests to blue. Every replica answers as
+// handler does for its environment.
+func serve(t *testing.T, drain time.Duration, handler func(env string) http.HandlerFunc) *served {
+	t.Helper()
+	s := &served{T: t, replicas: map[bluegreen.Environment][]frontend.Replica{}}
+	for _, env := range bluegreen.Environments() {
+		server := httptest.NewServer(handler(string(env)))
+		t.Cleanup(server.Close)
+		id := string(env) + "-1"
+		s.replicas[env] = []frontend.Replica{{
+			Backend: router.Backend{ID: id, Addr: server.Listener.Addr().String()},
+			Ref:     bluegreen.InstanceRef{ID: id},
+		}}
+	}
+	s.Frontend = frontend.New(store.Binding{}, nil, nil, slog.New(slog.DiscardHandler))
+	t.Cleanup(s.Close)
+	change, err := s.Prepare(store.Frontend{DrainTimeout: drain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Apply(change, liveOn(bluegreen.Blue), s.replicas)
+	s.endpoint = "http://" + change.Addresses[0]
+	return s
+}
+
+// liveOn is the ledger of a deployment whose live environment is env.
+func liveOn(env bluegreen.Environment) bluegreen.Ledger {
+	release := bluegreen.Release{Version: "1", Image: "web", Replicas: 1}.Seal()
+	slot := bluegreen.Slot{
+		State: bluegreen.Live, Release: &release, Checked: true,
+		Passed: []bluegreen.InstanceRef{{ID: string(env) + "-1"}},
+	}
+	l := bluegreen.NewLedger("web")
+	l.Generation, l.Live = 1, env
+	if env == bluegreen.Blue {
+		l.Blue = slot
+	} else {
+		l.Green = slot
+	}
+	return l
+}
+
+func name(env string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, env) }
+}
+
+func (s *served) expect(env bluegreen.Environment) {
+	s.Helper()
+	response, err := http.Get(s.endpoint)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); err != nil || string(body) != string(env) {
+		s.Errorf("%q answers, %v; want %s", body, err, env)
+	}
+}
+
+// The next request on the same connection goes to the new environment.
+func TestSwitchSendsTheNextRequestToTheOtherEnvironment(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, name)
+	s.expect(bluegreen.Blue)
+	if !s.Route(liveOn(bluegreen.Green), s.replicas) || s.Live() != bluegreen.Green {
+		t.Error("it is not reported as a switch")
+	}
+	s.expect(bluegreen.Green)
+	if s.Route(liveOn(bluegreen.Green), s.replicas) {
+		t.Error("the same route is reported as a switch")
+	}
+}
+
+func TestTakenAddressLeavesTheListeners(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, name)
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	taken := other.Addr().String()
+	for what, next := range map[string]store.Frontend{
+		"live": {Listen: []string{"127.0.0.1:0", taken}}, "preview": {PreviewListen: taken},
+	} {
+		_, err := s.Prepare(next)
+		var address *frontend.AddressError
+		if !errors.As(err, &address) || address.Address != taken || address.Preview != (what == "preview") {
+			t.Errorf("%s: %v", what, err)
+		}
+		s.expect(bluegreen.Blue)
+	}
+}
+
+func TestDiscardedChangeLeavesTheListeners(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, name)
+	change, err := s.Prepare(store.Frontend{Protocol: router.TCP})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Discard(change)
+	s.expect(bluegreen.Blue)
+}
+
+// Requests that are in flight on the former environment when the drain timeout is
+// over are closed.
+func TestDrainEndsAtTheTimeout(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan struct{})
+	s := serve(t, 50*time.Millisecond, func(string) http.HandlerFunc {
+		return func(_ http.ResponseWriter, r *http.Request) {
+			close(arrived)
+			<-r.Context().Done()
+		}
+	})
+	ended := make(chan error, 1)
+	go func() {
+		response, err := http.Get(s.endpoint)
+		if err != nil {
+			ended <- nil
+			return
+		}
+		response.Body.Close()
+		if response.StatusCode == http.StatusOK {
+			ended <- errors.New("the request was answered")
+			return
+		}
+		ended <- nil
+	}()
+	<-arrived
+	if err := s.Drain(t.Context(), bluegreen.Blue); err != nil {
+		t.Errorf("draining live: %v", err)
+	}
+	s.Route(liveOn(bluegreen.Green), s.replicas)
+	if err := s.Drain(t.Context(), bluegreen.Blue); err != nil {
+		t.Errorf("draining: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
