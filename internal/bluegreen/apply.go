@@ -33,7 +33,11 @@ func (d *Deployer) Apply(ctx context.Context, planned Ledger, desired Desired) (
 // requireFreshPlan returns ErrPlanStale unless the ledger is still planned.
 func (e *executor) requireFreshPlan(planned Ledger) error {
 	switch found := e.ledger; {
-	case found.Live != planned.Live || found.IsServing() != planned.IsServing():
+	case planned.IsServing() && !found.IsServing():
+		return fmt.Errorf("%w: %s was live when it was made, and nothing is live now", ErrPlanStale, planned.Live)
+	case found.IsServing() && !planned.IsServing():
+		return fmt.Errorf("%w: nothing was live when it was made, and %s is live now", ErrPlanStale, found.Live)
+	case found.Live != planned.Live:
 		return fmt.Errorf("%w: %s was live when it was made, and %s is live now",
 			ErrPlanStale, planned.Live, found.Live)
 	case found.IsServing() && !found.Slot(found.Live).HasRelease(planned.Slot(planned.Live).Release.Fingerprint):

@@ -75,6 +75,10 @@ func TestStalePlanSaysWhatChanged(t *testing.T) {
 	if !matches(err, bluegreen.ErrPlanStale, "ledger generation") {
 		t.Errorf("got %v", err)
 	}
+	_, err = h.Apply(t.Context(), bluegreen.NewLedger(deployment), desired(h.release("3.0.0")))
+	if !matches(err, bluegreen.ErrPlanStale, "nothing was live when it was made, and blue is live now") {
+		t.Errorf("got %v", err)
+	}
 	if err := h.Rollback(t.Context(), "bad"); err != nil {
 		t.Fatal(err)
 	}

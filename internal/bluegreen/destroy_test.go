@@ -18,7 +18,8 @@ func TestApplyAfterAnInterruptedDestroy(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.mustServe("")
-	if _, err := h.Apply(t.Context(), planned, desired(h.release("3.0.0"))); !errors.Is(err, bluegreen.ErrPlanStale) {
+	_, err := h.Apply(t.Context(), planned, desired(h.release("3.0.0")))
+	if !matches(err, bluegreen.ErrPlanStale, "was live when it was made, and nothing is live now") {
 		t.Errorf("got %v, want a stale plan", err)
 	}
 	if err := h.DeployAndSwitch(t.Context(), h.release("3.0.0")); !errors.Is(err, bluegreen.InvalidState) {

@@ -32,13 +32,13 @@ type copier struct {
 }
 
 // copyImage copies the image at path into dir.
-func copyImage(ctx context.Context, dir, path string, k kind, max limits) error {
+func copyImage(ctx context.Context, dir, path string, k kind, limit limits) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	c := &copier{ctx, root, max, max}
+	c := &copier{ctx, root, limit, limit}
 	switch k {
 	case directoryKind:
 		err = c.tree(path)

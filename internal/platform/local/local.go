@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package local runs deployments as processes on this machine. It is a thin client of the
-// agent. The agent stores the ledger, supervises the processes and carries their traffic;
-// see internal/agent.
-//
-// Reading a deployment never starts an agent. If no agent runs, the ledger is read from its
-// file, and no replica counts as running. Lock starts an agent, so every operation that
-// changes a deployment finds one running.
 package local
 
 import (
