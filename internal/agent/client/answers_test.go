@@ -39,7 +39,12 @@ func shortTempDir(t *testing.T) string {
 // clientOf returns a client of an agent that answers with handler.
 func clientOf(t *testing.T, handler http.HandlerFunc) *client.Client {
 	t.Helper()
-	dir := shortTempDir(t)
+	return clientIn(t, shortTempDir(t), handler)
+}
+
+// clientIn returns a client of an agent of dir that answers with handler.
+func clientIn(t *testing.T, dir string, handler http.HandlerFunc) *client.Client {
+	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", filepath.Join(dir, "agent.sock"))
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +80,7 @@ func TestCancelledCallIsNotReportedAsNoAnswer(t *testing.T) {
 			client := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
 				begin(w)
 				cancel()
-				<-r.Context().Done()
+				awaitHangUp(r)
 			})
 			_, err := client.Deployment(ctx, "web")
 			if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "did not answer") {

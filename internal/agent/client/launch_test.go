@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package client_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
+)
+
+// agentCommand runs this binary as an agent.
+func agentCommand(t *testing.T) []string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{self, "agent"}
+}
+
+func newClient(t *testing.T, dir string) *client.Client {
+	t.Helper()
+	c, err := client.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestOneAgentStaysHoweverManyAreLaunched(t *testing.T) {
+	t.Parallel()
+	dir, command := agenttest.StateDir(t), agentCommand(t)
+	pids := make([]int, 4)
+	var launches sync.WaitGroup
+	for i := range pids {
+		launches.Go(func() {
+			c, err := client.New(dir)
+			if err == nil {
+				err = c.Launch(t.Context(), command)
+			}
+			if err == nil {
+				pids[i], err = c.PID(t.Context())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	launches.Wait()
+	for _, pid := range pids {
+		if pid == 0 || pid != agenttest.PID(t, dir) {
+			t.Errorf("the agents are %v", pids)
+			break
+		}
+	}
+}
+
+func TestAgentThatRunsIsNotLaunchedAgain(t *testing.T) {
+	t.Parallel()
+	dir := agenttest.StateDir(t)
+	c := newClient(t, dir)
+	if err := c.Launch(t.Context(), agentCommand(t)); err != nil {
+		t.Fatal(err)
+	}
+	first := agenttest.PID(t, dir)
+	if err := c.Launch(t.Context(), []string{"/does/not/exist"}); err != nil {
+		t.Error(err)
+	}
+	if pid := agenttest.PID(t, dir); pid != first || pid == 0 {
+		t.Errorf("the agent was %d and is %d", first, pid)
+	}
+}
+
+func TestLockLaunchesTheAgentThatGivesIt(t *testing.T) {
+	t.Parallel()
+	dir, command := agenttest.StateDir(t), agentCommand(t)
+	c := newClient(t, dir)
+	held, err := c.LaunchAndLock(t.Context(), command, "web", "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Unlock()
+	if _, err := c.LaunchAndLock(t.Context(), command, "web", "bob"); err == nil || !strings.Contains(err.Error(), "ada") {
+		t.Errorf("a lock that ada holds: %v", err)
+	}
+}
+
+// An answer of the agent ends the launch, also one that is an error.
+func TestRefusalEndsTheLaunch(t *testing.T) {
+	t.Parallel()
+	dir := agenttest.StateDir(t)
+	_, err := newClient(t, dir).LaunchAndLock(t.Context(), agentCommand(t), "No DNS label", "ada")
+	if err == nil || !strings.Contains(err.Error(), "No DNS label") {
+		t.Errorf("got %v", err)
+	}
+	if agenttest.PID(t, dir) == 0 {
+		t.Error("no agent was launched")
+	}
+}
+
+func TestProgramThatIsNotThereCannotBecomeTheAgent(t *testing.T) {
+	t.Parallel()
+	dir := agenttest.StateDir(t)
+	err := newClient(t, dir).Launch(t.Context(), []string{"/does/not/exist"})
+	if err == nil || !strings.Contains(err.Error(), "starting the agent (its log is") ||
+		!strings.Contains(err.Error(), "no such file") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAgentIsNotLaunchedWhereItsDirectoryCannotBe(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(shortTempDir(t), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := newClient(t, filepath.Join(file, "state")).Launch(t.Context(), agentCommand(t))
+	if err == nil || !strings.Contains(err.Error(), "making the state directory") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLaunchEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	dir := agenttest.StateDir(t)
+	if err := newClient(t, dir).Launch(ctx, agentCommand(t)); err == nil {
+		t.Error("a launch that was cancelled succeeds")
+	}
+}
