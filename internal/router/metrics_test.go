@@ -77,6 +77,7 @@ func TestMetricsTellWhoBrokeOff(t *testing.T) {
 		<-r.Context().Done()
 	})})
 	get(t, c, e.url+"/broken")
+	get(t, c, e.url+"/broken")
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-arrived
@@ -92,8 +93,8 @@ func TestMetricsTellWhoBrokeOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]float64{
-		"requests_total web blue":          2,
-		"failures_total web blue upstream": 1,
+		"requests_total web blue":          3,
+		"failures_total web blue upstream": 2,
 		"failures_total web blue canceled": 1,
 		"switches_total web live":          1,
 	}
