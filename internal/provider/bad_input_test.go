@@ -47,6 +47,7 @@ func refusedByValidate() []badInput {
 		{"drain_negative", "drain_timeout", attributes{"drain_timeout": `"-5m"`}, "negative"},
 		{"history_short", "history_limit", attributes{"history_limit": "1"}, "at least 2"},
 		{"timeout_negative", "timeouts.create", attributes{"timeouts": `{ create = "-1m" }`}, "longer than zero"},
+		{"timeout_zero", "timeouts.delete", attributes{"timeouts": `{ delete = "0s" }`}, "longer than zero"},
 		{"timeout_unparsable", "", attributes{"timeouts": `{ update = "a while" }`}, "a while"},
 		{
 			"health_deadline", "health_check.timeout",

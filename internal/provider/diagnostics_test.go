@@ -6,12 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
@@ -132,6 +136,39 @@ func operationOnWeb() operation {
 	return operation{name: "web", id: "web", location: localPlatform{}, desired: bluegreen.Desired{Release: release}}
 }
 
+func TestLogsAreAnnouncedOnlyIfThereAreAny(t *testing.T) {
+	t.Parallel()
+	sickly := &bluegreen.UnhealthyError{Unhealthy: 2, Size: 2, Instances: []bluegreen.UnhealthyInstance{
+		{Instance: bluegreen.Instance{ID: "blue-1"}},
+		{Instance: bluegreen.Instance{ID: "blue-2"}},
+	}}
+	for _, err := range []error{sickly, &kubernetes.StartError{Pod: "web-blue-7f", Container: "migrate"}} {
+		detail := operationOnWeb().failed("updated", err, "").Detail()
+		if strings.Contains(detail, "The last lines of") {
+			t.Errorf("lines are announced, but there are none:\n%s", detail)
+		}
+	}
+	sickly.Instances[1].Logs = []string{"refused"}
+	detail := operationOnWeb().failed("updated", sickly, "").Detail()
+	if strings.Contains(detail, "lines of blue-1") || !strings.Contains(detail, "lines of blue-2:\n    refused") {
+		t.Errorf("only blue-2 has written something:\n%s", detail)
+	}
+}
+
+// A shorter value, such as "1", would make the text unreadable.
+func TestValuesAreMaskedFromTheShortestSecretOn(t *testing.T) {
+	t.Parallel()
+	shortest := strings.Repeat("x", shortestSecret)
+	for value, isMasked := range map[string]bool{shortest[1:]: false, shortest: true} {
+		o := operationOnWeb()
+		o.desired.Release.Env = map[string]string{"PASSWORD": value}
+		failure := &bluegreen.Error{Kind: bluegreen.DeployFailed, Cause: errors.New("connecting as " + value)}
+		if shown := strings.Contains(o.failed("updated", failure, "").Detail(), value); shown == isMasked {
+			t.Errorf("%q is shown: %t", value, shown)
+		}
+	}
+}
+
 // What the platform finds wrong with a setting is an error on its attribute.
 func TestFailuresPointAtAttributes(t *testing.T) {
 	t.Parallel()
@@ -189,6 +226,15 @@ func TestWhatACreateThatFailedHasLeft(t *testing.T) {
 			bluegreen.Status{}, errors.New("no answer"),
 			"For the same reason it is not known whether anything was left behind.",
 		},
+		"a deployment that does not serve": {
+			bluegreen.Status{Ledger: bluegreen.NewLedger("web")}, nil,
+			"The next apply removes what was left behind. Nothing is recorded in the Terraform state.",
+		},
+		"a deployment that serves": {
+			statusAfter(t), nil,
+			"1.0.0 serves from green now.\n\nThe deployment is not recorded in the Terraform state. " +
+				operationOnWeb().importCommand(),
+		},
 	} {
 		if got := operationOnWeb().afterCreate(failed, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
@@ -214,6 +260,38 @@ func TestWhatServesAfterAnUpdate(t *testing.T) {
 	} {
 		if got := operationOnWeb().afterUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
+		}
+	}
+}
+
+// A duration or a size that is just allowed is no error.
+func TestLimitsAreAllowed(t *testing.T) {
+	t.Parallel()
+	settings := healthSettings{timeout: 150 * time.Second, retries: 3}
+	m := deploymentModel{BakeTime: timetypes.NewGoDurationValue(10 * time.Minute)}
+	if diags := m.checkDeadlines("update", 10*time.Minute, settings); diags.HasError() {
+		t.Errorf("what takes as long as the whole operation may: %v", diags)
+	}
+	if diags := m.checkDeadlines("update", 10*time.Minute-1, settings); diags.ErrorsCount() != 2 {
+		t.Errorf("what takes longer than the whole operation may: %v", diags)
+	}
+	for name, tt := range map[string]struct {
+		validator validator.String
+		valid     []string
+		invalid   []string
+	}{
+		"not negative": {notNegative(), []string{"0s", "1ns"}, []string{"-1ns"}},
+		"positive":     {positive(), []string{"1ns"}, []string{"0s"}},
+		"address":      {listenAddress{}, []string{"[::1]:1", ":65535"}, []string{"h:0", "h:65536", "h:x", "h"}},
+		"memory":       {memorySize{}, []string{"6m", "6291456"}, []string{"6291455", "much"}},
+	} {
+		for _, text := range slices.Concat(tt.valid, tt.invalid) {
+			request := validator.StringRequest{Path: path.Root("it"), ConfigValue: types.StringValue(text)}
+			var response validator.StringResponse
+			tt.validator.ValidateString(t.Context(), request, &response)
+			if valid := !response.Diagnostics.HasError(); valid != slices.Contains(tt.valid, text) {
+				t.Errorf("%s: %q is valid: %t", name, text, valid)
+			}
 		}
 	}
 }

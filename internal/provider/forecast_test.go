@@ -362,3 +362,24 @@ func TestRolledBackWarning(t *testing.T) {
 		t.Errorf("a rollback that was asked for has warnings: %v", diags)
 	}
 }
+
+// Terraform plans before it destroys, so what would fail an apply must not fail the
+// plan of a deployment that is partly destroyed.
+func TestPartlyDestroyedDeploymentCanBePlanned(t *testing.T) {
+	t.Parallel()
+	r := deploymentResource{provider: providerModel{freedPorts: newFreedPorts()}}
+	for _, isDestroying := range []bool{false, true} {
+		plan := deploymentModel{
+			Name: types.StringValue("web"), Version: types.StringValue("1.0.0"), Image: types.StringValue("/bin/sh"),
+			Replicas: types.Int64Value(2), Promote: types.BoolValue(true), Rollback: types.BoolValue(true),
+			Standby: types.StringValue(standbyKeep), Command: types.ListNull(types.StringType),
+			Args: types.ListNull(types.StringType), Env: types.MapNull(types.StringType),
+		}
+		ledger := bluegreen.NewLedger("web")
+		ledger.Destroying = isDestroying
+		diags := r.plan(t.Context(), &plan, planBase{status: bluegreen.Status{Ledger: ledger}})
+		if diags.HasError() == isDestroying || diags.WarningsCount() == 1 != isDestroying {
+			t.Errorf("a deployment that is being destroyed (%t): %v", isDestroying, diags)
+		}
+	}
+}
