@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
@@ -218,8 +219,13 @@ func TestLockThatIsCancelledIsNotHeld(t *testing.T) {
 func TestLockOutlivesTheAttempt(t *testing.T) {
 	t.Parallel()
 	hungUp := make(chan struct{})
+	var isUnlocked atomic.Bool
 	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodDelete {
+		switch r.Method {
+		case http.MethodDelete:
+			isUnlocked.Store(true)
+			return
+		case http.MethodPut:
 			return
 		}
 		_ = json.NewEncoder(w).Encode(api.LockReply{Token: "a token"})
@@ -242,6 +248,9 @@ func TestLockOutlivesTheAttempt(t *testing.T) {
 	default:
 	}
 	held.Unlock()
+	if !isUnlocked.Load() {
+		t.Error("the lock is given up, but the agent was not asked to give it to others")
+	}
 	<-hungUp
 	held.Unlock()
 	held.Abandon()

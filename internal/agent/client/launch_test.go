@@ -6,10 +6,13 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
@@ -60,6 +63,34 @@ func TestOneAgentStaysHoweverManyAreLaunched(t *testing.T) {
 			t.Errorf("the agents are %v", pids)
 			break
 		}
+	}
+}
+
+// If another agent serves in the end, the one that was started here would wait for the
+// other's end, and then stay.
+func TestAgentThatDoesNotServeIsEnded(t *testing.T) {
+	t.Parallel()
+	dir := agenttest.StateDir(t)
+	// The process that is started writes its ID, starts the agent that will serve, and
+	// stays.
+	script := `echo $$ >started; "$0" agent "$@" & exec sleep 600`
+	command := []string{"/bin/sh", "-c", script, agentCommand(t)[0]}
+	if err := newClient(t, dir).Launch(t.Context(), command); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "started"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if serves := agenttest.PID(t, dir); serves == 0 || serves == started {
+		t.Errorf("process %d serves, and %d was started", serves, started)
+	}
+	if err := syscall.Kill(started, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the process that was started and does not serve is still there: %v", err)
 	}
 }
 
