@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -292,6 +294,38 @@ func TestLimitsAreAllowed(t *testing.T) {
 			if valid := !response.Diagnostics.HasError(); valid != slices.Contains(tt.valid, text) {
 				t.Errorf("%s: %q is valid: %t", name, text, valid)
 			}
+		}
+	}
+}
+
+func TestReplacementIsPlannedWithAWarning(t *testing.T) {
+	t.Parallel()
+	on := func(kind, name string) *deploymentModel {
+		m := &deploymentModel{Name: types.StringValue(name)}
+		m.ID = types.StringValue(name)
+		if kind == kindDocker {
+			m.Docker = types.ObjectValueMust(map[string]attr.Type{}, map[string]attr.Value{})
+		}
+		return m
+	}
+	for what, tt := range map[string]struct {
+		prior, plan *deploymentModel
+		warns       bool
+		// keeps: Terraform itself replaces a deployment whose name changes.
+		keeps bool
+	}{
+		"the same":         {prior: on(kindLocal, "web"), plan: on(kindLocal, "web"), keeps: true},
+		"another name":     {prior: on(kindLocal, "web"), plan: on(kindLocal, "api"), warns: true, keeps: true},
+		"another platform": {prior: on(kindLocal, "web"), plan: on(kindDocker, "web"), warns: true},
+	} {
+		r := deploymentResource{provider: providerModel{freedPorts: newFreedPorts()}}
+		var response resource.ModifyPlanResponse
+		kept := r.planReplacement(tt.plan, tt.prior, &response)
+		if (kept == tt.prior) != tt.keeps || (len(response.RequiresReplace) == 0) != tt.keeps {
+			t.Errorf("%s: replaced because of %v", what, response.RequiresReplace)
+		}
+		if warns := response.Diagnostics.WarningsCount() > 0; warns != tt.warns || response.Diagnostics.HasError() {
+			t.Errorf("%s: %v", what, response.Diagnostics)
 		}
 	}
 }
