@@ -17,6 +17,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // agentCommand runs this binary as an agent.
@@ -119,7 +120,9 @@ func TestLockLaunchesTheAgentThatGivesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Unlock()
-	if _, err := c.LaunchAndLock(t.Context(), command, "web", "bob"); err == nil || !strings.Contains(err.Error(), "ada") {
+	var busy *bluegreen.HolderError
+	_, err = c.LaunchAndLock(t.Context(), command, "web", "bob")
+	if !errors.As(err, &busy) || busy.Holder.Name != "ada" {
 		t.Errorf("a lock that ada holds: %v", err)
 	}
 }
