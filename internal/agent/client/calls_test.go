@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -254,4 +255,19 @@ func TestLockOutlivesTheAttempt(t *testing.T) {
 	<-hungUp
 	held.Unlock()
 	held.Abandon()
+}
+
+func TestReplicaIsNotDialledForSomebodyWhoHasGivenUp(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := client.NewRemote(func(ctx context.Context) (net.Conn, error) {
+		cancel()
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	})
+	t.Cleanup(c.Close)
+	conn, err := c.DialReplica(ctx, "web", bluegreen.Green, bluegreen.InstanceRef{ID: "green-1"})
+	if conn != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("a replica is dialled: %v, %v", conn, err)
+	}
 }
