@@ -36,15 +36,20 @@ func TestErrorTexts(t *testing.T) {
 
 func TestBusyNamesTheEnvironment(t *testing.T) {
 	h := newHarness(t)
-	unlock, err := h.memory.Open(t, deployment).Lock(t.Context(), "bob@host (pid 2)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	var busy *bluegreen.Error
-	err = h.DeployAndSwitch(t.Context(), h.release("3.0.0"))
-	if !errors.As(err, &busy) || busy.Environment != bluegreen.Green || busy.Kind != bluegreen.EnvironmentBusy {
-		t.Errorf("got %v, want green to be busy", err)
+	for _, staging := range []bluegreen.Environment{bluegreen.Green, bluegreen.Blue} {
+		unlock, err := h.memory.Open(t, deployment).Lock(t.Context(), "bob@host (pid 2)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var busy *bluegreen.Error
+		err = h.DeployAndSwitch(t.Context(), h.release("3.0.0"))
+		if !errors.As(err, &busy) || busy.Environment != staging || busy.Kind != bluegreen.EnvironmentBusy {
+			t.Errorf("got %v, want %s to be busy", err, staging)
+		}
+		unlock()
+		if err := h.DeployAndSwitch(t.Context(), h.release("3.0.0")); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
