@@ -16,9 +16,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
-// connect joins in and out to the agent of a state directory until one side
-// ends: it lets a client on another host in, over whatever carries them there.
-// The lock of a client that dies ends with in.
+// connect copies between in and out and the socket of the agent until one side
+// ends. A client on another host uses it, for example over docker exec. The lock of
+// a client that dies ends with in.
 func connect(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("agent connect", flag.ContinueOnError)
 	stateDirectory := flags.String("state-dir", "",

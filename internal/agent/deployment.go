@@ -24,7 +24,7 @@ type deployment struct {
 	metrics *router.Metrics
 	// environments does not change once the deployment is open.
 	environments map[bluegreen.Environment]*environment
-	// turn is held by whoever changes what runs.
+	// turn is full while a goroutine changes what runs.
 	turn chan struct{}
 	// closing ends what the deployment does by itself.
 	closing context.Context
@@ -199,8 +199,8 @@ func (d *deployment) candidates() map[bluegreen.Environment][]frontend.Replica {
 	return replicas
 }
 
-// alone runs change when no other change of what runs is going on.
-func (d *deployment) alone(ctx context.Context, change func() error) error {
+// runExclusively runs change when no other change of what runs is going on.
+func (d *deployment) runExclusively(ctx context.Context, change func() error) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -212,12 +212,14 @@ func (d *deployment) alone(ctx context.Context, change func() error) error {
 
 // provision makes an environment run exactly next.
 func (d *deployment) provision(ctx context.Context, name bluegreen.Environment, next *store.Workload) error {
-	return d.alone(ctx, func() error { return d.environments[name].provision(ctx, next, d.drainBackend(name)) })
+	return d.runExclusively(ctx, func() error {
+		return d.environments[name].provision(ctx, next, d.drainBackend(name))
+	})
 }
 
 // scale changes the size of an environment.
 func (d *deployment) scale(ctx context.Context, name bluegreen.Environment, size int) error {
-	return d.alone(ctx, func() error { return d.environments[name].scale(ctx, size, d.drainBackend(name)) })
+	return d.runExclusively(ctx, func() error { return d.environments[name].scale(ctx, size, d.drainBackend(name)) })
 }
 
 // drainBackend returns a function that drains one backend of the environment.
@@ -226,7 +228,7 @@ func (d *deployment) drainBackend(name bluegreen.Environment) drainBackend {
 }
 
 func (d *deployment) remove(ctx context.Context, name bluegreen.Environment) error {
-	return d.alone(ctx, func() error { return d.environments[name].remove(ctx) })
+	return d.runExclusively(ctx, func() error { return d.environments[name].remove(ctx) })
 }
 
 // erase forgets the deployment and everything that is left of it.

@@ -28,29 +28,29 @@ func (a *agent) handler() http.Handler {
 	)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.metricsHandler())
-	mux.HandleFunc("GET /v1/version", a.plain(a.getVersion))
+	mux.HandleFunc("GET /v1/version", a.handlePlain(a.getVersion))
 	mux.HandleFunc("POST /v1/handover", a.postHandover)
 
-	mux.HandleFunc("GET "+one, a.plain(a.getDeployment))
-	mux.HandleFunc("GET "+one+"/history", a.plain(a.getHistory))
-	mux.HandleFunc("PUT "+one+"/ledger", a.locked(a.putLedger))
-	mux.HandleFunc("DELETE "+one, a.locked(a.deleteDeployment))
+	mux.HandleFunc("GET "+one, a.handlePlain(a.getDeployment))
+	mux.HandleFunc("GET "+one+"/history", a.handlePlain(a.getHistory))
+	mux.HandleFunc("PUT "+one+"/ledger", a.handleLocked(a.putLedger))
+	mux.HandleFunc("DELETE "+one, a.handleLocked(a.deleteDeployment))
 	mux.HandleFunc("POST "+one+"/lock", a.postLock)
-	mux.HandleFunc("DELETE "+one+"/lock", a.plain(a.deleteLock))
+	mux.HandleFunc("DELETE "+one+"/lock", a.handlePlain(a.deleteLock))
 
-	mux.HandleFunc("PUT "+env, a.locked(a.putEnvironment))
-	mux.HandleFunc("PUT "+env+"/size", a.locked(a.putSize))
-	mux.HandleFunc("DELETE "+env, a.locked(a.deleteEnvironment))
-	mux.HandleFunc("GET "+env+"/instances", a.plain(a.getInstances))
-	mux.HandleFunc("POST "+env+"/await", a.plain(a.postAwait))
-	mux.HandleFunc("POST "+env+"/drain", a.plain(a.postDrain))
-	mux.HandleFunc("PUT "+env+"/targets", a.locked(a.putTargets))
-	mux.HandleFunc("PUT "+env+"/blueprint", a.locked(a.putContainerSpec))
-	mux.HandleFunc("GET "+env+"/blueprint", a.locked(a.getContainerSpec))
-	mux.HandleFunc("POST "+one+"/retire", a.locked(a.postRetire))
+	mux.HandleFunc("PUT "+env, a.handleLocked(a.putEnvironment))
+	mux.HandleFunc("PUT "+env+"/size", a.handleLocked(a.putSize))
+	mux.HandleFunc("DELETE "+env, a.handleLocked(a.deleteEnvironment))
+	mux.HandleFunc("GET "+env+"/instances", a.handlePlain(a.getInstances))
+	mux.HandleFunc("POST "+env+"/await", a.handlePlain(a.postAwait))
+	mux.HandleFunc("POST "+env+"/drain", a.handlePlain(a.postDrain))
+	mux.HandleFunc("PUT "+env+"/targets", a.handleLocked(a.putTargets))
+	mux.HandleFunc("PUT "+env+"/blueprint", a.handleLocked(a.putContainerSpec))
+	mux.HandleFunc("GET "+env+"/blueprint", a.handleLocked(a.getContainerSpec))
+	mux.HandleFunc("POST "+one+"/retire", a.handleLocked(a.postRetire))
 
-	mux.HandleFunc("GET "+instance+"/logs", a.plain(a.getLogs))
-	mux.HandleFunc("POST "+instance+"/exec", a.plain(a.postExec))
+	mux.HandleFunc("GET "+instance+"/logs", a.handlePlain(a.getLogs))
+	mux.HandleFunc("POST "+instance+"/exec", a.handlePlain(a.postExec))
 	mux.HandleFunc("POST "+instance+"/dial", a.postDial)
 	return mux
 }
@@ -62,19 +62,19 @@ func (a *agent) metricsHandler() http.Handler {
 // call is one request; it returns the body of the response, nil for none.
 type call func(ctx context.Context, r *http.Request) (any, error)
 
-// plain answers with what do returns.
-func (a *agent) plain(do call) http.HandlerFunc {
+// handlePlain answers with what do returns.
+func (a *agent) handlePlain(do call) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		reply, err := a.checked(w, r, do)
+		reply, err := a.checkAndCall(w, r, do)
 		answer(w, reply, err)
 	}
 }
 
-// locked is plain for what only the holder of the lock may do.
-func (a *agent) locked(do call) http.HandlerFunc {
-	return a.plain(func(ctx context.Context, r *http.Request) (any, error) {
+// handleLocked is handlePlain for what only the holder of the lock may do.
+func (a *agent) handleLocked(do call) http.HandlerFunc {
+	return a.handlePlain(func(ctx context.Context, r *http.Request) (any, error) {
 		name := r.PathValue("name")
-		ctx, done, err := a.locks.under(ctx, name, r.Header.Get(api.LockHeader))
+		ctx, done, err := a.locks.withToken(ctx, name, r.Header.Get(api.LockHeader))
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +90,7 @@ func (a *agent) locked(do call) http.HandlerFunc {
 	})
 }
 
-func (a *agent) checked(w http.ResponseWriter, r *http.Request, do call) (any, error) {
+func (a *agent) checkAndCall(w http.ResponseWriter, r *http.Request, do call) (any, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, api.MaxBody)
 	if err := checkVersion(r); err != nil {
 		return nil, err
@@ -184,7 +184,7 @@ func (a *agent) deleteDeployment(ctx context.Context, r *http.Request) (any, err
 func (a *agent) postLock(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	var held *lock
-	_, err := a.checked(w, r, func(context.Context, *http.Request) (any, error) {
+	_, err := a.checkAndCall(w, r, func(context.Context, *http.Request) (any, error) {
 		body, err := decode[api.LockRequest](r)
 		if err != nil {
 			return nil, err

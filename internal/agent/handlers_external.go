@@ -43,7 +43,9 @@ func (a *agent) changeExternal(ctx context.Context, r *http.Request, edit func(*
 	if err != nil {
 		return err
 	}
-	return d.alone(ctx, func() error { return d.environments[env].changeExternal(ctx, edit, d.drainBackend(env)) })
+	return d.runExclusively(ctx, func() error {
+		return d.environments[env].changeExternal(ctx, edit, d.drainBackend(env))
+	})
 }
 
 func (a *agent) getContainerSpec(_ context.Context, r *http.Request) (any, error) {

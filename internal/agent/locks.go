@@ -81,9 +81,9 @@ func (l *locks) release(name, token string) {
 	delete(l.held, name)
 }
 
-// under begins a change. Its context ends with ctx or when the lock does; done
+// withToken begins a change. Its context ends with ctx or when the lock does; done
 // ends the change.
-func (l *locks) under(ctx context.Context, name, token string) (_ context.Context, done func(), err error) {
+func (l *locks) withToken(ctx context.Context, name, token string) (_ context.Context, done func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	present := l.held[name]
@@ -109,7 +109,7 @@ func (l *locks) retire(name string) {
 	}
 }
 
-// closeIf ends the giving of locks if every holder has retired and condition returns
+// closeIf gives out no more locks if every holder has retired and condition returns
 // true. The condition stays true from then on, because nothing can be changed.
 func (l *locks) closeIf(condition func() bool) bool {
 	l.mu.Lock()

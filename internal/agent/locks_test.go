@@ -22,7 +22,7 @@ func TestLockWaitsForWhatItsHolderBegan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, done, err := l.under(t.Context(), "web", first.token)
+		ctx, done, err := l.withToken(t.Context(), "web", first.token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestLockWaitsForWhatItsHolderBegan(t *testing.T) {
 		if _, err := l.acquire("web", "second"); !errors.As(err, &held) || held.Holder.Name != "first" {
 			t.Errorf("while the change goes on: %v", err)
 		}
-		if _, _, err := l.under(t.Context(), "web", first.token); !errors.Is(err, api.ErrLockLost) {
+		if _, _, err := l.withToken(t.Context(), "web", first.token); !errors.Is(err, api.ErrLockLost) {
 			t.Errorf("another change begins: %v", err)
 		}
 		done()

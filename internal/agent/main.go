@@ -40,7 +40,7 @@ type settings struct {
 	takeOver                bool
 }
 
-// Main runs the agent until it is told to end or has nothing left to do, and
+// Main runs the agent until it is stopped or has nothing left to do, and
 // returns its exit status: 0 also if another agent serves the directory already,
 // 1 for a failure, 2 for arguments that it does not understand.
 func Main(args []string) int {

@@ -30,6 +30,7 @@ type Ledger struct {
 	Records []Record `json:"records"`
 	// Created is false from the first commit until an operation that deploys has
 	// run to its end, watch included. Until then no Terraform state has the deployment.
+	// The key in the JSON stays: earlier versions wrote it.
 	Created bool `json:"settled"`
 	// WatchDue is the ID of the live record whose watch after the switch has not
 	// ended, or "".

@@ -128,7 +128,7 @@ func (l Ledger) switchTo(env Environment, at time.Time) (Ledger, error) {
 	record.Status, record.SwitchedAt = StatusLive, &at
 	if old, serving := l.LiveRecord(); serving {
 		record.Replaced = old.ID
-		l = l.standDown(StatusSuperseded)
+		l = l.makeStandby(StatusSuperseded)
 	}
 	slot.State = Live
 	l.Live, l.WatchDue = env, record.ID
@@ -168,7 +168,7 @@ func (l Ledger) rollBack(reason string, by stamp) (Ledger, error) {
 	env := target.Environment
 	slot := l.Slot(env)
 	former, _ := l.LiveRecord()
-	l = l.standDown(StatusRolledBack)
+	l = l.makeStandby(StatusRolledBack)
 	l, record := l.newRecord(OpRollback, env, *slot.Release, by)
 	record.Status, record.SwitchedAt, record.Reason = StatusLive, &by.at, reason
 	record.Replaced, record.RolledBackFingerprint = former.ID, former.Fingerprint
@@ -186,7 +186,7 @@ func (l Ledger) revertRollback(reason string) (Ledger, error) {
 	if !serving || !known || record.Operation != OpRollback {
 		return l, invalidState("rollback", l.Live, "the live release did not come from a rollback")
 	}
-	l = l.standDown(StatusSuperseded)
+	l = l.makeStandby(StatusSuperseded)
 	record.Status, record.Reason = StatusSuperseded, reason
 	former.Status, former.RolledBackAt, former.Reason, former.Replaced = StatusLive, nil, "", record.ID
 	slot := l.Slot(former.Environment)
@@ -268,7 +268,7 @@ func (l Ledger) markCreated() Ledger {
 // destruction may follow.
 func (l Ledger) beginDestroy() Ledger {
 	if record, serving := l.LiveRecord(); serving {
-		l = l.standDown(StatusSuperseded)
+		l = l.makeStandby(StatusSuperseded)
 		record.Status, record.Reason = StatusSuperseded, "destroyed"
 		l = l.withRecord(record)
 	}
@@ -276,8 +276,8 @@ func (l Ledger) beginDestroy() Ledger {
 	return l
 }
 
-// standDown makes the live environment the standby and gives its record this status.
-func (l Ledger) standDown(status RecordStatus) Ledger {
+// makeStandby makes the live environment the standby and gives its record this status.
+func (l Ledger) makeStandby(status RecordStatus) Ledger {
 	slot := l.Slot(l.Live)
 	record, _ := l.Record(slot.Record)
 	record.Status = status

@@ -103,9 +103,9 @@ func (r watchResult) withProbe(found finding) watchResult {
 	return r
 }
 
-// endedBy returns the result of a watch that ended so. cause is nil unless
+// withEnd returns the result of a watch that ended so. cause is nil unless
 // something kept it from going on.
-func (r watchResult) endedBy(end watchEnd, cause error) watchResult {
+func (r watchResult) withEnd(end watchEnd, cause error) watchResult {
 	r.end, r.cause = end, cause
 	return r
 }
@@ -137,22 +137,22 @@ func (e *executor) watchLive(ctx context.Context) watchResult {
 		}
 		select {
 		case <-ctx.Done():
-			return seen.endedBy(watchInterrupted, ctx.Err())
+			return seen.withEnd(watchInterrupted, ctx.Err())
 		case <-time.After(pause):
 		}
 		found, err := e.probeLive(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return seen.endedBy(watchInterrupted, ctx.Err())
+			return seen.withEnd(watchInterrupted, ctx.Err())
 		case err != nil:
-			return seen.endedBy(watchCouldNotProbe, err)
+			return seen.withEnd(watchCouldNotProbe, err)
 		}
 		seen = seen.withProbe(found)
 		switch {
 		case seen.failures >= max(e.Config.HealthCheckRetries, 1):
-			return seen.endedBy(watchFoundUnhealthy, nil)
+			return seen.withEnd(watchFoundUnhealthy, nil)
 		case seen.failures == 0 && !time.Now().Before(over):
-			return seen.endedBy(watchPassed, nil)
+			return seen.withEnd(watchPassed, nil)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (d *deploymentDataSource) Metadata(
 func (d *deploymentDataSource) Configure(
 	_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse,
 ) {
-	d.provider = configured(req.ProviderData)
+	d.provider = modelOf(req.ProviderData)
 }
 
 func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {

@@ -42,7 +42,7 @@ func (r *deploymentResource) Schema(ctx context.Context, _ resource.SchemaReques
 func (r *deploymentResource) Configure(
 	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
 ) {
-	r.provider = configured(req.ProviderData)
+	r.provider = modelOf(req.ProviderData)
 }
 
 // Create deploys the first release. A create that fails records nothing: the next
@@ -69,13 +69,13 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 		resp.Diagnostics.AddWarning("The deployment serves, but was not watched to the end",
 			sentence(err)+" The next apply resumes the watch.")
 	case err != nil:
-		resp.Diagnostics.Append(op.failed("created", err, op.afterCreate(err, status, statusErr)))
+		resp.Diagnostics.Append(op.failureDiagnostic("created", err, op.afterCreate(err, status, statusErr)))
 		return
 	case statusErr != nil:
-		resp.Diagnostics.Append(op.failed("created", statusErr, op.unrecorded()))
+		resp.Diagnostics.Append(op.failureDiagnostic("created", statusErr, op.describeUnrecorded()))
 		return
 	case !op.isFulfilled(status):
-		resp.Diagnostics.Append(op.failed("created", errChangedAfterwards, op.unrecorded()))
+		resp.Diagnostics.Append(op.failureDiagnostic("created", errChangedAfterwards, op.describeUnrecorded()))
 		return
 	}
 
@@ -109,7 +109,7 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 		return
 	}
 	if err != nil {
-		resp.Diagnostics.Append(op.unreadable(err))
+		resp.Diagnostics.Append(op.unreadableDiagnostic(err))
 		return
 	}
 	if state.Version.IsNull() {
@@ -148,7 +148,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 		err = errChangedAfterwards
 	}
 	if err = errors.Join(err, statusErr); err != nil {
-		resp.Diagnostics.Append(op.failed("updated", err, op.afterUpdate(base, status, statusErr)))
+		resp.Diagnostics.Append(op.failureDiagnostic("updated", err, op.afterUpdate(base, status, statusErr)))
 	}
 	if statusErr != nil {
 		return
@@ -180,6 +180,6 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 		return
 	}
 	if err := op.Destroy(ctx); err != nil {
-		resp.Diagnostics.Append(op.failed("destroyed", err, "The next apply destroys what is left of it."))
+		resp.Diagnostics.Append(op.failureDiagnostic("destroyed", err, "The next apply destroys what is left of it."))
 	}
 }

@@ -28,14 +28,14 @@ var descriptions = sync.OnceValue(func() map[string]string {
 		content, _ := fs.ReadFile(descriptionFiles, file)
 		for _, section := range strings.Split("\n"+string(content), "\n## ")[1:] {
 			heading, text, _ := strings.Cut(section, "\n")
-			texts[heading] = unwrapped(text)
+			texts[heading] = unwrap(text)
 		}
 	}
 	return texts
 })
 
-// unwrapped joins the lines of each paragraph: a line break is nothing but layout.
-func unwrapped(text string) string {
+// unwrap joins the lines of each paragraph: a line break is nothing but layout.
+func unwrap(text string) string {
 	var all []string
 	for paragraph := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
 		all = append(all, strings.Join(strings.Fields(paragraph), " "))

@@ -116,7 +116,7 @@ func TestFailuresAreTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := operationOnWeb().failed("updated", tt.err, serving)
+			d := operationOnWeb().failureDiagnostic("updated", tt.err, serving)
 			if d.Summary() != tt.summary {
 				t.Errorf("it is called %q, not %q", d.Summary(), tt.summary)
 			}
@@ -145,13 +145,13 @@ func TestLogsAreAnnouncedOnlyIfThereAreAny(t *testing.T) {
 		{Instance: bluegreen.Instance{ID: "blue-2"}},
 	}}
 	for _, err := range []error{sickly, &kubernetes.StartError{Pod: "web-blue-7f", Container: "migrate"}} {
-		detail := operationOnWeb().failed("updated", err, "").Detail()
+		detail := operationOnWeb().failureDiagnostic("updated", err, "").Detail()
 		if strings.Contains(detail, "The last lines of") {
 			t.Errorf("lines are announced, but there are none:\n%s", detail)
 		}
 	}
 	sickly.Instances[1].Logs = []string{"refused"}
-	detail := operationOnWeb().failed("updated", sickly, "").Detail()
+	detail := operationOnWeb().failureDiagnostic("updated", sickly, "").Detail()
 	if strings.Contains(detail, "lines of blue-1") || !strings.Contains(detail, "lines of blue-2:\n    refused") {
 		t.Errorf("only blue-2 has written something:\n%s", detail)
 	}
@@ -165,7 +165,7 @@ func TestValuesAreMaskedFromTheShortestSecretOn(t *testing.T) {
 		o := operationOnWeb()
 		o.desired.Release.Env = map[string]string{"PASSWORD": value}
 		failure := &bluegreen.Error{Kind: bluegreen.DeployFailed, Cause: errors.New("connecting as " + value)}
-		if shown := strings.Contains(o.failed("updated", failure, "").Detail(), value); shown == isMasked {
+		if shown := strings.Contains(o.failureDiagnostic("updated", failure, "").Detail(), value); shown == isMasked {
 			t.Errorf("%q is shown: %t", value, shown)
 		}
 	}
@@ -191,7 +191,7 @@ func TestFailuresPointAtAttributes(t *testing.T) {
 			path.Root("image"),
 		},
 	} {
-		d := operationOnWeb().failed(
+		d := operationOnWeb().failureDiagnostic(
 			"created",
 			&bluegreen.Error{
 				Kind:        bluegreen.DeployFailed,

@@ -50,8 +50,8 @@ var advices = []advice{
 		"Find out who else changes this deployment, and plan again."},
 }
 
-// failed reports an operation that failed with err. outcome says what it left.
-func (o operation) failed(verb string, err error, outcome string) diag.Diagnostic {
+// failureDiagnostic reports an operation that failed with err. outcome says what it left.
+func (o operation) failureDiagnostic(verb string, err error, outcome string) diag.Diagnostic {
 	a := adviceFor(err, verb)
 	if errors.Is(err, bluegreen.ErrExists) {
 		a.next = o.importCommand()
@@ -108,7 +108,7 @@ func (o operation) cause(err error) string {
 	if rest, joined := strings.CutPrefix(err.Error(), failure.Error()); joined && rest != "" {
 		text += rest
 	}
-	return o.masked(text)
+	return o.mask(text)
 }
 
 // logs returns the last lines of the replicas that are not healthy, or of the
@@ -117,7 +117,7 @@ func (o operation) logs(err error) string {
 	var unstarted *kubernetes.StartError
 	if errors.As(err, &unstarted) && len(unstarted.Logs) > 0 {
 		from := fmt.Sprintf("container %q in pod %s", unstarted.Container, unstarted.Pod)
-		return o.masked(lastLines(from, unstarted.Logs))
+		return o.mask(lastLines(from, unstarted.Logs))
 	}
 	var unhealthy *bluegreen.UnhealthyError
 	if !errors.As(err, &unhealthy) {
@@ -129,16 +129,16 @@ func (o operation) logs(err error) string {
 			parts = append(parts, lastLines(replica.Instance.ID, replica.Logs))
 		}
 	}
-	return o.masked(paragraphs(parts...))
+	return o.mask(paragraphs(parts...))
 }
 
 func lastLines(from string, lines []string) string {
 	return fmt.Sprintf("The last lines of %s:\n    %s", from, strings.Join(lines, "\n    "))
 }
 
-// masked hides the values of environment variables in text. A replica may have
+// mask hides the values of environment variables in text. A replica may have
 // logged them.
-func (o operation) masked(text string) string {
+func (o operation) mask(text string) string {
 	for _, value := range o.desired.Release.Env {
 		if len(value) >= shortestSecret {
 			text = strings.ReplaceAll(text, value, "***")

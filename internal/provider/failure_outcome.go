@@ -21,19 +21,19 @@ func (o operation) afterCreate(err error, status bluegreen.Status, statusErr err
 		return "For the same reason it is not known whether anything was left behind."
 	case statusErr != nil:
 		return fmt.Sprintf("It is not known whether anything was left behind: %v.", statusErr)
-	case servesAdopted(status.Ledger):
-		return paragraphs(fmt.Sprintf("The adopted workload was not touched: %s.", stillServes(status.Ledger)),
+	case isServingAdopted(status.Ledger):
+		return paragraphs(fmt.Sprintf("The adopted workload was not touched: %s.", describeStillServing(status.Ledger)),
 			"Nothing is recorded in the Terraform state. The next apply starts again.")
 	case status.Ledger.IsServing():
-		return paragraphs(servesNow(status.Ledger), o.unrecorded())
+		return paragraphs(describeServing(status.Ledger), o.describeUnrecorded())
 	default:
 		return "The next apply removes what was left behind. Nothing is recorded in the Terraform state."
 	}
 }
 
-// unrecorded says how to continue with a deployment that serves and is not in the
+// describeUnrecorded says how to continue with a deployment that serves and is not in the
 // Terraform state.
-func (o operation) unrecorded() string {
+func (o operation) describeUnrecorded() string {
 	return "The deployment is not recorded in the Terraform state. " + o.importCommand()
 }
 
@@ -52,24 +52,24 @@ func (o operation) afterUpdate(base bluegreen.Ledger, status bluegreen.Status, s
 	case statusErr != nil:
 		return fmt.Sprintf("It is not known what serves now: %v.", statusErr)
 	case serving && served && now.ID == before.ID:
-		return fmt.Sprintf("The live environment was not touched: %s.", stillServes(status.Ledger))
+		return fmt.Sprintf("The live environment was not touched: %s.", describeStillServing(status.Ledger))
 	case serving:
-		return servesNow(status.Ledger) + " The Terraform state was updated."
+		return describeServing(status.Ledger) + " The Terraform state was updated."
 	default:
 		return "Nothing serves."
 	}
 }
 
-func stillServes(l bluegreen.Ledger) string {
+func describeStillServing(l bluegreen.Ledger) string {
 	return fmt.Sprintf("%s still serves from %s", l.Slot(l.Live).Release.Version, l.Live)
 }
 
-func servesNow(l bluegreen.Ledger) string {
+func describeServing(l bluegreen.Ledger) string {
 	return fmt.Sprintf("%s serves from %s now.", l.Slot(l.Live).Release.Version, l.Live)
 }
 
-// unreadable reports a deployment that may exist and cannot be read.
-func (o operation) unreadable(err error) diag.Diagnostic {
+// unreadableDiagnostic reports a deployment that may exist and cannot be read.
+func (o operation) unreadableDiagnostic(err error) diag.Diagnostic {
 	return diag.NewErrorDiagnostic(
 		"The deployment could not be read",
 		paragraphs(

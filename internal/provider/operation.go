@@ -72,7 +72,7 @@ func (r *deploymentResource) prepare(ctx context.Context, m deploymentModel) (op
 	o.Deployer = bluegreen.NewDeployer(name, platform, checker, actor())
 	o.Config = m.config(settings)
 	o.Progress = progress(ctx, name, desired.Release.Env)
-	o.Mask = o.masked
+	o.Mask = o.mask
 	return o, diags
 }
 
@@ -87,16 +87,16 @@ func (o operation) create(ctx context.Context) ([]error, error) {
 	status, err := o.Status(ctx)
 	ledger := status.Ledger
 	asPlanned := o.desired.Promote && ledger.Live == bluegreen.NewLedger(o.name).Staging() && o.isFulfilled(status)
-	if err == nil && ledger.IsServing() && !asPlanned && !servesAdopted(ledger) {
+	if err == nil && ledger.IsServing() && !asPlanned && !isServingAdopted(ledger) {
 		version := ledger.Slot(ledger.Live).Release.Version
 		return nil, fmt.Errorf("%w: %s serves from %s", bluegreen.ErrExists, version, ledger.Live)
 	}
 	return o.Create(ctx, o.desired)
 }
 
-// servesAdopted reports whether an adopted workload serves, and no release of the
+// isServingAdopted reports whether an adopted workload serves, and no release of the
 // deployment has served before.
-func servesAdopted(l bluegreen.Ledger) bool {
+func isServingAdopted(l bluegreen.Ledger) bool {
 	live, serving := l.LiveRecord()
 	return serving && live.Operation == bluegreen.OpAdopt && !l.Created
 }

@@ -93,9 +93,9 @@ func (p *bluegreenProvider) DataSources(context.Context) []func() datasource.Dat
 	return []func() datasource.DataSource{newDeploymentDataSource}
 }
 
-// configured returns the configuration that Configure has passed on. Before, when
+// modelOf returns the configuration that Configure has passed on. Before, when
 // Terraform validates, it returns that of a provider without blocks.
-func configured(providerData any) providerModel {
+func modelOf(providerData any) providerModel {
 	if config, ok := providerData.(*providerModel); ok {
 		return *config
 	}

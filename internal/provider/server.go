@@ -47,8 +47,8 @@ func (s *server) StopProvider(
 	return s.ProviderServer.StopProvider(ctx, req)
 }
 
-// interruptible returns a context that StopProvider ends, until done is called.
-func (s *server) interruptible(ctx context.Context) (interruptible context.Context, done func()) {
+// withInterrupt returns a context that StopProvider ends, until done is called.
+func (s *server) withInterrupt(ctx context.Context) (interruptible context.Context, done func()) {
 	s.mu.Lock()
 	stopped := s.stopped
 	s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *server) ReadResource(
 	ctx context.Context, req *tfprotov6.ReadResourceRequest,
 ) (*tfprotov6.ReadResourceResponse, error) {
 	if req.TypeName == deploymentType {
-		interruptible, done := s.interruptible(withSharedStatus(ctx))
+		interruptible, done := s.withInterrupt(withSharedStatus(ctx))
 		defer done()
 		ctx = interruptible
 		if unchanged := s.shortcut.read(ctx, req); unchanged != nil {

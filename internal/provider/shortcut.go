@@ -83,7 +83,7 @@ func (s *shortcut) plan(
 		return nil
 	}
 	r, prior, private, ok := s.resource(ctx, state, req.PriorPrivate)
-	if !ok || !keepsReplicas(config, prior) {
+	if !ok || !hasSameReplicas(config, prior) {
 		return nil
 	}
 	base, diags := newPlanBase(ctx, &prior, private, prior.Name.ValueString())
@@ -190,9 +190,9 @@ func (s *shortcut) resource(
 	return r, m, private, len(diags) == 0
 }
 
-// keepsReplicas reports whether the configured size, or its default, is that of the
+// hasSameReplicas reports whether the configured size, or its default, is that of the
 // prior state. The schema has no default for it, because it depends on the platform.
-func keepsReplicas(config tftypes.Value, prior deploymentModel) bool {
+func hasSameReplicas(config tftypes.Value, prior deploymentModel) bool {
 	var configured map[string]tftypes.Value
 	if config.As(&configured) != nil {
 		return false

@@ -213,13 +213,13 @@ func TestShortcutKnowsDefaults(t *testing.T) {
 func TestStopEndsARefresh(t *testing.T) {
 	t.Parallel()
 	s := newServer("test")
-	before, done := s.interruptible(t.Context())
+	before, done := s.withInterrupt(t.Context())
 	defer done()
 	if _, err := s.StopProvider(t.Context(), &tfprotov6.StopProviderRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	<-before.Done()
-	after, done := s.interruptible(t.Context())
+	after, done := s.withInterrupt(t.Context())
 	defer done()
 	if err := after.Err(); err != nil {
 		t.Error(err)

@@ -12,7 +12,7 @@ import (
 type inFlight struct {
 	n         atomic.Int64
 	discarded atomic.Bool
-	// idle is closed and taken away at the next zero; nil while nobody waits.
+	// idle is closed and removed when n becomes zero. It is nil while nothing waits.
 	idle atomic.Pointer[chan struct{}]
 }
 

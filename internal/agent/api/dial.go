@@ -13,8 +13,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
-// dial connects to the agent, or returns ErrNotRunning. It is told secrets, and so
-// nobody else may have made its socket.
+// Dial connects to the agent, or returns ErrNotRunning. Clients send secrets over
+// the connection, so the directory of the socket must be the user's own.
 func Dial(ctx context.Context, dir store.Dir) (net.Conn, error) {
 	if err := dir.Check(); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %s", ErrNotRunning, dir)

@@ -132,7 +132,7 @@ func (c *Client) call(ctx context.Context, method, path, token string, body, rep
 		return nil
 	}
 	if err := json.NewDecoder(response.Body).Decode(reply); err != nil {
-		return c.broken(ctx, err)
+		return c.explainNoAnswer(ctx, err)
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func (c *Client) exchange(ctx context.Context, method, path, token string, conte
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, c.broken(ctx, err)
+		return nil, c.explainNoAnswer(ctx, err)
 	}
 	if response.StatusCode < http.StatusBadRequest {
 		return response, nil
@@ -182,8 +182,8 @@ func (c *Client) remote(f api.Failure) error {
 	return f.Err()
 }
 
-// broken says why there was no whole answer.
-func (c *Client) broken(ctx context.Context, err error) error {
+// explainNoAnswer says why there was no whole answer.
+func (c *Client) explainNoAnswer(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -192,7 +192,7 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	// What kept a remote host from being reached is told by who knows of it.
+	// A remote host was not reached: the dialer knows why.
 	var unreached *dialError
 	if errors.As(err, &unreached) {
 		return unreached.err

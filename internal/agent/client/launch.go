@@ -23,7 +23,7 @@ import (
 // does: command, which must become the agent, and "-state-dir" with its path.
 // However many start one at the same time, one stays.
 func (c *Client) Launch(ctx context.Context, command []string) error {
-	return c.launching(ctx, command, func() error {
+	return c.withLaunch(ctx, command, func() error {
 		_, err := c.PID(ctx)
 		return err
 	})
@@ -33,16 +33,16 @@ func (c *Client) Launch(ctx context.Context, command []string) error {
 // does, or if the one there is leaves just then.
 func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, holder string) (*Lock, error) {
 	var acquired *Lock
-	err := c.launching(ctx, command, func() (err error) {
+	err := c.withLaunch(ctx, command, func() (err error) {
 		acquired, err = c.Lock(ctx, name, holder)
 		return err
 	})
 	return acquired, err
 }
 
-// launching makes an attempt that an agent must answer, and starts one and
+// withLaunch makes an attempt that an agent must answer, and starts one and
 // repeats it while none does.
-func (c *Client) launching(ctx context.Context, command []string, attempt func() error) error {
+func (c *Client) withLaunch(ctx context.Context, command []string, attempt func() error) error {
 	err := attempt()
 	if !IsUnavailable(err) {
 		return err

@@ -59,7 +59,7 @@ func (c *Client) lock(ctx context.Context, name, holder string) (*Lock, error) {
 	var reply api.LockReply
 	if err := json.NewDecoder(response.Body).Decode(&reply); err != nil {
 		response.Body.Close()
-		return nil, c.broken(ctx, err)
+		return nil, c.explainNoAnswer(ctx, err)
 	}
 	return &Lock{client: c, name: name, token: reply.Token, response: response}, nil
 }

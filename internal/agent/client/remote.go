@@ -38,8 +38,8 @@ func (l *Lock) Route(ctx context.Context, env bluegreen.Environment, targets []s
 	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "targets"), targets, nil)
 }
 
-// StoreContainerSpec stores what env's replicas are made from, for whoever runs them; nil
-// forgets it. The agent does not look into it.
+// StoreContainerSpec stores the spec that the replicas of env are created from; nil
+// removes it. The agent does not read it.
 func (l *Lock) StoreContainerSpec(ctx context.Context, env bluegreen.Environment, spec []byte) error {
 	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "blueprint"), spec, nil)
 }

@@ -16,7 +16,7 @@ import (
 // and could not close one with a lock on it.
 type transport struct {
 	transport *http.Transport
-	// turn is held by whoever looks after conn.
+	// turn is full while a goroutine opens or closes conn.
 	turn chan struct{}
 	conn *http.ClientConn
 }

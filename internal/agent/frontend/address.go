@@ -38,7 +38,7 @@ func CheckFree(address string) error {
 func resolvePorts(listen, current []string) []string {
 	addresses := slices.Clone(listen)
 	for i, address := range listen {
-		if !leavesPortOpen(address) {
+		if !hasOpenPort(address) {
 			continue
 		}
 		addresses[i] = cmp.Or(address, defaultAddress)
@@ -49,8 +49,8 @@ func resolvePorts(listen, current []string) []string {
 	return addresses
 }
 
-// leavesPortOpen reports whether any port will do.
-func leavesPortOpen(listen string) bool {
+// hasOpenPort reports whether any port will do.
+func hasOpenPort(listen string) bool {
 	_, port, err := net.SplitHostPort(listen)
 	return listen == "" || (err == nil && port == "0")
 }

@@ -49,7 +49,7 @@ func (f *Frontend) Prepare(next store.Frontend) (Change, error) {
 func (f *Frontend) group(
 	present *listenerGroup, name string, addresses []string, protocol router.Protocol,
 ) (*listenerGroup, error) {
-	if present.fits(addresses, protocol) {
+	if present.canServe(addresses, protocol) {
 		return present, nil
 	}
 	next := &listenerGroup{name: name, protocol: protocol}

@@ -37,16 +37,16 @@ func (g *listenerGroup) switchTo(pool *router.Pool) {
 func (g *listenerGroup) addresses(listen []string) []string {
 	addresses := slices.Clone(listen)
 	for i, address := range listen {
-		if leavesPortOpen(address) {
+		if hasOpenPort(address) {
 			addresses[i] = g.listeners[i].Addr().String()
 		}
 	}
 	return addresses
 }
 
-// fits reports whether the group, which may be nil, has just these addresses.
-func (g *listenerGroup) fits(addresses []string, protocol router.Protocol) bool {
-	return g != nil && g.protocol == protocol && slices.EqualFunc(g.listeners, addresses, listensOn)
+// canServe reports whether the group, which may be nil, has just these addresses.
+func (g *listenerGroup) canServe(addresses []string, protocol router.Protocol) bool {
+	return g != nil && g.protocol == protocol && slices.EqualFunc(g.listeners, addresses, isListeningOn)
 }
 
 // share returns another listener on the socket that the group, which may be nil,
@@ -57,7 +57,7 @@ func (g *listenerGroup) share(address string) (*net.TCPListener, error) {
 		return nil, nil
 	}
 	for _, present := range g.listeners {
-		if listensOn(present, address) {
+		if isListeningOn(present, address) {
 			return duplicate(present)
 		}
 	}

@@ -25,8 +25,8 @@ func networkOf(address *net.TCPAddr) string {
 	return "tcp"
 }
 
-// listensOn reports whether listener is what listen would return for address.
-func listensOn(listener *net.TCPListener, address string) bool {
+// isListeningOn reports whether listener is what listen would return for address.
+func isListeningOn(listener *net.TCPListener, address string) bool {
 	wanted, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return false

@@ -29,7 +29,7 @@ func (r *Received) Listen(address string) (*net.TCPListener, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.IndexFunc(r.listeners, func(l *net.TCPListener) bool { return listensOn(l, address) })
+	i := slices.IndexFunc(r.listeners, func(l *net.TCPListener) bool { return isListeningOn(l, address) })
 	if i < 0 {
 		return listen(address)
 	}

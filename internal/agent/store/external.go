@@ -23,9 +23,8 @@ const externalName = "targets.json"
 // else runs it.
 type Target struct {
 	ID string `json:"id"`
-	// Incarnation stays the same when whoever runs the replica starts it again. A
-	// bluegreen.InstanceRef that tells its runs apart has it with a slash and the
-	// run behind it.
+	// Incarnation stays the same when the same container is restarted. A
+	// bluegreen.InstanceRef that tells its runs apart adds a slash and the run.
 	Incarnation string `json:"incarnation"`
 	// Address is host:port, where the agent reaches it.
 	Address string `json:"address"`
@@ -66,7 +65,7 @@ func CheckTargets(targets []Target) error {
 type ExternalReplicas struct {
 	Schema  int      `json:"schema"`
 	Targets []Target `json:"targets,omitempty"`
-	// ContainerSpec is what they are created from. Only whoever runs them reads it.
+	// ContainerSpec is what they are created from. Only the platform reads it.
 	ContainerSpec []byte `json:"blueprint,omitempty"`
 }
 

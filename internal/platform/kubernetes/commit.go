@@ -54,7 +54,7 @@ func (p *Platform) commitAfter(
 	}
 	isAdoption := before.adopted != nil && before.ledger.Generation == 0
 	var recycleErr error
-	if keepsLive(before.ledger, next) && canRecycle(next) {
+	if hasSameLive(before.ledger, next) && canRecycle(next) {
 		// This comes before the ledger says that the watch has ended, so that it is not
 		// forgotten. Other commits do not fail for a standby that cannot be changed.
 		recycleErr = p.recycleStandby(ctx, op, before.document)
@@ -75,7 +75,7 @@ func (p *Platform) commitAfter(
 	if isAdoption {
 		events = append([]event{adoptedEvent(before)}, events...)
 	}
-	if before.ledger.IsServing() && !keepsLive(before.ledger, next) && canRecycle(next) {
+	if before.ledger.IsServing() && !hasSameLive(before.ledger, next) && canRecycle(next) {
 		// What is the standby now had the traffic until this moment.
 		recycleErr = p.recycleStandby(ctx, op, written.document)
 	}

@@ -129,7 +129,7 @@ func (i *workloadInformers) awaitDeployment(ctx context.Context, isDone func(*ap
 		return err == nil && isDone(now), 0, err
 	})
 	if err != nil && isBeingDeleted(now) {
-		return fmt.Errorf("%w while %w", err, beingDeleted("Deployment", now))
+		return fmt.Errorf("%w while %w", err, newBeingDeletedError("Deployment", now))
 	}
 	return err
 }

@@ -89,7 +89,7 @@ func (p *Platform) awaitServiceGone(ctx context.Context, op *operation, name str
 			return nil
 		}
 		if err == nil {
-			deleting = beingDeleted("Service", found)
+			deleting = newBeingDeletedError("Service", found)
 			err = cluster.Pause(ctx, pace.NextBackOff())
 		}
 		if err != nil && deleting != nil {

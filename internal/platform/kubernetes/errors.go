@@ -57,8 +57,8 @@ func (e *BeingDeletedError) Error() string {
 		e.Object, e.Since.UTC().Format(time.RFC3339), strings.Join(e.Finalizers, ", "))
 }
 
-// beingDeleted returns the error about an object that has a DeletionTimestamp.
-func beingDeleted(kind string, o metav1.Object) *BeingDeletedError {
+// newBeingDeletedError returns the error about an object that has a DeletionTimestamp.
+func newBeingDeletedError(kind string, o metav1.Object) *BeingDeletedError {
 	object := objectName(kind, o.GetNamespace(), o.GetName())
 	return &BeingDeletedError{object, o.GetDeletionTimestamp().Time, o.GetFinalizers()}
 }

@@ -43,7 +43,7 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 			return bluegreen.Status{}, err
 		}
 	}
-	if !p.selectsLive(read.serviceSnapshot) {
+	if !p.isSelectingLive(read.serviceSnapshot) {
 		// No replica of live counts while the traffic goes elsewhere.
 		status.Running[read.ledger.Live] = 0
 	}

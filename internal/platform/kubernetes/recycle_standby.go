@@ -25,8 +25,8 @@ func canRecycle(next bluegreen.Ledger) bool {
 	return next.IsServing() && next.WatchDue == "" && standby.State == bluegreen.Idle && standby.Release != nil
 }
 
-// keepsLive reports whether the commit of next leaves traffic where it was before.
-func keepsLive(before, next bluegreen.Ledger) bool {
+// hasSameLive reports whether the commit of next leaves traffic where it was before.
+func hasSameLive(before, next bluegreen.Ledger) bool {
 	return before.IsServing() && before.Live == next.Live
 }
 

@@ -93,7 +93,7 @@ func (r *rollout) check(ctx context.Context) (done bool, again time.Duration, er
 	size := r.size(deployment)
 	r.progress = fmt.Sprintf("%d of %d pods have started%s", started, size, r.describeWaitingPod(pods))
 	isComplete := started == size && len(pods) == size && outdated == 0
-	return isComplete && r.isSettled(deployment, size), again, nil
+	return isComplete && r.isRolledOut(deployment, size), again, nil
 }
 
 // shorterWait returns the shorter of two waits; 0 is no need to check again.
@@ -112,10 +112,10 @@ func (r *rollout) size(deployment *appsv1.Deployment) int {
 	return r.replicas
 }
 
-// isSettled reports whether no other pods are on their way. Where there was a
+// isRolledOut reports whether no other pods are on their way. Where there was a
 // Deployment before, its pods may be about to be replaced by others of the same
 // release, which only the Deployment's controller can tell.
-func (r *rollout) isSettled(deployment *appsv1.Deployment, size int) bool {
+func (r *rollout) isRolledOut(deployment *appsv1.Deployment, size int) bool {
 	if r.isRecreated {
 		return true
 	}

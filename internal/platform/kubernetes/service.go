@@ -68,7 +68,7 @@ func (p *Platform) writeLiveService(
 	if before.service != nil {
 		if before.service.DeletionTimestamp != nil {
 			// What is written to it is lost.
-			return serviceSnapshot{}, beingDeleted("Service", before.service)
+			return serviceSnapshot{}, newBeingDeletedError("Service", before.service)
 		}
 		others, version = before.service.Annotations, before.service.ResourceVersion
 	}

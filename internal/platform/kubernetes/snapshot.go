@@ -50,7 +50,7 @@ func (p *Platform) readSnapshot(ctx context.Context) (serviceSnapshot, error) {
 	case err != nil && !adopts:
 		return serviceSnapshot{}, err
 	case service.DeletionTimestamp != nil && !doc.ledger.Destroying:
-		return serviceSnapshot{}, beingDeleted("Service", service)
+		return serviceSnapshot{}, newBeingDeletedError("Service", service)
 	case adopts:
 		return p.adopt(ctx, api, service)
 	default:

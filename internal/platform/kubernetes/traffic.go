@@ -96,8 +96,8 @@ func (p *Platform) CanReceiveTraffic([]bluegreen.InstanceRef, bluegreen.Instance
 	return true
 }
 
-// selectsLive reports whether the Service selects what its ledger says.
-func (p *Platform) selectsLive(snapshot serviceSnapshot) bool {
+// isSelectingLive reports whether the Service selects what its ledger says.
+func (p *Platform) isSelectingLive(snapshot serviceSnapshot) bool {
 	if !snapshot.ledger.IsServing() {
 		return true
 	}

@@ -82,7 +82,7 @@ type lease struct {
 	until time.Time
 	// lost is why the lease will never be held again, nil while it may be held.
 	lost error
-	// onLost is called with lost when that happens; nil is nobody.
+	// onLost is called with lost when that happens. It may be nil.
 	onLost func(lost error)
 }
 

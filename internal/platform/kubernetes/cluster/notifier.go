@@ -19,7 +19,7 @@ type notifier struct {
 	mu sync.Mutex
 	// changed is closed at the next change.
 	changed chan struct{}
-	// stopped is why nobody may wait any longer, nil while they may.
+	// stopped is why waiting has ended, nil until then.
 	stopped error
 }
 
@@ -47,7 +47,7 @@ func (n *notifier) stop(why error) {
 	n.notify()
 }
 
-// err returns why nobody may wait any longer, nil while they may.
+// err returns why waiting has ended, nil until then.
 func (n *notifier) err() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
