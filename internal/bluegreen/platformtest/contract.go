@@ -154,6 +154,9 @@ func nothingWithoutTheLock(p *platformUnderTest) {
 	p.mustFail(err, bluegreen.ErrNotFound)
 }
 
+// isSameRun reports whether a is still b. It may have become ready meanwhile.
+func isSameRun(a, b bluegreen.Instance) bool { return a.Ref() == b.Ref() }
+
 func provisionIsIdempotent(p *platformUnderTest) {
 	p.createLocked()
 	release := p.harness.Release("1.0.0", Healthy)
@@ -168,7 +171,7 @@ func provisionIsIdempotent(p *platformUnderTest) {
 	if again != digest {
 		p.Errorf("the image is pinned to %q, and to %q the second time", digest, again)
 	}
-	if after := p.instances(bluegreen.Green); !slices.Equal(before, after) {
+	if after := p.instances(bluegreen.Green); !slices.EqualFunc(before, after, isSameRun) {
 		p.Errorf("the instances were %v and are %v", before, after)
 	}
 	p.must(p.process.Remove(p.Context(), bluegreen.Green))
@@ -195,14 +198,12 @@ func scaleKeepsInstances(p *platformUnderTest) {
 	two := p.instances(bluegreen.Green)
 	p.must(p.process.Scale(p.Context(), bluegreen.Green, 3))
 	three := p.instances(bluegreen.Green)
-	// A replica that stays may have become ready meanwhile.
-	same := func(a, b bluegreen.Instance) bool { return a.Ref() == b.Ref() }
-	if len(three) != 3 || !slices.EqualFunc(three[:2], two, same) {
+	if len(three) != 3 || !slices.EqualFunc(three[:2], two, isSameRun) {
 		p.Errorf("from %v scaled up to %v", two, three)
 	}
 	p.must(p.process.Scale(p.Context(), bluegreen.Green, 1))
 	one := p.instances(bluegreen.Green)
-	if len(one) != 1 || !slices.ContainsFunc(three, func(i bluegreen.Instance) bool { return same(i, one[0]) }) {
+	if len(one) != 1 || !slices.ContainsFunc(three, func(i bluegreen.Instance) bool { return isSameRun(i, one[0]) }) {
 		p.Errorf("from %v scaled down to %v", three, one)
 	}
 	p.must(p.process.Remove(p.Context(), bluegreen.Green))
