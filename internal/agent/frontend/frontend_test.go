@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"testing"
 	"time"
 
@@ -95,6 +96,42 @@ func TestSwitchSendsTheNextRequestToTheOtherEnvironment(t *testing.T) {
 	s.expect(bluegreen.Green)
 	if s.Route(liveOn(bluegreen.Green), s.replicas) {
 		t.Error("the same route is reported as a switch")
+	}
+}
+
+// A commit that does not change where clients are leaves their connections open.
+func TestChangeOfOtherSettingsKeepsConnections(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, name)
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	get := func() (reused bool) {
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused },
+		})
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+			t.Error(err)
+		}
+		return reused
+	}
+	get()
+	change, err := s.Prepare(store.Frontend{DrainTimeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Apply(change, liveOn(bluegreen.Blue), s.replicas)
+	// Listeners that end ask for the end of a connection in their next answer.
+	if !get() || !get() {
+		t.Error("the connection was closed")
 	}
 }
 
