@@ -130,7 +130,8 @@ func TestChangeOfOtherSettingsKeepsConnections(t *testing.T) {
 	}
 	s.Apply(change, liveOn(bluegreen.Blue), s.replicas)
 	// Listeners that end ask for the end of a connection in their next answer.
-	if !get() || !get() {
+	next, last := get(), get()
+	if !next || !last {
 		t.Error("the connection was closed")
 	}
 }
