@@ -88,7 +88,7 @@ func (e *executor) do(ctx context.Context, step Step, desired Desired) error {
 	case StepDeployAndSwitch:
 		return e.deployAndSwitch(ctx, desired.Release)
 	case StepPreview:
-		return e.preview(ctx, desired.Release)
+		return e.deployPreview(ctx, desired.Release)
 	case StepPromote:
 		return e.promote(ctx)
 	case StepRollback:

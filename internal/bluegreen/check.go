@@ -104,7 +104,7 @@ func (e *executor) attemptCheck(ctx context.Context, env Environment) (finding, 
 
 // checkInstance waits until instance passes its health check, exits, or ctx ends.
 func (e *executor) checkInstance(ctx context.Context, env Environment, instance Instance) outcome {
-	t := &target{platform: e.Platform, env: env, instance: instance}
+	t := &probedInstance{platform: e.Platform, env: env, instance: instance}
 	o := outcome{instance: instance, verdict: e.awaitHealthy(ctx, t)}
 	if exit := t.exit.Load(); exit != nil && !o.verdict.IsHealthy() {
 		o.exit = *exit

@@ -103,18 +103,18 @@ func (e *executor) revertTraffic(
 	notReached := fmt.Errorf("traffic did not reach %s: %w", live, cause)
 	if e.ledger.Slot(former).Release != nil {
 		if err := e.requireStandby(ctx, former); err != nil {
-			return fmt.Errorf("%w; it cannot be put back to %s: %w", notReached, former, err)
+			return fmt.Errorf("%w; the traffic cannot be put back to %s: %w", notReached, former, err)
 		}
 	}
-	e.progress("traffic did not reach %s, putting it back", live)
+	e.progress("traffic did not reach %s: putting the traffic back", live)
 	next, err := revert(notReached.Error())
 	if err == nil {
 		err = e.commit(ctx, next)
 	}
 	if err != nil {
-		return errors.Join(notReached, fmt.Errorf("putting it back: %w", err))
+		return errors.Join(notReached, fmt.Errorf("putting the traffic back: %w", err))
 	}
-	return fmt.Errorf("%w; it is back where it was", notReached)
+	return fmt.Errorf("%w; the traffic is back where it was", notReached)
 }
 
 // removeFailedCreate removes a new deployment whose first release failed because

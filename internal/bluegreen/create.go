@@ -9,7 +9,7 @@ import (
 )
 
 // ErrExists says that Create found a finished deployment of the same name, which
-// belongs to somebody else. It was not touched.
+// belongs to another configuration. It was not touched.
 var ErrExists = errors.New("a deployment of this name exists already")
 
 // Create makes a deployment that is as desired. What an interrupted Create of
@@ -35,7 +35,7 @@ func (d *Deployer) Create(ctx context.Context, desired Desired) (warnings []erro
 }
 
 // withNewLedger runs create with the lock held and a ledger that belongs to
-// nobody else: a new one, or that of an interrupted Create.
+// no other configuration: a new one, or that of an interrupted Create.
 func (d *Deployer) withNewLedger(ctx context.Context, create func(*executor) error) error {
 	unlock, err := d.lock(ctx, "create")
 	if err != nil {

@@ -6,14 +6,14 @@ import "context"
 
 // deployAndSwitch brings a release live: deploy, check, switch, watch.
 func (e *executor) deployAndSwitch(ctx context.Context, release Release) error {
-	if err := e.preview(ctx, release); err != nil {
+	if err := e.deployPreview(ctx, release); err != nil {
 		return err
 	}
 	return e.bringLive(ctx)
 }
 
-// preview brings a release to staging and checks its health there.
-func (e *executor) preview(ctx context.Context, release Release) error {
+// deployPreview brings a release to staging and checks its health there.
+func (e *executor) deployPreview(ctx context.Context, release Release) error {
 	if err := e.deploy(ctx, release); err != nil {
 		return err
 	}

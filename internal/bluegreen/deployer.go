@@ -9,7 +9,7 @@ import (
 )
 
 // Deployer carries out the operations on one deployment. Each operation takes the
-// deployment's lock, so that two of them never overlap. While somebody else holds
+// deployment's lock, so that two of them never overlap. While another process holds
 // the lock, an operation fails with EnvironmentBusy at once.
 type Deployer struct {
 	// Deployment is the name of the deployment.

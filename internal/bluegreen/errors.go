@@ -64,7 +64,7 @@ var (
 	// ErrStale says that the ledger has changed since it was loaded. Nothing was written.
 	ErrStale = errors.New("the ledger has changed since it was loaded")
 	// ErrNotProvisioned says that nothing was provisioned in an environment, or that
-	// somebody else removed it.
+	// it was removed by hand.
 	ErrNotProvisioned = errors.New("nothing was provisioned there")
 )
 

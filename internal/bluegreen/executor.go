@@ -44,7 +44,7 @@ func (d *Deployer) withLock(ctx context.Context, operation string, operate func(
 	return operate(&executor{Deployer: d, ledger: ledger})
 }
 
-// lock takes the deployment's lock. If somebody else holds it, the error is
+// lock takes the deployment's lock. If another process holds it, the error is
 // EnvironmentBusy and names the environment that operation needs.
 func (d *Deployer) lock(ctx context.Context, operation string) (unlock func(), err error) {
 	unlock, err = d.Platform.Lock(ctx, d.Actor)

@@ -122,8 +122,8 @@ func (s *scriptRunner) transition(t *testing.T, words []string) (next Ledger, cl
 		next, err = l.clearStaging()
 	case "scale":
 		next, err = l.scale(must(strconv.Atoi(argument)), false)
-	case "admit":
-		next = l.admit(Environment(argument), []InstanceRef{{argument + "-1", "a"}, {argument + "-2", "b"}})
+	case "passed":
+		next = l.withPassed(Environment(argument), []InstanceRef{{argument + "-1", "a"}, {argument + "-2", "b"}})
 	case "end-watch":
 		next = l.endWatch()
 	case "mark-created":

@@ -74,8 +74,8 @@ type Workloads interface {
 
 	// Scale makes env run what was provisioned last at this size and starts what
 	// is missing. Instances that are removed leave the traffic first and finish
-	// their requests in flight. If somebody else has removed what was provisioned
-	// there, Scale returns ErrNotProvisioned.
+	// their requests in flight. If what was provisioned there was removed by
+	// hand, Scale returns ErrNotProvisioned.
 	Scale(ctx context.Context, env Environment, replicas int) error
 
 	// Instances lists the instances of env by ID: those that run, and those that

@@ -22,7 +22,7 @@ type Readiness interface {
 }
 
 // awaitHealthy waits for the Checker and for the platform at the same time.
-func (e *executor) awaitHealthy(ctx context.Context, t *target) Verdict {
+func (e *executor) awaitHealthy(ctx context.Context, t *probedInstance) Verdict {
 	platform, ok := e.Platform.(Readiness)
 	if !ok {
 		return e.Checker.Await(ctx, t)
@@ -40,7 +40,7 @@ func (e *executor) awaitHealthy(ctx context.Context, t *target) Verdict {
 }
 
 // probe asks the Checker and the platform once.
-func (e *executor) probe(ctx context.Context, t *target) Verdict {
+func (e *executor) probe(ctx context.Context, t *probedInstance) Verdict {
 	verdict := e.Checker.Probe(ctx, t)
 	if platform, ok := e.Platform.(Readiness); ok {
 		return verdict.merge(platform.Ready(ctx, t.instance))

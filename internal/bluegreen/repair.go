@@ -19,7 +19,7 @@ func (e *executor) repair(ctx context.Context, configured Release) error {
 	}
 	if isPreview && e.ledger.Slot(env).Release == nil {
 		// Its workload was removed, and it is what is configured.
-		return e.preview(ctx, configured)
+		return e.deployPreview(ctx, configured)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (e *executor) leaveSizeToAutoscaler(ctx context.Context) error {
 }
 
 // applySizes makes live and standby run at the size that the ledger says, and
-// admits the replicas of live that are healthy to the traffic. If the workload of
+// lets the replicas of live that are healthy receive traffic. If the workload of
 // live was removed and configured is its release, live is provisioned again:
 // configured has the environment variables, which the ledger has not. It may be nil.
 func (e *executor) applySizes(ctx context.Context, configured *Release) error {
@@ -79,7 +79,7 @@ func (e *executor) applySizes(ctx context.Context, configured *Release) error {
 	if err != nil {
 		return err
 	}
-	if err := e.commit(ctx, e.ledger.admit(live, result.Instances)); err != nil {
+	if err := e.commit(ctx, e.ledger.withPassed(live, result.Instances)); err != nil {
 		return err
 	}
 	return e.applyStagingSize(ctx)
@@ -117,7 +117,7 @@ func (e *executor) applyStagingSize(ctx context.Context) error {
 	for _, instance := range runningOf(instances) {
 		refs = append(refs, instance.Ref())
 	}
-	return e.commit(ctx, e.ledger.admit(env, refs))
+	return e.commit(ctx, e.ledger.withPassed(env, refs))
 }
 
 // scaleStaging makes env run this many replicas and returns what is there then.

@@ -42,13 +42,13 @@ func TestStatusSaysWhetherARollbackIsPossible(t *testing.T) {
 // An instance in an empty environment counts, so that a plan shows it as drift. One in the
 // standby counts only if it can receive traffic.
 func TestInstanceThatCannotReceiveTrafficIsCounted(t *testing.T) {
-	nobody := func([]bluegreen.InstanceRef, bluegreen.InstanceRef) bool { return false }
+	none := func([]bluegreen.InstanceRef, bluegreen.InstanceRef) bool { return false }
 	empty := bluegreen.Slot{State: bluegreen.Idle}
-	if !empty.IsCounted(bluegreen.InstanceRef{ID: "green-1"}, nobody) {
+	if !empty.IsCounted(bluegreen.InstanceRef{ID: "green-1"}, none) {
 		t.Error("an instance in an empty environment does not count")
 	}
 	standby := bluegreen.Slot{State: bluegreen.Idle, Release: &bluegreen.Release{}}
-	if standby.IsCounted(bluegreen.InstanceRef{ID: "green-1"}, nobody) {
+	if standby.IsCounted(bluegreen.InstanceRef{ID: "green-1"}, none) {
 		t.Error("an instance of the standby counts that cannot receive traffic")
 	}
 }

@@ -59,7 +59,7 @@ func TestSwitchNeedsEnoughInstancesThatPassed(t *testing.T) {
 			t.Fatal(err)
 		}
 		shell := h.memory.Open(t, deployment)
-		unlock, err := shell.Lock(t.Context(), "somebody with a shell")
+		unlock, err := shell.Lock(t.Context(), "an operator with a shell")
 		if err != nil {
 			t.Fatal(err)
 		}

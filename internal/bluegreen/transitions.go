@@ -244,8 +244,8 @@ func (l Ledger) resize(env Environment, replicas int, autoscaled bool) Ledger {
 	return l
 }
 
-// admit records which instances of env may receive its traffic.
-func (l Ledger) admit(env Environment, instances []InstanceRef) Ledger {
+// withPassed records which instances of env may receive its traffic.
+func (l Ledger) withPassed(env Environment, instances []InstanceRef) Ledger {
 	slot := l.Slot(env)
 	slot.Passed = instances
 	return l.withSlot(env, slot)

@@ -178,7 +178,7 @@ func (e *executor) probeLive(ctx context.Context) (finding, error) {
 	done := make(chan struct{})
 	for i, instance := range instances {
 		go func() {
-			t := &target{platform: e.Platform, env: env, instance: instance}
+			t := &probedInstance{platform: e.Platform, env: env, instance: instance}
 			f.outcomes[i] = outcome{instance: instance, verdict: e.probe(ctx, t)}
 			done <- struct{}{}
 		}()

@@ -71,7 +71,7 @@ func TestBakeTimeShorterThanTheIntervalHasOneProbe(t *testing.T) {
 }
 
 // pendingPlatform is a platform whose traffic does not arrive. begun is sent to when
-// somebody begins to wait for it.
+// the engine begins to wait for it.
 type pendingPlatform struct {
 	bluegreen.Platform
 	begun chan<- struct{}

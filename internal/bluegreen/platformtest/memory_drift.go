@@ -19,7 +19,7 @@ func (m *Memory) Autoscale(deployment string, env bluegreen.Environment, replica
 	}
 }
 
-// RemoveWorkload removes everything in env, as somebody does by hand.
+// RemoveWorkload removes everything in env, as a user does by hand.
 func (m *Memory) RemoveWorkload(deployment string, env bluegreen.Environment) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

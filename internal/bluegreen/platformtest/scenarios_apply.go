@@ -140,7 +140,7 @@ func stalePlan(p *platformUnderTest) {
 func repair(p *platformUnderTest) {
 	p.create("1.0.0")
 	p.deployVersion("2.0.0")
-	unlock, err := p.process.Lock(p.Context(), "somebody with a shell")
+	unlock, err := p.process.Lock(p.Context(), "an operator with a shell")
 	p.must(err)
 	p.must(p.process.Scale(p.Context(), bluegreen.Blue, 1))
 	p.must(p.process.Scale(p.Context(), bluegreen.Green, 1))

@@ -16,7 +16,7 @@ import (
 func rollbackNeedsARunningStandby(p *platformUnderTest) {
 	p.create("1.0.0")
 	p.deployVersion("2.0.0")
-	unlock, err := p.process.Lock(p.Context(), "somebody with a shell")
+	unlock, err := p.process.Lock(p.Context(), "an operator with a shell")
 	p.must(err)
 	p.must(p.process.Remove(p.Context(), bluegreen.Green))
 	unlock()
@@ -80,7 +80,7 @@ func removedAfterTheCheck(p *platformUnderTest) {
 	p.create("1.0.0")
 	p.must(second(p.Deploy(p.Context(), p.healthy("2.0.0"))))
 	p.must(second(p.HealthCheck(p.Context())))
-	unlock, err := p.process.Lock(p.Context(), "somebody with a shell")
+	unlock, err := p.process.Lock(p.Context(), "an operator with a shell")
 	p.must(err)
 	p.must(p.process.Remove(p.Context(), bluegreen.Blue))
 	unlock()
@@ -113,7 +113,7 @@ func restartedAfterTheCheck(p *platformUnderTest) {
 }
 
 // scaleUpInterrupted: a process dies after it has started new replicas and before it
-// has admitted them to the traffic.
+// lets them receive traffic.
 func scaleUpInterrupted(p *platformUnderTest) {
 	p.create("1.0.0")
 	bigger := p.healthy("1.0.0")

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// target is an instance of a Platform as its health checks reach it.
-type target struct {
+// probedInstance is an instance of a Platform as its health checks reach it.
+type probedInstance struct {
 	platform Platform
 	env      Environment
 	instance Instance
@@ -18,16 +18,16 @@ type target struct {
 	exit atomic.Pointer[error]
 }
 
-var _ Target = (*target)(nil)
+var _ Target = (*probedInstance)(nil)
 
-func (t *target) ID() string { return t.instance.ID }
+func (t *probedInstance) ID() string { return t.instance.ID }
 
-func (t *target) Dial(ctx context.Context) (net.Conn, error) {
+func (t *probedInstance) Dial(ctx context.Context) (net.Conn, error) {
 	return t.platform.Dial(ctx, t.instance)
 }
 
 // DialPort connects to another port of the instance, if the platform can.
-func (t *target) DialPort(ctx context.Context, port int) (net.Conn, error) {
+func (t *probedInstance) DialPort(ctx context.Context, port int) (net.Conn, error) {
 	dialer, ok := t.platform.(PortDialer)
 	if !ok {
 		return nil, errors.New("this platform can connect only to the port that the instance serves")
@@ -35,16 +35,16 @@ func (t *target) DialPort(ctx context.Context, port int) (net.Conn, error) {
 	return dialer.DialPort(ctx, t.instance, port)
 }
 
-func (t *target) Exec(ctx context.Context, command []string) error {
+func (t *probedInstance) Exec(ctx context.Context, command []string) error {
 	return t.platform.Exec(ctx, t.instance, command)
 }
 
-func (t *target) Exited(ctx context.Context) error {
+func (t *probedInstance) Exited(ctx context.Context) error {
 	instances, err := t.platform.Instances(ctx, t.env)
 	var exit error
 	if err == nil {
 		exit = exitOf(instances, t.instance)
-	} // Otherwise nobody knows whether it runs, and the checks go on.
+	} // Otherwise it is unknown whether it runs, and the checks go on.
 	if exit != nil {
 		t.exit.Store(&exit)
 	}
