@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // check runs the health check of staging and records the evidence.
@@ -41,30 +42,76 @@ func (e *executor) checkHealth(ctx context.Context, env Environment) (HealthResu
 	began := e.Now()
 	for attempt := 0; ; attempt++ {
 		found, err := e.attemptCheck(ctx, env)
-		if err != nil {
-			return HealthResult{}, err
+		result := HealthResult{}
+		if err == nil {
+			result = found.healthResult(e.Now().Sub(began))
+			if result.Healthy {
+				return result, nil
+			}
+			if ctx.Err() != nil {
+				return result, fmt.Errorf("%w while %w", endOf(ctx), found.unhealthyError())
+			}
+			err = found.err()
 		}
-		result := found.healthResult(e.Now().Sub(began))
-		if result.Healthy {
-			return result, nil
-		}
-		unhealthy := found.unhealthyError()
 		if ctx.Err() != nil {
-			return result, fmt.Errorf("%w while %w", ctx.Err(), unhealthy)
+			return result, endOf(ctx)
 		}
 		if attempt >= e.Config.HealthCheckRetries || found.isHopeless() {
-			e.addLogs(ctx, unhealthy)
-			return result, unhealthy
+			var unhealthy *UnhealthyError
+			if errors.As(err, &unhealthy) {
+				e.addLogs(ctx, unhealthy)
+			}
+			return result, err
 		}
-		e.progress("attempt %d of %d: %v", attempt+1, e.Config.HealthCheckRetries+1, unhealthy)
+		e.progress("attempt %d of %d: %v", attempt+1, e.Config.HealthCheckRetries+1, err)
+		if errors.Is(err, ErrCouldNotAsk) {
+			// The platform failed at once. It gets time to recover.
+			e.pause(ctx, e.Config.ProbeInterval)
+		}
 	}
 }
+
+// pause waits for d, or until ctx ends.
+func (e *executor) pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// list returns the instances of env. An error of the platform wraps ErrCouldNotAsk.
+func (e *executor) list(ctx context.Context, env Environment) ([]Instance, error) {
+	instances, err := e.Platform.Instances(ctx, env)
+	switch {
+	case err == nil:
+		return instances, nil
+	case ctx.Err() != nil:
+		return nil, endOf(ctx)
+	default:
+		return nil, fmt.Errorf("%w: %w", ErrCouldNotAsk, err)
+	}
+}
+
+// endError says in words why a context has ended. It unwraps to the context's error.
+type endError struct{ cause error }
+
+// endOf returns why ctx has ended.
+func endOf(ctx context.Context) error { return &endError{ctx.Err()} }
+
+func (e *endError) Error() string {
+	if errors.Is(e.cause, context.DeadlineExceeded) {
+		return "out of time"
+	}
+	return "interrupted"
+}
+
+func (e *endError) Unwrap() error { return e.cause }
 
 // attemptCheck probes every instance of env until it passes or HealthCheckTimeout
 // is over. The time begins once the platform has listed the instances: a platform
 // that is slow says nothing about the release.
 func (e *executor) attemptCheck(ctx context.Context, env Environment) (finding, error) {
-	instances, err := e.Platform.Instances(ctx, env)
+	instances, err := e.list(ctx, env)
 	if err != nil {
 		return finding{}, err
 	}
@@ -76,30 +123,23 @@ func (e *executor) attemptCheck(ctx context.Context, env Environment) (finding, 
 	for _, instance := range instances {
 		go func() { outcomes <- e.checkInstance(attempt, env, instance) }()
 	}
-	gone := 0
 	for range instances {
 		o := <-outcomes
-		if release.Autoscaled && errors.Is(o.exit, errGone) {
-			gone++
-			continue
-		}
 		o.cut = f.isHopeless() && o.exit == nil
 		f.outcomes = append(f.outcomes, o)
 		if f.isHopeless() {
 			cancel()
 		}
 	}
-	if gone > 0 {
-		// The autoscaler has removed them, or has others started in their place.
-		now, err := e.Platform.Instances(ctx, env)
-		if err != nil {
-			return finding{}, err
-		}
-		f.size = max(f.size-gone, len(now), 1)
-		f.required = requiredReplicas(f.size, e.Config.MinHealthyPercent)
-	}
 	slices.SortFunc(f.outcomes, func(a, b outcome) int { return strings.Compare(a.instance.ID, b.instance.ID) })
-	return f, nil
+	if !f.isHealthy() && !slices.ContainsFunc(f.outcomes, f.isScaledAway) {
+		return f, nil
+	}
+	now, err := e.list(ctx, env)
+	if err != nil {
+		return finding{}, err
+	}
+	return f.withExits(now).withoutScaledAway(now, e.Config.MinHealthyPercent), nil
 }
 
 // checkInstance waits until instance passes its health check, exits, or ctx ends.

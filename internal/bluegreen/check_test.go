@@ -92,13 +92,14 @@ func TestNoOtherAttemptAfterAnExit(t *testing.T) {
 
 func TestNoEvidenceWithoutAProbe(t *testing.T) {
 	h := newHarness(t)
+	h.Config.ProbeInterval = 1
 	h.Progress = func(message string) {
 		if strings.HasPrefix(message, "checking") {
 			h.fails = "Instances"
 		}
 	}
 	err := h.DeployAndSwitch(t.Context(), h.release("3.0.0"))
-	if !errors.Is(err, bluegreen.HealthCheckFailed) || !errors.Is(err, platformtest.ErrInjected) {
+	if !errors.Is(err, bluegreen.PlatformUnavailable) || !errors.Is(err, platformtest.ErrInjected) {
 		t.Fatal(err)
 	}
 	l := h.ledger()

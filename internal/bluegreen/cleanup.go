@@ -102,7 +102,7 @@ func (e *executor) revertTraffic(
 	live, former := e.ledger.Live, e.ledger.Staging()
 	notReached := fmt.Errorf("traffic did not reach %s: %w", live, cause)
 	if e.ledger.Slot(former).Release != nil {
-		if err := e.requireStandby(ctx, former); err != nil {
+		if _, err := e.requireStandby(ctx, former); err != nil {
 			return fmt.Errorf("%w; the traffic cannot be put back to %s: %w", notReached, former, err)
 		}
 	}

@@ -199,7 +199,7 @@ func TestEveryCleanupHasTheSameDeadline(t *testing.T) {
 			h.Config.BakeTime = time.Second
 			h.Progress = func(message string) {
 				if strings.HasPrefix(message, "watching") {
-					unhealthy(h)
+					h.checker.isHealthy = func(id string, _ time.Duration) bool { return isIn(bluegreen.Green, id) }
 				}
 			}
 			return deploy(t, h)

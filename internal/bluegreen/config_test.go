@@ -11,7 +11,7 @@ import (
 
 func TestDefaultConfig(t *testing.T) {
 	want := bluegreen.Config{
-		HealthCheckTimeout: 30 * time.Second, HealthCheckRetries: 3, MinHealthyPercent: 100,
+		HealthCheckTimeout: 30 * time.Second, HealthCheckRetries: 3, UnhealthyThreshold: 3, RollbackCheck: true, MinHealthyPercent: 100,
 		SwitchTimeout: time.Minute, DrainTimeout: 30 * time.Second, ProbeInterval: time.Second, HistoryLimit: 10,
 	}
 	if got := bluegreen.DefaultConfig(); got != want {

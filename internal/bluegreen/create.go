@@ -26,12 +26,17 @@ func (d *Deployer) Create(ctx context.Context, desired Desired) (warnings []erro
 		served := e.ledger.IsServing()
 		defer func() { warnings = e.warnings }()
 		err = e.converge(ctx, desired)
-		if err == nil || served || (e.ledger.IsServing() && ctx.Err() != nil) {
+		if err == nil || served || (e.ledger.IsServing() && isUndecided(err)) {
 			return err
 		}
 		return e.removeFailedCreate(ctx, err)
 	})
 	return warnings, err
+}
+
+// isUndecided reports whether err says nothing about the health of the release.
+func isUndecided(err error) bool {
+	return errors.Is(err, Interrupted) || errors.Is(err, Timeout) || errors.Is(err, PlatformUnavailable)
 }
 
 // withNewLedger runs create with the lock held and a ledger that belongs to

@@ -25,6 +25,9 @@ const (
 	RollbackFailed Kind = "RollbackFailed"
 	// InvalidState: the operation is not possible in the state of the deployment.
 	InvalidState Kind = "InvalidState"
+	// PlatformUnavailable: the platform could not be asked how the release is. That says
+	// nothing about the release.
+	PlatformUnavailable Kind = "PlatformUnavailable"
 	// Interrupted: the operation was asked to stop and has stopped at a safe point.
 	Interrupted Kind = "Interrupted"
 	// Timeout: the operation did not end in time.
@@ -63,6 +66,10 @@ var (
 	ErrNotFound = errors.New("no such deployment")
 	// ErrStale says that the ledger has changed since it was loaded. Nothing was written.
 	ErrStale = errors.New("the ledger has changed since it was loaded")
+	// ErrCouldNotAsk says that the platform could not ask an instance: its API, its
+	// node or the tunnel to it did not work. Dial, Exec and Readiness wrap it. A probe
+	// that fails because of it says nothing about the instance.
+	ErrCouldNotAsk = errors.New("the platform could not be asked")
 	// ErrNotProvisioned says that nothing was provisioned in an environment, or that
 	// it was removed by hand.
 	ErrNotProvisioned = errors.New("nothing was provisioned there")

@@ -130,6 +130,9 @@ func operationError(operation string, env Environment, err error) error {
 		kind = RollbackFailed
 	}
 	switch {
+	case kind == HealthCheckFailed && errors.Is(err, ErrCouldNotAsk):
+		kind = PlatformUnavailable
+	case kind == HealthCheckFailed && isFailedCutWatch(err):
 	case errors.Is(err, context.Canceled):
 		kind = Interrupted
 	case errors.Is(err, context.DeadlineExceeded):

@@ -3,6 +3,7 @@
 package bluegreen
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,7 +17,9 @@ type finding struct {
 	// size is how many instances there should be, required how many of them must
 	// be healthy.
 	size, required int
-	outcomes       []outcome
+	// autoscaled is set if an autoscaler may remove instances meanwhile.
+	autoscaled bool
+	outcomes   []outcome
 }
 
 // outcome is what was found of one instance.
@@ -25,27 +28,53 @@ type outcome struct {
 	verdict  Verdict
 	// exit says how the instance ended, nil while it runs.
 	exit error
+	// readiness is what the platform itself finds of the instance, empty if it does not
+	// judge instances.
+	readiness Verdict
 	// cut is set when the attempt had failed before this instance had a result.
 	cut bool
+}
+
+// isHealthy reports whether the instance passed every check in a run that goes on.
+func (o outcome) isHealthy() bool { return o.exit == nil && o.verdict.IsHealthy() }
+
+// isUnknown reports whether the instance failed no check, and at least one could not be
+// made because the platform could not be asked.
+func (o outcome) isUnknown() bool {
+	unknown := false
+	for _, cause := range o.verdict {
+		if cause != nil && !errors.Is(cause, ErrCouldNotAsk) {
+			return false
+		}
+		unknown = unknown || cause != nil
+	}
+	return unknown && o.exit == nil
 }
 
 // newFinding returns a finding without outcomes for an environment that should
 // run release and in which these instances are.
 func newFinding(release Release, instances []Instance, minHealthyPercent int) finding {
 	size := release.expectedSize(instances)
-	return finding{size: max(size, len(instances)), required: requiredReplicas(size, minHealthyPercent)}
+	return finding{
+		size:       max(size, len(instances)),
+		required:   requiredReplicas(size, minHealthyPercent),
+		autoscaled: release.Autoscaled,
+	}
 }
 
 // isHopeless reports whether so many instances have exited that too few are left.
 func (f finding) isHopeless() bool {
 	exited := 0
 	for _, o := range f.outcomes {
-		if o.exit != nil {
+		if o.exit != nil && !f.isScaledAway(o) {
 			exited++
 		}
 	}
 	return f.size-exited < f.required
 }
+
+// isScaledAway reports whether an autoscaler may have removed the instance.
+func (f finding) isScaledAway(o outcome) bool { return f.autoscaled && errors.Is(o.exit, errGone) }
 
 // isHealthy reports whether enough instances are healthy.
 func (f finding) isHealthy() bool { return f.healthy() >= f.required }
@@ -53,11 +82,67 @@ func (f finding) isHealthy() bool { return f.healthy() >= f.required }
 // healthy counts the instances that are.
 func (f finding) healthy() (n int) {
 	for _, o := range f.outcomes {
-		if o.verdict.IsHealthy() {
+		if o.isHealthy() {
 			n++
 		}
 	}
 	return n
+}
+
+// isUnknown reports whether enough instances could be healthy, and it is not known
+// because the platform could not be asked.
+func (f finding) isUnknown() bool {
+	unknown := 0
+	for _, o := range f.outcomes {
+		if o.isUnknown() {
+			unknown++
+		}
+	}
+	return unknown > 0 && !f.isHealthy() && f.healthy()+unknown >= f.required
+}
+
+// err returns why the finding is not healthy.
+func (f finding) err() error {
+	if f.isUnknown() {
+		return fmt.Errorf("%w: %w", ErrCouldNotAsk, f.unhealthyError())
+	}
+	return f.unhealthyError()
+}
+
+// withReadiness returns the finding as the platform itself judges the instances that
+// could not be probed.
+func (f finding) withReadiness() finding {
+	f.outcomes = slices.Clone(f.outcomes)
+	for i, o := range f.outcomes {
+		if o.isUnknown() && len(o.readiness) > 0 {
+			f.outcomes[i].verdict = o.readiness
+		}
+	}
+	return f
+}
+
+// withExits returns the finding after the instances that had passed were listed again,
+// as now. One that has exited or restarted meanwhile did not pass.
+func (f finding) withExits(now []Instance) finding {
+	f.outcomes = slices.Clone(f.outcomes)
+	for i, o := range f.outcomes {
+		if o.isHealthy() {
+			f.outcomes[i].exit = exitOf(now, o.instance)
+		}
+	}
+	return f
+}
+
+// withoutScaledAway returns the finding without the instances that an autoscaler has
+// removed, or has replaced by others that are in now.
+func (f finding) withoutScaledAway(now []Instance, minHealthyPercent int) finding {
+	left := slices.DeleteFunc(slices.Clone(f.outcomes), f.isScaledAway)
+	if gone := len(f.outcomes) - len(left); gone > 0 {
+		f.size = max(f.size-gone, len(now), 1)
+		f.required = requiredReplicas(f.size, minHealthyPercent)
+	}
+	f.outcomes = left
+	return f
 }
 
 // healthResult returns the finding as a record keeps it. duration is how long the
@@ -65,7 +150,7 @@ func (f finding) healthy() (n int) {
 func (f finding) healthResult(duration time.Duration) HealthResult {
 	r := HealthResult{Healthy: f.isHealthy(), Details: map[string]bool{}, Duration: duration}
 	for _, o := range f.outcomes {
-		if o.verdict.IsHealthy() {
+		if o.isHealthy() {
 			r.Instances = append(r.Instances, o.instance.Ref())
 		}
 		for check, cause := range o.verdict {
@@ -89,7 +174,7 @@ func (f finding) healthResult(duration time.Duration) HealthResult {
 func (f finding) unhealthyError() *UnhealthyError {
 	unhealthy := &UnhealthyError{Unhealthy: f.size - f.healthy(), Size: f.size}
 	for _, o := range f.outcomes {
-		if !o.verdict.IsHealthy() {
+		if !o.isHealthy() {
 			unhealthy.Instances = append(unhealthy.Instances, UnhealthyInstance{
 				Instance: o.instance, Causes: o.verdict, Exit: o.exit, cut: o.cut,
 			})
@@ -144,6 +229,8 @@ func (i UnhealthyInstance) String() string {
 		}
 	}
 	switch {
+	case i.Exit != nil && len(failing) == 0:
+		return fmt.Sprintf("%s: %v", i.Instance.ID, i.Exit)
 	case i.Exit != nil:
 		return fmt.Sprintf("%s: %v before it passed %s", i.Instance.ID, i.Exit, strings.Join(failing, ", "))
 	case i.cut:

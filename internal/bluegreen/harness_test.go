@@ -131,6 +131,9 @@ func fourReplicas(memory *platformtest.Memory, version string) bluegreen.Release
 	return r
 }
 
+// isIn reports whether the instance with this ID is in env.
+func isIn(env bluegreen.Environment, id string) bool { return strings.HasPrefix(id, env.String()+"-") }
+
 func alwaysHealthy(string, time.Duration) bool { return true }
 
 // timedChecker is a checker whose verdict depends on the time. It is for tests in a

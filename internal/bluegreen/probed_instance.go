@@ -5,6 +5,7 @@ package bluegreen
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 )
@@ -49,6 +50,17 @@ func (t *probedInstance) Exited(ctx context.Context) error {
 		t.exit.Store(&exit)
 	}
 	return exit
+}
+
+// errRestarted is wrapped by how an instance ended that runs again.
+var errRestarted = errors.New("restarted")
+
+// restartOf returns how the run before this one of instance ended.
+func restartOf(instance Instance) error {
+	if instance.Exit == "" {
+		return errRestarted
+	}
+	return fmt.Errorf("%w after it exited: %s", errRestarted, instance.Exit)
 }
 
 // errGone is how an instance ended that the platform does not list any more.

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"pgregory.net/rapid"
 
@@ -21,12 +21,15 @@ import (
 //
 // The long run is `go test -run Property -rapid.checks=100000`.
 func TestPropertyInvariants(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		m := &model{T: t, rt: rt, memory: platformtest.NewMemory(), seen: map[string]bluegreen.Record{}}
-		for range rapid.IntRange(1, 12).Draw(rt, "operations") {
-			m.operate()
-		}
-		m.converge()
+	synctest.Test(t, func(t *testing.T) {
+		// With the type *testing.T, rapid asks for the deadline, which a bubble does not have.
+		rapid.Check(struct{ *testing.T }{t}, func(rt *rapid.T) {
+			m := &model{T: t, rt: rt, memory: platformtest.NewMemory(), seen: map[string]bluegreen.Record{}}
+			for range rapid.IntRange(1, 12).Draw(rt, "operations") {
+				m.operate()
+			}
+			m.converge()
+		})
 	})
 }
 
@@ -70,10 +73,9 @@ func (m *model) operate() {
 	}
 }
 
-// deployer returns a Deployer whose checks do not wait.
+// deployer returns a Deployer with a configuration that is drawn.
 func (m *model) deployer(platform bluegreen.Platform) *bluegreen.Deployer {
 	d := bluegreen.NewDeployer(deployment, platform, m.memory.Checker(), "property")
-	d.Config.HealthCheckTimeout = time.Hour // The memory's checker never waits.
 	d.Config.HealthCheckRetries = rapid.IntRange(0, 1).Draw(m.rt, "retries")
 	d.Config.HistoryLimit = rapid.IntRange(2, 4).Draw(m.rt, "history limit")
 	return d

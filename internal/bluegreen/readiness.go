@@ -39,13 +39,14 @@ func (e *executor) awaitHealthy(ctx context.Context, t *probedInstance) Verdict 
 	return verdict.merge(<-judged)
 }
 
-// probe asks the Checker and the platform once.
-func (e *executor) probe(ctx context.Context, t *probedInstance) Verdict {
-	verdict := e.Checker.Probe(ctx, t)
+// probe asks the Checker and the platform once. It returns the verdict of both, and
+// that of the platform alone.
+func (e *executor) probe(ctx context.Context, t *probedInstance) (verdict, readiness Verdict) {
+	verdict = e.Checker.Probe(ctx, t)
 	if platform, ok := e.Platform.(Readiness); ok {
-		return verdict.merge(platform.Ready(ctx, t.instance))
+		readiness = platform.Ready(ctx, t.instance)
 	}
-	return verdict
+	return verdict.merge(readiness), readiness
 }
 
 // merge adds the checks of another verdict. If v has none, it stays without: a

@@ -5,12 +5,17 @@ package bluegreen
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // rollBack makes the release before the live one live again, in one commit. If
 // traffic does not reach it in time, a second commit reverts the rollback.
 func (e *executor) rollBack(ctx context.Context, reason string) error {
-	ctx, cancel := context.WithTimeout(ctx, e.Config.SwitchTimeout)
+	if err := ctx.Err(); err != nil {
+		return operationError("rollback", e.ledger.Live, endOf(ctx))
+	}
+	// From here on an interrupt does not end the rollback: it succeeds or is reverted.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Config.SwitchTimeout)
 	defer cancel()
 	if err := e.switchToStandby(ctx, reason); err != nil {
 		return err
@@ -21,46 +26,72 @@ func (e *executor) rollBack(ctx context.Context, reason string) error {
 	return nil
 }
 
-// switchToStandby commits a rollback, if the standby can take the traffic.
+// switchToStandby commits a rollback, if the standby can take the traffic and is healthy.
 func (e *executor) switchToStandby(ctx context.Context, reason string) error {
 	next, err := e.ledger.rollBack(reason, e.stamp())
 	if err != nil {
 		return err
 	}
 	env := next.Live
-	if err := e.requireStandby(ctx, env); err != nil {
+	standby, err := e.requireStandby(ctx, env)
+	if err == nil && e.Config.RollbackCheck {
+		err = e.requireHealthy(ctx, env, standby)
+	}
+	if err != nil {
 		return operationError("rollback", env, err)
 	}
 	e.progress("rolling back to %s in %s", next.Slot(env).Release.Version, env)
 	return operationError("rollback", env, e.commit(ctx, next.markCreated()))
 }
 
-// requireStandby returns an error unless enough instances of env run, are ready
-// if the platform judges that, and may receive traffic.
-func (e *executor) requireStandby(ctx context.Context, env Environment) error {
+// requireHealthy probes each of these instances of env once, all at the same time. It
+// returns an error unless enough of them are healthy.
+func (e *executor) requireHealthy(ctx context.Context, env Environment, instances []Instance) error {
+	e.progress("probing the standby in %s", env)
+	f := newFinding(*e.ledger.Slot(env).Release, instances, e.Config.MinHealthyPercent)
+	f.outcomes = e.probeAll(ctx, env, instances)
+	if f.isHealthy() {
+		return nil
+	}
+	return fmt.Errorf("the standby is not healthy: %w", f.unhealthyError())
+}
+
+// requireStandby returns the instances of env that run, are ready if the platform judges
+// that, and may receive traffic. It returns an error unless there are enough of them.
+func (e *executor) requireStandby(ctx context.Context, env Environment) ([]Instance, error) {
 	instances, err := e.Platform.Instances(ctx, env)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	slot := e.ledger.Slot(env)
 	// While the standby's pods are replaced, there are more instances than its size.
 	size := min(slot.Release.expectedSize(instances), slot.Release.Replicas)
-	able, why := 0, ""
+	var able []Instance
+	var causes []string
 	for _, instance := range instances {
 		switch {
 		case !instance.Running:
-			why = fmt.Sprintf(": replica %s exited: %s", instance.ID, instance.Exit)
+			causes = append(causes, fmt.Sprintf("replica %s exited: %s", instance.ID, instance.Exit))
 		case instance.Unready != "":
-			why = fmt.Sprintf(": replica %s is not ready: %s", instance.ID, instance.Unready)
+			causes = append(causes, fmt.Sprintf("replica %s is not ready: %s", instance.ID, instance.Unready))
 		case !slot.IsCounted(instance.Ref(), e.Platform.CanReceiveTraffic):
-			why = fmt.Sprintf(": replica %s was replaced and does not receive traffic yet; "+
-				"an apply without the rollback changes that", instance.ID)
+			causes = append(causes, fmt.Sprintf("replica %s was replaced and does not receive traffic yet; "+
+				"an apply without the rollback changes that", instance.ID))
 		default:
-			able++
+			able = append(able, instance)
 		}
 	}
-	if able < requiredReplicas(size, e.Config.MinHealthyPercent) {
-		return fmt.Errorf("%d of %d replicas of the standby can take the traffic%s", able, size, why)
+	if len(able) < requiredReplicas(size, e.Config.MinHealthyPercent) {
+		return nil, fmt.Errorf("%d of %d replicas of the standby can take the traffic%s",
+			len(able), size, suffix(causes))
 	}
-	return nil
+	return able, nil
+}
+
+// suffix returns the causes as the end of a sentence.
+func suffix(causes []string) string {
+	if len(causes) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(causes, "; ")
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -65,91 +66,47 @@ func (e *executor) rollBackAutomatically(ctx context.Context, unhealthy *Unhealt
 	return operationError("watch", env, fmt.Errorf("%w; traffic is back on %s", unhealthy, standby))
 }
 
-// watchEnd is why a watch ended.
-type watchEnd string
-
-const (
-	// watchPassed: the bake time is over, and the last probe passed.
-	watchPassed watchEnd = "passed"
-	// watchFoundUnhealthy: too many probes in a row failed.
-	watchFoundUnhealthy watchEnd = "found live unhealthy"
-	// watchInterrupted: the context ended before the bake time did.
-	watchInterrupted watchEnd = "interrupted"
-	// watchCouldNotProbe: the platform did not say which instances there are.
-	watchCouldNotProbe watchEnd = "could not probe live"
-)
-
-// watchResult is what a watch saw.
-type watchResult struct {
-	end watchEnd
-	// probes counts the probes that had a result. Each covers all instances of live.
-	probes int
-	// failures counts the failed probes in a row at the end of the watch.
-	failures int
-	// last is what the last probe found. It is empty if there was none.
-	last finding
-	// cause is what interrupted the watch or kept it from probing, otherwise nil.
-	cause error
-}
-
-// withProbe returns the result with one more probe.
-func (r watchResult) withProbe(found finding) watchResult {
-	r.probes++
-	r.failures++
-	if found.isHealthy() {
-		r.failures = 0
-	}
-	r.last = found
-	return r
-}
-
-// withEnd returns the result of a watch that ended so. cause is nil unless
-// something kept it from going on.
-func (r watchResult) withEnd(end watchEnd, cause error) watchResult {
-	r.end, r.cause = end, cause
-	return r
-}
-
-// err returns why live was not watched to the end, or nil if it was.
-func (r watchResult) err() error {
-	switch {
-	case r.end != watchInterrupted:
-		return r.cause
-	case r.probes == 0:
-		return fmt.Errorf("interrupted: %w; live had not been probed yet", r.cause)
-	case r.failures == 0:
-		return fmt.Errorf("interrupted: %w; live was healthy at the last of %d probes", r.cause, r.probes)
-	default:
-		return fmt.Errorf("interrupted: %w; the last %d of %d probes of live failed: %w",
-			r.cause, r.failures, r.probes, r.last.unhealthyError())
-	}
-}
-
 // watchLive probes live until the bake time is over. While the last probe has
 // failed it goes on after that, until live has recovered or is found unhealthy.
+//
+// A probe without a result, because the platform could not be asked, counts neither
+// way. If that lasts longer than an attempt of the health check may take, the
+// platform's own judgement counts, and without one the watch ends.
 func (e *executor) watchLive(ctx context.Context) watchResult {
 	var seen watchResult
+	runs := runsOf(e.ledger.Slot(e.ledger.Live).Passed)
 	over := time.Now().Add(e.Config.BakeTime)
 	for {
 		pause := e.Config.ProbeInterval
 		if left := time.Until(over); left > 0 {
 			pause = min(pause, left)
 		}
-		select {
-		case <-ctx.Done():
-			return seen.withEnd(watchInterrupted, ctx.Err())
-		case <-time.After(pause):
+		e.pause(ctx, pause)
+		if ctx.Err() != nil {
+			return seen.withEnd(watchInterrupted, endOf(ctx))
 		}
-		found, err := e.probeLive(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return seen.withEnd(watchInterrupted, ctx.Err())
-		case err != nil:
-			return seen.withEnd(watchCouldNotProbe, err)
+		found, err := e.probeLive(ctx, runs)
+		if ctx.Err() != nil {
+			return seen.withEnd(watchInterrupted, endOf(ctx))
 		}
-		seen = seen.withProbe(found)
+		if err == nil && found.isUnknown() {
+			err = found.err()
+		}
+		if err != nil {
+			seen = seen.withoutAnswer(err, time.Now())
+			if time.Since(seen.unaskedSince) < e.Config.HealthCheckTimeout {
+				continue
+			}
+			if found = found.withReadiness(); found.size == 0 || found.isUnknown() {
+				return seen.withEnd(watchCouldNotProbe, err)
+			}
+		}
+		unaskedSince := seen.unaskedSince
+		if seen = seen.withProbe(found); err != nil {
+			seen.unaskedSince = unaskedSince
+		}
 		switch {
-		case seen.failures >= max(e.Config.HealthCheckRetries, 1):
+		case max(seen.failures, seen.restarts) >= e.Config.UnhealthyThreshold:
 			return seen.withEnd(watchFoundUnhealthy, nil)
 		case seen.failures == 0 && !time.Now().Before(over):
 			return seen.withEnd(watchPassed, nil)
@@ -157,11 +114,22 @@ func (e *executor) watchLive(ctx context.Context) watchResult {
 	}
 }
 
+// runsOf returns the incarnation of each instance by its ID.
+func runsOf(passed []InstanceRef) map[string]string {
+	runs := map[string]string{}
+	for _, ref := range passed {
+		runs[ref.ID] = ref.Incarnation
+	}
+	return runs
+}
+
 // probeLive probes every instance of live once. An instance that an autoscaler
-// has added counts only once the platform holds it ready.
-func (e *executor) probeLive(ctx context.Context) (finding, error) {
+// has added counts only once the platform holds it ready. runs has the run of each
+// instance that was seen last, by its ID. An instance that runs again since then
+// fails, however well it works now.
+func (e *executor) probeLive(ctx context.Context, runs map[string]string) (finding, error) {
 	env := e.ledger.Live
-	instances, err := e.Platform.Instances(ctx, env)
+	instances, err := e.list(ctx, env)
 	if err != nil {
 		return finding{}, err
 	}
@@ -174,17 +142,34 @@ func (e *executor) probeLive(ctx context.Context) (finding, error) {
 		})
 	}
 	f := newFinding(*slot.Release, instances, e.Config.MinHealthyPercent)
-	f.outcomes = make([]outcome, len(instances))
-	done := make(chan struct{})
-	for i, instance := range instances {
-		go func() {
-			t := &probedInstance{platform: e.Platform, env: env, instance: instance}
-			f.outcomes[i] = outcome{instance: instance, verdict: e.probe(ctx, t)}
-			done <- struct{}{}
-		}()
-	}
-	for range instances {
-		<-done
+	f.outcomes = e.probeAll(ctx, env, instances)
+	for i, o := range f.outcomes {
+		if former, known := runs[o.instance.ID]; known && former != o.instance.Incarnation && o.instance.Running {
+			f.outcomes[i].exit = restartOf(o.instance)
+		}
+		runs[o.instance.ID] = o.instance.Incarnation
 	}
 	return f, nil
+}
+
+// probeAll probes each of these instances of env once, all at the same time.
+func (e *executor) probeAll(ctx context.Context, env Environment, instances []Instance) []outcome {
+	outcomes := make([]outcome, len(instances))
+	var probing sync.WaitGroup
+	for i, instance := range instances {
+		probing.Go(func() { outcomes[i] = e.probeOnce(ctx, env, instance) })
+	}
+	probing.Wait()
+	return outcomes
+}
+
+// probeOnce probes instance once. If it fails, the outcome says whether it has exited.
+func (e *executor) probeOnce(ctx context.Context, env Environment, instance Instance) outcome {
+	t := &probedInstance{platform: e.Platform, env: env, instance: instance}
+	o := outcome{instance: instance}
+	o.verdict, o.readiness = e.probe(ctx, t)
+	if !o.verdict.IsHealthy() && !o.isUnknown() {
+		o.exit = t.Exited(ctx)
+	}
+	return o
 }

@@ -53,33 +53,39 @@ func TestWatchResultSaysWhatWasSeen(t *testing.T) {
 		},
 		"recovered": {
 			probes: []bool{true, false, false, true, true},
-			want:   watchResult{end: watchPassed, probes: 5},
+			want:   watchResult{end: watchPassed, probes: 5, failed: 2},
 		},
 		"unhealthy": {
 			probes: []bool{true, false, false, false},
-			want:   watchResult{end: watchFoundUnhealthy, probes: 4, failures: 3},
+			want:   watchResult{end: watchFoundUnhealthy, probes: 4, failed: 3, failures: 3},
 		},
 		"interrupted at once": {
 			interrupted: time.Millisecond,
 			want:        watchResult{end: watchInterrupted, cause: context.Canceled},
-			text:        "live had not been probed yet",
+			text:        "interrupted before live was probed",
 		},
 		"interrupted while healthy": {
-			probes:      []bool{false, true},
+			probes:      []bool{true, true},
 			interrupted: 2500 * time.Millisecond,
 			want:        watchResult{end: watchInterrupted, probes: 2, cause: context.Canceled},
-			text:        "live was healthy at the last of 2 probes",
+			text:        "interrupted; live passed each of 2 probes",
+		},
+		"interrupted after it recovered": {
+			probes:      []bool{false, true},
+			interrupted: 2500 * time.Millisecond,
+			want:        watchResult{end: watchInterrupted, probes: 2, failed: 1, cause: context.Canceled},
+			text:        "interrupted; 1 of 2 probes of live failed, the last one passed",
 		},
 		"interrupted while unhealthy": {
 			probes:      []bool{true, false, false},
 			interrupted: 3500 * time.Millisecond,
-			want:        watchResult{end: watchInterrupted, probes: 3, failures: 2, cause: context.Canceled},
+			want:        watchResult{end: watchInterrupted, probes: 3, failed: 2, failures: 2, cause: context.Canceled},
 			text:        "the last 2 of 3 probes of live failed: 1 of 1 replicas unhealthy: replica green-1: http",
 		},
 		"unreachable": {
 			platform: unreachable,
 			want:     watchResult{end: watchCouldNotProbe, cause: unreachable},
-			text:     "connection refused",
+			text:     "the platform could not be asked: connection refused for too long",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +110,8 @@ func TestWatchResultSaysWhatWasSeen(t *testing.T) {
 					t.Errorf("%d probes in a row failed, and the last one found %+v", got.failures, got.last)
 				}
 				got.last = finding{}
-				if got.end != c.want.end || got.probes != c.want.probes || got.failures != c.want.failures ||
+				if got.end != c.want.end || got.probes != c.want.probes || got.failed != c.want.failed ||
+					got.failures != c.want.failures ||
 					!errors.Is(got.cause, c.want.cause) {
 					t.Errorf("the watch saw %+v, want %+v", got, c.want)
 				}

@@ -16,17 +16,18 @@ import (
 func TestWatchLastsForTheBakeTime(t *testing.T) {
 	const bake = 10 * time.Second
 	for _, c := range []struct {
-		name    string
-		falls   time.Duration
-		rises   time.Duration
-		retries int
-		stays   bool
-		takes   time.Duration
+		name  string
+		falls time.Duration
+		rises time.Duration
+		// threshold is the unhealthy threshold.
+		threshold int
+		stays     bool
+		takes     time.Duration
 	}{
 		{"healthy throughout", time.Hour, 0, 3, true, bake},
 		{"unhealthy after three seconds", 2500 * time.Millisecond, time.Hour, 3, false, 5 * time.Second},
 		{"unhealthy for two probes", 2500 * time.Millisecond, 4500 * time.Millisecond, 3, true, bake},
-		{"no retries", 2500 * time.Millisecond, time.Hour, 0, false, 3 * time.Second},
+		{"one failed probe is enough", 2500 * time.Millisecond, time.Hour, 1, false, 3 * time.Second},
 		{"unhealthy at the end", 9500 * time.Millisecond, time.Hour, 3, false, 12 * time.Second},
 		{
 			"unhealthy at the end for one probe", 9500 * time.Millisecond, 10500 * time.Millisecond,
@@ -37,10 +38,10 @@ func TestWatchLastsForTheBakeTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newTimedHarness(t, alwaysHealthy)
 				h.create(t)
-				h.checker.isHealthy = func(_ string, since time.Duration) bool {
-					return since < c.falls || since >= c.rises
+				h.checker.isHealthy = func(id string, since time.Duration) bool {
+					return isIn(bluegreen.Green, id) || since < c.falls || since >= c.rises
 				}
-				h.Config.BakeTime, h.Config.HealthCheckRetries = bake, c.retries
+				h.Config.BakeTime, h.Config.UnhealthyThreshold = bake, c.threshold
 				began := time.Now()
 				err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))
 				took := time.Since(began)
@@ -61,8 +62,8 @@ func TestBakeTimeShorterThanTheIntervalHasOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTimedHarness(t, alwaysHealthy)
 		h.create(t)
-		h.checker.isHealthy = func(_ string, since time.Duration) bool { return since == 0 }
-		h.Config.BakeTime, h.Config.HealthCheckRetries = 10*time.Millisecond, 1
+		h.checker.isHealthy = func(id string, since time.Duration) bool { return isIn(bluegreen.Green, id) || since == 0 }
+		h.Config.BakeTime, h.Config.UnhealthyThreshold = 10*time.Millisecond, 1
 		err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))
 		if !errors.Is(err, bluegreen.HealthCheckFailed) || h.memory.Serves(t, deployment) != "1.0.0" {
 			t.Errorf("%v, and %s serves", err, h.memory.Serves(t, deployment))

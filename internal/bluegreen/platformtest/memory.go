@@ -95,6 +95,28 @@ func (m *Memory) Crash(_ testing.TB, deployment string, env bluegreen.Environmen
 	(&memoryPlatform{memory: m, name: deployment}).start(e, env, len(e.instances))
 }
 
+// Exit makes the instance exit so. It does not run any more.
+func (m *Memory) Exit(deployment, id, exit string) {
+	m.change(deployment, id, func(i *bluegreen.Instance) { i.Running, i.Exit = false, exit })
+}
+
+// Restart replaces the instance, which exited so, with a new run of it.
+func (m *Memory) Restart(deployment, id, exit string) {
+	m.change(deployment, id, func(i *bluegreen.Instance) {
+		m.started++
+		i.Running, i.Exit, i.Incarnation = true, exit, fmt.Sprint(m.started)
+	})
+}
+
+// change calls f with the instance that has this ID.
+func (m *Memory) change(deployment, id string, f func(*bluegreen.Instance)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.deployments[deployment].envs[environmentOf(bluegreen.Instance{ID: id})]
+	i := slices.IndexFunc(e.instances, func(i bluegreen.Instance) bool { return i.ID == id })
+	f(&e.instances[i])
+}
+
 // Open returns a new process.
 func (m *Memory) Open(_ testing.TB, deployment string) Process {
 	p := &memoryPlatform{memory: m, name: deployment}
