@@ -57,6 +57,10 @@ func (e *executor) converge(ctx context.Context, desired Desired) error {
 		return err
 	}
 	steps, err := e.ledger.Next(desired, status.Running)
+	var held *HeldError
+	if errors.As(err, &held) {
+		return &Error{InvalidState, "deploy", e.ledger.Staging(), err}
+	}
 	if err != nil {
 		return &Error{RollbackFailed, "rollback", e.ledger.Live, err}
 	}
@@ -92,7 +96,7 @@ func (e *executor) do(ctx context.Context, step Step, desired Desired) error {
 	case StepPromote:
 		return e.promote(ctx)
 	case StepRollback:
-		return e.rollBack(ctx, "requested by the configuration")
+		return e.rollBack(ctx, "requested by the configuration", FromConfiguration)
 	case StepWatch:
 		return e.resumeWatch(ctx)
 	case StepScale:

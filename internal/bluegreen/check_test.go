@@ -207,3 +207,33 @@ func TestSlowPlatformDoesNotFailTheCheck(t *testing.T) {
 		}
 	})
 }
+
+// latin1Checker finds a cause that is not UTF-8, as a program may write it.
+type latin1Checker struct{}
+
+func (latin1Checker) Await(context.Context, bluegreen.Target) bluegreen.Verdict {
+	return bluegreen.Verdict{"exec": errors.New("exit status 1: caf\xe9")}
+}
+
+func (c latin1Checker) Probe(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
+	return c.Await(ctx, target)
+}
+
+// A commit whose answer is lost has happened, with these bytes too.
+func TestLostAnswerOfACommitWithOddBytes(t *testing.T) {
+	memory := platformtest.NewMemory()
+	lost := false
+	faulty := platformtest.NewFaulty(memory.Open(t, deployment), func(_ int, method string) platformtest.Fault {
+		if lost && method == "Commit" {
+			return platformtest.AnswerLost
+		}
+		return ""
+	}, nil)
+	d := bluegreen.NewDeployer(deployment, faulty, latin1Checker{}, "ann")
+	d.Config.HealthCheckRetries = 0
+	d.Progress = func(message string) { lost = lost || strings.HasPrefix(message, "giving up") }
+	_, err := d.Create(t.Context(), desired(memory.Release("1.0.0", platformtest.Healthy)))
+	if !lost || !errors.Is(err, bluegreen.HealthCheckFailed) || strings.Contains(err.Error(), "writing the ledger") {
+		t.Errorf("got %v", err)
+	}
+}

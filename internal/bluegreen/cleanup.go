@@ -34,7 +34,11 @@ func (e *executor) recoverInterrupted(ctx context.Context) error {
 	}
 	instances, err := e.Platform.Instances(ctx, env)
 	if err == nil && len(instances) > 0 {
-		err = e.Platform.Remove(ctx, env)
+		// It may have had the traffic a moment ago.
+		err = e.Platform.Drain(ctx, env)
+		if err == nil {
+			err = e.Platform.Remove(ctx, env)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("removing what an interrupted operation left in %s: %w", env, err)

@@ -226,3 +226,37 @@ func TestEveryCleanupHasTheSameDeadline(t *testing.T) {
 		})
 	}
 }
+
+// What had the traffic is drained before the next run removes it, also if the process
+// died between putting the traffic back and draining.
+func TestNextRunDrainsBeforeItRemoves(t *testing.T) {
+	h := newHarness(t)
+	reverting := false
+	process := h.memory.Open(t, deployment)
+	dying := platformtest.NewFaulty(process, func(_ int, method string) platformtest.Fault {
+		switch {
+		case method == "AwaitTraffic":
+			return platformtest.Fails
+		case reverting && method == "Drain":
+			return platformtest.DiesBefore
+		default:
+			return ""
+		}
+	}, nil)
+	h.Platform = dying
+	h.Progress = func(message string) { reverting = reverting || strings.Contains(message, "putting the traffic back") }
+	if err := h.DeployAndSwitch(t.Context(), h.release("3.0.0")); err == nil || !reverting {
+		t.Fatalf("the switch was not reverted: %v", err)
+	}
+	process.Kill()
+	h.Platform = h.faulty
+	before := len(h.faulty.Calls())
+	if err := h.DeployAndSwitch(t.Context(), h.release("4.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	calls := h.faulty.Calls()[before:]
+	remove, drain := slices.Index(calls, "Remove"), slices.Index(calls, "Drain")
+	if remove < 0 || drain < 0 || drain > remove {
+		t.Errorf("the calls were %v", calls)
+	}
+}

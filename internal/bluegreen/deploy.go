@@ -44,7 +44,7 @@ func (e *executor) deploy(ctx context.Context, release Release) error {
 	env := e.ledger.Staging()
 	former := e.ledger.Slot(env)
 	release = e.ledger.sizeForDeploy(release)
-	next, err := e.ledger.beginDeploy(release, e.stamp())
+	next, err := e.ledger.beginDeploy(release, e.stamp(FromConfiguration))
 	if err != nil {
 		return err
 	}

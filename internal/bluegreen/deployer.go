@@ -74,9 +74,10 @@ func (d *Deployer) Switch(ctx context.Context) error {
 	})
 }
 
-// Rollback makes the release before the live one live again. The history keeps reason.
+// Rollback makes the release before the live one live again, because an operator asks for
+// it. The history keeps reason.
 func (d *Deployer) Rollback(ctx context.Context, reason string) error {
-	return d.withRecovery(ctx, "rollback", func(e *executor) error { return e.rollBack(ctx, reason) })
+	return d.withRecovery(ctx, "rollback", func(e *executor) error { return e.rollBack(ctx, reason, FromOperator) })
 }
 
 // DeployAndSwitch brings release live: deploy, check, switch, watch.

@@ -83,6 +83,24 @@ func (e *HolderError) Error() string {
 	return fmt.Sprintf("the deployment is locked by %s since %s", e.Holder.Name, since)
 }
 
+// HeldError says that a release was taken out of service by a watch or an operator, and
+// is not deployed again by itself.
+type HeldError struct {
+	// Record is the ID of the record of the release.
+	Record string
+	// Rollback is the record of the rollback that took it out of service.
+	Rollback Record
+}
+
+func (e *HeldError) Error() string {
+	by := "the watch after its switch"
+	if e.Rollback.Origin == FromOperator {
+		by = e.Rollback.Actor
+	}
+	return fmt.Sprintf("the release of %s was rolled back at %s by %s: %s", e.Record,
+		e.Rollback.DeployedAt.UTC().Format("2006-01-02 15:04:05 MST"), by, e.Rollback.Reason)
+}
+
 // Errors that Ledger.Next returns for a rollback that is not possible.
 var (
 	// ErrNothingToRollBackTo says that no release that live replaced is standing by.

@@ -66,11 +66,10 @@ func (d *Deployer) lock(ctx context.Context, operation string) (unlock func(), e
 // error, the stored ledger decides: if it is next all the same, only the answer
 // was lost, and commit succeeds.
 func (e *executor) commit(ctx context.Context, next Ledger) error {
+	next.Schema = SchemaVersion
 	next.Generation = e.ledger.Generation + 1
 	next.HistoryLimit = e.Config.HistoryLimit
-	if e.Mask != nil {
-		next = next.mask(e.Mask)
-	}
+	next = next.clean(e.Mask)
 	next, closed := next.archive()
 	if err := next.Validate(); err != nil {
 		return fmt.Errorf("the ledger was not written, because it would be invalid: %w", err)
@@ -105,8 +104,10 @@ func (e *executor) isCommitted(ctx context.Context, next Ledger) bool {
 	return bytes.Equal(a, b)
 }
 
-// stamp returns who makes a transition, and when.
-func (e *executor) stamp() stamp { return stamp{at: e.Now().UTC(), actor: e.Actor} }
+// stamp returns who makes a transition, when, and what asked for it.
+func (e *executor) stamp(origin Origin) stamp {
+	return stamp{at: e.Now().UTC(), actor: e.Actor, origin: origin}
+}
 
 // progress reports the start of a phase.
 func (e *executor) progress(format string, args ...any) {

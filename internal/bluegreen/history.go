@@ -59,7 +59,7 @@ func (l Ledger) newRecord(op Operation, env Environment, release Release, by sta
 		ID: fmt.Sprintf("%s-%d", op, l.Sequence), Operation: op, Environment: env,
 		Version: release.Version, Image: release.Image, ImageDigest: release.ImageDigest,
 		Replicas: release.Replicas, Fingerprint: release.Fingerprint,
-		DeployedAt: by.at, Status: StatusInProgress, Actor: by.actor,
+		DeployedAt: by.at, Status: StatusInProgress, Actor: by.actor, Origin: by.origin,
 	}
 }
 
@@ -85,35 +85,43 @@ func (l Ledger) closeUnfinished(id, reason string) Ledger {
 	return l.withRecord(record)
 }
 
-// archive separates the records that no environment refers to any more. They are
-// closed and never change again.
+// archive separates the records that nothing refers to any more: no environment, and
+// no rollback that is in force. They are closed and never change again.
 func (l Ledger) archive() (Ledger, []Record) {
+	undone, _ := l.RolledBack()
 	var open, closed []Record
 	for _, r := range l.Records {
-		if r.ID == l.Blue.Record || r.ID == l.Green.Record {
+		if r.ID == l.Blue.Record || r.ID == l.Green.Record || r.ID == undone.ID {
 			open = append(open, r)
 		} else {
-			closed = append(closed, r)
+			closed = append(closed, r.closed())
 		}
 	}
 	l.Records = open
 	return l, closed
 }
 
-// mask returns the ledger with every text of its records that others wrote put
-// through mask.
-func (l Ledger) mask(mask func(string) string) Ledger {
+// clean returns the ledger with every text of its records that others wrote put
+// through mask, which may be nil, and without bytes that are not UTF-8: the stored
+// ledger would have other ones in their place.
+func (l Ledger) clean(mask func(string) string) Ledger {
+	cleaned := func(text string) string {
+		if mask != nil {
+			text = mask(text)
+		}
+		return strings.ToValidUTF8(text, "\uFFFD")
+	}
 	l.Records = slices.Clone(l.Records)
 	for i := range l.Records {
 		record := &l.Records[i]
-		record.Reason = mask(record.Reason)
+		record.Reason = cleaned(record.Reason)
 		if record.Health == nil || len(record.Health.Causes) == 0 {
 			continue
 		}
 		health := *record.Health
 		health.Causes = maps.Clone(health.Causes)
 		for check, cause := range health.Causes {
-			health.Causes[check] = mask(cause)
+			health.Causes[check] = cleaned(cause)
 		}
 		record.Health = &health
 	}

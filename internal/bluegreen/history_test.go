@@ -3,6 +3,7 @@
 package bluegreen
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -29,5 +30,26 @@ func TestHistoryIsNewestFirstAndLimited(t *testing.T) {
 	}
 	if archived[0].ID != "deploy-4" {
 		t.Error("the archive was sorted in place")
+	}
+}
+
+// The archive keeps why a release failed, and nothing that grows with its replicas.
+func TestArchiveKeepsCausesAndNoInstances(t *testing.T) {
+	record := Record{ID: "deploy-1", Health: &HealthResult{
+		ChecksPassed: 1, ChecksFailed: 1,
+		Details:   map[string]bool{"green-1 http": true, "green-2 http": false},
+		Causes:    map[string]string{"green-2 http": "GET /: 503"},
+		Instances: []InstanceRef{{"green-1", "a"}},
+	}}
+	_, closed := Ledger{Records: []Record{record}}.archive()
+	want := HealthResult{
+		ChecksPassed: 1, ChecksFailed: 1,
+		Details: map[string]bool{"green-2 http": false}, Causes: map[string]string{"green-2 http": "GET /: 503"},
+	}
+	if len(closed) != 1 || !reflect.DeepEqual(*closed[0].Health, want) {
+		t.Errorf("the archive has %+v", closed)
+	}
+	if len(record.Health.Instances) != 1 {
+		t.Error("the record itself has changed")
 	}
 }

@@ -5,8 +5,9 @@ package bluegreen
 import "time"
 
 // SchemaVersion is the version of the ledger's format that this engine writes.
-// It reads every version from 1 up to this one.
-const SchemaVersion = 1
+// It reads every version from 1 up to this one. Version 2 added the origin of records
+// and keeps the record of a release that was rolled back.
+const SchemaVersion = 2
 
 // Ledger is everything known about a deployment: who is live, what runs where,
 // and the records that can still change. It is a value: transitions return a
@@ -48,6 +49,8 @@ type Slot struct {
 	Record string `json:"record,omitempty"`
 	// Checked is true once this very release passed its health check here.
 	Checked bool `json:"checked,omitempty"`
+	// WatchDue is set in a standby whose watch after its switch has not ended.
+	WatchDue bool `json:"watch_due,omitempty"`
 	// Passed are the instances that passed; see Traffic.CanReceiveTraffic.
 	Passed     []InstanceRef `json:"passed,omitempty"`
 	DeployedAt *time.Time    `json:"deployed_at,omitempty"`
@@ -102,6 +105,29 @@ func (l Ledger) WithSize(env Environment, replicas int) Ledger {
 		return l
 	}
 	return l.resize(env, max(replicas, 1), true)
+}
+
+// RolledBack returns the record of the release that was rolled back, if the live release
+// came from a rollback. Without one it returns false.
+func (l Ledger) RolledBack() (Record, bool) {
+	live, _ := l.LiveRecord()
+	if live.Operation != OpRollback {
+		return Record{}, false
+	}
+	return l.Record(live.Replaced)
+}
+
+// requireNotHeld returns a *HeldError if the release with this fingerprint was taken out
+// of service by a watch or an operator, and retry does not name the record of it.
+//
+// The hold ends when another release has been live.
+func (l Ledger) requireNotHeld(fingerprint, retry string) error {
+	rollback, _ := l.LiveRecord()
+	if rollback.RolledBackFingerprint != fingerprint || fingerprint == "" ||
+		rollback.Origin == "" || rollback.Origin == FromConfiguration || retry == rollback.Replaced {
+		return nil
+	}
+	return &HeldError{Record: rollback.Replaced, Rollback: rollback}
 }
 
 // RolledBackFingerprint returns the fingerprint of the release that was rolled back, if

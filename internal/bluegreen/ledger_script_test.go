@@ -92,7 +92,7 @@ func (s *scriptRunner) run(t *testing.T, words []string) string {
 
 // transition returns the ledger that follows from the words of a line.
 func (s *scriptRunner) transition(t *testing.T, words []string) (next Ledger, closed []Record, err error) {
-	by := stamp{s.clock, "ann@host"}
+	by := stamp{s.clock, "ann@host", FromConfiguration}
 	l := s.ledger
 	argument := strings.Join(words[1:], " ")
 	switch words[0] {

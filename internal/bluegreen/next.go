@@ -13,6 +13,9 @@ type Desired struct {
 	Promote bool
 	// Rollback asks that the release before Release is live.
 	Rollback bool
+	// Retry is the ID of a record whose release may be deployed again although a watch or
+	// an operator took it out of service, "" for none. It names one attempt only.
+	Retry string
 	// KeepStandby keeps the standby for a rollback. If it is false, the standby is
 	// removed once it is drained.
 	KeepStandby bool
@@ -48,11 +51,16 @@ const (
 // apply both call it and agree as long as nothing has changed between them.
 //
 // For a rollback that is not possible it returns ErrRollbackOfNewRelease or
-// ErrNothingToRollBackTo.
+// ErrNothingToRollBackTo, and for a release that is not deployed again by itself a
+// *HeldError.
 func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	l = l.recoverInterrupted()
 	var steps []Step
-	switch want := d.Release.Seal().Fingerprint; {
+	want := d.Release.Seal().Fingerprint
+	if err := l.requireNotHeld(want, d.Retry); err != nil && !d.Rollback {
+		return nil, err
+	}
+	switch {
 	case d.Rollback:
 		if !l.IsServing() {
 			return nil, ErrNothingToRollBackTo

@@ -16,6 +16,19 @@ const (
 	OpAdopt Operation = "adopt"
 )
 
+// Origin is what asked for a deploy or a rollback.
+type Origin string
+
+const (
+	// FromConfiguration: a configuration asked for it. Records of earlier versions, which
+	// have no origin, count as such.
+	FromConfiguration Origin = "configuration"
+	// FromWatch: the watch after a switch found the release unhealthy.
+	FromWatch Origin = "watch"
+	// FromOperator: a person asked for it, past the configuration.
+	FromOperator Origin = "operator"
+)
+
 // RecordStatus is what became of the release of a record.
 type RecordStatus string
 
@@ -35,6 +48,7 @@ type Record struct {
 	// ID is "deploy-N", "rollback-N" or "adopt-N"; no N is used twice.
 	ID           string       `json:"id"`
 	Operation    Operation    `json:"operation"`
+	Origin       Origin       `json:"origin,omitempty"`
 	Environment  Environment  `json:"environment"`
 	Version      string       `json:"version"`
 	Image        string       `json:"image"`
@@ -55,6 +69,21 @@ type Record struct {
 	RolledBackFingerprint string `json:"undid,omitempty"`
 	// Health is the result of the last health check in staging, nil if there was none.
 	Health *HealthResult `json:"health,omitempty"`
+}
+
+// closed returns the record as the archive keeps it. What concerns single instances is
+// left out, because they are gone, except for the causes of failures.
+func (r Record) closed() Record {
+	if r.Health == nil {
+		return r
+	}
+	health := *r.Health
+	health.Instances, health.Details = nil, map[string]bool{}
+	for check := range health.Causes {
+		health.Details[check] = false
+	}
+	r.Health = &health
+	return r
 }
 
 // HealthResult is the result of the health check of an environment.

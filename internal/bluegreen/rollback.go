@@ -10,14 +10,14 @@ import (
 
 // rollBack makes the release before the live one live again, in one commit. If
 // traffic does not reach it in time, a second commit reverts the rollback.
-func (e *executor) rollBack(ctx context.Context, reason string) error {
+func (e *executor) rollBack(ctx context.Context, reason string, origin Origin) error {
 	if err := ctx.Err(); err != nil {
 		return operationError("rollback", e.ledger.Live, endOf(ctx))
 	}
 	// From here on an interrupt does not end the rollback: it succeeds or is reverted.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Config.SwitchTimeout)
 	defer cancel()
-	if err := e.switchToStandby(ctx, reason); err != nil {
+	if err := e.switchToStandby(ctx, reason, origin); err != nil {
 		return err
 	}
 	if err := e.Platform.AwaitTraffic(ctx, e.ledger.Live); err != nil {
@@ -27,8 +27,8 @@ func (e *executor) rollBack(ctx context.Context, reason string) error {
 }
 
 // switchToStandby commits a rollback, if the standby can take the traffic and is healthy.
-func (e *executor) switchToStandby(ctx context.Context, reason string) error {
-	next, err := e.ledger.rollBack(reason, e.stamp())
+func (e *executor) switchToStandby(ctx context.Context, reason string, origin Origin) error {
+	next, err := e.ledger.rollBack(reason, e.stamp(origin))
 	if err != nil {
 		return err
 	}

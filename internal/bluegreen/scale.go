@@ -16,8 +16,8 @@ func (e *executor) scale(ctx context.Context, replicas int) error {
 	if err != nil {
 		return err
 	}
-	before := *e.ledger.Slot(env).Release
-	e.progress("scaling from %d to %d replicas", before.Replicas, replicas)
+	before := e.ledger
+	e.progress("scaling from %d to %d replicas", before.Slot(env).Release.Replicas, replicas)
 	if err := e.commit(ctx, next); err != nil {
 		return operationError("scale", env, err)
 	}
@@ -27,19 +27,21 @@ func (e *executor) scale(ctx context.Context, replicas int) error {
 	return nil
 }
 
-// scaleBack restores the size that live had before a scaling that failed because
-// of cause.
-func (e *executor) scaleBack(ctx context.Context, before Release, cause error) error {
+// scaleBack restores the sizes that live and standby had in before, after a scaling that
+// failed because of cause.
+func (e *executor) scaleBack(ctx context.Context, before Ledger, cause error) error {
 	ctx, cancel := e.cleanupContext(ctx)
 	defer cancel()
-	e.progress("scaling back to %d replicas", before.Replicas)
-	back, err := e.ledger.scale(before.Replicas, before.Autoscaled)
-	if err == nil {
-		err = e.commit(ctx, back)
+	e.progress("scaling back to %d replicas", before.Slot(before.Live).Release.Replicas)
+	back := e.ledger
+	for _, env := range e.ledger.scaled() {
+		former := before.Slot(env).Release
+		back = back.resize(env, former.Replicas, former.Autoscaled)
 	}
-	for _, env := range Environments() {
-		if err == nil && e.ledger.Slot(env).isMeantToRun() {
-			err = e.Platform.Scale(ctx, env, before.Replicas)
+	err := e.commit(ctx, back)
+	for _, env := range e.ledger.scaled() {
+		if err == nil {
+			err = e.Platform.Scale(ctx, env, e.ledger.Slot(env).Release.Replicas)
 		}
 	}
 	if err != nil {
@@ -112,6 +114,10 @@ func (e *executor) applyStagingSize(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if slot.State == Ready {
+		// A preview has its own check. What was started now has not passed it.
+		return nil
 	}
 	var refs []InstanceRef
 	for _, instance := range runningOf(instances) {

@@ -10,7 +10,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-func TestScaleAdmitsTheInstancesOfBothEnvironments(t *testing.T) {
+func TestScaleLetsTheInstancesOfBothEnvironmentsReceiveTraffic(t *testing.T) {
 	h := newHarness(t)
 	if err := h.Scale(t.Context(), 3); err != nil {
 		t.Fatal(err)
@@ -61,6 +61,46 @@ func TestScaleWithAStandbyThatCannotBeScaled(t *testing.T) {
 	h.Platform = unscalablePlatform{working, bluegreen.Green}
 	if err := h.Scale(t.Context(), 2); !errors.Is(err, errCannotScale) {
 		t.Errorf("Scale returned: %v", err)
+	}
+	h.mustServe("2.0.0")
+}
+
+// A scaling that fails puts back the sizes of live and standby, and leaves a preview alone.
+func TestScalingBackLeavesThePreviewAlone(t *testing.T) {
+	h := newHarness(t)
+	preview := desired(h.release("3.0.0"))
+	preview.Release.Replicas, preview.Promote = 4, false
+	if _, err := h.Apply(t.Context(), h.ledger(), preview); err != nil {
+		t.Fatal(err)
+	}
+	l := h.ledger()
+	h.memory.MakeUnhealthy(t, deployment, l.Live)
+	h.Config.HealthCheckRetries = 0
+	if err := h.Scale(t.Context(), 3); !matches(err, bluegreen.DeployFailed, "3 of 3 replicas unhealthy") {
+		t.Fatal(err)
+	}
+	instances, err := h.faulty.Instances(t.Context(), l.Staging())
+	if size := h.ledger().Slot(l.Staging()).Release.Replicas; err != nil || len(instances) != 4 || size != 4 {
+		t.Errorf("the preview has %d replicas, the ledger says %d: %v", len(instances), size, err)
+	}
+}
+
+// A preview that was started again after its check is not switched to.
+func TestScalingDoesNotPassAPreview(t *testing.T) {
+	h := newHarness(t)
+	if _, err := h.Deploy(t.Context(), h.release("3.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.HealthCheck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.memory.Crash(t, deployment, bluegreen.Green)
+	h.memory.MakeUnhealthy(t, deployment, bluegreen.Green)
+	if err := h.Scale(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Switch(t.Context()); !errors.Is(err, bluegreen.SwitchFailed) {
+		t.Errorf("got %v", err)
 	}
 	h.mustServe("2.0.0")
 }

@@ -62,8 +62,13 @@ func (e *executor) requirePassedInstances(ctx context.Context, env Environment) 
 		// Instances that were added after the check have not been checked.
 		size = min(size, len(slot.Passed))
 	}
-	if left < requiredReplicas(size, e.Config.MinHealthyPercent) {
+	required := requiredReplicas(size, e.Config.MinHealthyPercent)
+	switch {
+	case left >= required:
+		return nil
+	case gone != nil:
 		return gone
+	default:
+		return fmt.Errorf("%d of %d replicas have passed the health check, %d are needed", left, size, required)
 	}
-	return nil
 }

@@ -73,3 +73,24 @@ func TestSwitchNeedsEnoughInstancesThatPassed(t *testing.T) {
 		}
 	}
 }
+
+// Half of the replicas passed while half were enough. Now all are needed.
+func TestSwitchCountsThoseThatPassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTimedHarness(t, alwaysHealthy)
+		h.create(t)
+		h.checker.isHealthy = func(id string, _ time.Duration) bool { return id == "blue-1" || id == "blue-2" }
+		h.Config.MinHealthyPercent = 50
+		if _, err := h.Deploy(t.Context(), fourReplicas(h.memory, "2.0.0")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.HealthCheck(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.Config.MinHealthyPercent = 100
+		err := h.Switch(t.Context())
+		if !matches(err, bluegreen.SwitchFailed, "2 of 4 replicas have passed the health check, 4 are needed") {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -4,6 +4,7 @@ package bluegreen
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,10 +12,11 @@ import (
 // one it is called on, or an error if it is not allowed from there. None looks at
 // a clock or at a platform.
 
-// stamp says when a transition is made, and by whom.
+// stamp says when a transition is made, by whom, and what asked for it.
 type stamp struct {
-	at    time.Time
-	actor string
+	at     time.Time
+	actor  string
+	origin Origin
 }
 
 // NewLedger returns the ledger of a deployment that has nothing yet. Both
@@ -35,7 +37,7 @@ func NewLedger(name string) Ledger {
 func NewAdoptedLedger(name string, baseline Release, instances []InstanceRef, at time.Time, actor string) Ledger {
 	l := NewLedger(name)
 	baseline = baseline.Seal()
-	l, record := l.newRecord(OpAdopt, Blue, baseline, stamp{at, actor})
+	l, record := l.newRecord(OpAdopt, Blue, baseline, stamp{at, actor, FromConfiguration})
 	record.Status, record.SwitchedAt = StatusLive, &at
 	l.Created = true
 	return l.withRecord(record).withSlot(Blue, Slot{
@@ -130,7 +132,7 @@ func (l Ledger) switchTo(env Environment, at time.Time) (Ledger, error) {
 		record.Replaced = old.ID
 		l = l.makeStandby(StatusSuperseded)
 	}
-	slot.State = Live
+	slot.State, slot.WatchDue = Live, false
 	l.Live, l.WatchDue = env, record.ID
 	return l.withRecord(record).withSlot(env, slot), nil
 }
@@ -143,6 +145,9 @@ func (l Ledger) revertSwitch(reason string) (Ledger, error) {
 	}
 	env := l.Live
 	former, existed := l.Record(record.Replaced)
+	if record.Replaced != "" && l.Slot(env.Other()).Record != record.Replaced {
+		return l, invalidState("switch", env, "%s, which it replaced, is not the standby any more", record.Replaced)
+	}
 	l.WatchDue = ""
 	slot := l.Slot(env)
 	slot.State, slot.Checked, slot.Passed = Failed, false, nil
@@ -152,7 +157,10 @@ func (l Ledger) revertSwitch(reason string) (Ledger, error) {
 	if existed {
 		former.Status = StatusLive
 		back := l.Slot(l.Live)
-		back.State = Live
+		if back.WatchDue {
+			l.WatchDue = former.ID
+		}
+		back.State, back.WatchDue = Live, false
 		l = l.withRecord(former).withSlot(l.Live, back)
 	}
 	return l, nil
@@ -173,7 +181,7 @@ func (l Ledger) rollBack(reason string, by stamp) (Ledger, error) {
 	record.Status, record.SwitchedAt, record.Reason = StatusLive, &by.at, reason
 	record.Replaced, record.RolledBackFingerprint = former.ID, former.Fingerprint
 	former.Status, former.RolledBackAt, former.Reason = StatusRolledBack, &by.at, reason
-	slot.State, slot.Record = Live, record.ID
+	slot.State, slot.Record, slot.WatchDue = Live, record.ID, false
 	l.Live, l.WatchDue = env, ""
 	return l.withRecord(former).withRecord(record).withSlot(env, slot), nil
 }
@@ -190,7 +198,10 @@ func (l Ledger) revertRollback(reason string) (Ledger, error) {
 	record.Status, record.Reason = StatusSuperseded, reason
 	former.Status, former.RolledBackAt, former.Reason, former.Replaced = StatusLive, nil, "", record.ID
 	slot := l.Slot(former.Environment)
-	slot.State = Live
+	if slot.WatchDue {
+		l.WatchDue = former.ID
+	}
+	slot.State, slot.WatchDue = Live, false
 	l.Live = former.Environment
 	return l.withRecord(record).withRecord(former).withSlot(l.Live, slot), nil
 }
@@ -215,11 +226,8 @@ func (l Ledger) scale(replicas int, autoscaled bool) (Ledger, error) {
 	if !l.IsServing() {
 		return l, invalidState("scale", l.Live, "nothing is live")
 	}
-	for _, env := range Environments() {
+	for _, env := range l.scaled() {
 		slot := l.Slot(env)
-		if slot.Release == nil || (slot.State != Live && slot.State != Idle) {
-			continue
-		}
 		size := replicas
 		if autoscaled {
 			size = slot.Release.Replicas
@@ -227,6 +235,14 @@ func (l Ledger) scale(replicas int, autoscaled bool) (Ledger, error) {
 		l = l.resize(env, size, autoscaled)
 	}
 	return l, nil
+}
+
+// scaled returns the environments that are scaled together: live and its standby.
+func (l Ledger) scaled() []Environment {
+	return slices.DeleteFunc(Environments(), func(env Environment) bool {
+		slot := l.Slot(env)
+		return slot.Release == nil || (slot.State != Live && slot.State != Idle)
+	})
 }
 
 // resize records the size of env, which holds a release, and whether an autoscaler
@@ -281,6 +297,6 @@ func (l Ledger) makeStandby(status RecordStatus) Ledger {
 	slot := l.Slot(l.Live)
 	record, _ := l.Record(slot.Record)
 	record.Status = status
-	slot.State = Idle
+	slot.State, slot.WatchDue = Idle, l.WatchDue == record.ID
 	return l.withRecord(record).withSlot(l.Live, slot)
 }

@@ -35,25 +35,34 @@ func (e *executor) resumeWatch(ctx context.Context) error {
 	awaiting, cancel := context.WithTimeout(ctx, e.Config.SwitchTimeout)
 	defer cancel()
 	err := e.Platform.AwaitTraffic(awaiting, e.ledger.Live)
-	switch {
-	case err == nil:
+	if err == nil {
 		return e.watch(ctx)
-	case ctx.Err() != nil:
-		// The wait was interrupted, which says nothing about the traffic.
-		return operationError("watch", e.ledger.Live, ctx.Err())
-	default:
-		return e.giveUpOnError(ctx, e.revertSwitch(ctx, err))
 	}
+	if ctx.Err() != nil {
+		// The wait was interrupted, which says nothing about the traffic.
+		return operationError("watch", e.ledger.Live, endOf(ctx))
+	}
+	live := e.ledger.Live
+	err = e.revertSwitch(ctx, err)
+	if e.ledger.Live == live {
+		// It could not be reverted. What is in staging has nothing to do with it.
+		return err
+	}
+	return e.giveUpOnError(ctx, err)
 }
 
 // rollBackAutomatically makes the standby live after a watch that found live
 // unhealthy. It returns an error in any case.
 func (e *executor) rollBackAutomatically(ctx context.Context, unhealthy *UnhealthyError) error {
 	env, version := e.ledger.Live, e.ledger.Slot(e.ledger.Live).Release.Version
+	if _, available := e.ledger.RollbackTarget(); !available && !e.ledger.Created {
+		// The first release has failed. Create removes it.
+		return operationError("watch", env, unhealthy)
+	}
 	// An interrupt must not keep an unhealthy release live.
 	cleanup, cancel := e.cleanupContext(ctx)
 	defer cancel()
-	if err := e.switchToStandby(cleanup, "automatic: "+unhealthy.Error()); err != nil {
+	if err := e.switchToStandby(cleanup, "automatic: "+unhealthy.Error(), FromWatch); err != nil {
 		return operationError("watch", env, fmt.Errorf("%w; %s stays live: %w", unhealthy, version, err))
 	}
 	standby := e.ledger.Slot(e.ledger.Live).Release.Version

@@ -163,3 +163,73 @@ func TestResumedWatchDoesNotRevertToABrokenStandby(t *testing.T) {
 		})
 	}
 }
+
+// cutWatch brings version live and interrupts its watch.
+func (h *harness) cutWatch(version string) {
+	h.Helper()
+	ctx, interrupt := context.WithCancel(h.Context())
+	h.Config.BakeTime = time.Hour
+	h.whenWatching(interrupt)
+	if err := h.DeployAndSwitch(ctx, h.release(version)); !errors.Is(err, bluegreen.Interrupted) {
+		h.Fatal(err)
+	}
+	h.Config.BakeTime, h.Progress = 0, nil
+}
+
+// A watch that is due stays due when a later switch is reverted.
+func TestRevertedSwitchKeepsTheWatchDue(t *testing.T) {
+	h := newHarness(t)
+	h.cutWatch("3.0.0")
+	due := h.ledger().WatchDue
+	working := h.Platform
+	h.Platform = misroutedPlatform{working}
+	if err := h.DeployAndSwitch(t.Context(), h.release("4.0.0")); !errors.Is(err, bluegreen.SwitchFailed) {
+		t.Fatal(err)
+	}
+	h.Platform = working
+	h.mustServe("3.0.0")
+	if got := h.ledger().WatchDue; got != due || due == "" {
+		t.Errorf("the watch of %q is due, want that of %q", got, due)
+	}
+}
+
+// A watch is resumed beside a preview, and the traffic does not arrive. The switch cannot
+// be reverted, because the preview has taken the place of the standby. Both stay.
+func TestResumedWatchBesideAPreviewRevertsNothing(t *testing.T) {
+	h := newHarness(t)
+	h.cutWatch("3.0.0")
+	preview := desired(h.release("4.0.0"))
+	preview.Promote = false
+	if _, err := h.Apply(t.Context(), h.ledger(), preview); err != nil {
+		t.Fatal(err)
+	}
+	working := h.Platform
+	h.Platform = misroutedPlatform{working}
+	_, err := h.Apply(t.Context(), h.ledger(), desired(h.release("3.0.0")))
+	if !matches(err, bluegreen.SwitchFailed, "is not the standby any more") ||
+		strings.Contains(err.Error(), "invalid") {
+		t.Errorf("got %v", err)
+	}
+	h.Platform = working
+	h.mustServe("3.0.0")
+	if l := h.ledger(); l.Slot(l.Staging()).State != bluegreen.Ready {
+		t.Errorf("the preview is %+v", l.Slot(l.Staging()))
+	}
+}
+
+// The error of a first release that fails its watch does not say that it stays live.
+func TestFirstReleaseThatFailsItsWatchDoesNotStay(t *testing.T) {
+	h := newHarness(t)
+	if err := h.Destroy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.Config.BakeTime, h.Config.ProbeInterval = time.Hour, time.Millisecond
+	h.whenWatching(func() { h.memory.MakeUnhealthy(t, deployment, bluegreen.Green) })
+	_, err := h.Create(t.Context(), desired(h.release("1.0.0")))
+	if !errors.Is(err, bluegreen.HealthCheckFailed) || strings.Contains(err.Error(), "stays live") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := h.Status(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
+		t.Errorf("the deployment is left: %v", err)
+	}
+}
