@@ -68,7 +68,7 @@ func partlyDestroyedWarning() diag.Diagnostic {
 func rolledBackWarning(base planBase, plan deploymentModel, expected forecast) diag.Diagnostics {
 	live, _ := base.status.Ledger.LiveRecord()
 	if live.Operation != bluegreen.OpRollback || plan.Rollback.ValueBool() || base.prior.Rollback.ValueBool() ||
-		!expected.deploys() {
+		!expected.hasDeploy() {
 		return nil
 	}
 	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("version"), "The deployment was rolled back",

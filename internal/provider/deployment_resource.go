@@ -54,36 +54,36 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, op, diags := r.begin(ctx, plan, plan.Timeouts.Create, defaultCreateTimeout)
-	defer op.close()
+	ctx, opened, diags := r.openFor(ctx, plan, plan.Timeouts.Create, defaultCreateTimeout)
+	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 
-	warnings, err := op.create(ctx)
-	resp.Diagnostics.Append(op.warnings(warnings)...)
-	status, statusErr := op.statusAfter(ctx)
+	warnings, err := opened.create(ctx)
+	resp.Diagnostics.Append(opened.warnings(warnings)...)
+	status, statusErr := opened.statusAfter(ctx)
 	switch {
-	case err != nil && statusErr == nil && isStopped(err) && op.isFulfilled(status):
+	case err != nil && statusErr == nil && isStopped(err) && opened.isFulfilled(status):
 		resp.Diagnostics.AddWarning("The deployment serves, but was not watched to the end",
 			sentence(err)+" The next apply resumes the watch.")
 	case err != nil:
-		resp.Diagnostics.Append(op.failureDiagnostic("created", err, op.afterCreate(err, status, statusErr)))
+		resp.Diagnostics.Append(opened.failureDiagnostic("created", err, opened.afterCreate(err, status, statusErr)))
 		return
 	case statusErr != nil:
-		resp.Diagnostics.Append(op.failureDiagnostic("created", statusErr, op.describeUnrecorded()))
+		resp.Diagnostics.Append(opened.failureDiagnostic("created", statusErr, opened.describeUnrecorded()))
 		return
-	case !op.isFulfilled(status):
-		resp.Diagnostics.Append(op.failureDiagnostic("created", errChangedAfterwards, op.describeUnrecorded()))
+	case !opened.isFulfilled(status):
+		resp.Diagnostics.Append(opened.failureDiagnostic("created", errChangedAfterwards, opened.describeUnrecorded()))
 		return
 	}
 
-	found := op.observe(status)
+	found := opened.observe(status)
 	plan.observedModel, diags = keepPlanned(ctx, plan.observedModel, found)
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, op.identity())...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, opened.identity())...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
@@ -95,27 +95,27 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	op, diags := r.prepare(ctx, state)
-	defer op.close()
+	opened, diags := r.open(ctx, state)
+	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, op.identity())...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, opened.identity())...)
 
-	status, err := op.statusOfRefresh(ctx)
+	status, err := opened.statusOfRefresh(ctx)
 	if errors.Is(err, bluegreen.ErrNotFound) {
 		resp.State.RemoveResource(ctx)
 		return
 	}
 	if err != nil {
-		resp.Diagnostics.Append(op.unreadableDiagnostic(err))
+		resp.Diagnostics.Append(opened.unreadableDiagnostic(err))
 		return
 	}
 	if state.Version.IsNull() {
 		resp.Diagnostics.Append(state.fillFromLedger(ctx, status.Ledger)...)
 	}
-	state.observedModel = op.observe(status)
+	state.observedModel = opened.observe(status)
 	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
@@ -133,28 +133,28 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, op, diags := r.begin(ctx, plan, plan.Timeouts.Update, defaultUpdateTimeout)
-	defer op.close()
+	ctx, opened, diags := r.openFor(ctx, plan, plan.Timeouts.Update, defaultUpdateTimeout)
+	defer opened.close()
 	resp.Diagnostics.Append(diags...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, op.identity())...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, opened.identity())...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 
-	warnings, err := op.Apply(ctx, base, op.desired)
-	resp.Diagnostics.Append(op.warnings(warnings)...)
-	status, statusErr := op.statusAfter(ctx)
-	if err == nil && statusErr == nil && !op.isFulfilled(status) {
+	warnings, err := opened.Apply(ctx, base, opened.desired)
+	resp.Diagnostics.Append(opened.warnings(warnings)...)
+	status, statusErr := opened.statusAfter(ctx)
+	if err == nil && statusErr == nil && !opened.isFulfilled(status) {
 		err = errChangedAfterwards
 	}
 	if err = errors.Join(err, statusErr); err != nil {
-		resp.Diagnostics.Append(op.failureDiagnostic("updated", err, op.afterUpdate(base, status, statusErr)))
+		resp.Diagnostics.Append(opened.failureDiagnostic("updated", err, opened.afterUpdate(base, status, statusErr)))
 	}
 	if statusErr != nil {
 		return
 	}
 	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
-	found := op.observe(status)
+	found := opened.observe(status)
 	switch {
 	case err == nil:
 		plan.observedModel, diags = keepPlanned(ctx, plan.observedModel, found)
@@ -173,13 +173,13 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, op, diags := r.begin(ctx, state, state.Timeouts.Delete, defaultDeleteTimeout)
-	defer op.close()
+	ctx, opened, diags := r.openFor(ctx, state, state.Timeouts.Delete, defaultDeleteTimeout)
+	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if err := op.Destroy(ctx); err != nil {
-		resp.Diagnostics.Append(op.failureDiagnostic("destroyed", err, "The next apply destroys what is left of it."))
+	if err := opened.Destroy(ctx); err != nil {
+		resp.Diagnostics.Append(opened.failureDiagnostic("destroyed", err, "The next apply destroys what is left of it."))
 	}
 }

@@ -116,7 +116,7 @@ func TestFailuresAreTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := operationOnWeb().failureDiagnostic("updated", tt.err, serving)
+			d := openWeb().failureDiagnostic("updated", tt.err, serving)
 			if d.Summary() != tt.summary {
 				t.Errorf("it is called %q, not %q", d.Summary(), tt.summary)
 			}
@@ -132,10 +132,10 @@ func TestFailuresAreTold(t *testing.T) {
 	}
 }
 
-// operationOnWeb is an operation that never runs.
-func operationOnWeb() operation {
+// openWeb returns a deployment called web, without a platform.
+func openWeb() openDeployment {
 	release := bluegreen.Release{Env: map[string]string{"SECRET": secret, "DEBUG": "1"}}
-	return operation{name: "web", id: "web", location: localPlatform{}, desired: bluegreen.Desired{Release: release}}
+	return openDeployment{name: "web", id: "web", location: localPlatform{}, desired: bluegreen.Desired{Release: release}}
 }
 
 func TestLogsAreAnnouncedOnlyIfThereAreAny(t *testing.T) {
@@ -145,13 +145,13 @@ func TestLogsAreAnnouncedOnlyIfThereAreAny(t *testing.T) {
 		{Instance: bluegreen.Instance{ID: "blue-2"}},
 	}}
 	for _, err := range []error{sickly, &kubernetes.StartError{Pod: "web-blue-7f", Container: "migrate"}} {
-		detail := operationOnWeb().failureDiagnostic("updated", err, "").Detail()
+		detail := openWeb().failureDiagnostic("updated", err, "").Detail()
 		if strings.Contains(detail, "The last lines of") {
 			t.Errorf("lines are announced, but there are none:\n%s", detail)
 		}
 	}
 	sickly.Instances[1].Logs = []string{"refused"}
-	detail := operationOnWeb().failureDiagnostic("updated", sickly, "").Detail()
+	detail := openWeb().failureDiagnostic("updated", sickly, "").Detail()
 	if strings.Contains(detail, "lines of blue-1") || !strings.Contains(detail, "lines of blue-2:\n    refused") {
 		t.Errorf("only blue-2 has written something:\n%s", detail)
 	}
@@ -162,7 +162,7 @@ func TestValuesAreMaskedFromTheShortestSecretOn(t *testing.T) {
 	t.Parallel()
 	shortest := strings.Repeat("x", shortestSecret)
 	for value, isMasked := range map[string]bool{shortest[1:]: false, shortest: true} {
-		o := operationOnWeb()
+		o := openWeb()
 		o.desired.Release.Env = map[string]string{"PASSWORD": value}
 		failure := &bluegreen.Error{Kind: bluegreen.DeployFailed, Cause: errors.New("connecting as " + value)}
 		if shown := strings.Contains(o.failureDiagnostic("updated", failure, "").Detail(), value); shown == isMasked {
@@ -191,7 +191,7 @@ func TestFailuresPointAtAttributes(t *testing.T) {
 			path.Root("image"),
 		},
 	} {
-		d := operationOnWeb().failureDiagnostic(
+		d := openWeb().failureDiagnostic(
 			"created",
 			&bluegreen.Error{
 				Kind:        bluegreen.DeployFailed,
@@ -235,10 +235,10 @@ func TestWhatACreateThatFailedHasLeft(t *testing.T) {
 		"a deployment that serves": {
 			statusAfter(t), nil,
 			"1.0.0 serves from green now.\n\nThe deployment is not recorded in the Terraform state. " +
-				operationOnWeb().importCommand(),
+				openWeb().importCommand(),
 		},
 	} {
-		if got := operationOnWeb().afterCreate(failed, tt.after, tt.err); got != tt.want {
+		if got := openWeb().afterCreate(failed, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
 		}
 	}
@@ -260,7 +260,7 @@ func TestWhatServesAfterAnUpdate(t *testing.T) {
 		"gone":        {bluegreen.Status{}, bluegreen.ErrNotFound, "The deployment no longer exists."},
 		"unreachable": {bluegreen.Status{}, errors.New("no answer"), "It is not known what serves now: no answer."},
 	} {
-		if got := operationOnWeb().afterUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
+		if got := openWeb().afterUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
 		}
 	}

@@ -19,8 +19,8 @@ import (
 // A standby whose HEALTHCHECK fails is nothing to go back to, and no change.
 func TestDockerStandbyIsUnhealthy(t *testing.T) {
 	t.Parallel()
-	name, g := claimDocker(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
+	name, p := claimDocker(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
 	image, err := engine.checked()
 	if err != nil {
 		t.Fatal(err)
@@ -82,8 +82,8 @@ func failChecks(t *testing.T, name string) {
 // brings it back.
 func TestDockerContainersByHand(t *testing.T) {
 	t.Parallel()
-	name, g := claimDocker(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
+	name, p := claimDocker(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
 	whole := []statecheck.StateCheck{
 		h.live("2.0.0"),
 		stateHas(number(1), "environments", "blue", "ready_replicas"),
@@ -135,8 +135,8 @@ func TestDockerContainersByHand(t *testing.T) {
 // is never touched.
 func TestDockerForeignContainer(t *testing.T) {
 	t.Parallel()
-	name, g := claimDocker(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
+	name, p := claimDocker(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
 	foreign, err := engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
 		Name: name + "-green-1", Config: &container.Config{Image: h.image()},
 	})
@@ -175,9 +175,9 @@ func TestDockerForeignContainer(t *testing.T) {
 // deployment is another.
 func TestDockerToTheDefaultPlatform(t *testing.T) {
 	t.Parallel()
-	name, g := claimDocker(t)
-	h, here := &harness{t: t, name: name, platformUnderTest: g}, newLocalHarness(t)
-	providers := "provider \"bluegreen\" {\n  " + g.providerBlock() + "\n  " + here.providerBlock() + "\n}\n"
+	name, p := claimDocker(t)
+	h, here := &harness{t: t, name: name, platformUnderTest: p}, newLocalHarness(t)
+	providers := "provider \"bluegreen\" {\n  " + p.providerBlock() + "\n  " + here.providerBlock() + "\n}\n"
 	here.run(
 		resource.TestStep{Config: providers + h.resource("web")},
 		resource.TestStep{
@@ -190,7 +190,7 @@ func TestDockerToTheDefaultPlatform(t *testing.T) {
 		resource.TestStep{
 			Config: providers + h.resource("web"),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				planIs(plancheck.ResourceActionReplace), planHas(text(g.id(name)), "id"),
+				planIs(plancheck.ResourceActionReplace), planHas(text(p.id(name)), "id"),
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 		},
@@ -199,14 +199,14 @@ func TestDockerToTheDefaultPlatform(t *testing.T) {
 
 func TestDockerOpensToEverybody(t *testing.T) {
 	t.Parallel()
-	name, g := claimDocker(t)
-	opensToEverybody(&harness{t: t, name: name, platformUnderTest: g}, func(publish string) attributes {
+	name, p := claimDocker(t)
+	opensToEverybody(&harness{t: t, name: name, platformUnderTest: p}, func(publish string) attributes {
 		return attributes{
 			"docker": fmt.Sprintf(
 				"{ port = %d, pull = \"never\", publish = [%q], agent_image = %q }",
 				servicePort,
 				publish,
-				g.agentImage,
+				p.agentImage,
 			),
 		}
 	})

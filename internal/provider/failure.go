@@ -51,7 +51,7 @@ var advices = []advice{
 }
 
 // failureDiagnostic reports an operation that failed with err. outcome says what it left.
-func (o operation) failureDiagnostic(verb string, err error, outcome string) diag.Diagnostic {
+func (o openDeployment) failureDiagnostic(verb string, err error, outcome string) diag.Diagnostic {
 	a := adviceFor(err, verb)
 	if errors.Is(err, bluegreen.ErrExists) {
 		a.next = o.importCommand()
@@ -89,7 +89,7 @@ func isStopped(err error) bool {
 
 // cause returns the phase in which the operation failed, and the last thing that
 // was observed there.
-func (o operation) cause(err error) string {
+func (o openDeployment) cause(err error) string {
 	var held *bluegreen.HolderError
 	if errors.As(err, &held) {
 		since := held.Holder.Since
@@ -113,7 +113,7 @@ func (o operation) cause(err error) string {
 
 // logs returns the last lines of the replicas that are not healthy, or of the
 // container that kept a pod from starting.
-func (o operation) logs(err error) string {
+func (o openDeployment) logs(err error) string {
 	var unstarted *kubernetes.StartError
 	if errors.As(err, &unstarted) && len(unstarted.Logs) > 0 {
 		from := fmt.Sprintf("container %q in pod %s", unstarted.Container, unstarted.Pod)
@@ -138,7 +138,7 @@ func lastLines(from string, lines []string) string {
 
 // mask hides the values of environment variables in text. A replica may have
 // logged them.
-func (o operation) mask(text string) string {
+func (o openDeployment) mask(text string) string {
 	for _, value := range o.desired.Release.Env {
 		if len(value) >= shortestSecret {
 			text = strings.ReplaceAll(text, value, "***")
@@ -148,7 +148,7 @@ func (o operation) mask(text string) string {
 }
 
 // warnings reports problems that do not affect the live environment.
-func (o operation) warnings(problems []error) diag.Diagnostics {
+func (o openDeployment) warnings(problems []error) diag.Diagnostics {
 	var diags diag.Diagnostics
 	for _, problem := range problems {
 		diags.AddWarning("The old environment could not be completed or removed", paragraphs(o.cause(problem),

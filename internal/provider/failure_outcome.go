@@ -13,7 +13,7 @@ import (
 )
 
 // afterCreate says what a create that failed with err has left.
-func (o operation) afterCreate(err error, status bluegreen.Status, statusErr error) string {
+func (o openDeployment) afterCreate(err error, status bluegreen.Status, statusErr error) string {
 	switch {
 	case errors.Is(statusErr, bluegreen.ErrNotFound):
 		return "Nothing was left behind, and nothing is recorded in the Terraform state."
@@ -33,17 +33,17 @@ func (o operation) afterCreate(err error, status bluegreen.Status, statusErr err
 
 // describeUnrecorded says how to continue with a deployment that serves and is not in the
 // Terraform state.
-func (o operation) describeUnrecorded() string {
+func (o openDeployment) describeUnrecorded() string {
 	return "The deployment is not recorded in the Terraform state. " + o.importCommand()
 }
 
-func (o operation) importCommand() string {
+func (o openDeployment) importCommand() string {
 	return fmt.Sprintf("To manage it with this configuration, run `terraform import ADDRESS %s`, where ADDRESS is the "+
 		"address of this resource, such as bluegreen_deployment.%s.", o.id, o.name)
 }
 
 // afterUpdate compares what serves with what served when the plan was made.
-func (o operation) afterUpdate(base bluegreen.Ledger, status bluegreen.Status, statusErr error) string {
+func (o openDeployment) afterUpdate(base bluegreen.Ledger, status bluegreen.Status, statusErr error) string {
 	before, served := base.LiveRecord()
 	now, serving := status.Ledger.LiveRecord()
 	switch {
@@ -69,7 +69,7 @@ func describeServing(l bluegreen.Ledger) string {
 }
 
 // unreadableDiagnostic reports a deployment that may exist and cannot be read.
-func (o operation) unreadableDiagnostic(err error) diag.Diagnostic {
+func (o openDeployment) unreadableDiagnostic(err error) diag.Diagnostic {
 	return diag.NewErrorDiagnostic(
 		"The deployment could not be read",
 		paragraphs(

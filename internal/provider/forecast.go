@@ -75,13 +75,13 @@ func (f forecast) hasStep(these ...bluegreen.Step) bool {
 	return slices.ContainsFunc(f.steps, func(step bluegreen.Step) bool { return slices.Contains(these, step) })
 }
 
-// deploys reports whether the apply starts a release.
-func (f forecast) deploys() bool {
+// hasDeploy reports whether the apply starts a release.
+func (f forecast) hasDeploy() bool {
 	return f.hasStep(bluegreen.StepDeployAndSwitch, bluegreen.StepPreview)
 }
 
-// deploysTo reports whether the apply starts a release in env.
-func (f forecast) deploysTo(env bluegreen.Environment) bool {
+// hasDeployTo reports whether the apply starts a release in env.
+func (f forecast) hasDeployTo(env bluegreen.Environment) bool {
 	switch l := f.after.Ledger; {
 	case f.hasStep(bluegreen.StepDeployAndSwitch):
 		return env == l.Live
@@ -95,7 +95,7 @@ func (f forecast) deploysTo(env bluegreen.Environment) bool {
 // environment returns what is known of env after the apply.
 func (f forecast) environment(env bluegreen.Environment) environmentModel {
 	m := f.attributes.environments[env]
-	if f.deploysTo(env) {
+	if f.hasDeployTo(env) {
 		m.ImageDigest, m.DeployedAt = types.StringUnknown(), types.StringUnknown()
 	}
 	slot := f.after.Ledger.Slot(env)
@@ -103,7 +103,7 @@ func (f forecast) environment(env bluegreen.Environment) environmentModel {
 	case slot.Release == nil || slot.State == bluegreen.Failed:
 		// The environment has no release: the apply removes whatever runs.
 		m.ReadyReplicas = types.Int64Value(0)
-	case f.deploysTo(env),
+	case f.hasDeployTo(env),
 		f.hasStep(bluegreen.StepScale),
 		f.hasStep(bluegreen.StepWatch) && slot.State == bluegreen.Live,
 		// Replicas are down: they may come back, or the apply may start them.

@@ -35,8 +35,8 @@ func (f *freedPorts) add(endpoints ...types.String) {
 	}
 }
 
-// has reports whether the port of an address, host:port, is going to be free.
-func (f *freedPorts) has(address string) bool {
+// hasFreed reports whether the port of an address, host:port, is going to be free.
+func (f *freedPorts) hasFreed(address string) bool {
 	_, port, err := net.SplitHostPort(address)
 	if f == nil || err != nil {
 		return false

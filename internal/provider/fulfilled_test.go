@@ -53,7 +53,7 @@ func TestFulfilledOnlyWhenTheConfiguredReleaseServes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := (operation{desired: test.desired}).isFulfilled(status); got != test.want {
+			if got := (openDeployment{desired: test.desired}).isFulfilled(status); got != test.want {
 				t.Errorf("fulfilled: %t, want %t", got, test.want)
 			}
 		})

@@ -128,7 +128,7 @@ type dockerTestPlatform struct {
 
 var _ platformUnderTest = (*dockerTestPlatform)(nil)
 
-func claimDocker(t *testing.T) (name string, g *dockerTestPlatform) {
+func claimDocker(t *testing.T) (name string, p *dockerTestPlatform) {
 	t.Helper()
 	replica, err := engine.replica()
 	if err != nil {
@@ -139,50 +139,50 @@ func claimDocker(t *testing.T) (name string, g *dockerTestPlatform) {
 		t.Fatal(err)
 	}
 	own := strings.ToLower(rand.Text()[:6])
-	g = &dockerTestPlatform{replica: replica, agent: engine.run + "-" + own, agentImage: agent}
+	p = &dockerTestPlatform{replica: replica, agent: engine.run + "-" + own, agentImage: agent}
 	t.Cleanup(func() {
-		found, err := g.leftovers(context.Background())
+		found, err := p.leftovers(context.Background())
 		if err != nil || len(found) > 0 {
 			t.Errorf("left are %v: %v", found, err)
 		}
 	})
 	// The containers of all deployments of an engine have their names in common.
-	return "web-" + own, g
+	return "web-" + own, p
 }
 
-func (g *dockerTestPlatform) providerBlock() string {
-	return fmt.Sprintf("docker = { agent_name = %q }", g.agent)
+func (p *dockerTestPlatform) providerBlock() string {
+	return fmt.Sprintf("docker = { agent_name = %q }", p.agent)
 }
 
-func (g *dockerTestPlatform) settings() attributes {
+func (p *dockerTestPlatform) settings() attributes {
 	agent := ""
-	if g.agentImage != "" {
-		agent = fmt.Sprintf(", agent_image = %q", g.agentImage)
+	if p.agentImage != "" {
+		agent = fmt.Sprintf(", agent_image = %q", p.agentImage)
 	}
 	return attributes{"docker": fmt.Sprintf("{ port = %d, pull = \"never\"%s }", servicePort, agent)}
 }
 
-func (g *dockerTestPlatform) dataBlock() string { return "docker = {}" }
+func (p *dockerTestPlatform) dataBlock() string { return "docker = {}" }
 
-func (g *dockerTestPlatform) image() string { return g.replica }
+func (p *dockerTestPlatform) image() string { return p.replica }
 
-func (g *dockerTestPlatform) id(name string) string { return "docker://" + name }
+func (p *dockerTestPlatform) id(name string) string { return "docker://" + name }
 
-func (g *dockerTestPlatform) open(name string) (openPlatform, error) {
-	return docker.New(docker.Options{Name: name, Agent: docker.Agent{Name: g.agent, Image: g.agentImage}})
+func (p *dockerTestPlatform) open(name string) (openPlatform, error) {
+	return docker.New(docker.Options{Name: name, Agent: docker.Agent{Name: p.agent, Image: p.agentImage}})
 }
 
-func (g *dockerTestPlatform) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (p *dockerTestPlatform) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-func (g *dockerTestPlatform) switchDelay() time.Duration { return 0 }
+func (p *dockerTestPlatform) switchDelay() time.Duration { return 0 }
 
-func (g *dockerTestPlatform) expireLock(context.Context, string) error { return nil }
+func (p *dockerTestPlatform) expireLock(context.Context, string) error { return nil }
 
 // leftovers lists the things that have the label of the agent.
-func (g *dockerTestPlatform) leftovers(ctx context.Context) (found []string, err error) {
-	ours := client.Filters{}.Add("label", docker.LabelPrefix+"agent="+g.agent)
+func (p *dockerTestPlatform) leftovers(ctx context.Context) (found []string, err error) {
+	ours := client.Filters{}.Add("label", docker.LabelPrefix+"agent="+p.agent)
 	containers, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
 	if err != nil {
 		return nil, err

@@ -159,52 +159,52 @@ type kubernetesTestPlatform struct {
 
 var _ platformUnderTest = (*kubernetesTestPlatform)(nil)
 
-func claimKubernetes(t *testing.T) (name string, g *kubernetesTestPlatform) {
+func claimKubernetes(t *testing.T) (name string, p *kubernetesTestPlatform) {
 	t.Helper()
 	replica, err := cluster.replica()
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = &kubernetesTestPlatform{"bluegreen-acc-" + strings.ToLower(rand.Text()[:6]), replica, kubeconfig()}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: g.namespace}}
+	p = &kubernetesTestPlatform{"bluegreen-acc-" + strings.ToLower(rand.Text()[:6]), replica, kubeconfig()}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: p.namespace}}
 	if _, err := cluster.core.Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx := context.Background()
-		found, err := g.leftovers(ctx)
+		found, err := p.leftovers(ctx)
 		if err != nil || len(found) > 0 {
 			t.Errorf("left are %v: %v", found, err)
 		}
-		if err := cluster.core.Namespaces().Delete(ctx, g.namespace, metav1.DeleteOptions{}); err != nil {
+		if err := cluster.core.Namespaces().Delete(ctx, p.namespace, metav1.DeleteOptions{}); err != nil {
 			t.Error(err)
 		}
 		cluster.mu.Lock()
 		defer cluster.mu.Unlock()
-		cluster.namespaces = append(cluster.namespaces, g.namespace)
+		cluster.namespaces = append(cluster.namespaces, p.namespace)
 	})
-	return "web", g
+	return "web", p
 }
 
-func (g *kubernetesTestPlatform) providerBlock() string {
-	return fmt.Sprintf("kubernetes = { config_path = %q }", g.kubeconfig)
+func (p *kubernetesTestPlatform) providerBlock() string {
+	return fmt.Sprintf("kubernetes = { config_path = %q }", p.kubeconfig)
 }
 
-func (g *kubernetesTestPlatform) settings() attributes {
-	return attributes{"kubernetes": fmt.Sprintf("{ port = %d, namespace = %q }", servicePort, g.namespace)}
+func (p *kubernetesTestPlatform) settings() attributes {
+	return attributes{"kubernetes": fmt.Sprintf("{ port = %d, namespace = %q }", servicePort, p.namespace)}
 }
 
-func (g *kubernetesTestPlatform) dataBlock() string {
-	return fmt.Sprintf("kubernetes = { namespace = %q }", g.namespace)
+func (p *kubernetesTestPlatform) dataBlock() string {
+	return fmt.Sprintf("kubernetes = { namespace = %q }", p.namespace)
 }
 
-func (g *kubernetesTestPlatform) image() string { return g.replica }
+func (p *kubernetesTestPlatform) image() string { return p.replica }
 
-func (g *kubernetesTestPlatform) id(name string) string { return g.namespace + "/" + name }
+func (p *kubernetesTestPlatform) id(name string) string { return p.namespace + "/" + name }
 
-func (g *kubernetesTestPlatform) open(name string) (openPlatform, error) {
+func (p *kubernetesTestPlatform) open(name string) (openPlatform, error) {
 	return kubernetes.New(cluster.client, kubernetes.Options{
-		Namespace:      g.namespace,
+		Namespace:      p.namespace,
 		Name:           name,
 		PodSettings:    kubernetes.PodSettings{Port: servicePort},
 		DrainTimeout:   time.Second,
@@ -214,16 +214,16 @@ func (g *kubernetesTestPlatform) open(name string) (openPlatform, error) {
 
 // dial finds a Service by its name, as the cluster's DNS would. The node reaches
 // what clients in the cluster reach.
-func (g *kubernetesTestPlatform) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (p *kubernetesTestPlatform) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	name, found := strings.CutSuffix(host, "."+g.namespace+".svc")
+	name, found := strings.CutSuffix(host, "."+p.namespace+".svc")
 	if !found {
-		return nil, fmt.Errorf("%s is no name of a Service in %s", host, g.namespace)
+		return nil, fmt.Errorf("%s is no name of a Service in %s", host, p.namespace)
 	}
-	service, err := cluster.core.Services(g.namespace).Get(ctx, name, metav1.GetOptions{})
+	service, err := cluster.core.Services(p.namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -241,11 +241,11 @@ func (g *kubernetesTestPlatform) dial(ctx context.Context, network, address stri
 
 // switchDelay is not zero because kube-proxy writes the node's rules about a second after
 // the endpoints have changed.
-func (g *kubernetesTestPlatform) switchDelay() time.Duration { return waitLimit }
+func (p *kubernetesTestPlatform) switchDelay() time.Duration { return waitLimit }
 
 // expireLock makes the lease of a dead holder run out at once.
-func (g *kubernetesTestPlatform) expireLock(ctx context.Context, name string) error {
-	leases := cluster.coordination.Leases(g.namespace)
+func (p *kubernetesTestPlatform) expireLock(ctx context.Context, name string) error {
+	leases := cluster.coordination.Leases(p.namespace)
 	lease, err := leases.Get(ctx, name+"-bluegreen", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -260,22 +260,22 @@ func (g *kubernetesTestPlatform) expireLock(ctx context.Context, name string) er
 }
 
 // leftovers lists all objects in the namespace but the pods, which take their time to go.
-func (g *kubernetesTestPlatform) leftovers(ctx context.Context) (found []string, err error) {
-	services, err := cluster.core.Services(g.namespace).List(ctx, metav1.ListOptions{})
+func (p *kubernetesTestPlatform) leftovers(ctx context.Context) (found []string, err error) {
+	services, err := cluster.core.Services(p.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range services.Items {
 		found = append(found, "Service "+s.Name)
 	}
-	deployments, err := cluster.apps.Deployments(g.namespace).List(ctx, metav1.ListOptions{})
+	deployments, err := cluster.apps.Deployments(p.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range deployments.Items {
 		found = append(found, "Deployment "+d.Name)
 	}
-	leases, err := cluster.coordination.Leases(g.namespace).List(ctx, metav1.ListOptions{})
+	leases, err := cluster.coordination.Leases(p.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}

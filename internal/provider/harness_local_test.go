@@ -26,8 +26,8 @@ type localHarness struct {
 
 func newLocalHarness(t *testing.T) localHarness {
 	t.Helper()
-	name, g := claimLocal(t)
-	return localHarness{&harness{t: t, name: name, platformUnderTest: g}, g}
+	name, p := claimLocal(t)
+	return localHarness{&harness{t: t, name: name, platformUnderTest: p}, p}
 }
 
 // localTestPlatform is a state directory of its own.
@@ -38,7 +38,7 @@ type localTestPlatform struct {
 
 var _ platformUnderTest = (*localTestPlatform)(nil)
 
-func claimLocal(t *testing.T) (name string, g *localTestPlatform) {
+func claimLocal(t *testing.T) (name string, p *localTestPlatform) {
 	t.Helper()
 	program, err := replicaProgram()
 	if err != nil {
@@ -49,54 +49,54 @@ func claimLocal(t *testing.T) (name string, g *localTestPlatform) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = &localTestPlatform{stateDir: filepath.Join(dir, "state"), service: filepath.Join(dir, "service")}
+	p = &localTestPlatform{stateDir: filepath.Join(dir, "state"), service: filepath.Join(dir, "service")}
 	// The image is a small script, so that the copy which the agent makes is small as well.
-	if err := os.WriteFile(g.service, fmt.Appendf(nil, "#!/bin/sh\nexec %q\n", program), 0o700); err != nil {
+	if err := os.WriteFile(p.service, fmt.Appendf(nil, "#!/bin/sh\nexec %q\n", program), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		g.nothingLeft(t)
+		p.nothingLeft(t)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
-	return "web", g
+	return "web", p
 }
 
-func (g *localTestPlatform) providerBlock() string {
-	return fmt.Sprintf("local = { state_dir = %q }", g.stateDir)
+func (p *localTestPlatform) providerBlock() string {
+	return fmt.Sprintf("local = { state_dir = %q }", p.stateDir)
 }
 
-func (g *localTestPlatform) settings() attributes { return nil }
+func (p *localTestPlatform) settings() attributes { return nil }
 
-func (g *localTestPlatform) dataBlock() string { return "local = {}" }
+func (p *localTestPlatform) dataBlock() string { return "local = {}" }
 
-func (g *localTestPlatform) image() string { return g.service }
+func (p *localTestPlatform) image() string { return p.service }
 
-func (g *localTestPlatform) id(name string) string { return name }
+func (p *localTestPlatform) id(name string) string { return name }
 
-func (g *localTestPlatform) open(name string) (openPlatform, error) {
+func (p *localTestPlatform) open(name string) (openPlatform, error) {
 	command, err := agentCommand()
 	if err != nil {
 		return nil, err
 	}
-	return local.New(local.Options{StateDir: g.stateDir, Name: name, AgentCommand: command})
+	return local.New(local.Options{StateDir: p.stateDir, Name: name, AgentCommand: command})
 }
 
-func (g *localTestPlatform) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (p *localTestPlatform) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-func (g *localTestPlatform) switchDelay() time.Duration { return 0 }
+func (p *localTestPlatform) switchDelay() time.Duration { return 0 }
 
-func (g *localTestPlatform) expireLock(context.Context, string) error { return nil }
+func (p *localTestPlatform) expireLock(context.Context, string) error { return nil }
 
-func (g *localTestPlatform) leftovers(context.Context) ([]string, error) {
-	return g.entries("deployments")
+func (p *localTestPlatform) leftovers(context.Context) ([]string, error) {
+	return p.entries("deployments")
 }
 
-func (g *localTestPlatform) entries(dir string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(g.stateDir, dir))
+func (p *localTestPlatform) entries(dir string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(p.stateDir, dir))
 	if os.IsNotExist(err) {
 		return nil, nil
 	}
@@ -108,22 +108,22 @@ func (g *localTestPlatform) entries(dir string) ([]string, error) {
 }
 
 // nothingLeft waits for the agent to leave, and looks for what it has left.
-func (g *localTestPlatform) nothingLeft(t *testing.T) {
+func (p *localTestPlatform) nothingLeft(t *testing.T) {
 	t.Helper()
-	if _, err := os.Stat(g.stateDir); os.IsNotExist(err) {
+	if _, err := os.Stat(p.stateDir); os.IsNotExist(err) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	// The agent holds this lock for as long as it lives.
-	lock := flock.New(filepath.Join(g.stateDir, "agent.lock"))
+	lock := flock.New(filepath.Join(p.stateDir, "agent.lock"))
 	if _, err := lock.TryLockContext(ctx, pollInterval); err != nil {
 		t.Errorf("the agent did not leave: %v", err)
 		return
 	}
 	defer lock.Close()
 	for _, dir := range []string{"deployments", "images"} {
-		entries, err := g.entries(dir)
+		entries, err := p.entries(dir)
 		if err != nil {
 			t.Error(err)
 		}
@@ -131,16 +131,16 @@ func (g *localTestPlatform) nothingLeft(t *testing.T) {
 			t.Errorf("%s is left", entry)
 		}
 	}
-	for _, process := range g.processes() {
+	for _, process := range p.processes() {
 		t.Errorf("process %s is left", process)
 	}
 }
 
 // processes are those that work in the state directory, where /proc tells.
-func (g *localTestPlatform) processes() []string {
+func (p *localTestPlatform) processes() []string {
 	found, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	return slices.DeleteFunc(found, func(link string) bool {
 		dir, err := os.Readlink(link)
-		return err != nil || !strings.HasPrefix(dir, g.stateDir)
+		return err != nil || !strings.HasPrefix(dir, p.stateDir)
 	})
 }

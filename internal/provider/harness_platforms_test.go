@@ -81,11 +81,11 @@ var testedPlatforms = []testedPlatform{
 }
 
 // claimOn returns a function that makes a harness on a part of a platform.
-func claimOn[G platformUnderTest](claim func(t *testing.T) (name string, g G)) func(t *testing.T) *harness {
+func claimOn[P platformUnderTest](claim func(t *testing.T) (name string, p P)) func(t *testing.T) *harness {
 	return func(t *testing.T) *harness {
 		t.Helper()
-		name, g := claim(t)
-		return &harness{t, name, g}
+		name, p := claim(t)
+		return &harness{t, name, p}
 	}
 }
 
@@ -94,17 +94,17 @@ func claimOn[G platformUnderTest](claim func(t *testing.T) (name string, g G)) f
 func findPlatforms() (missing string, err error) {
 	var there []testedPlatform
 	var tests []string
-	for _, g := range testedPlatforms {
-		err := g.find()
+	for _, p := range testedPlatforms {
+		err := p.find()
 		if err == nil {
-			there = append(there, g)
+			there = append(there, p)
 			continue
 		}
-		fmt.Printf("the provider is NOT TESTED on the platform %s (`make %s` starts one): %v\n", g.kind, g.target, err)
-		if os.Getenv(g.require) != "" {
-			return "", fmt.Errorf("%s is set", g.require)
+		fmt.Printf("the provider is NOT TESTED on the platform %s (`make %s` starts one): %v\n", p.kind, p.target, err)
+		if os.Getenv(p.require) != "" {
+			return "", fmt.Errorf("%s is set", p.require)
 		}
-		tests = append(tests, g.tests)
+		tests = append(tests, p.tests)
 	}
 	testedPlatforms = there
 	return strings.Join(tests, "|"), nil
@@ -112,9 +112,9 @@ func findPlatforms() (missing string, err error) {
 
 // closePlatforms removes what the tests shared.
 func closePlatforms() error {
-	for _, g := range testedPlatforms {
-		if err := g.close(); err != nil {
-			return fmt.Errorf("%s: %w", g.kind, err)
+	for _, p := range testedPlatforms {
+		if err := p.close(); err != nil {
+			return fmt.Errorf("%s: %w", p.kind, err)
 		}
 	}
 	return nil
@@ -124,10 +124,10 @@ func closePlatforms() error {
 // its own.
 func onEachPlatform(t *testing.T, test func(h *harness)) {
 	t.Helper()
-	for _, g := range testedPlatforms {
-		t.Run(g.kind, func(t *testing.T) {
+	for _, p := range testedPlatforms {
+		t.Run(p.kind, func(t *testing.T) {
 			t.Parallel()
-			test(g.claim(t))
+			test(p.claim(t))
 		})
 	}
 }

@@ -39,7 +39,7 @@ func (r *deploymentResource) IdentitySchema(
 	}
 }
 
-func (o operation) identity() identityModel {
+func (o openDeployment) identity() identityModel {
 	return identityModel{
 		Name:      types.StringValue(o.name),
 		Platform:  types.StringValue(o.location.kind()),

@@ -22,14 +22,14 @@ import (
 // one that is fit takes its place, and a rollback brings it back.
 func TestKubernetesAdoption(t *testing.T) {
 	t.Parallel()
-	name, g := claimKubernetes(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
-	g.legacy(t, name)
+	name, p := claimKubernetes(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
+	p.legacy(t, name)
 	adopt := attributes{
 		"kubernetes": fmt.Sprintf(
 			"{ port = %d, namespace = %q, service = { port = 80 }, adopt = true }",
 			servicePort,
-			g.namespace,
+			p.namespace,
 		),
 	}
 	h.run(
@@ -62,7 +62,7 @@ func TestKubernetesAdoption(t *testing.T) {
 
 // legacy is a Service and a Deployment that serve without this provider. It
 // returns when they do.
-func (g *kubernetesTestPlatform) legacy(t *testing.T, name string) {
+func (p *kubernetesTestPlatform) legacy(t *testing.T, name string) {
 	t.Helper()
 	pods := map[string]string{"app": name}
 	service := &corev1.Service{
@@ -72,7 +72,7 @@ func (g *kubernetesTestPlatform) legacy(t *testing.T, name string) {
 			Ports:    []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(servicePort)}},
 		},
 	}
-	if _, err := cluster.core.Services(g.namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+	if _, err := cluster.core.Services(p.namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	deployment := &appsv1.Deployment{
@@ -87,7 +87,7 @@ func (g *kubernetesTestPlatform) legacy(t *testing.T, name string) {
 				Spec: corev1.PodSpec{Containers: []corev1.Container{
 					{
 						Name:  "app",
-						Image: g.replica,
+						Image: p.replica,
 						Env: []corev1.EnvVar{
 							{Name: "PORT", Value: strconv.Itoa(servicePort)},
 							{Name: "BLUEGREEN_VERSION", Value: "legacy"},
@@ -97,7 +97,7 @@ func (g *kubernetesTestPlatform) legacy(t *testing.T, name string) {
 			},
 		},
 	}
-	deployments := cluster.apps.Deployments(g.namespace)
+	deployments := cluster.apps.Deployments(p.namespace)
 	if _, err := deployments.Create(t.Context(), deployment, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

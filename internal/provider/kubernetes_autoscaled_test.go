@@ -18,8 +18,8 @@ import (
 // as it is. With replicas it is the configuration's, until they are taken out.
 func TestKubernetesAutoscaled(t *testing.T) {
 	t.Parallel()
-	name, g := claimKubernetes(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
+	name, p := claimKubernetes(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
 	empty := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 	h.run(
 		resource.TestStep{
@@ -30,7 +30,7 @@ func TestKubernetesAutoscaled(t *testing.T) {
 			},
 		},
 		resource.TestStep{
-			PreConfig:        func() { g.autoscale(t, name, "green", 2) },
+			PreConfig:        func() { p.autoscale(t, name, "green", 2) },
 			Config:           h.config(version("1.0.0"), unsized),
 			ConfigPlanChecks: empty,
 		},
@@ -48,7 +48,7 @@ func TestKubernetesAutoscaled(t *testing.T) {
 			},
 		},
 		resource.TestStep{
-			PreConfig: func() { g.autoscale(t, name, "blue", 3) },
+			PreConfig: func() { p.autoscale(t, name, "blue", 3) },
 			Config:    h.config(version("2.0.0"), unsized, rollback(true)),
 			ConfigStateChecks: []statecheck.StateCheck{
 				h.live("1.0.0"),
@@ -70,7 +70,7 @@ func TestKubernetesAutoscaled(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{stateHas(number(1), "environments", "blue", "ready_replicas")},
 		},
 		resource.TestStep{
-			PreConfig:        func() { g.autoscale(t, name, "blue", 2) },
+			PreConfig:        func() { p.autoscale(t, name, "blue", 2) },
 			Config:           h.config(version("2.0.0"), unsized),
 			ConfigPlanChecks: empty,
 		},
@@ -82,9 +82,9 @@ var unsized = attributes{"replicas": "null"}
 
 // autoscale gives an environment another size, by what an autoscaler uses. That
 // not all of the pods are there yet is no difference for a plan, either.
-func (g *kubernetesTestPlatform) autoscale(t *testing.T, name, env string, replicas int32) {
+func (p *kubernetesTestPlatform) autoscale(t *testing.T, name, env string, replicas int32) {
 	t.Helper()
-	deployments := cluster.apps.Deployments(g.namespace)
+	deployments := cluster.apps.Deployments(p.namespace)
 	size := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
 	if _, err := deployments.Patch(
 		t.Context(),

@@ -23,10 +23,10 @@ import (
 // The plan shows what was changed with kubectl, and apply repairs it.
 func TestKubernetesDrift(t *testing.T) {
 	t.Parallel()
-	name, g := claimKubernetes(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
+	name, p := claimKubernetes(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
 	green := name + "-green"
-	deployments, services := cluster.apps.Deployments(g.namespace), cluster.core.Services(g.namespace)
+	deployments, services := cluster.apps.Deployments(p.namespace), cluster.core.Services(p.namespace)
 	patch := func(ctx context.Context, json string) error {
 		_, err := deployments.Patch(ctx, green, types.StrategicMergePatchType, []byte(json), metav1.PatchOptions{})
 		return err
@@ -69,31 +69,31 @@ func TestKubernetesDrift(t *testing.T) {
 // before.
 func TestKubernetesUnknownNamespace(t *testing.T) {
 	t.Parallel()
-	name, g := claimKubernetes(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
+	name, p := claimKubernetes(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
 	block := strings.Replace(
 		h.settings()["kubernetes"],
-		fmt.Sprintf("%q", g.namespace),
+		fmt.Sprintf("%q", p.namespace),
 		"terraform_data.namespace.output",
 		1,
 	)
 	h.run(resource.TestStep{
-		Config: "resource \"terraform_data\" \"namespace\" {\n  input = \"" + g.namespace + "\"\n}\n" + h.config(
+		Config: "resource \"terraform_data\" \"namespace\" {\n  input = \"" + p.namespace + "\"\n}\n" + h.config(
 			attributes{"kubernetes": block},
 		),
 		ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 			planIs(plancheck.ResourceActionCreate), planHasUnknown("id"), planHasUnknown("kubernetes", "namespace"),
 		}},
-		ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(text(g.id(name)), "id")},
+		ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0"), stateHas(text(p.id(name)), "id")},
 	})
 }
 
 // A Service that is not the provider's and has its name is an error. It is never touched.
 func TestKubernetesForeignService(t *testing.T) {
 	t.Parallel()
-	name, g := claimKubernetes(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
-	services := cluster.core.Services(g.namespace)
+	name, p := claimKubernetes(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
+	services := cluster.core.Services(p.namespace)
 	foreign, err := services.Create(t.Context(), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
@@ -104,7 +104,7 @@ func TestKubernetesForeignService(t *testing.T) {
 	h.run(
 		resource.TestStep{
 			Config:      h.config(version("1.0.0")),
-			ExpectError: regexp.MustCompile(`(?s)Service\s+` + g.namespace + `/` + name),
+			ExpectError: regexp.MustCompile(`(?s)Service\s+` + p.namespace + `/` + name),
 		},
 		resource.TestStep{
 			PreConfig: func() {
@@ -125,8 +125,8 @@ func TestKubernetesForeignService(t *testing.T) {
 // A cluster that does not answer is an error that names it, and nothing is gone.
 func TestKubernetesUnreachable(t *testing.T) {
 	t.Parallel()
-	name, g := claimKubernetes(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
+	name, p := claimKubernetes(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
 	nowhere := "provider \"bluegreen\" {\n  kubernetes = { host = \"https://127.0.0.1:1\" }\n}\n"
 	h.run(
 		resource.TestStep{Config: h.config(version("1.0.0"))},
@@ -146,10 +146,10 @@ func TestKubernetesUnreachable(t *testing.T) {
 // A missing permission is an error that names the verb and the resource.
 func TestKubernetesForbidden(t *testing.T) {
 	t.Parallel()
-	name, g := claimKubernetes(t)
-	h := &harness{t: t, name: name, platformUnderTest: g}
-	g.kubeconfig = filepath.Join(cluster.dir, "kubeconfig-limited")
-	t.Cleanup(kubernetes.NewClient(kubernetes.ClientConfig{ConfigPaths: []string{g.kubeconfig}}).Close)
+	name, p := claimKubernetes(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
+	p.kubeconfig = filepath.Join(cluster.dir, "kubeconfig-limited")
+	t.Cleanup(kubernetes.NewClient(kubernetes.ClientConfig{ConfigPaths: []string{p.kubeconfig}}).Close)
 	h.run(resource.TestStep{
 		Config:      h.config(version("1.0.0")),
 		ExpectError: regexp.MustCompile(`(?s)cannot\s+get\s+resource\s+"(services|leases)"`),

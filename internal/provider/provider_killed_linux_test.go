@@ -33,9 +33,9 @@ func TestKilledInEveryPhase(t *testing.T) {
 		{"draining and removing", "1.5.0", "1.5.0", []attributes{version("1.5.0"), {"standby": `"remove"`}}},
 	}
 	onEachPlatform(t, func(h *harness) {
-		if g, ok := h.platformUnderTest.(*dockerTestPlatform); ok {
+		if p, ok := h.platformUnderTest.(*dockerTestPlatform); ok {
 			// The provider is a real one, and can be the agent itself.
-			g.agentImage = ""
+			p.agentImage = ""
 		}
 		h.killInPhases(phases)
 	})

@@ -132,20 +132,20 @@ func (s *shortcut) read(ctx context.Context, req *tfprotov6.ReadResourceRequest)
 		// The private state of an import has another key, or none.
 		return nil
 	}
-	op, diags := r.prepare(ctx, m)
-	defer op.close()
+	opened, diags := r.open(ctx, m)
+	defer opened.close()
 	if len(diags) > 0 {
 		return nil
 	}
-	status, err := op.statusOfRefresh(ctx)
-	if err != nil || !op.observe(status).isEqual(m.observedModel) {
+	status, err := opened.statusOfRefresh(ctx)
+	if err != nil || !opened.observe(status).isEqual(m.observedModel) {
 		return nil
 	}
 	ledger, err := json.Marshal(status.Ledger)
 	if err != nil || !bytes.Equal(ledger, private[ledgerKey]) {
 		return nil
 	}
-	identity, ok := s.identity(ctx, op, req.CurrentIdentity)
+	identity, ok := s.identity(ctx, opened, req.CurrentIdentity)
 	if !ok {
 		return nil
 	}
@@ -155,10 +155,10 @@ func (s *shortcut) read(ctx context.Context, req *tfprotov6.ReadResourceRequest)
 // identity returns the identity of the deployment. It returns false if the state has
 // another one.
 func (s *shortcut) identity(
-	ctx context.Context, op operation, current *tfprotov6.ResourceIdentityData,
+	ctx context.Context, opened openDeployment, current *tfprotov6.ResourceIdentityData,
 ) (*tfprotov6.ResourceIdentityData, bool) {
 	identity := s.facts().identity
-	if diags := identity.Set(ctx, op.identity()); len(diags) > 0 {
+	if diags := identity.Set(ctx, opened.identity()); len(diags) > 0 {
 		return nil, false
 	}
 	identityType := s.facts().identityType

@@ -18,8 +18,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
 
-// operation is what one call of Terraform does to one deployment.
-type operation struct {
+// openDeployment is a deployment whose platform is open, for one call of Terraform.
+type openDeployment struct {
 	*bluegreen.Deployer
 	name     string
 	id       string
@@ -29,14 +29,14 @@ type operation struct {
 	close func()
 }
 
-// begin prepares an operation that may take as long as the configured timeout. The
-// operation must run in the returned context, until it is closed.
-func (r *deploymentResource) begin(
+// openFor opens the deployment for as long as the configured timeout. It must be used
+// in the returned context, until it is closed.
+func (r *deploymentResource) openFor(
 	ctx context.Context, m deploymentModel, configured timeoutOf, otherwise time.Duration,
-) (context.Context, operation, diag.Diagnostics) {
+) (context.Context, openDeployment, diag.Diagnostics) {
 	timeout, diags := configured(ctx, otherwise)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
-	o, more := r.prepare(ctx, m)
+	o, more := r.open(ctx, m)
 	disconnect := o.close
 	o.close = func() { disconnect(); cancel() }
 	return ctx, o, append(diags, more...)
@@ -46,11 +46,10 @@ func (r *deploymentResource) begin(
 // none is configured.
 type timeoutOf func(ctx context.Context, otherwise time.Duration) (time.Duration, diag.Diagnostics)
 
-// prepare prepares an operation on the deployment that m configures. It touches
-// nothing.
-func (r *deploymentResource) prepare(ctx context.Context, m deploymentModel) (operation, diag.Diagnostics) {
+// open opens the deployment that m configures. It changes nothing.
+func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openDeployment, diag.Diagnostics) {
 	name, where := m.Name.ValueString(), m.platform(r.provider)
-	o := operation{name: name, id: where.id(name).ValueString(), location: where, close: func() {}}
+	o := openDeployment{name: name, id: where.id(name).ValueString(), location: where, close: func() {}}
 	settings, diags := m.health(ctx)
 	desired, more := m.desired(ctx, settings)
 	diags.Append(more...)
@@ -83,7 +82,7 @@ func (r *deploymentResource) prepare(ctx context.Context, m deploymentModel) (op
 // refused: it would deploy a second release, and its plan is for a deployment that
 // does not exist. An adopted workload is not refused: the deployment begins with it,
 // until one of its own releases serves.
-func (o operation) create(ctx context.Context) ([]error, error) {
+func (o openDeployment) create(ctx context.Context) ([]error, error) {
 	status, err := o.Status(ctx)
 	ledger := status.Ledger
 	asPlanned := o.desired.Promote && ledger.Live == bluegreen.NewLedger(o.name).Staging() && o.isFulfilled(status)
@@ -103,7 +102,7 @@ func isServingAdopted(l bluegreen.Ledger) bool {
 
 // statusAfter returns the status of the deployment after the operation, also if ctx
 // has ended.
-func (o operation) statusAfter(ctx context.Context) (bluegreen.Status, error) {
+func (o openDeployment) statusAfter(ctx context.Context) (bluegreen.Status, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 	defer cancel()
 	return o.Status(ctx)
@@ -111,7 +110,7 @@ func (o operation) statusAfter(ctx context.Context) (bluegreen.Status, error) {
 
 // statusOfRefresh returns the status of the deployment, which it reads once for all
 // calls in a context of withSharedStatus.
-func (o operation) statusOfRefresh(ctx context.Context) (bluegreen.Status, error) {
+func (o openDeployment) statusOfRefresh(ctx context.Context) (bluegreen.Status, error) {
 	shared, ok := ctx.Value(sharedStatusKey{}).(*sharedStatus)
 	if !ok {
 		shared = &sharedStatus{}
@@ -144,13 +143,13 @@ func withSharedStatus(ctx context.Context) context.Context {
 }
 
 // observe translates a status into attributes.
-func (o operation) observe(status bluegreen.Status) observedModel {
+func (o openDeployment) observe(status bluegreen.Status) observedModel {
 	return observe(o.id, status, o.desired.MinHealthyPercent).model()
 }
 
 // isFulfilled reports whether the deployment is what the configuration asks for: no
 // remaining step changes which release serves or is ready.
-func (o operation) isFulfilled(status bluegreen.Status) bool {
+func (o openDeployment) isFulfilled(status bluegreen.Status) bool {
 	steps, err := status.Ledger.Next(o.desired, status.Running)
 	if err != nil {
 		return false
