@@ -67,7 +67,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	switch {
 	case err != nil && statusErr == nil && isStopped(err) && opened.isFulfilled(status):
 		resp.Diagnostics.AddWarning("The deployment serves, but was not watched to the end",
-			sentence(err)+" The next apply resumes the watch.")
+			opened.cause(err)+" The next apply resumes the watch.")
 	case err != nil:
 		resp.Diagnostics.Append(opened.failureDiagnostic("created", err, opened.afterCreate(err, status, statusErr)))
 		return

@@ -98,7 +98,7 @@ func (o openDeployment) cause(err error) string {
 	}
 	var failure *bluegreen.Error
 	if !errors.As(err, &failure) {
-		return sentence(err)
+		return o.mask(sentence(err))
 	}
 	text := fmt.Sprintf("The %s of %s failed: %v.", failure.Operation, failure.Environment, failure.Cause)
 	if isStopped(failure) {
@@ -117,7 +117,7 @@ func (o openDeployment) logs(err error) string {
 	var unstarted *kubernetes.StartError
 	if errors.As(err, &unstarted) && len(unstarted.Logs) > 0 {
 		from := fmt.Sprintf("container %q in pod %s", unstarted.Container, unstarted.Pod)
-		return o.mask(lastLines(from, unstarted.Logs))
+		return o.lastLines(from, unstarted.Logs)
 	}
 	var unhealthy *bluegreen.UnhealthyError
 	if !errors.As(err, &unhealthy) {
@@ -126,25 +126,17 @@ func (o openDeployment) logs(err error) string {
 	var parts []string
 	for _, replica := range unhealthy.Instances {
 		if len(replica.Logs) > 0 {
-			parts = append(parts, lastLines(replica.Instance.ID, replica.Logs))
+			parts = append(parts, o.lastLines(replica.Instance.ID, replica.Logs))
 		}
 	}
-	return o.mask(paragraphs(parts...))
+	return paragraphs(parts...)
 }
 
-func lastLines(from string, lines []string) string {
-	return fmt.Sprintf("The last lines of %s:\n    %s", from, strings.Join(lines, "\n    "))
-}
-
-// mask hides the values of environment variables in text. A replica may have
-// logged them.
-func (o openDeployment) mask(text string) string {
-	for _, value := range o.desired.Release.Env {
-		if len(value) >= shortestSecret {
-			text = strings.ReplaceAll(text, value, "***")
-		}
-	}
-	return text
+// lastLines masks lines before it indents them: the value of a variable may have
+// several lines.
+func (o openDeployment) lastLines(from string, lines []string) string {
+	text := o.mask(strings.Join(lines, "\n"))
+	return fmt.Sprintf("The last lines of %s:\n    %s", from, strings.ReplaceAll(text, "\n", "\n    "))
 }
 
 // warnings reports problems that do not affect the live environment.

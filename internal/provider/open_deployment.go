@@ -25,6 +25,8 @@ type openDeployment struct {
 	id       string
 	location location
 	desired  bluegreen.Desired
+	// mask hides the values of the environment variables of desired in a text.
+	mask func(text string) string
 	// close ends the connections.
 	close func()
 }
@@ -56,7 +58,7 @@ func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openD
 	if diags.HasError() {
 		return o, diags
 	}
-	o.desired = desired
+	o.desired, o.mask = desired, newMask(desired.Release.Env)
 	checker, err := health.New(settings.checks)
 	if err != nil {
 		diags.AddAttributeError(path.Root("health_check"), "Invalid health check", sentence(err))
@@ -70,7 +72,7 @@ func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openD
 	o.close = platform.Close
 	o.Deployer = bluegreen.NewDeployer(name, platform, checker, actor())
 	o.Config = m.config(settings)
-	o.Progress = progress(ctx, name, desired.Release.Env)
+	o.Progress = progress(ctx, name, o.mask)
 	o.Mask = o.mask
 	return o, diags
 }
@@ -158,19 +160,10 @@ func (o openDeployment) isFulfilled(status bluegreen.Status) bool {
 		bluegreen.StepDeployAndSwitch, bluegreen.StepPreview, bluegreen.StepPromote, bluegreen.StepRollback)
 }
 
-// shortestSecret is the length of the shortest value of an environment variable that
-// is masked. Shorter values are words such as "info" or "1", which are common in logs.
-const shortestSecret = 6
-
 // progress returns a function that logs each phase. TF_LOG_PROVIDER=INFO shows them.
-func progress(ctx context.Context, name string, env map[string]string) func(string) {
+func progress(ctx context.Context, name string, mask func(string) string) func(string) {
 	ctx = tflog.SetField(ctx, "deployment", name)
-	for _, value := range env {
-		if len(value) >= shortestSecret {
-			ctx = tflog.MaskMessageStrings(ctx, value)
-		}
-	}
-	return func(message string) { tflog.Info(ctx, message) }
+	return func(message string) { tflog.Info(ctx, mask(message)) }
 }
 
 // actor names this process in locks and records.

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// shortestSecret is the length of the shortest value of an environment variable that
+// is masked. Shorter values are words such as "info" or "1", which are common in logs.
+const shortestSecret = 6
+
+// newMask returns a function that hides the values of environment variables in a text.
+// A replica may have logged them. A value of several lines is also hidden line by line,
+// because logs may show its lines apart.
+func newMask(env map[string]string) func(text string) string {
+	var secrets []string
+	for _, value := range env {
+		secrets = append(secrets, value)
+		for line := range strings.Lines(value) {
+			secrets = append(secrets, strings.TrimSpace(line))
+		}
+	}
+	secrets = slices.DeleteFunc(secrets, func(secret string) bool { return len(secret) < shortestSecret })
+	// A value may contain another one. Replacing the shorter one first would show the
+	// rest of the longer one.
+	slices.SortFunc(secrets, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+	})
+	secrets = slices.Compact(secrets)
+	return func(text string) string {
+		for _, secret := range secrets {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+		return text
+	}
+}
