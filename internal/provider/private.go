@@ -5,6 +5,7 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 
@@ -24,6 +25,8 @@ type privateWriter interface {
 	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
 }
 
+// readLedger returns the ledger that the state was read from. It refuses a ledger of a
+// newer format, which may say more than this version understands.
 func readLedger(ctx context.Context, private privateReader) (bluegreen.Ledger, diag.Diagnostics) {
 	var ledger bluegreen.Ledger
 	content, diags := private.GetKey(ctx, ledgerKey)
@@ -34,6 +37,13 @@ func readLedger(ctx context.Context, private privateReader) (bluegreen.Ledger, d
 		diags.AddError("The state has no ledger",
 			"The Terraform state has no ledger of the deployment, which a plan is made from. Nothing was touched. "+
 				"Run `terraform apply -refresh-only`, and plan again.")
+		return ledger, diags
+	}
+	if ledger.Schema > bluegreen.SchemaVersion {
+		diags.AddError("The state was written by a newer version of the provider", fmt.Sprintf(
+			"The ledger in the Terraform state has schema version %d. This version of the provider reads versions up to "+
+				"%d. Nothing was touched. Use the version of the provider that wrote the state, or a newer one.",
+			ledger.Schema, bluegreen.SchemaVersion))
 	}
 	return ledger, diags
 }
