@@ -74,7 +74,7 @@ func opensToEverybody(h *harness, at func(listen string) attributes) {
 	)
 }
 
-// freeAddress is one on this machine that nobody listens on.
+// freeAddress returns an address on this machine on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -165,13 +165,13 @@ func refusedByPlan(t *testing.T) []badInput {
 		{"image_plain", "image", image("plain"), "not executable"},
 		{"image_directory", "image", image("."), "command"},
 		{"image_archive", "image", image("app.tar.gz"), "command"},
-		{"listen_unparsable", "local.listen", local(`listen = "here"`), "(?i)address"},
+		{"listen_unparsable", "local.listen", local(`listen = "here"`), `is "here": missing port in address`},
 		{"listen_port", "local.listen", local(`listen = "127.0.0.1:99999"`), "(?i)port"},
 		{"listen_taken", "local.listen", local(fmt.Sprintf("listen = %q", listener.Addr())), "in use"},
 		{"preview_taken", "local.preview_listen", local(fmt.Sprintf("preview_listen = %q", listener.Addr())), "in use"},
 		{
 			"listen_twice", "local.preview_listen",
-			local(`listen = "127.0.0.1:18999", preview_listen = "127.0.0.1:18999"`), "already",
+			local(`listen = "127.0.0.1:18999", preview_listen = "127.0.0.1:18999"`), "listen has the same address",
 		},
 		{
 			"kubernetes_node_port", "kubernetes.service.node_port",

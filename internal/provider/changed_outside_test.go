@@ -18,7 +18,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Somebody brings the preview live without Terraform: the state says so, and
+// The preview is promoted outside Terraform: the state says so, and
 // there is nothing left to promote.
 func TestSwitchedFromOutside(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,7 @@ func TestSwitchedFromOutside(t *testing.T) {
 	})
 }
 
-// Somebody removes the deployment: it is gone from the state and made again.
+// The deployment is removed outside Terraform: it is gone from the state and created again.
 func TestDestroyedFromOutside(t *testing.T) {
 	t.Parallel()
 	onEachPlatform(t, func(h *harness) {

@@ -74,8 +74,8 @@ func checkHealth(config health.Config) diag.Diagnostics {
 	return diag.Diagnostics{attributeError(attribute, "Invalid health check", problem)}
 }
 
-// checkPorts refuses a check of another port on a platform whose replicas share one
-// address: the port does not show to which replica it belongs.
+// checkPorts refuses a check of another port. On this platform, replicas share one
+// address, and a port does not tell which replica listens on it.
 func checkPorts(config health.Config) diag.Diagnostics {
 	ports := map[string]int{}
 	if config.HTTP != nil {
@@ -92,7 +92,7 @@ func checkPorts(config health.Config) diag.Diagnostics {
 		if port != 0 {
 			attribute := path.Root("health_check").AtName(kind).AtName("port")
 			diags.Append(attributeError(attribute, "Invalid health check",
-				"must not be set on this platform, where a replica can only be reached at the port that it serves"))
+				"must not be set on this platform: health checks use the port in the variable PORT of the replica"))
 		}
 	}
 	return diags

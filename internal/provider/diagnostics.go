@@ -37,9 +37,29 @@ func asWarnings(diags diag.Diagnostics) diag.Diagnostics {
 	return lowered
 }
 
+// kindsInWords replaces the kinds of the engine's errors, and the errors of a context,
+// in the text of an error.
+var kindsInWords = strings.NewReplacer(
+	": Interrupted: context canceled", ": interrupted",
+	": Timeout: context deadline exceeded", ": out of time",
+	": EnvironmentBusy: ", ": the deployment is busy: ",
+	": DeployFailed: ", ": the release could not be started: ",
+	": HealthCheckFailed: ", ": the release is not healthy: ",
+	": SwitchFailed: ", ": traffic could not be switched: ",
+	": RollbackFailed: ", ": the rollback failed: ",
+	": InvalidState: ", ": not possible in this state: ",
+	": Interrupted: ", ": interrupted: ",
+	": Timeout: ", ": out of time: ",
+	"context canceled", "interrupted",
+	"context deadline exceeded", "out of time",
+)
+
+// inWords returns the text of an error for users.
+func inWords(err error) string { return kindsInWords.Replace(strings.TrimSpace(err.Error())) }
+
 // sentence makes the text of an error a sentence, with a capital and a full stop.
 func sentence(err error) string {
-	text := strings.TrimSpace(err.Error())
+	text := inWords(err)
 	first, size := utf8.DecodeRuneInString(text)
 	text = string(unicode.ToUpper(first)) + text[size:]
 	if strings.HasSuffix(text, ".") {

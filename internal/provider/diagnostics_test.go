@@ -73,7 +73,24 @@ func TestFailuresAreTold(t *testing.T) {
 		},
 		"interrupted": {
 			failure(bluegreen.Interrupted, "health check", context.Canceled), "The operation was interrupted",
-			[]string{"It stopped at the health check of blue: context canceled.", serving, "Apply again to continue"},
+			[]string{"It stopped at the health check of blue.\n", serving, "Apply again to continue"},
+		},
+		"interrupted at an unhealthy replica": {
+			failure(bluegreen.Interrupted, "health check", fmt.Errorf("GET /healthz: 503: %w", context.Canceled)),
+			"The operation was interrupted",
+			[]string{"It stopped at the health check of blue: GET /healthz: 503.\n", serving},
+		},
+		"a failure inside another one": {
+			fmt.Errorf("the next run: %w", errors.Join(errors.New("disk full"),
+				failure(bluegreen.HealthCheckFailed, "health check", errors.New("GET /healthz: 503")))),
+			"The release is not healthy",
+			[]string{"The health check of blue failed: GET /healthz: 503.", serving},
+		},
+		"a failure behind another one": {
+			errors.Join(failure(bluegreen.SwitchFailed, "switch", errors.New("no endpoints")),
+				failure(bluegreen.InvalidState, "cleanup", errors.New("it is live"))),
+			"Traffic could not be switched",
+			[]string{"The switch of blue failed: no endpoints.\ncleanup of blue: not possible in this state: it is live", serving},
 		},
 		"out of time": {
 			failure(bluegreen.Timeout, "switch", context.DeadlineExceeded), "The operation took too long",
@@ -86,6 +103,12 @@ func TestFailuresAreTold(t *testing.T) {
 				"Nothing was touched.",
 				"Apply again when that operation has ended",
 			},
+		},
+		"busy for less than a second": {
+			failure(bluegreen.EnvironmentBusy, "apply", &bluegreen.HolderError{
+				Holder: bluegreen.Holder{Name: "ada@example pid 7", Since: time.Now().Add(time.Hour)},
+			}),
+			"The deployment is busy", []string{"Z.\n\nNothing was touched."},
 		},
 		"stale": {
 			fmt.Errorf("%w: the deployment was changed after the plan was made (ledger generation 3 then, 5 now)",

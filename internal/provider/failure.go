@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -92,23 +93,45 @@ func isStopped(err error) bool {
 func (o openDeployment) cause(err error) string {
 	var held *bluegreen.HolderError
 	if errors.As(err, &held) {
-		since := held.Holder.Since
-		return fmt.Sprintf("%s has held the lock of the deployment since %s, for %s.",
-			held.Holder.Name, since.UTC().Format(time.RFC3339), time.Since(since).Round(time.Second))
+		return describeHolder(held.Holder)
 	}
 	var failure *bluegreen.Error
 	if !errors.As(err, &failure) {
 		return o.mask(sentence(err))
 	}
-	text := fmt.Sprintf("The %s of %s failed: %v.", failure.Operation, failure.Environment, failure.Cause)
+	text := fmt.Sprintf("The %s of %s failed: %s.", failure.Operation, failure.Environment, inWords(failure.Cause))
 	if isStopped(failure) {
-		text = fmt.Sprintf("It stopped at the %s of %s: %v.", failure.Operation, failure.Environment, failure.Cause)
+		text = describeStop(failure)
 	}
 	// Other errors follow, such as that of the clean-up.
 	if rest, joined := strings.CutPrefix(err.Error(), failure.Error()); joined && rest != "" {
-		text += rest
+		text += kindsInWords.Replace(rest)
 	}
 	return o.mask(text)
+}
+
+// describeHolder says who has held the lock of the deployment, and for how long.
+func describeHolder(holder bluegreen.Holder) string {
+	text := fmt.Sprintf("%s has held the lock of the deployment since %s",
+		holder.Name, holder.Since.UTC().Format(time.RFC3339))
+	if held := time.Since(holder.Since).Round(time.Second); held > 0 {
+		text += fmt.Sprintf(", for %s", held)
+	}
+	return text + "."
+}
+
+// describeStop says where an operation was interrupted or ran out of time, and what was
+// observed last. That its context ended is no observation.
+func describeStop(failure *bluegreen.Error) string {
+	text := fmt.Sprintf("It stopped at the %s of %s", failure.Operation, failure.Environment)
+	observed := failure.Cause.Error()
+	for _, ended := range []error{context.Canceled, context.DeadlineExceeded} {
+		observed = strings.TrimSuffix(strings.TrimSuffix(observed, ended.Error()), ": ")
+	}
+	if observed != "" {
+		text += ": " + kindsInWords.Replace(observed)
+	}
+	return text + "."
 }
 
 // logs returns the last lines of the replicas that are not healthy, or of the

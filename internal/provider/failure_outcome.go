@@ -20,7 +20,7 @@ func (o openDeployment) afterCreate(err error, status bluegreen.Status, statusEr
 	case statusErr != nil && strings.HasSuffix(err.Error(), statusErr.Error()):
 		return "For the same reason it is not known whether anything was left behind."
 	case statusErr != nil:
-		return fmt.Sprintf("It is not known whether anything was left behind: %s.", o.mask(statusErr.Error()))
+		return fmt.Sprintf("It is not known whether anything was left behind: %s.", o.mask(inWords(statusErr)))
 	case isServingAdopted(status.Ledger):
 		return paragraphs(fmt.Sprintf("The adopted workload was not touched: %s.", describeStillServing(status.Ledger)),
 			"Nothing is recorded in the Terraform state. The next apply starts again.")
@@ -50,7 +50,7 @@ func (o openDeployment) afterUpdate(base bluegreen.Ledger, status bluegreen.Stat
 	case errors.Is(statusErr, bluegreen.ErrNotFound):
 		return "The deployment no longer exists."
 	case statusErr != nil:
-		return fmt.Sprintf("It is not known what serves now: %s.", o.mask(statusErr.Error()))
+		return fmt.Sprintf("It is not known what serves now: %s.", o.mask(inWords(statusErr)))
 	case serving && served && now.ID == before.ID:
 		return fmt.Sprintf("The live environment was not touched: %s.", describeStillServing(status.Ledger))
 	case serving:

@@ -72,7 +72,7 @@ func TestSickRelease(t *testing.T) {
 				),
 			},
 			resource.TestStep{
-				// That it has ended is seen whatever time there is left.
+				// That it has ended is seen even if no time is left.
 				Config:           h.config(version("2.0.0"), behaving(exits)),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: same},
 				ExpectError: regexp.MustCompile(

@@ -101,7 +101,7 @@ func (f forecast) environment(env bluegreen.Environment) environmentModel {
 	slot := f.after.Ledger.Slot(env)
 	switch {
 	case slot.Release == nil || slot.State == bluegreen.Failed:
-		// The environment has no release: the apply removes whatever runs.
+		// The environment has no release: the apply removes all replicas.
 		m.ReadyReplicas = types.Int64Value(0)
 	case f.hasDeployTo(env),
 		f.hasStep(bluegreen.StepScale),

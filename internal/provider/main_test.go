@@ -82,7 +82,7 @@ func limitParallelTests() error {
 }
 
 // prepareTerraform keeps every run away from the network and from the
-// configuration of whoever runs the tests.
+// configuration of the user.
 func prepareTerraform() error {
 	cliConfig := filepath.Join(scratch, "terraform.rc")
 	if err := os.WriteFile(cliConfig, nil, 0o600); err != nil {

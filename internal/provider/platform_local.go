@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -153,7 +154,7 @@ func (p localPlatform) check(name string, release plannedRelease, prior location
 	diags.Append(p.checkAddress(name, "listen", p.Listen, former.Listen, release)...)
 	diags.Append(p.checkAddress(name, "preview_listen", p.PreviewListen, former.PreviewListen, release)...)
 	if isSet(p.Listen) && p.Listen.Equal(p.PreviewListen) {
-		diags.Append(addressError("preview_listen", fmt.Sprintf("listen is %s already", p.Listen.ValueString())))
+		diags.Append(addressError("preview_listen", p.PreviewListen.ValueString(), "listen has the same address"))
 	}
 	return diags
 }
@@ -167,16 +168,32 @@ func (p localPlatform) checkAddress(
 		return nil
 	}
 	if err := local.CheckListen(p.stateDir.ValueString(), name, address.ValueString()); err != nil {
-		return diag.Diagnostics{addressError(attribute, err.Error())}
+		return diag.Diagnostics{addressError(attribute, address.ValueString(), describeAddress(err))}
 	}
 	return nil
 }
 
-func addressError(attribute, problem string) diag.Diagnostic {
+// describeAddress says why an address cannot be used, without the address itself.
+func describeAddress(err error) string {
+	var address *local.AddressError
+	var malformed *net.AddrError
+	switch {
+	case errors.As(err, &address) && address.Deployment != "":
+		return fmt.Sprintf("the deployment %q uses this address", address.Deployment)
+	case errors.As(err, &malformed):
+		return malformed.Err
+	case errors.As(err, &address):
+		return inWords(address.Err)
+	default:
+		return inWords(err)
+	}
+}
+
+func addressError(attribute, address, problem string) diag.Diagnostic {
 	return attributeError(
 		path.Root(kindLocal).AtName(attribute),
 		"The address cannot be used",
-		"cannot be used: "+problem,
+		fmt.Sprintf("is %q: %s", address, problem),
 	)
 }
 

@@ -101,7 +101,7 @@ func TestAutomaticRollback(t *testing.T) {
 	})
 }
 
-// Somebody rolls back without Terraform: the plan shows it, and apply deploys
+// A rollback is made outside Terraform: the plan shows it, and apply deploys
 // what is configured once more.
 func TestRolledBackFromOutside(t *testing.T) {
 	t.Parallel()

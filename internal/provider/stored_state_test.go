@@ -96,7 +96,9 @@ func configuredServer(t *testing.T, dir string) *server {
 	return s
 }
 
-func dynamicJSON(text string) *tfprotov6.DynamicValue { return &tfprotov6.DynamicValue{JSON: []byte(text)} }
+func dynamicJSON(text string) *tfprotov6.DynamicValue {
+	return &tfprotov6.DynamicValue{JSON: []byte(text)}
+}
 
 func upgradedState(t *testing.T, s *server, stored storedInstance) tftypes.Value {
 	t.Helper()
