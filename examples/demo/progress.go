@@ -99,10 +99,7 @@ func (p *progress) beginStep() {
 	p.current++
 	s := &p.steps[p.current]
 	s.state, s.began = running, time.Now()
-	if p.load != nil {
-		latest, _ := p.load.current()
-		s.before = latest.Version
-	}
+	s.before = p.answeringVersion()
 	begun := *s
 	p.mu.Unlock()
 	p.renderer.stepBegan(begun)
@@ -127,13 +124,20 @@ func (p *progress) endStep(stats stats, note string, ok bool) {
 	if !ok {
 		s.state = failed
 	}
-	if p.load != nil {
-		latest, _ := p.load.current()
-		s.after = latest.Version
-	}
+	s.after = p.answeringVersion()
 	ended := *s
 	p.mu.Unlock()
 	p.renderer.stepEnded(ended)
+}
+
+// answeringVersion returns the version that answered the latest request, "" if there are
+// no clients. The caller holds the mutex.
+func (p *progress) answeringVersion() string {
+	if p.load == nil {
+		return ""
+	}
+	latest, _ := p.load.current()
+	return latest.Version
 }
 
 func (p *progress) snapshot() snapshot {

@@ -39,18 +39,18 @@ func TestRename(t *testing.T) {
 	}
 }
 
-// What was tried out on loopback is opened to everybody, at the same port.
-func TestOpensToEverybody(t *testing.T) {
+// A deployment that listens on loopback is opened to all addresses, at the same port.
+func TestOpensToAllAddresses(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)
-	opensToEverybody(
+	testOpening(
 		h.harness,
 		func(listen string) attributes { return attributes{"local": fmt.Sprintf("{ listen = %q }", listen)} },
 	)
 }
 
-// opensToEverybody runs that test with the block of a platform for an address.
-func opensToEverybody(h *harness, at func(listen string) attributes) {
+// testOpening runs that test with the block of a platform for an address.
+func testOpening(h *harness, at func(listen string) attributes) {
 	loopback := freeAddress(h.t)
 	_, port, err := net.SplitHostPort(loopback)
 	if err != nil {

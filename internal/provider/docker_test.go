@@ -197,10 +197,10 @@ func TestDockerToTheDefaultPlatform(t *testing.T) {
 	)
 }
 
-func TestDockerOpensToEverybody(t *testing.T) {
+func TestDockerOpensToAllAddresses(t *testing.T) {
 	t.Parallel()
 	name, p := claimDocker(t)
-	opensToEverybody(&harness{t: t, name: name, platformUnderTest: p}, func(publish string) attributes {
+	testOpening(&harness{t: t, name: name, platformUnderTest: p}, func(publish string) attributes {
 		return attributes{
 			"docker": fmt.Sprintf(
 				"{ port = %d, pull = \"never\", publish = [%q], agent_image = %q }",

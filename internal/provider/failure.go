@@ -48,7 +48,7 @@ var advices = []advice{
 	{bluegreen.ErrNothingToRollBackTo, "There is nothing to roll back to", deployNewRelease},
 	{bluegreen.RollbackFailed, "The rollback failed", deployNewRelease},
 	{errChangedAfterwards, "The configured release does not serve",
-		"Find out who else changes this deployment, and plan again."},
+		"Find out what else changes this deployment, and plan again."},
 }
 
 // failureDiagnostic reports an operation that failed with err. outcome says what it left.

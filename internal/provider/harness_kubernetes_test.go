@@ -230,8 +230,8 @@ func (p *kubernetesTestPlatform) dial(ctx context.Context, network, address stri
 	if want := strconv.Itoa(int(service.Spec.Ports[0].Port)); port != want {
 		return nil, fmt.Errorf("the Service %s has the port %s, not %s", name, want, port)
 	}
-	// Until the node's rules follow, a connection may be begun to a pod that is gone.
-	// Nobody answers it, and it is never led elsewhere: it has to be begun again.
+	// Until the rules of the node follow, a connection may go to a pod that is gone. It
+	// gets no answer there, so it ends early and the caller opens another one.
 	return (&net.Dialer{Timeout: waitLimit / 20}).DialContext(
 		ctx,
 		network,

@@ -13,9 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Without replicas the size is an autoscaler's: the plan stays empty whatever it
-// does, the next release comes up at its size, and a rollback goes to the standby
-// as it is. With replicas it is the configuration's, until they are taken out.
+// Without replicas, an autoscaler sets the size: the plan stays empty after each change
+// of it, the next release starts with the same size, and a rollback uses the standby at
+// its size. With replicas, the configuration sets the size, until they are removed.
 func TestKubernetesAutoscaled(t *testing.T) {
 	t.Parallel()
 	name, p := claimKubernetes(t)

@@ -18,19 +18,16 @@ func TestReleasesAndRollback(t *testing.T) {
 		h.run(
 			resource.TestStep{
 				Config: h.config(version("1.0.0")),
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: append(planServes("1.0.0", "green", false),
 					planIs(plancheck.ResourceActionCreate),
-					planHas(text("green"), "live_environment"),
 					planHas(text("blue"), "staging_environment"),
-					planHas(text("1.0.0"), "live_version"),
-					planHas(knownvalue.Bool(false), "rollback_available"),
 					planHas(text("live"), "environments", "green", "state"),
 					planHas(text("idle"), "environments", "blue", "state"),
 					planHas(number(0), "environments", "blue", "ready_replicas"),
 					planHasUnknown("deployment_id"),
 					planHasUnknown("endpoint"),
 					planHasUnknown("environments", "green", "deployed_at"),
-				}},
+				)},
 				ConfigStateChecks: []statecheck.StateCheck{
 					h.live("1.0.0"),
 					stateHas(text("green"), "live_environment"),
@@ -41,17 +38,14 @@ func TestReleasesAndRollback(t *testing.T) {
 			},
 			resource.TestStep{
 				Config: h.config(version("2.0.0")),
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: append(planServes("2.0.0", "blue", true),
 					planIs(plancheck.ResourceActionUpdate),
-					planHas(text("blue"), "live_environment"),
-					planHas(text("2.0.0"), "live_version"),
-					planHas(knownvalue.Bool(true), "rollback_available"),
 					planHas(text("idle"), "environments", "green", "state"),
 					planHas(text("1.0.0"), "environments", "green", "version"),
 					planHas(number(1), "environments", "green", "ready_replicas"),
 					planHasUnknown("deployment_id"),
 					planHasUnknown("environments", "blue", "image_digest"),
-				}},
+				)},
 				ConfigStateChecks: []statecheck.StateCheck{
 					h.live("2.0.0"),
 					h.preview("1.0.0"),
@@ -60,12 +54,9 @@ func TestReleasesAndRollback(t *testing.T) {
 			},
 			resource.TestStep{
 				Config: h.config(version("2.0.0"), rollback(true)),
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: append(planServes("1.0.0", "green", false),
 					planIs(plancheck.ResourceActionUpdate),
-					planHas(text("green"), "live_environment"),
-					planHas(text("1.0.0"), "live_version"),
-					planHas(knownvalue.Bool(false), "rollback_available"),
-				}},
+				)},
 				ConfigStateChecks: []statecheck.StateCheck{
 					h.live("1.0.0"),
 					stateHas(text("rollback-3"), "deployment_id"),
@@ -86,4 +77,14 @@ func TestReleasesAndRollback(t *testing.T) {
 			},
 		)
 	})
+}
+
+// planServes checks which version will serve from which environment, and whether it can
+// be rolled back.
+func planServes(version, environment string, rollbackAvailable bool) []plancheck.PlanCheck {
+	return []plancheck.PlanCheck{
+		planHas(text(environment), "live_environment"),
+		planHas(text(version), "live_version"),
+		planHas(knownvalue.Bool(rollbackAvailable), "rollback_available"),
+	}
 }

@@ -124,7 +124,7 @@ func TestUnknownProvider(t *testing.T) {
 }
 
 // Terraform validates with every variable unknown: nothing is wrong with a value
-// that nobody knows yet.
+// that is not known yet.
 func TestUnknownTimes(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)

@@ -32,7 +32,7 @@ resource "bluegreen_deployment" "web" {
   image    = var.image
   replicas = 3
 
-  # Everybody who can read Deployments can read these values. Take secrets from a
+  # Every user who can read Deployments can read these values. Take secrets from a
   # Secret, in the pod template.
   env = {
     LOG_LEVEL = "info"
