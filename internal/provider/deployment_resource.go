@@ -180,6 +180,7 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 		return
 	}
 	if err := opened.Destroy(ctx); err != nil {
-		resp.Diagnostics.Append(opened.failureDiagnostic("destroyed", err, "The next apply destroys what is left of it."))
+		const outcome = "The next apply destroys what is left of it."
+		resp.Diagnostics.Append(opened.failureDiagnostic("destroyed", err, outcome))
 	}
 }

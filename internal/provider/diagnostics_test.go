@@ -90,7 +90,10 @@ func TestFailuresAreTold(t *testing.T) {
 			errors.Join(failure(bluegreen.SwitchFailed, "switch", errors.New("no endpoints")),
 				failure(bluegreen.InvalidState, "cleanup", errors.New("it is live"))),
 			"Traffic could not be switched",
-			[]string{"The switch of blue failed: no endpoints.\ncleanup of blue: not possible in this state: it is live", serving},
+			[]string{
+				"The switch of blue failed: no endpoints.\ncleanup of blue: not possible in this state: it is live",
+				serving,
+			},
 		},
 		"out of time": {
 			failure(bluegreen.Timeout, "switch", context.DeadlineExceeded), "The operation took too long",

@@ -41,8 +41,8 @@ func readLedger(ctx context.Context, private privateReader) (bluegreen.Ledger, d
 	}
 	if ledger.Schema > bluegreen.SchemaVersion {
 		diags.AddError("The state was written by a newer version of the provider", fmt.Sprintf(
-			"The ledger in the Terraform state has schema version %d. This version of the provider reads versions up to "+
-				"%d. Nothing was touched. Use the version of the provider that wrote the state, or a newer one.",
+			"The ledger in the Terraform state has schema version %d. This version of the provider reads versions "+
+				"up to %d. Nothing was touched. Use the version of the provider that wrote the state, or a newer one.",
 			ledger.Schema, bluegreen.SchemaVersion))
 	}
 	return ledger, diags
