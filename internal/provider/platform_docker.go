@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
@@ -89,7 +88,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 		Connection: connection,
 		Name:       name,
 		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullMissing))),
-		Frontend: client.Frontend{
+		Frontend: docker.Frontend{
 			Listen:       listen,
 			Protocol:     router.Protocol(stringOr(p.Protocol, string(router.HTTP))),
 			DrainTimeout: drainTimeout,
@@ -107,7 +106,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 }
 
 func (p dockerPlatform) attributeOf(err error) (path.Path, bool) {
-	var address *client.AddressError
+	var address *docker.AddressError
 	var image *docker.ImageError
 	switch {
 	case errors.As(err, &address):

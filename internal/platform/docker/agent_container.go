@@ -31,7 +31,7 @@ func (m *agentManager) ensureContainer(ctx context.Context) error {
 	present, err := m.engine.ContainerInspect(ctx, m.Name, client.ContainerInspectOptions{})
 	if err == nil {
 		if present.Container.Config.Labels[labelAgent] != m.Name {
-			return backoff.Permanent(&NameConflictError{"container", m.Name})
+			return backoff.Permanent(&nameConflictError{"container", m.Name})
 		}
 		return nil
 	}
@@ -103,7 +103,7 @@ func (m *agentManager) ensureVolume(ctx context.Context) error {
 		return fmt.Errorf("creating the agent's volume: %w", err)
 	}
 	if volume.Volume.Labels[labelAgent] != m.Name {
-		return &NameConflictError{"volume", m.Name}
+		return &nameConflictError{"volume", m.Name}
 	}
 	return nil
 }

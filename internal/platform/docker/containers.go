@@ -46,7 +46,7 @@ func (c replicaContainer) isComplete() bool {
 }
 
 // canBeAt reports whether the container may have address. It returns false for a
-// container that somebody created again, with the same labels, at another address.
+// container that was created again by hand, with the same labels, at another address.
 func (c replicaContainer) canBeAt(address netip.Addr) bool {
 	return !c.address.IsValid() || c.address == address
 }
@@ -103,14 +103,14 @@ func (p *Platform) createReplica(ctx context.Context, spec containerSpec, r repl
 	return created.ID, p.start(ctx, created.ID, options.Name)
 }
 
-// explainConflict returns a NameConflictError if the container that has the name does
+// explainConflict returns a nameConflictError if the container that has the name does
 // not belong to this deployment.
 func (p *Platform) explainConflict(ctx context.Context, name string, conflict error) error {
 	other, err := p.engine.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
-	if err != nil || p.owns(other.Container.Config.Labels) {
+	if err != nil || p.isOwn(other.Container.Config.Labels) {
 		return fmt.Errorf("creating container %s: %w", name, conflict)
 	}
-	return &NameConflictError{"container", name}
+	return &nameConflictError{"container", name}
 }
 
 func (p *Platform) start(ctx context.Context, id, name string) error {

@@ -19,7 +19,7 @@ import (
 type Platform struct {
 	name     string
 	agent    Agent
-	frontend agentclient.Frontend
+	frontend Frontend
 	engine   *engine
 	images   images
 	manager  *agentManager
@@ -92,7 +92,7 @@ func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err er
 	routed := status.Running
 	err = p.countRunning(ctx, &status)
 	if l := status.Ledger; routed != nil && l.IsServing() && routed[l.Live] == 0 {
-		// The agent sends no traffic to live, whatever runs there.
+		// The agent sends no traffic to live, even if something runs there.
 		status.Running[l.Live], status.Unready[l.Live] = 0, 0
 	}
 	return status, err
@@ -151,7 +151,7 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 		return err
 	}
 	err = lock.Commit(ctx, next, closed, p.frontend)
-	var taken *agentclient.AddressError
+	var taken *AddressError
 	if errors.As(err, &taken) && taken.Deployment == "" {
 		return p.manager.addPortOwner(ctx, taken)
 	}

@@ -60,7 +60,7 @@ func TestRecreatedContainerGetsNoTrafficUnchecked(t *testing.T) {
 	name := s.platform.containerName("green-1")
 	former := h.inspect(name)
 	h.removeContainer(name)
-	// Somebody creates it again with the same labels and another image.
+	// It is created again by hand with the same labels and another image.
 	config := former.Container.Config
 	config.Image = s.release("impostor", agenttest.Healthy).Image
 	made, err := h.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
@@ -109,7 +109,7 @@ func TestRollbackNeedsACheckedStandby(t *testing.T) {
 	s.expectVersion("1.0.0")
 }
 
-// Somebody removed the image while there were no containers.
+// The image was removed while there were no containers.
 func TestMissingImageIsPulledForTheRepair(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -132,7 +132,7 @@ func TestMissingImageIsPulledForTheRepair(t *testing.T) {
 	s.expectVersion("1.0.0")
 }
 
-func TestContainerOfSomebodyElseIsNotChanged(t *testing.T) {
+func TestUnmanagedContainerIsNotChanged(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	s := h.newService(t, h.name)
@@ -201,6 +201,6 @@ func TestCrashedReplicaIsRestarted(t *testing.T) {
 func errorOf[T any](_ T, err error) error { return err }
 
 func isNameConflict(err error, kind string) bool {
-	var conflict *NameConflictError
+	var conflict *nameConflictError
 	return errors.As(err, &conflict) && conflict.Kind == kind
 }

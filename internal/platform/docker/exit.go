@@ -30,7 +30,7 @@ func (p *Platform) formerExit(ctx context.Context, c container.InspectResponse) 
 			exit = exitStatus(event.Actor.Attributes["exitCode"])
 		case err := <-stream.Err:
 			if exit == "" || !errors.Is(err, io.EOF) {
-				return fmt.Sprintf("the engine has had to start it %d times", c.RestartCount+1)
+				return fmt.Sprintf("the engine started it %d times", c.RestartCount+1)
 			}
 			return exit
 		}

@@ -16,7 +16,6 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
-	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -108,7 +107,7 @@ func TestErrorAboutATakenAddressNamesItsOwner(t *testing.T) {
 	s := h.newServiceWith(t, opts)
 	desired := bluegreen.Desired{Release: h.release("1.0.0", agenttest.Healthy), Promote: true, MinHealthyPercent: 100}
 	_, err = s.Create(t.Context(), desired)
-	var taken *agentclient.AddressError
+	var taken *AddressError
 	if !errors.As(err, &taken) || taken.Address != address || !strings.Contains(err.Error(), owner) {
 		t.Errorf("got %v, want the name of %s", err, owner)
 	}

@@ -23,7 +23,6 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
-	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
@@ -212,7 +211,7 @@ func (h *harness) options(deployment string) Options {
 	return Options{
 		Connection: h.connection,
 		Name:       deployment,
-		Frontend:   agentclient.Frontend{DrainTimeout: time.Second},
+		Frontend:   Frontend{DrainTimeout: time.Second},
 		Agent:      Agent{Name: h.name, Image: h.base},
 	}
 }

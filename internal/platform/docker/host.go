@@ -34,10 +34,10 @@ type Host struct {
 }
 
 // NewHost returns the host that all platforms with the same connection and the same
-// agent share. An agentName of "" is DefaultAgent. NewHost does not connect.
+// agent share. An agentName of "" is defaultAgent. NewHost does not connect.
 func NewHost(connection Connection, agentName string) *Host {
 	return &Host{
-		connection: connection, agentName: cmp.Or(agentName, DefaultAgent),
+		connection: connection, agentName: cmp.Or(agentName, defaultAgent),
 		imageMutex: make(contextMutex, 1), replaceMutex: make(contextMutex, 1),
 	}
 }

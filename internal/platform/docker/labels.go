@@ -29,16 +29,16 @@ const (
 	labelProgram = LabelPrefix + "program"
 )
 
-// NameConflictError reports an object that has a name the deployment needs, and that
+// nameConflictError reports an object that has a name the deployment needs, and that
 // does not belong to the deployment. Such an object is never changed.
-type NameConflictError struct {
+type nameConflictError struct {
 	// Kind is "container", "network" or "volume".
 	Kind, Name string
 }
 
-func (e *NameConflictError) Error() string {
-	return fmt.Sprintf("there is a %s called %q already that does not belong to this deployment; rename or remove it",
-		e.Kind, e.Name)
+func (e *nameConflictError) Error() string {
+	return fmt.Sprintf("there is a %s called %q already that does not belong to this deployment. "+
+		"It was not changed: rename or remove it", e.Kind, e.Name)
 }
 
 // labels returns the labels of everything that belongs to this deployment.
@@ -46,8 +46,8 @@ func (p *Platform) labels() map[string]string {
 	return map[string]string{labelAgent: p.agent.Name, labelDeployment: p.name}
 }
 
-// owns reports whether an object with these labels belongs to this deployment.
-func (p *Platform) owns(labels map[string]string) bool {
+// isOwn reports whether an object with these labels belongs to this deployment.
+func (p *Platform) isOwn(labels map[string]string) bool {
 	return labels[labelAgent] == p.agent.Name && labels[labelDeployment] == p.name
 }
 

@@ -77,8 +77,8 @@ func (p *Platform) freeSubnet(ctx context.Context) (subnet, error) {
 }
 
 func (p *Platform) subnetOf(n network.Inspect) (subnet, error) {
-	if !p.owns(n.Labels) {
-		return subnet{}, &NameConflictError{"network", n.Name}
+	if !p.isOwn(n.Labels) {
+		return subnet{}, &nameConflictError{"network", n.Name}
 	}
 	for _, c := range n.IPAM.Config {
 		if c.Subnet.Addr().Is4() {
@@ -107,7 +107,7 @@ func (p *Platform) removeNetworks(ctx context.Context) error {
 // there is none.
 func (p *Platform) removeNetwork(ctx context.Context, name string) error {
 	found, err := p.engine.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
-	if err == nil && p.owns(found.Network.Labels) {
+	if err == nil && p.isOwn(found.Network.Labels) {
 		_, err = p.engine.NetworkRemove(ctx, found.Network.ID, client.NetworkRemoveOptions{})
 	}
 	if errdefs.IsNotFound(err) {

@@ -59,7 +59,7 @@ func TestNetworkIsCreatedOnceAndRemoved(t *testing.T) {
 	}
 }
 
-func TestNetworkOfSomebodyElseIsNotChanged(t *testing.T) {
+func TestUnmanagedNetworkIsNotChanged(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	p := h.open(t, h.name)

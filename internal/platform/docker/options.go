@@ -21,10 +21,18 @@ type Options struct {
 	// Pull says when the image is pulled; the default is PullMissing.
 	Pull PullPolicy
 	// Frontend is sent to the agent with every commit.
-	Frontend agentclient.Frontend
+	Frontend Frontend
 	// Agent is the host's agent.
 	Agent Agent
 }
+
+// These types of the agent are part of this package's API.
+type (
+	// Frontend says where and how clients reach the deployment.
+	Frontend = agentclient.Frontend
+	// AddressError reports an address that the deployment cannot listen on.
+	AddressError = agentclient.AddressError
+)
 
 // PullPolicy says when an image is pulled.
 type PullPolicy string
@@ -41,7 +49,7 @@ const (
 // Agent says how the host's agent is created.
 type Agent struct {
 	// Name is the name of the agent's container and volume. The default is
-	// DefaultAgent. Agents with different names are independent of each other.
+	// defaultAgent. Agents with different names are independent of each other.
 	Name string
 	// Image is an image with this program at AgentProgram. If it is "", an image is built
 	// from the running program, whose system and CPU must be those of the host.
@@ -52,8 +60,8 @@ type Agent struct {
 }
 
 const (
-	// DefaultAgent is the default name of the agent's container and volume.
-	DefaultAgent = "bluegreen-agent"
+	// defaultAgent is the default name of the agent's container and volume.
+	defaultAgent = "bluegreen-agent"
 	// AgentProgram is the path of this program in an agent's image.
 	AgentProgram = "/terraform-provider-bluegreen"
 )

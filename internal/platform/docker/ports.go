@@ -9,13 +9,11 @@ import (
 	"strings"
 
 	"github.com/moby/moby/client"
-
-	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
 // addPortOwner adds the name of the container that publishes the port to an error about
 // an address. It returns the error as it is if no container does.
-func (m *agentManager) addPortOwner(ctx context.Context, taken *agentclient.AddressError) error {
+func (m *agentManager) addPortOwner(ctx context.Context, taken *AddressError) error {
 	_, port, err := net.SplitHostPort(taken.Address)
 	if err != nil {
 		return taken

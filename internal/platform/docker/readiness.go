@@ -87,7 +87,7 @@ func hasHealthcheck(state *container.State) bool {
 // healthError returns the output of the last run of the HEALTHCHECK as an error.
 func healthError(health *container.Health) error {
 	if len(health.Log) == 0 {
-		return fmt.Errorf("%s, it has not run yet", health.Status)
+		return fmt.Errorf("%s: the HEALTHCHECK of the image has not run yet", health.Status)
 	}
 	last := health.Log[len(health.Log)-1]
 	return fmt.Errorf("%s, exit status %d: %s", health.Status, last.ExitCode, strings.TrimSpace(last.Output))

@@ -125,7 +125,7 @@ func (m *agentManager) startSuccessor(ctx context.Context) error {
 	if err := m.ensureRunning(starting); err != nil {
 		return err
 	}
-	timedOut := fmt.Errorf("the new one has not taken over within %s", takeOverTimeout)
+	timedOut := fmt.Errorf("the new agent did not take over within %s", takeOverTimeout)
 	ctx, cancel = context.WithTimeoutCause(ctx, takeOverTimeout, timedOut)
 	defer cancel()
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
@@ -148,7 +148,7 @@ func (m *agentManager) awaitTakeOver(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return backoff.Permanent(fmt.Errorf("the new one ended: %s", m.lastLogLines(ctx)))
+		return backoff.Permanent(fmt.Errorf("the new agent exited: %s", m.lastLogLines(ctx)))
 	}
 }
 

@@ -24,14 +24,16 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// buildAnotherAgent builds an image with an agent other than the one that runs.
-func (h *harness) buildAnotherAgent() (reference, id string) {
+// optionsWithAnotherAgent builds an image with an agent other than the one that runs. It
+// returns options with that image, and the image's ID.
+func (h *harness) optionsWithAnotherAgent() (opts Options, id string) {
 	h.Helper()
-	reference = h.name + ":next"
-	h.buildImage(reference, "FROM "+h.base+"\nLABEL another=one", nil)
-	image, err := h.engine.ImageInspect(h.Context(), reference)
+	opts = h.options(h.name)
+	opts.Agent.Image = h.name + ":next"
+	h.buildImage(opts.Agent.Image, "FROM "+h.base+"\nLABEL another=one", nil)
+	image, err := h.engine.ImageInspect(h.Context(), opts.Agent.Image)
 	h.must(err)
-	return reference, image.ID
+	return opts, image.ID
 }
 
 func TestAgentIsReplacedWithoutADroppedRequest(t *testing.T) {
@@ -39,9 +41,8 @@ func TestAgentIsReplacedWithoutADroppedRequest(t *testing.T) {
 	h := newHarness(t)
 	s := h.newService(t, h.name)
 	release := s.deployLive("1.0.0")
-	next, id := h.buildAnotherAgent()
-	opts := h.options(h.name)
-	opts.Agent.Image, opts.Agent.Replace = next, true
+	opts, id := h.optionsWithAnotherAgent()
+	opts.Agent.Replace = true
 	load := startLoad(t, s.endpoint())
 	p := h.openWith(t, opts)
 	replaced := &service{h, p, bluegreen.NewDeployer(h.name, p, newChecker(t), "tester@host (pid 2)")}
@@ -61,9 +62,8 @@ func TestInterruptWhileTheAgentIsReplaced(t *testing.T) {
 	h := newHarness(t)
 	s := h.newService(t, h.name)
 	release := s.deployLive("1.0.0")
-	next, id := h.buildAnotherAgent()
-	opts := h.options(h.name)
-	opts.Agent.Image, opts.Agent.Replace = next, true
+	opts, id := h.optionsWithAnotherAgent()
+	opts.Agent.Replace = true
 	idle, err := net.Dial("tcp", strings.TrimPrefix(s.endpoint(), "http://"))
 	s.must(err)
 	defer idle.Close()
@@ -108,9 +108,8 @@ func TestSeveralDeploymentsReplaceTheAgentOnce(t *testing.T) {
 	h := newHarness(t)
 	s := h.newService(t, h.name)
 	s.deployLive("1.0.0")
-	next, _ := h.buildAnotherAgent()
-	opts := h.options(h.name)
-	opts.Agent.Image, opts.Agent.Replace = next, true
+	opts, _ := h.optionsWithAnotherAgent()
+	opts.Agent.Replace = true
 	opts.Host = NewHost(opts.Connection, h.name)
 	ids := make([]string, 3)
 	var group sync.WaitGroup
@@ -145,9 +144,7 @@ func TestSeveralDeploymentsFindTheAgentTooOld(t *testing.T) {
 	h := newHarness(t)
 	s := h.newService(t, h.name)
 	s.deployLive("1.0.0")
-	next, id := h.buildAnotherAgent()
-	opts := h.options(h.name)
-	opts.Agent.Image = next
+	opts, id := h.optionsWithAnotherAgent()
 	shared := opts
 	shared.Host = NewHost(opts.Connection, h.name)
 	load := startLoad(t, s.endpoint())

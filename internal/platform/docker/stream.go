@@ -57,7 +57,7 @@ func (s *stream) endError(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if message := bytes.TrimSpace(s.stderr.Bytes()); len(message) > 0 {
-		return fmt.Errorf("it ended: %s", message)
+		return fmt.Errorf("the command ended: %s", message)
 	}
 	return err
 }

@@ -9,15 +9,15 @@ import (
 	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
 
-// AgentVersionError reports an agent that was created by another version of this
+// agentVersionError reports an agent that was created by another version of this
 // provider, and that this version cannot talk to.
-type AgentVersionError struct {
+type agentVersionError struct {
 	// Container is the name of the agent's container.
 	Container string
 	Err       *agentclient.VersionError
 }
 
-func (e *AgentVersionError) Error() string {
+func (e *agentVersionError) Error() string {
 	if e.isNewer() {
 		return fmt.Sprintf("the agent, container %s, was made by a newer version of this provider; "+
 			"use that version, or a newer one, here too", e.Container)
@@ -26,16 +26,16 @@ func (e *AgentVersionError) Error() string {
 		"and the next apply replaces it", e.Container)
 }
 
-func (e *AgentVersionError) Unwrap() error { return e.Err }
+func (e *agentVersionError) Unwrap() error { return e.Err }
 
-func (e *AgentVersionError) isNewer() bool { return e.Err.Agent > e.Err.Provider }
+func (e *agentVersionError) isNewer() bool { return e.Err.Agent > e.Err.Provider }
 
 // explainVersion turns an error about the agent's version into one that names the
 // agent's container. It returns any other error as it is.
 func (m *agentManager) explainVersion(err error) error {
 	var version *agentclient.VersionError
 	if errors.As(err, &version) {
-		return &AgentVersionError{m.Name, version}
+		return &agentVersionError{m.Name, version}
 	}
 	return err
 }

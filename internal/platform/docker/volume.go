@@ -78,7 +78,7 @@ func (m *agentManager) copyDeployment(ctx context.Context, name, to string) erro
 	return unpackArchive(copied.Content, to)
 }
 
-// recreateContainer creates the agent's container again if somebody removed it, and
+// recreateContainer creates the agent's container again if it was removed, and
 // does not start it. The engine gives access to a volume only through a container. The
 // error is bluegreen.ErrNotFound if there is no volume either.
 func (m *agentManager) recreateContainer(ctx context.Context) error {

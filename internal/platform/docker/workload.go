@@ -61,7 +61,7 @@ func (w Workload) Identity() string {
 func workloadOf(release bluegreen.Release) (Workload, error) {
 	w, ok := release.Settings.(Workload)
 	if !ok {
-		return w, errors.New("the release has no settings of Docker")
+		return w, errors.New("the release was not made for Docker: it has no docker settings")
 	}
 	return w, w.Validate()
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// adoption is the workload that a deployment began with: the Deployment of somebody
-// else, which runs on unchanged as the release in blue.
+// adoption is the workload that a deployment began with: a Deployment that
+// was not made by this provider, which runs on unchanged as the release in blue.
 type adoption struct {
 	Deployment string             `json:"deployment"`
 	Selector   map[string]string  `json:"selector"`
@@ -42,27 +42,27 @@ func (a *adoption) workload() workload {
 	return workload{bluegreen.Blue, a.Deployment, a.Selector, a.Container, a.Port}
 }
 
-// AdoptionError is a Service that cannot be adopted.
-type AdoptionError struct {
+// adoptionError is a Service that cannot be adopted.
+type adoptionError struct {
 	// Object is "Service default/web".
 	Object string
 	Err    error
 }
 
-func (e *AdoptionError) Error() string {
-	return fmt.Sprintf("%s cannot be adopted: %v", e.Object, e.Err)
+func (e *adoptionError) Error() string {
+	return fmt.Sprintf("%s cannot be adopted and was not changed: %v", e.Object, e.Err)
 }
 
 // Unwrap makes the cause visible to errors.Is and errors.As.
-func (e *AdoptionError) Unwrap() error { return e.Err }
+func (e *adoptionError) Unwrap() error { return e.Err }
 
-// adopt returns the snapshot that a Service of somebody else would have if the
+// adopt returns the snapshot that an unmanaged Service would have if the
 // Deployment behind it were our release in blue. It writes nothing: the first commit
 // does, and the Service is ours from then on.
 func (p *Platform) adopt(ctx context.Context, api *cluster.API, service *corev1.Service) (serviceSnapshot, error) {
 	adopted, baseline, err := p.findAdoptable(ctx, api, service)
 	if err != nil {
-		return serviceSnapshot{}, &AdoptionError{p.serviceObject(), err}
+		return serviceSnapshot{}, &adoptionError{p.serviceObject(), err}
 	}
 	pods, err := p.pods(ctx, adopted.workload())
 	if err != nil {
@@ -96,7 +96,7 @@ func (p *Platform) findAdoptable(
 	}
 	selected := selectDeployments(service.Spec.Selector, found.Items)
 	if len(selected) != 1 {
-		return nil, none, fmt.Errorf("it selects the pods of %d Deployments (%s) instead of one",
+		return nil, none, fmt.Errorf("its selector must select the pods of one Deployment, and selects those of %d: %s",
 			len(selected), strings.Join(deploymentNames(selected), ", "))
 	}
 	deployment := selected[0]
@@ -124,7 +124,7 @@ func (p *Platform) checkAdoptable(deployment *appsv1.Deployment) error {
 		}
 	}
 	if desiredReplicas(deployment) < 1 {
-		return fmt.Errorf("its Deployment %s has no replicas", deployment.Name)
+		return fmt.Errorf("its Deployment %s has no replicas: scale it to at least one first", deployment.Name)
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func findServingContainer(containers []corev1.Container, target intstr.IntOrStri
 	return containers[0]
 }
 
-// adoptedRelease is the release that stands for the Deployment of somebody else.
+// adoptedRelease is the release that stands for the adopted Deployment.
 func adoptedRelease(deployment *appsv1.Deployment, container corev1.Container) bluegreen.Release {
 	podVersion, version := deployment.Spec.Template.Labels[labelVersion], deployment.Labels[labelVersion]
 	return bluegreen.Release{
@@ -192,10 +192,10 @@ func imageTag(image string) string {
 
 // labelAdopted labels the adopted Deployment as ours, so that it is found and, in the
 // end, removed. It does not change the pods.
-func (p *Platform) labelAdopted(ctx context.Context, op *operation, adopted *adoption) error {
+func (p *Platform) labelAdopted(ctx context.Context, run *lockedRun, adopted *adoption) error {
 	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%q,%q:%q}}}`,
 		labelDeployment, p.opts.Name, labelEnvironment, bluegreen.Blue)
-	api, err := op.Writer(ctx)
+	api, err := run.Writer(ctx)
 	if err != nil {
 		return err
 	}

@@ -56,8 +56,8 @@ func unmanagedDeployment(name, image string, replicas int32) *appsv1.Deployment 
 	}
 }
 
-// createUnmanagedWorkload creates a Service and a Deployment that serve, as somebody
-// else would.
+// createUnmanagedWorkload creates a Service and a Deployment that serve, as another tool
+// would.
 func (h *harness) createUnmanagedWorkload(replicas int32) {
 	h.Helper()
 	service := unmanagedService(h.Deployment, 80)
@@ -79,7 +79,7 @@ func (h *harness) createUnmanagedWorkload(replicas int32) {
 	}))
 }
 
-// What serves already becomes blue without anybody noticing, and a rollback goes back
+// What serves already becomes blue unnoticed by clients, and a rollback goes back
 // to it.
 func TestClusterAdoption(t *testing.T) {
 	t.Parallel()
@@ -131,7 +131,7 @@ func TestClusterAdoption(t *testing.T) {
 		left, err := deployments.Get(t.Context(), again.Name, metav1.GetOptions{})
 		h.must(err)
 		if left.UID != again.UID || len(left.Labels) > 0 {
-			t.Errorf("the Deployment of somebody else was changed: %+v", left.ObjectMeta)
+			t.Errorf("the adopted Deployment was changed: %+v", left.ObjectMeta)
 		}
 		h.must(deployments.Delete(t.Context(), again.Name, metav1.DeleteOptions{}))
 	}()
@@ -147,7 +147,7 @@ func TestClusterAdoptionNeedsOneDeployment(t *testing.T) {
 	h.must(err)
 	requireRefused := func(reason string) {
 		t.Helper()
-		var refused *AdoptionError
+		var refused *adoptionError
 		_, err := h.Create(t.Context(), h.desired("1.0.0", 1))
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), reason) {
 			t.Errorf("got %v, want %s", err, reason)

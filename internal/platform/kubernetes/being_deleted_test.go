@@ -71,7 +71,7 @@ func TestClusterDestroyWaitsForTheService(t *testing.T) {
 	go func() { destroyed <- h.Destroy(ctx) }()
 	h.awaitService(isServiceBeingDeleted)
 	interrupt()
-	var held *BeingDeletedError
+	var held *beingDeletedError
 	if err := <-destroyed; !errors.Is(err, bluegreen.Interrupted) {
 		t.Errorf("an interrupted destroy ends with %v", err)
 	}
@@ -115,8 +115,8 @@ func TestClusterDestroyWaitsForTheService(t *testing.T) {
 	h.requireNothingLeft()
 }
 
-// A Service that somebody deletes is not written to any more, and is not what serves.
-func TestClusterServiceThatSomebodyDeletes(t *testing.T) {
+// A Service that is deleted by hand is not written to any more, and is not what serves.
+func TestClusterServiceDeletedByHand(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	h.makeLive("1.0.0", 1)
@@ -125,7 +125,7 @@ func TestClusterServiceThatSomebodyDeletes(t *testing.T) {
 	release := h.addFinalizer()
 	h.must(h.api.Services(h.Namespace).Delete(t.Context(), h.Deployment, metav1.DeleteOptions{}))
 	former := h.awaitService(isServiceBeingDeleted)
-	var held *BeingDeletedError
+	var held *beingDeletedError
 	if _, err := h.Apply(t.Context(), planned, h.desired("2.0.0", 1)); !errors.As(err, &held) {
 		t.Errorf("an apply: %v", err)
 	}
@@ -142,9 +142,9 @@ func TestClusterServiceThatSomebodyDeletes(t *testing.T) {
 	h.requireServes("2.0.0")
 }
 
-// A Deployment of live that somebody deletes is replaced once it is gone, and not written
+// A Deployment of live that is deleted by hand is replaced once it is gone, and not written
 // to before: that would be lost with it.
-func TestClusterDeploymentThatSomebodyDeletes(t *testing.T) {
+func TestClusterDeploymentDeletedByHand(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	h.makeLive("1.0.0", 1)
@@ -155,9 +155,9 @@ func TestClusterDeploymentThatSomebodyDeletes(t *testing.T) {
 
 	unlock, err := h.platform.Lock(t.Context(), h.Actor)
 	h.must(err)
-	op, err := h.platform.requireLock(t.Context())
+	run, err := h.platform.requireLock(t.Context())
 	h.must(err)
-	informers := informersFor(op.Session, h.platform.opts.managedWorkload(bluegreen.Green))
+	informers := informersFor(run.Session, h.platform.opts.managedWorkload(bluegreen.Green))
 	h.must(informers.awaitDeployment(t.Context(), isBeingDeleted))
 	former, err := informers.deployment()
 	h.must(err)
@@ -165,7 +165,7 @@ func TestClusterDeploymentThatSomebodyDeletes(t *testing.T) {
 	h.must(err)
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
-	var held *BeingDeletedError
+	var held *beingDeletedError
 	err = h.platform.Scale(impatient, bluegreen.Green, 2)
 	if !errors.As(err, &held) || !strings.Contains(err.Error(), "example.com/held") {
 		t.Errorf("scaling a Deployment that is being deleted: %v", err)

@@ -86,7 +86,7 @@ func (o *observer) deploy(version string, size int) time.Duration {
 	go func() { ready <- o.ready(ledger.Staging(), version, size) }()
 	go func() { selected <- o.selected(ledger.Staging()) }()
 	release := o.release(version, size)
-	// A service that starts at once is ready before anybody can ask.
+	// A service that starts at once is ready before the first probe.
 	release.Env["BOOT"] = "2s"
 	o.must(o.DeployAndSwitch(o.Context(), release))
 	return (<-selected).Sub(<-ready)

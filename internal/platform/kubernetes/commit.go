@@ -13,10 +13,10 @@ import (
 )
 
 // Commit implements bluegreen.Store. The ledger, the history and the selector are
-// one write, which the cluster refuses if somebody else wrote the Service meanwhile.
+// one write, which the cluster refuses if the Service was changed meanwhile.
 // Then the Service is read again, and it is decided again whether next follows.
 func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) error {
-	op, err := p.requireLock(ctx)
+	run, err := p.requireLock(ctx)
 	if err != nil {
 		return err
 	}
@@ -34,40 +34,46 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 			}
 			continue
 		}
-		err := p.commitAfter(ctx, op, before, next, closed)
-		if !apierrors.IsConflict(err) || ctx.Err() != nil {
+		err := p.commitAfter(ctx, run, before, next, closed)
+		if !isOutdatedWrite(err) || ctx.Err() != nil {
 			return err
 		}
 	}
 }
 
+// isOutdatedWrite reports whether the cluster refused a write because the object is
+// not what it was when it was read.
+func isOutdatedWrite(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
+}
+
 // commitAfter commits next as the successor of before, with the writes to other
 // objects that come before and after it.
 func (p *Platform) commitAfter(
-	ctx context.Context, op *operation, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
+	ctx context.Context, run *lockedRun, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
 ) error {
-	if err := p.readPreview(ctx, op); err != nil {
+	if err := p.readPreview(ctx, run); err != nil {
 		return err
 	}
-	if !op.preview.isManaged && next.Slot(next.Staging()).State == bluegreen.Deploying {
-		return &NotManagedError{Object: p.previewObject()}
+	if !run.preview.isManaged && next.Slot(next.Staging()).State == bluegreen.Deploying {
+		return &notManagedError{Object: p.previewObject()}
 	}
 	isAdoption := before.adopted != nil && before.ledger.Generation == 0
 	var recycleErr error
 	if hasSameLive(before.ledger, next) && canRecycle(next) {
 		// This comes before the ledger says that the watch has ended, so that it is not
 		// forgotten. Other commits do not fail for a standby that cannot be changed.
-		recycleErr = p.recycleStandby(ctx, op, before.document)
+		recycleErr = p.recycleStandby(ctx, run, before.document)
 		if recycleErr != nil && before.ledger.WatchDue != "" {
 			return recycleErr
 		}
 	}
 	if isAdoption {
-		if err := p.labelAdopted(ctx, op, before.adopted); err != nil {
+		if err := p.labelAdopted(ctx, run, before.adopted); err != nil {
 			return err
 		}
 	}
-	written, err := p.writeLiveService(ctx, op, before, next, closed)
+	written, err := p.writeLiveService(ctx, run, before, next, closed)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", p.serviceObject(), err)
 	}
@@ -77,12 +83,12 @@ func (p *Platform) commitAfter(
 	}
 	if before.ledger.IsServing() && !hasSameLive(before.ledger, next) && canRecycle(next) {
 		// What is the standby now had the traffic until this moment.
-		recycleErr = p.recycleStandby(ctx, op, written.document)
+		recycleErr = p.recycleStandby(ctx, run, written.document)
 	}
-	err = errors.Join(recycleErr, p.pointPreview(ctx, op, p.workloadOf(written.document, next.Staging())))
+	err = errors.Join(recycleErr, p.pointPreview(ctx, run, p.workloadOf(written.document, next.Staging())))
 	if err != nil {
 		events = append(events, incompleteEvent(err))
 	}
-	p.recordEvents(op, events)
+	p.recordEvents(run, events)
 	return err
 }

@@ -67,7 +67,7 @@ func (h *conformanceHarness) Open(t testing.TB, deployment string) platformtest.
 // kill ends what runs in the background, as the end of the process would, and makes its
 // lease run out, as time would.
 func (h *conformanceHarness) kill(t testing.TB, p *Platform) {
-	hadLock := p.currentOperation() != nil
+	hadLock := p.currentRun() != nil
 	p.Close()
 	if !hadLock {
 		return

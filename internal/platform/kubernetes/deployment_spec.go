@@ -20,7 +20,7 @@ type deploymentApply struct {
 type deploymentSpec struct {
 	Replicas int                  `json:"replicas"`
 	Selector metav1.LabelSelector `json:"selector"`
-	// Paused is false: a Deployment that somebody paused would make no pods.
+	// Paused is false: a paused Deployment creates no pods.
 	Paused bool `json:"paused"`
 	// RevisionHistoryLimit is 0: a rollback goes to the other environment.
 	RevisionHistoryLimit int             `json:"revisionHistoryLimit"`

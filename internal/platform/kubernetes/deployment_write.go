@@ -9,7 +9,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -19,7 +18,7 @@ import (
 // writeDeployment writes the Deployment over found, nil for none. The cluster refuses
 // that where something else is there by now.
 func (p *Platform) writeDeployment(
-	ctx context.Context, op *operation, want deploymentApply, found *appsv1.Deployment,
+	ctx context.Context, run *lockedRun, want deploymentApply, found *appsv1.Deployment,
 ) (*appsv1.Deployment, error) {
 	if found != nil {
 		want.Metadata.UID, want.Metadata.ResourceVersion = found.UID, found.ResourceVersion
@@ -28,7 +27,7 @@ func (p *Platform) writeDeployment(
 	if err != nil {
 		return nil, err
 	}
-	api, err := op.Writer(ctx)
+	api, err := run.Writer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +58,7 @@ func (p *Platform) updateDeployment(
 			return err
 		}
 		err = update(found)
-		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+		if !isOutdatedWrite(err) {
 			return err
 		}
 		if ctxErr := informers.awaitOtherVersion(ctx, found); ctxErr != nil {
@@ -97,7 +96,7 @@ func resourceVersionOf(d *appsv1.Deployment) string {
 }
 
 // managedDeployment returns the current Deployment, nil where there is none, or a
-// *NotManagedError where somebody else made it. It waits for a Deployment that is
+// *notManagedError if this provider does not manage it. It waits for a Deployment that is
 // being deleted to go: what is written to it would be lost.
 func (p *Platform) managedDeployment(ctx context.Context, informers *workloadInformers) (*appsv1.Deployment, error) {
 	var found *appsv1.Deployment
@@ -108,7 +107,7 @@ func (p *Platform) managedDeployment(ctx context.Context, informers *workloadInf
 		return nil, err
 	}
 	if found != nil && !p.isManaged(found) {
-		return nil, &NotManagedError{Object: p.deploymentObject(found.Name)}
+		return nil, &notManagedError{Object: p.deploymentObject(found.Name)}
 	}
 	return found, nil
 }
@@ -121,7 +120,7 @@ func isBeingDeleted(d *appsv1.Deployment) bool { return d != nil && d.DeletionTi
 
 // awaitDeployment returns when isDone accepts the Deployment, nil for none. If that
 // does not happen because the Deployment's finalizers hold it, the error has a
-// *BeingDeletedError.
+// *beingDeletedError.
 func (i *workloadInformers) awaitDeployment(ctx context.Context, isDone func(*appsv1.Deployment) bool) error {
 	var now *appsv1.Deployment
 	err := i.session.Await(ctx, func() (done bool, again time.Duration, err error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// The next refresh sees what somebody changed with kubectl, and the next apply repairs it.
+// The next refresh sees what was changed with kubectl, and the next apply repairs it.
 func TestClusterDriftOfTheService(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -22,7 +22,7 @@ func TestClusterDriftOfTheService(t *testing.T) {
 	if running := h.running(); running[bluegreen.Blue] != 0 || running[bluegreen.Green] != 1 {
 		t.Errorf("the status is %v, want nothing that counts in blue", running)
 	}
-	// The annotation of somebody else stays, and does not stop a commit.
+	// An annotation that another program has set stays, and does not stop a commit.
 	h.patchService(`{"metadata":{"annotations":{"team":"shop"}}}`)
 	h.must(h.apply(h.desired("2.0.0", 1)))
 	h.requireServes("2.0.0")
@@ -32,7 +32,7 @@ func TestClusterDriftOfTheService(t *testing.T) {
 	service, err := h.api.Services(h.Namespace).Get(t.Context(), h.Deployment, metav1.GetOptions{})
 	h.must(err)
 	if service.Annotations["team"] != "shop" {
-		t.Error("the annotation of somebody else is gone")
+		t.Error("the annotation of another program is gone")
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // Erase implements bluegreen.Store. The live Service, which has the ledger, goes last.
 func (p *Platform) Erase(ctx context.Context) error {
-	op, err := p.requireLock(ctx)
+	run, err := p.requireLock(ctx)
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (p *Platform) Erase(ctx context.Context) error {
 		if err != nil || snapshot.service == nil {
 			return err
 		}
-		err = p.deleteServices(ctx, op, snapshot.service)
+		err = p.deleteServices(ctx, run, snapshot.service)
 		// The Service's status may have changed since it was read.
 		if !apierrors.IsConflict(err) || ctx.Err() != nil {
 			return err
@@ -34,18 +34,18 @@ func (p *Platform) Erase(ctx context.Context) error {
 	}
 }
 
-func (p *Platform) deleteServices(ctx context.Context, op *operation, live *corev1.Service) error {
-	if err := p.readPreview(ctx, op); err != nil {
+func (p *Platform) deleteServices(ctx context.Context, run *lockedRun, live *corev1.Service) error {
+	if err := p.readPreview(ctx, run); err != nil {
 		return err
 	}
-	if op.preview.isManaged {
-		if err := p.deleteService(ctx, op, previewName(p.opts.Name), nil); err != nil {
+	if run.preview.isManaged {
+		if err := p.deleteService(ctx, run, previewName(p.opts.Name), nil); err != nil {
 			return err
 		}
-		op.preview = nil
+		run.preview = nil
 	}
 	asRead := &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion}
-	if err := p.deleteService(ctx, op, p.opts.Name, asRead); err != nil {
+	if err := p.deleteService(ctx, run, p.opts.Name, asRead); err != nil {
 		return err
 	}
 	p.remember(serviceSnapshot{isLoaded: true})
@@ -55,9 +55,9 @@ func (p *Platform) deleteServices(ctx context.Context, op *operation, live *core
 // deleteService returns when the Service is gone: until then the next deployment of
 // its name would write its ledger to a Service that is about to go.
 func (p *Platform) deleteService(
-	ctx context.Context, op *operation, name string, preconditions *metav1.Preconditions,
+	ctx context.Context, run *lockedRun, name string, preconditions *metav1.Preconditions,
 ) error {
-	api, err := op.Writer(ctx)
+	api, err := run.Writer(ctx)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (p *Platform) deleteService(
 		return nil
 	}
 	if err == nil {
-		err = p.awaitServiceGone(ctx, op, name)
+		err = p.awaitServiceGone(ctx, run, name)
 	}
 	if err != nil {
 		return fmt.Errorf("removing %s: %w", objectName("Service", p.opts.Namespace, name), err)
@@ -77,13 +77,13 @@ func (p *Platform) deleteService(
 // awaitServiceGone returns when a Service that was deleted is gone. A load balancer
 // holds it by a finalizer until the load balancer is gone itself, which takes minutes.
 // The Service is polled: watching one needs the right to list all Services.
-func (p *Platform) awaitServiceGone(ctx context.Context, op *operation, name string) error {
+func (p *Platform) awaitServiceGone(ctx context.Context, run *lockedRun, name string) error {
 	pace := backoff.ExponentialBackOff{
 		InitialInterval: 50 * time.Millisecond, Multiplier: 2, MaxInterval: time.Second,
 	}
 	var deleting error
 	for pace.Reset(); ; {
-		found, err := op.API().Services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
+		found, err := run.API().Services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
 		if cluster.IsNotFound(err, "services", name) || err == nil && found.DeletionTimestamp == nil {
 			// A Service that is not being deleted is another one of this name.
 			return nil
@@ -98,7 +98,7 @@ func (p *Platform) awaitServiceGone(ctx context.Context, op *operation, name str
 		if err != nil {
 			return err
 		}
-		if lost := op.Err(); lost != nil {
+		if lost := run.Err(); lost != nil {
 			return lost
 		}
 	}

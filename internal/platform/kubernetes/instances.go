@@ -56,8 +56,8 @@ func (p *Platform) numberPods(
 
 // pods returns the pods of w, from an informer that is current or from the cluster.
 func (p *Platform) pods(ctx context.Context, w workload) ([]*corev1.Pod, error) {
-	if op := p.currentOperation(); op != nil {
-		if pods, isCurrent := op.CurrentPods(w.selector); isCurrent {
+	if run := p.currentRun(); run != nil {
+		if pods, isCurrent := run.CurrentPods(w.selector); isCurrent {
 			return pods, nil
 		}
 	}
@@ -114,7 +114,7 @@ func (p *Platform) numberedPod(uid types.UID) *corev1.Pod {
 
 // countReady counts the pods of w that run the slot's release and are ready, by the
 // Deployment's status. During a rollout there may be more of them than there should
-// be, which is not counted. A Deployment that somebody changed runs nothing of the
+// be, which is not counted. A Deployment that was changed by hand runs nothing of the
 // release. isFinal is false where the status may be behind the pods.
 func countReady(w workload, slot bluegreen.Slot, deployments []appsv1.Deployment) (count int, isFinal bool) {
 	found := findDeployment(deployments, w.deployment)

@@ -23,14 +23,6 @@ const (
 	annotationAdopted = cluster.FieldManager + "/adopted"
 )
 
-// maxAnnotations is the size that Kubernetes allows for all annotations of an object,
-// TotalAnnotationSizeLimitB in k8s.io/apimachinery/pkg/api/validation.
-const maxAnnotations = 256 << 10
-
-// evidenceSize is about what the ledger grows by for each replica that a health
-// check finds healthy: the name of the check, and twice the replica that passed.
-const evidenceSize = 200
-
 // document is what the annotations contain.
 type document struct {
 	ledger  bluegreen.Ledger
@@ -49,7 +41,7 @@ func readDocument(svc *corev1.Service) (document, error) {
 	var d document
 	if svc.Annotations[annotationLedger] == "" {
 		if svc.Labels[labelDeployment] != svc.Name {
-			return d, &NotManagedError{Object: object, Adoptable: true}
+			return d, &notManagedError{Object: object, Adoptable: true}
 		}
 		return d, &UnreadableError{object, fmt.Errorf("its annotation %s is missing", annotationLedger)}
 	}
@@ -76,7 +68,8 @@ func readDocument(svc *corev1.Service) (document, error) {
 // withLedger returns the document after a commit of the ledger next. closed are the
 // records that the commit archives.
 func (d document) withLedger(next bluegreen.Ledger, closed []bluegreen.Record, now time.Time) document {
-	d.history = append(d.history[:len(d.history):len(d.history)], closed...)
+	next.Records = limitTexts(next.Records)
+	d.history = append(d.history[:len(d.history):len(d.history)], limitTexts(closed)...)
 	if surplus := len(d.history) - max(next.HistoryLimit, 0); surplus > 0 {
 		d.history = d.history[surplus:]
 	}
@@ -123,29 +116,4 @@ func (d document) annotations() (map[string]string, error) {
 		annotations[annotation] = string(encoded)
 	}
 	return annotations, nil
-}
-
-// SizeError is a ledger that does not fit into the annotations of a Service.
-type SizeError struct{ Bytes int }
-
-func (e *SizeError) Error() string {
-	return fmt.Sprintf("the ledger and its history need %d bytes, and the annotations of a Service can have %d: "+
-		"lower history_limit or the number of replicas", e.Bytes, maxAnnotations)
-}
-
-// checkSize returns a *SizeError unless the annotations fit into the Service, beside
-// those of others and with the evidence that is going to be added. So a release whose
-// evidence would not fit is refused before it is deployed.
-func checkSize(annotations, others map[string]string, next bluegreen.Ledger) error {
-	size := 0
-	for key, value := range mergeMaps(others, annotations) {
-		size += len(key) + len(value)
-	}
-	if staging := next.Slot(next.Staging()); staging.State == bluegreen.Deploying {
-		size += staging.Release.Replicas * evidenceSize
-	}
-	if size > maxAnnotations {
-		return &SizeError{size}
-	}
-	return nil
 }

@@ -71,18 +71,18 @@ func TestServiceThatCannotBeReadIsAnError(t *testing.T) {
 		isUnmanaged bool
 		want        string
 	}{
-		"somebody else's": {unmanaged, true, "Service default/web exists and is not managed"},
-		"no ledger":       {withLedger(""), false, "ledger is missing"},
-		"torn":            {withLedger(`{"schema":`), false, "unexpected end"},
-		"impossible":      {withLedger(`{"schema":1,"live":"red"}`), false, `"red" is not an environment`},
-		"of another":      {renamed, false, `belongs to "web"`},
-		"newer":           {withLedger(`{"schema":99}`), false, "newer provider"},
+		"unmanaged":  {unmanaged, true, "Service default/web exists and is not managed"},
+		"no ledger":  {withLedger(""), false, "ledger is missing"},
+		"torn":       {withLedger(`{"schema":`), false, "unexpected end"},
+		"impossible": {withLedger(`{"schema":1,"live":"red"}`), false, `"red" is not an environment`},
+		"of another": {renamed, false, `belongs to "web"`},
+		"newer":      {withLedger(`{"schema":99}`), false, "newer provider"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := readDocument(c.service)
-			var unmanaged *NotManagedError
+			var unmanaged *notManagedError
 			var unreadable *UnreadableError
 			isRightError := errors.As(err, &unmanaged) == c.isUnmanaged && errors.As(err, &unreadable) != c.isUnmanaged
 			if err == nil || !isRightError || !strings.Contains(err.Error(), c.want) {
@@ -125,31 +125,5 @@ func TestTheTimeWhenTrafficLeftIsKept(t *testing.T) {
 	redeployed.Blue.State = bluegreen.Ready
 	if fresh := d.withLedger(redeployed, nil, noon); !fresh.trafficLeft[bluegreen.Blue].IsZero() {
 		t.Errorf("a release that never had traffic is said to have lost it at %v", fresh.trafficLeft)
-	}
-}
-
-func TestLedgerThatWillNotFitIsRefused(t *testing.T) {
-	t.Parallel()
-	l := serving(bluegreen.Blue)
-	annotations, err := document{ledger: l}.annotations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := checkSize(annotations, map[string]string{"other": "text"}, l); err != nil {
-		t.Errorf("a small one does not fit: %v", err)
-	}
-	var size *SizeError
-	full := strings.Repeat("x", maxAnnotations)
-	if err := checkSize(annotations, map[string]string{"other": full}, l); !errors.As(err, &size) {
-		t.Errorf("the annotations of others are not counted: %v", err)
-	}
-	if err := checkSize(annotations, map[string]string{annotationLedger: full}, l); err != nil {
-		t.Errorf("the annotation that is replaced is counted: %v", err)
-	}
-	large := webRelease
-	large.Replicas = 2000
-	l.Green = bluegreen.Slot{State: bluegreen.Deploying, Release: &large}
-	if err := checkSize(annotations, nil, l); !errors.As(err, &size) {
-		t.Errorf("2000 replicas are deployed although their evidence will not fit: %v", err)
 	}
 }

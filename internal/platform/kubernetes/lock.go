@@ -12,9 +12,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// operation is what the lock is held for, with what is known for as long as it is
-// held.
-type operation struct {
+// lockedRun is one hold of the lock, with what is known for as long as it is held.
+type lockedRun struct {
 	*cluster.Session
 	// preview is the preview Service, nil before it was read.
 	preview *previewState
@@ -35,11 +34,11 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 	if err != nil {
 		return nil, p.lockError(err)
 	}
-	op := &operation{Session: session}
+	run := &lockedRun{Session: session}
 	p.mu.Lock()
-	p.operation = op
+	p.run = run
 	p.mu.Unlock()
-	return func() { p.unlock(op) }, nil
+	return func() { p.unlock(run) }, nil
 }
 
 // lockError makes the engine's error of the cluster's.
@@ -49,7 +48,7 @@ func (p *Platform) lockError(err error) error {
 	case errors.As(err, &held):
 		return &bluegreen.HolderError{Holder: bluegreen.Holder{Name: held.Holder, Since: held.Since}}
 	case errors.Is(err, cluster.ErrNotOurs):
-		return &NotManagedError{Object: objectName("Lease", p.opts.Namespace, leaseName(p.opts.Name))}
+		return &notManagedError{Object: objectName("Lease", p.opts.Namespace, leaseName(p.opts.Name))}
 	case cluster.IsNotFound(err, "namespaces", p.opts.Namespace):
 		err = fmt.Errorf("there is no namespace %q in the cluster: create it first", p.opts.Namespace)
 		return &OptionError{"namespace", err}
@@ -61,47 +60,47 @@ func (p *Platform) lockError(err error) error {
 // unlockTime limits the requests that remain when the lock is given up.
 const unlockTime = 5 * time.Second
 
-func (p *Platform) unlock(op *operation) {
+func (p *Platform) unlock(run *lockedRun) {
 	p.mu.Lock()
-	if p.operation == op {
-		p.operation = nil
+	if p.run == run {
+		p.run = nil
 	}
 	p.mu.Unlock()
-	op.Unlock(unlockTime)
+	run.Unlock(unlockTime)
 }
 
-// dropOperation takes the operation away from the platform.
-func (p *Platform) dropOperation() *operation {
+// dropRun takes the run away from the platform, and returns it, nil for none.
+func (p *Platform) dropRun() *lockedRun {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	op := p.operation
-	p.operation = nil
-	return op
+	run := p.run
+	p.run = nil
+	return run
 }
 
-// requireLock returns the operation that holds the lock, for a method that changes
+// requireLock returns the run that holds the lock, for a method that changes
 // something.
-func (p *Platform) requireLock(ctx context.Context) (*operation, error) {
-	op := p.currentOperation()
-	if op == nil {
+func (p *Platform) requireLock(ctx context.Context) (*lockedRun, error) {
+	run := p.currentRun()
+	if run == nil {
 		return nil, fmt.Errorf("%s: %w", p.opts.Name, cluster.ErrLockLost)
 	}
-	_, err := op.Writer(ctx)
-	return op, err
+	_, err := run.Writer(ctx)
+	return run, err
 }
 
-// currentOperation returns the operation that holds the lock, nil without.
-func (p *Platform) currentOperation() *operation {
+// currentRun returns the run that holds the lock, nil if the lock is not held.
+func (p *Platform) currentRun() *lockedRun {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.operation
+	return p.run
 }
 
 // readSession returns a session for a method that changes nothing: that of the lock
 // if it is held, else a new one, which release closes.
 func (p *Platform) readSession(ctx context.Context) (s *cluster.Session, release func(), err error) {
-	if op := p.currentOperation(); op != nil {
-		return op.Session, func() {}, nil
+	if run := p.currentRun(); run != nil {
+		return run.Session, func() {}, nil
 	}
 	api, err := p.client.API()
 	if err != nil {

@@ -124,6 +124,41 @@ func TestClusterWriteThatComesLateIsRefused(t *testing.T) {
 	h.requireServes("3.0.0")
 }
 
+// The first write of a deployment changes nothing if another run, which took the lock
+// meanwhile, has created the deployment.
+func TestClusterFirstWriteThatComesLateIsRefused(t *testing.T) {
+	t.Parallel()
+	client, fault := newFaultyClient(t)
+	h := newHarness(t)
+	holder := openHarness(t, client, h.platform.opts)
+	sent := fault.intercept(false, func(r *http.Request) bool {
+		return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/services")
+	})
+	late := make(chan error)
+	go func() {
+		_, err := holder.Create(t.Context(), holder.desired("2.0.0", 1))
+		late <- err
+	}()
+	<-sent
+	var before bluegreen.Ledger
+	holder.whileLeaseExpires(fault, func() {
+		h.makeLive("3.0.0", 1)
+		var err error
+		before, err = h.platform.Load(t.Context())
+		h.must(err)
+	})
+	fault.restore()
+	if err := <-late; err == nil {
+		t.Error("the run that was late has created the deployment again")
+	}
+	after, err := h.platform.Load(t.Context())
+	h.must(err)
+	if after.Generation != before.Generation {
+		t.Errorf("the ledger was at generation %d, and is at %d", before.Generation, after.Generation)
+	}
+	h.requireServes("3.0.0")
+}
+
 // Who waits for the cluster learns that the lock is lost.
 func TestClusterLostLockEndsTheWait(t *testing.T) {
 	t.Parallel()
@@ -139,15 +174,15 @@ func TestClusterLostLockEndsTheWait(t *testing.T) {
 		_, err := h.platform.Provision(t.Context(), bluegreen.Green, h.release("1.0.0", 1))
 		ended <- err
 	}()
-	op := h.platform.currentOperation()
-	informers := informersFor(op.Session, h.platform.opts.managedWorkload(bluegreen.Green))
-	h.must(op.Await(t.Context(), func() (bool, time.Duration, error) {
+	run := h.platform.currentRun()
+	informers := informersFor(run.Session, h.platform.opts.managedWorkload(bluegreen.Green))
+	h.must(run.Await(t.Context(), func() (bool, time.Duration, error) {
 		deployment, pods, err := informers.current()
 		return err == nil && deployment != nil && len(pods) == 1, 0, err
 	}))
 	h.must(h.api.Leases(h.Namespace).Delete(t.Context(), leaseName(h.Deployment), metav1.DeleteOptions{}))
 	fault.clockAhead.Store(int64(2 * cluster.LeaseDuration))
-	if _, err := op.Writer(t.Context()); !errors.Is(err, cluster.ErrLockLost) {
+	if _, err := run.Writer(t.Context()); !errors.Is(err, cluster.ErrLockLost) {
 		t.Errorf("writing with a lease that was removed: %v", err)
 	}
 	if err := <-ended; !errors.Is(err, cluster.ErrLockLost) {

@@ -44,8 +44,8 @@ func ValidateName(name string) error {
 	return nil
 }
 
-// ValidateNamespace returns an error unless name can be that of a namespace.
-func ValidateNamespace(name string) error {
+// validateNamespace returns an error unless name can be that of a namespace.
+func validateNamespace(name string) error {
 	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 		return fmt.Errorf("%q cannot be the name of a namespace: %s", name, strings.Join(problems, "; "))
 	}

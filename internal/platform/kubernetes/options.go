@@ -39,13 +39,13 @@ type Options struct {
 	// select the pods of the adopted Deployment.
 	adoptedSelector map[string]string
 	// SchedulingGrace is how long a pod may find no node before that is a failure;
-	// 0 is DefaultSchedulingGrace.
+	// 0 is 30 seconds.
 	SchedulingGrace time.Duration
 }
 
-// DefaultSchedulingGrace is long enough for a node to have room again, and not for
+// defaultSchedulingGrace is long enough for a node to have room again, and not for
 // a new node to be added.
-const DefaultSchedulingGrace = 30 * time.Second
+const defaultSchedulingGrace = 30 * time.Second
 
 // PodSettings are the part of a release that only Kubernetes knows. A release carries
 // them as its Settings: changing them makes another release.
@@ -79,7 +79,7 @@ func (s PodSettings) Identity() string {
 func settingsOf(release bluegreen.Release) (PodSettings, error) {
 	settings, ok := release.Settings.(PodSettings)
 	if !ok {
-		return settings, errors.New("the release has no settings of Kubernetes")
+		return settings, errors.New("the release was not made for Kubernetes: it has no kubernetes settings")
 	}
 	return settings, nil
 }
@@ -125,7 +125,7 @@ func (o Options) validate(image string) error {
 	if err := ValidateName(o.Name); err != nil {
 		return err
 	}
-	if err := ValidateNamespace(o.Namespace); err != nil {
+	if err := validateNamespace(o.Namespace); err != nil {
 		return &OptionError{"namespace", err}
 	}
 	if o.Port < 0 || o.Port > 65535 {
@@ -146,7 +146,7 @@ func (s ServiceOptions) validate() error {
 	switch corev1.ServiceType(s.Type) {
 	case "", corev1.ServiceTypeClusterIP:
 		if s.NodePort != 0 {
-			return &OptionError{"service.node_port", errors.New("needs the type NodePort or LoadBalancer")}
+			return &OptionError{"service.node_port", errors.New("needs service.type = NodePort or LoadBalancer")}
 		}
 	case corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
 	default:

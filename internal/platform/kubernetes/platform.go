@@ -14,8 +14,8 @@ type Platform struct {
 	client *Client
 
 	mu sync.Mutex
-	// operation is the one that holds the lock, nil without.
-	operation *operation
+	// run holds the lock; it is nil if the lock is not held.
+	run *lockedRun
 	// snapshot is the Service as it was last read or written.
 	snapshot serviceSnapshot
 	// numbers are those of the pods.
@@ -35,7 +35,7 @@ func New(client *Client, opts Options) (*Platform, error) {
 		return nil, err
 	}
 	if opts.SchedulingGrace == 0 {
-		opts.SchedulingGrace = DefaultSchedulingGrace
+		opts.SchedulingGrace = defaultSchedulingGrace
 	}
 	return &Platform{opts: opts, client: client, numbers: newReplicaNumbers()}, nil
 }
@@ -43,7 +43,7 @@ func New(client *Client, opts Options) (*Platform, error) {
 // Close ends what the platform does in the background, as the end of the process
 // would: a lock that is still held runs out by itself.
 func (p *Platform) Close() {
-	if op := p.dropOperation(); op != nil {
-		op.Close()
+	if run := p.dropRun(); run != nil {
+		run.Close()
 	}
 }

@@ -11,45 +11,45 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// previewState is what an operation knows of the preview, the Service that leads to
+// previewState is what a lockedRun knows of the preview, the Service that leads to
 // staging.
 type previewState struct {
 	exists bool
-	// isManaged is false where somebody else made the Service. It is not changed then,
+	// isManaged is false if this provider does not manage the Service. It is not changed then,
 	// and nothing can be deployed; everything else works without it.
 	isManaged bool
 	// deployment is the one that the preview was pointed at, "" where that is not known.
 	deployment string
 }
 
-// readPreview reads the preview, once in an operation.
-func (p *Platform) readPreview(ctx context.Context, op *operation) error {
-	if op.preview != nil {
+// readPreview reads the preview, once while the lock is held.
+func (p *Platform) readPreview(ctx context.Context, run *lockedRun) error {
+	if run.preview != nil {
 		return nil
 	}
 	name := previewName(p.opts.Name)
-	found, err := op.API().Services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
+	found, err := run.API().Services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case cluster.IsNotFound(err, "services", name):
-		op.preview = &previewState{isManaged: true}
+		run.preview = &previewState{isManaged: true}
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", p.previewObject(), err)
 	default:
-		op.preview = &previewState{exists: true, isManaged: found.Labels[labelDeployment] == p.opts.Name}
+		run.preview = &previewState{exists: true, isManaged: found.Labels[labelDeployment] == p.opts.Name}
 	}
 	return nil
 }
 
 // pointPreview makes the preview lead to the workload that is in staging.
-func (p *Platform) pointPreview(ctx context.Context, op *operation, staging workload) error {
-	if !op.preview.isManaged || op.preview.deployment == staging.deployment {
+func (p *Platform) pointPreview(ctx context.Context, run *lockedRun, staging workload) error {
+	if !run.preview.isManaged || run.preview.deployment == staging.deployment {
 		return nil
 	}
 	// Without force, a Service that was created meanwhile is not overwritten.
-	if _, err := p.applyService(ctx, op, p.previewService(staging), op.preview.exists); err != nil {
+	if _, err := p.applyService(ctx, run, p.previewService(staging), run.preview.exists); err != nil {
 		return fmt.Errorf("writing %s: %w", p.previewObject(), err)
 	}
-	op.preview = &previewState{exists: true, isManaged: true, deployment: staging.deployment}
+	run.preview = &previewState{exists: true, isManaged: true, deployment: staging.deployment}
 	return nil
 }
 

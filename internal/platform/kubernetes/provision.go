@@ -18,7 +18,7 @@ import (
 func (p *Platform) Provision(
 	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
 ) (imageDigest string, err error) {
-	op, err := p.requireLock(ctx)
+	run, err := p.requireLock(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -35,18 +35,18 @@ func (p *Platform) Provision(
 		return "", err
 	}
 	rollout := &rollout{
-		opts: p.opts, informers: informersFor(op.Session, p.opts.managedWorkload(env)),
+		opts: p.opts, informers: informersFor(run.Session, p.opts.managedWorkload(env)),
 		template: want.Metadata.Labels[labelTemplate], replicas: release.Replicas, isAutoscaled: release.Autoscaled,
 	}
 	if snapshot.ledger.IsServing() && snapshot.ledger.Live == env {
 		// The Deployment is gone; pods that are left of it may still serve.
 		rollout.isLive = true
-		err = p.rollOut(ctx, op, env, want, rollout)
+		err = p.rollOut(ctx, run, env, want, rollout)
 	} else {
-		err = p.provisionStaging(ctx, op, env, want, rollout)
+		err = p.provisionStaging(ctx, run, env, want, rollout)
 	}
 	if err != nil {
-		return "", p.withLogs(ctx, op, err)
+		return "", p.withLogs(ctx, run, err)
 	}
 	return rollout.digest, nil
 }
@@ -55,16 +55,16 @@ func (p *Platform) Provision(
 // back. It recreates the Deployment where nothing is left or the pods are not complete
 // in time.
 func (p *Platform) provisionStaging(
-	ctx context.Context, op *operation, env bluegreen.Environment, want deploymentApply, rollout *rollout,
+	ctx context.Context, run *lockedRun, env bluegreen.Environment, want deploymentApply, rollout *rollout,
 ) error {
 	reusing, cancel := context.WithTimeout(ctx, standbyTime)
 	defer cancel()
-	err := p.rollOut(reusing, op, env, want, rollout)
+	err := p.rollOut(reusing, run, env, want, rollout)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	rollout.isRecreated = true
-	return p.rollOut(ctx, op, env, want, rollout)
+	return p.rollOut(ctx, run, env, want, rollout)
 }
 
 // errNothingToReuse means that there is no Deployment of the same release.
@@ -73,19 +73,19 @@ var errNothingToReuse = errors.New("nothing is left of the release")
 // rollOut writes the Deployment and waits for its pods. Where it is to be recreated,
 // everything that runs in env is removed first.
 func (p *Platform) rollOut(
-	ctx context.Context, op *operation, env bluegreen.Environment, want deploymentApply, rollout *rollout,
+	ctx context.Context, run *lockedRun, env bluegreen.Environment, want deploymentApply, rollout *rollout,
 ) error {
 	if err := p.updateDeployment(ctx, rollout.informers, func(found *appsv1.Deployment) error {
 		if rollout.isRecreated {
 			// The pods of another release go at once: what they had in flight is drained.
-			if err := p.remove(ctx, op, env); err != nil {
+			if err := p.remove(ctx, run, env); err != nil {
 				return err
 			}
 			found = nil
 		} else if !rollout.isLive && (found == nil || found.Labels[labelTemplate] != rollout.template) {
 			return errNothingToReuse
 		}
-		written, err := p.writeDeployment(ctx, op, want, found)
+		written, err := p.writeDeployment(ctx, run, want, found)
 		if err != nil {
 			return fmt.Errorf("writing %s: %w", p.deploymentObject(want.Metadata.Name), err)
 		}

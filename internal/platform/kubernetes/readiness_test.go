@@ -30,11 +30,11 @@ func TestClusterControllersThatAreBehind(t *testing.T) {
 			return
 		}
 		h.hideFromPreview(bluegreen.Blue)
-		op := h.platform.currentOperation()
+		run := h.platform.currentRun()
 		if isInterrupted {
 			fault.breakWatches()
-			h.must(op.Await(t.Context(), func() (bool, time.Duration, error) { return op.WasInterrupted(), 0, nil }))
-		} else if op.WasInterrupted() {
+			h.must(run.Await(t.Context(), func() (bool, time.Duration, error) { return run.WasInterrupted(), 0, nil }))
+		} else if run.WasInterrupted() {
 			t.Error("the cluster could not be seen for a while, and nothing broke the watches")
 		}
 	}

@@ -39,7 +39,7 @@ func eventsBetween(before, next bluegreen.Ledger) []event {
 	hadStandby := standby.State == bluegreen.Idle && standby.Release != nil
 	if hadStandby && next.Slot(env).Release == nil && !next.Destroying {
 		events = append(events, normalEvent("StandbyRemoved",
-			"%s in %s: no rollback goes there any more", standby.Release.Version, env))
+			"%s in %s was removed: a rollback to it is no longer possible", standby.Release.Version, env))
 	}
 	if happened := stagingEvent(before, next); happened != nil {
 		events = append(events, *happened)
@@ -114,9 +114,9 @@ func incompleteEvent(err error) event {
 // maxEventMessage is the length that Kubernetes allows for a message, in bytes.
 const maxEventMessage = 1024
 
-// recordEvents writes the events in the background. Nobody waits for them, and a
-// failure to write them has no consequence.
-func (p *Platform) recordEvents(op *operation, events []event) {
+// recordEvents writes the events in the background. No caller waits for
+// them, and a failure to write them has no consequence.
+func (p *Platform) recordEvents(run *lockedRun, events []event) {
 	service := p.lastSnapshot().service
 	if len(events) == 0 || service == nil {
 		return
@@ -125,13 +125,13 @@ func (p *Platform) recordEvents(op *operation, events []event) {
 		Kind: serviceKind.Kind, APIVersion: serviceKind.APIVersion,
 		Namespace: service.Namespace, Name: service.Name, UID: service.UID,
 	}
-	op.Go(unlockTime, func(ctx context.Context) {
+	run.Go(unlockTime, func(ctx context.Context) {
 		for _, e := range events {
-			now := metav1.NewTime(op.API().Now())
-			_, _ = op.API().Events(subject.Namespace).Create(ctx, &corev1.Event{
+			now := metav1.NewTime(run.API().Now())
+			_, _ = run.API().Events(subject.Namespace).Create(ctx, &corev1.Event{
 				ObjectMeta:     metav1.ObjectMeta{GenerateName: subject.Name + ".", Namespace: subject.Namespace},
 				InvolvedObject: subject, Type: e.kind, Reason: e.reason,
-				Message:        e.message[:min(len(e.message), maxEventMessage)],
+				Message:        cutText(e.message, maxEventMessage),
 				Source:         corev1.EventSource{Component: cluster.FieldManager},
 				FirstTimestamp: now, LastTimestamp: now, Count: 1,
 			}, metav1.CreateOptions{})

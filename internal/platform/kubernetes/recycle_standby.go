@@ -32,16 +32,16 @@ func hasSameLive(before, next bluegreen.Ledger) bool {
 
 // recycleStandby replaces the pods of the standby one by one, new ones ready first. It
 // is one write, and the cluster does the rest, also when this process has ended. The
-// same write twice changes nothing. Each operation writes it once, whether or not it
+// same write twice changes nothing. Each lockedRun writes it once, whether or not it
 // was written before: a write that was lost comes with the next commit.
 //
 // It leaves an adopted Deployment as it is: its pods may stop serving before every
 // node knows that they end.
-func (p *Platform) recycleStandby(ctx context.Context, op *operation, doc document) error {
+func (p *Platform) recycleStandby(ctx context.Context, run *lockedRun, doc document) error {
 	live, _ := doc.ledger.LiveRecord()
 	w := p.workloadOf(doc, doc.ledger.Staging())
 	isAdopted := w.deployment != workloadName(p.opts.Name, w.environment)
-	if !p.opts.RecycleStandby || isAdopted || op.recycledFor == live.ID {
+	if !p.opts.RecycleStandby || isAdopted || run.recycledFor == live.ID {
 		return nil
 	}
 	annotations := map[string]string{annotationRecycled: live.ID}
@@ -53,7 +53,7 @@ func (p *Platform) recycleStandby(ctx context.Context, op *operation, doc docume
 	if err != nil {
 		return err
 	}
-	api, err := op.Writer(ctx)
+	api, err := run.Writer(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,6 +62,6 @@ func (p *Platform) recycleStandby(ctx context.Context, op *operation, doc docume
 	if err != nil && !cluster.IsNotFound(err, "deployments", w.deployment) {
 		return fmt.Errorf("recycling the standby in %s: %w", p.deploymentObject(w.deployment), err)
 	}
-	op.recycledFor = live.ID
+	run.recycledFor = live.ID
 	return nil
 }

@@ -18,20 +18,20 @@ import (
 // Remove implements bluegreen.Workloads. It returns when every pod is being deleted. The
 // pods end within their grace period.
 func (p *Platform) Remove(ctx context.Context, env bluegreen.Environment) error {
-	op, err := p.requireLock(ctx)
+	run, err := p.requireLock(ctx)
 	if err != nil {
 		return err
 	}
-	return p.remove(ctx, op, env)
+	return p.remove(ctx, run, env)
 }
 
-func (p *Platform) remove(ctx context.Context, op *operation, env bluegreen.Environment) error {
+func (p *Platform) remove(ctx context.Context, run *lockedRun, env bluegreen.Environment) error {
 	snapshot, err := p.ensureSnapshot(ctx)
 	if err != nil {
 		return err
 	}
 	for _, w := range p.allWorkloads(snapshot.document, env) {
-		if err := p.removeWorkload(ctx, op, informersFor(op.Session, w)); err != nil {
+		if err := p.removeWorkload(ctx, run, informersFor(run.Session, w)); err != nil {
 			return err
 		}
 	}
@@ -43,12 +43,12 @@ func (p *Platform) remove(ctx context.Context, op *operation, env bluegreen.Envi
 const orphanTime = time.Minute
 
 // removeWorkload deletes the Deployment, and waits until its pods are being deleted.
-func (p *Platform) removeWorkload(ctx context.Context, op *operation, informers *workloadInformers) error {
+func (p *Platform) removeWorkload(ctx context.Context, run *lockedRun, informers *workloadInformers) error {
 	if err := p.updateDeployment(ctx, informers, func(found *appsv1.Deployment) error {
 		if found == nil {
 			return nil
 		}
-		return p.deleteDeployment(ctx, op, found)
+		return p.deleteDeployment(ctx, run, found)
 	}); err != nil {
 		return err
 	}
@@ -56,8 +56,8 @@ func (p *Platform) removeWorkload(ctx context.Context, op *operation, informers 
 	if err := informers.awaitDeployment(ctx, isGone); err != nil {
 		return err
 	}
-	deadline := op.API().Now().Add(orphanTime)
-	return op.Await(ctx, func() (bool, time.Duration, error) {
+	deadline := run.API().Now().Add(orphanTime)
+	return run.Await(ctx, func() (bool, time.Duration, error) {
 		_, pods, err := informers.current()
 		if err != nil {
 			return false, 0, err
@@ -66,16 +66,16 @@ func (p *Platform) removeWorkload(ctx context.Context, op *operation, informers 
 		if len(pods) == 0 {
 			return true, 0, nil
 		}
-		if left := deadline.Sub(op.API().Now()); left > 0 {
+		if left := deadline.Sub(run.API().Now()); left > 0 {
 			return false, left, nil
 		}
-		return false, 0, &OrphanError{p.deploymentObject(informers.workload.deployment), podNames(pods)}
+		return false, 0, &orphanError{p.deploymentObject(informers.workload.deployment), podNames(pods)}
 	})
 }
 
 // deleteDeployment deletes the Deployment unless it has changed since it was found.
-func (p *Platform) deleteDeployment(ctx context.Context, op *operation, found *appsv1.Deployment) error {
-	api, err := op.Writer(ctx)
+func (p *Platform) deleteDeployment(ctx context.Context, run *lockedRun, found *appsv1.Deployment) error {
+	api, err := run.Writer(ctx)
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// replicaNumbers gives pods numbers, because their names mean nothing to anybody:
-// "green-2" is one pod for as long as it lives, within one operation and in the ledger.
+// replicaNumbers gives pods numbers, because the names of pods mean nothing to people:
+// "green-2" is one pod for as long as it lives, while the lock is held and in the ledger.
 type replicaNumbers struct {
 	numbers map[types.UID]int
 	pods    map[types.UID]*corev1.Pod

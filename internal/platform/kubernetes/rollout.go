@@ -24,7 +24,7 @@ type rollout struct {
 	isAutoscaled bool
 	// template is the digest of the pods' template, "" for any.
 	template string
-	// isRecreated is set where the Deployment replaces whatever ran in the environment.
+	// isRecreated is set where the Deployment replaces everything that ran in the environment.
 	isRecreated bool
 	// isLive is set where what runs may serve clients.
 	isLive bool
@@ -63,7 +63,7 @@ func (r *rollout) check(ctx context.Context) (done bool, again time.Duration, er
 	}
 	if deployment == nil || deployment.DeletionTimestamp != nil {
 		object := objectName("Deployment", r.opts.Namespace, r.informers.workload.deployment)
-		return false, 0, fmt.Errorf("%s was removed while its pods started", object)
+		return false, 0, fmt.Errorf("%s was removed while its pods were starting", object)
 	}
 	r.hasExisted = true
 	r.noteTerminatingPods()

@@ -21,7 +21,7 @@ import (
 // Scale implements bluegreen.Workloads. When an environment gets smaller, the pods
 // with the highest numbers go, and before them those that never got traffic.
 func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
-	op, err := p.requireLock(ctx)
+	run, err := p.requireLock(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,17 +29,17 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if err != nil {
 		return err
 	}
-	informers := informersFor(op.Session, p.workloadOf(snapshot.document, env))
+	informers := informersFor(run.Session, p.workloadOf(snapshot.document, env))
 	slot := snapshot.ledger.Slot(env)
 	rollout := &rollout{opts: p.opts, informers: informers, replicas: replicas}
 	if err := p.updateDeployment(ctx, informers, func(found *appsv1.Deployment) error {
 		if found == nil {
 			return fmt.Errorf("%s: %w", env, bluegreen.ErrNotProvisioned)
 		}
-		if err := p.markSurplusPods(ctx, op, informers, slot, replicas); err != nil {
+		if err := p.markSurplusPods(ctx, run, informers, slot, replicas); err != nil {
 			return err
 		}
-		written, err := p.writeSize(ctx, op, informers.workload, found, slot, replicas)
+		written, err := p.writeSize(ctx, run, informers.workload, found, slot, replicas)
 		if err != nil {
 			return fmt.Errorf("scaling %s: %w", p.deploymentObject(found.Name), err)
 		}
@@ -52,10 +52,10 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 		rollout.image, rollout.isAutoscaled = slot.Release.Image, slot.Release.Autoscaled
 	}
 	if slot.State == bluegreen.Idle {
-		return p.withLogs(ctx, op, awaitStandby(ctx, rollout))
+		return p.withLogs(ctx, run, awaitStandby(ctx, rollout))
 	}
 	// New pods get traffic once the engine has checked them.
-	return p.withLogs(ctx, op, rollout.await(ctx))
+	return p.withLogs(ctx, run, rollout.await(ctx))
 }
 
 // standbyTime is how long a standby may take to be complete. Live does not wait for it
@@ -84,13 +84,13 @@ func awaitStandby(ctx context.Context, rollout *rollout) error {
 // writeSize gives the Deployment its size. The cluster refuses that unless the
 // Deployment is as it was found.
 func (p *Platform) writeSize(
-	ctx context.Context, op *operation, w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int,
+	ctx context.Context, run *lockedRun, w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int,
 ) (*appsv1.Deployment, error) {
 	patch, err := json.Marshal(sizePatch(w, found, slot, replicas))
 	if err != nil {
 		return nil, err
 	}
-	api, err := op.Writer(ctx)
+	api, err := run.Writer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (p *Platform) writeSize(
 }
 
 // sizePatch sets the size of a Deployment, and the image of the release that the
-// ledger has for it: somebody may have set another one.
+// ledger has for it: it may have been set by hand.
 func sizePatch(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int) map[string]any {
 	spec := map[string]any{"replicas": replicas, "paused": false}
 	if slot.Release != nil {
@@ -112,10 +112,10 @@ func sizePatch(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replic
 
 // markSurplusPods marks the pods that go when the environment gets smaller.
 func (p *Platform) markSurplusPods(
-	ctx context.Context, op *operation, informers *workloadInformers, slot bluegreen.Slot, replicas int,
+	ctx context.Context, run *lockedRun, informers *workloadInformers, slot bluegreen.Slot, replicas int,
 ) error {
 	var pods []*corev1.Pod
-	if err := op.Await(ctx, func() (done bool, again time.Duration, err error) {
+	if err := run.Await(ctx, func() (done bool, again time.Duration, err error) {
 		pods, err = informers.pods.Items()
 		return err == nil, 0, err
 	}); err != nil {
@@ -133,7 +133,7 @@ func (p *Platform) markSurplusPods(
 	for _, instance := range instances[replicas:] {
 		uid, _ := parseIncarnation(instance.Incarnation)
 		name := p.numberedPod(uid).Name
-		api, err := op.Writer(ctx)
+		api, err := run.Writer(ctx)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ package kubernetes
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"net"
 	"strconv"
 
@@ -15,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
 // serviceApply has all fields of a Service that we set, for a server-side apply.
@@ -56,60 +54,39 @@ var serviceKind = metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}
 // Service in one request, which moves traffic to next.Live. The cluster refuses the
 // request where the Service is not what it was before.
 func (p *Platform) writeLiveService(
-	ctx context.Context, op *operation, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
+	ctx context.Context, run *lockedRun, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
 ) (serviceSnapshot, error) {
-	doc := before.withLedger(next, closed, op.API().Now())
+	doc := before.withLedger(next, closed, run.API().Now())
 	annotations, err := doc.annotations()
 	if err != nil {
 		return serviceSnapshot{}, err
 	}
 	var others map[string]string
-	version := ""
 	if before.service != nil {
 		if before.service.DeletionTimestamp != nil {
 			// What is written to it is lost.
 			return serviceSnapshot{}, newBeingDeletedError("Service", before.service)
 		}
-		others, version = before.service.Annotations, before.service.ResourceVersion
+		others = before.service.Annotations
 	}
-	if err := checkSize(annotations, others, next); err != nil {
+	if err := checkSize(annotations, others, before.ledger, next); err != nil {
 		return serviceSnapshot{}, err
 	}
 	live, selector := p.workloadOf(doc, next.Live), podLabels(p.opts.Name, noEnvironment)
 	if next.IsServing() {
 		selector = live.selector
 	}
-	// Without force, a Service that was created meanwhile is not overwritten.
-	force := before.service != nil
-	written, err := p.applyService(ctx, op, p.liveService(live, selector, annotations, version), force)
+	written, err := p.replaceLiveService(ctx, run, p.liveService(live, selector, annotations), before.service)
 	if err != nil {
 		return serviceSnapshot{}, err
 	}
 	return p.remember(serviceSnapshot{written, doc, true}), nil
 }
 
-// applyService writes a Service. force takes the fields that others have set.
-func (p *Platform) applyService(
-	ctx context.Context, op *operation, want serviceApply, force bool,
-) (*corev1.Service, error) {
-	encoded, err := json.Marshal(want)
-	if err != nil {
-		return nil, err
-	}
-	api, err := op.Writer(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return api.Services(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
-		metav1.PatchOptions{FieldManager: cluster.FieldManager, Force: &force})
-}
-
 // liveService returns the Service that clients use, with w behind it.
-func (p *Platform) liveService(
-	w workload, selector, annotations map[string]string, resourceVersion string,
-) serviceApply {
+func (p *Platform) liveService(w workload, selector, annotations map[string]string) serviceApply {
 	meta := objectMeta{
-		Name: p.opts.Name, Namespace: p.opts.Namespace, ResourceVersion: resourceVersion,
+		Name: p.opts.Name, Namespace: p.opts.Namespace,
 		Labels:      mergeMaps(p.opts.Service.Labels, objectLabels(p.opts.Name)),
 		Annotations: mergeMaps(p.opts.Service.Annotations, annotations),
 	}

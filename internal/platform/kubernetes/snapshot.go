@@ -44,7 +44,7 @@ func (p *Platform) readSnapshot(ctx context.Context) (serviceSnapshot, error) {
 		return serviceSnapshot{}, fmt.Errorf("reading %s: %w", p.serviceObject(), err)
 	}
 	doc, err := readDocument(service)
-	var notManaged *NotManagedError
+	var notManaged *notManagedError
 	adopts := errors.As(err, &notManaged) && p.opts.Adopt
 	switch {
 	case err != nil && !adopts:

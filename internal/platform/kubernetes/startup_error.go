@@ -48,11 +48,11 @@ func (e *StartError) Error() string {
 const startErrorLines = 10
 
 // withLogs adds the last lines of its container to a StartError.
-func (p *Platform) withLogs(ctx context.Context, op *operation, err error) error {
+func (p *Platform) withLogs(ctx context.Context, run *lockedRun, err error) error {
 	var failure *StartError
 	if errors.As(err, &failure) && failure.Exit != "" {
 		// The logs are an extra: without them the error is complete.
-		failure.Logs, _ = op.API().Logs(ctx, p.opts.Namespace, failure.Pod, failure.Container, false, startErrorLines)
+		failure.Logs, _ = run.API().Logs(ctx, p.opts.Namespace, failure.Pod, failure.Container, false, startErrorLines)
 	}
 	return err
 }

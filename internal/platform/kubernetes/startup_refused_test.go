@@ -98,7 +98,7 @@ func TestClusterSidecarThatCannotStart(t *testing.T) {
 	}
 }
 
-// The wait for the pods of a Deployment ends when somebody deletes the Deployment.
+// The wait for the pods of a Deployment ends when the Deployment is deleted.
 func TestClusterDeploymentIsRemovedWhileItStarts(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(o *Options) { o.PodTemplate = `{"spec":{"nodeSelector":{"planet":"mars"}}}` })

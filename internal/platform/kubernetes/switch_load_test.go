@@ -14,8 +14,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Nobody notices a switch forward, back and forward again.
-func TestClusterNobodyNoticesASwitch(t *testing.T) {
+// No client notices a switch forward, back and forward again.
+func TestClusterSwitchLosesNoRequest(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(o *Options) { o.DrainTimeout, o.RecycleStandby = 30*time.Second, true })
 	h.makeLive("1.0.0", 2)

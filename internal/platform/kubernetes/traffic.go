@@ -46,7 +46,7 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 		return mismatch == "", 0, nil
 	})
 	if err != nil && mismatch != "" {
-		return fmt.Errorf("%w: %s", err, mismatch)
+		return fmt.Errorf("%w while %s", err, mismatch)
 	}
 	return err
 }

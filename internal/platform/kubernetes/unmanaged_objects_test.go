@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// createUnmanagedService creates a Service as somebody else would. requireUnchanged
+// createUnmanagedService creates a Service without our labels. requireUnchanged
 // deletes it, and fails the test unless it is as it was.
 func (h *harness) createUnmanagedService(name string) (requireUnchanged func()) {
 	h.Helper()
@@ -29,14 +29,14 @@ func (h *harness) createUnmanagedService(name string) (requireUnchanged func()) 
 	}
 }
 
-// Objects of somebody else that have our names are not changed.
+// Unmanaged objects that have our names are not changed.
 func TestClusterUnmanagedObjects(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	services, deployments := h.api.Services(h.Namespace), h.api.Deployments(h.Namespace)
 	requireRefused := func(object string) {
 		t.Helper()
-		var refused *NotManagedError
+		var refused *notManagedError
 		_, err := h.Create(t.Context(), h.desired("1.0.0", 1))
 		if !errors.As(err, &refused) || !strings.Contains(refused.Object, object) {
 			t.Errorf("got %v, want an error about %s", err, object)
@@ -66,7 +66,7 @@ func TestClusterUnmanagedObjects(t *testing.T) {
 	h.must(deployments.Delete(t.Context(), deployment.Name, metav1.DeleteOptions{}))
 }
 
-// A Service of somebody else with the name of the preview outlives the deployment.
+// An unmanaged Service with the name of the preview outlives the deployment.
 func TestClusterUnmanagedPreviewStays(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -75,7 +75,7 @@ func TestClusterUnmanagedPreviewStays(t *testing.T) {
 	services := h.api.Services(h.Namespace)
 	h.must(services.Delete(t.Context(), previewName(h.Deployment), metav1.DeleteOptions{}))
 	requireUnchanged := h.createUnmanagedService(previewName(h.Deployment))
-	var refused *NotManagedError
+	var refused *notManagedError
 	if err := h.apply(h.desired("3.0.0", 1)); !errors.As(err, &refused) {
 		t.Errorf("got %v", err)
 	}

@@ -58,8 +58,8 @@ type ExecConfig struct {
 	Env        map[string]string
 }
 
-// ErrNoCluster means that no setting and no variable names a cluster.
-var ErrNoCluster = errors.New(
+// errNoCluster means that no setting and no variable names a cluster.
+var errNoCluster = errors.New(
 	"no cluster is configured: set config_path or host, or KUBE_CONFIG_PATH in the environment")
 
 // ConfigError is a setting that cannot be used.
@@ -87,7 +87,7 @@ func (c Config) load() (*rest.Config, error) {
 	if len(paths) == 0 && c.Host == "" {
 		config, err := rest.InClusterConfig()
 		if errors.Is(err, rest.ErrNotInCluster) {
-			return nil, ErrNoCluster
+			return nil, errNoCluster
 		}
 		return config, err
 	}
@@ -101,7 +101,7 @@ func (c Config) load() (*rest.Config, error) {
 	}
 	config, err := clientcmd.NewNonInteractiveClientConfig(*files, c.Context, overrides, nil).ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
-		return nil, &ConfigError{setting, ErrNoCluster}
+		return nil, &ConfigError{setting, errNoCluster}
 	}
 	if err != nil {
 		return nil, &ConfigError{setting, err}
@@ -181,7 +181,7 @@ func (c Config) overrides() (*clientcmd.ConfigOverrides, error) {
 	if c.ProxyURL != "" {
 		if _, err := url.Parse(c.ProxyURL); err != nil {
 			// The error would show the URL, which may contain a password.
-			return nil, &ConfigError{"proxy_url", errors.New("is not a URL")}
+			return nil, &ConfigError{"proxy_url", errors.New("is not a valid URL")}
 		}
 	}
 	if c.Exec != nil {

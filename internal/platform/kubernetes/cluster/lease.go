@@ -34,16 +34,16 @@ const TokenAnnotation = FieldManager + "/token"
 var ErrLockLost = errors.New("the lock of the deployment is not held")
 
 // ErrNotOurs means that the Lease has this name but not our label.
-var ErrNotOurs = errors.New("the Lease belongs to somebody else")
+var ErrNotOurs = errors.New("the Lease is not managed by this provider")
 
-// HeldError means that somebody else holds the lease.
+// HeldError means that another holder has the lease.
 type HeldError struct {
 	Holder string
 	// Since is when the holder took it, by the cluster's clock.
 	Since time.Time
 }
 
-func (e *HeldError) Error() string { return "the lease is held by " + e.Holder }
+func (e *HeldError) Error() string { return "the lock is held by " + e.Holder }
 
 // LeaseOptions say which Lease is the lock.
 type LeaseOptions struct {
@@ -91,7 +91,7 @@ func takeLease(ctx context.Context, api *API, options LeaseOptions) (*lease, err
 	l := &lease{client: api.Leases(options.Namespace), api: api}
 	for {
 		err := l.take(ctx, options)
-		// Somebody else was faster: the next attempt finds out who.
+		// Another holder was faster: the next attempt finds out who.
 		wasWritten := apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
 		if !wasWritten && !IsNotFound(err, "leases", options.Name) {
 			return l, err
@@ -102,7 +102,7 @@ func takeLease(ctx context.Context, api *API, options LeaseOptions) (*lease, err
 	}
 }
 
-// take reads the Lease and writes it where nobody holds it.
+// take reads the Lease and writes it if it is not held.
 func (l *lease) take(ctx context.Context, options LeaseOptions) error {
 	found, err := l.client.Get(ctx, options.Name, metav1.GetOptions{})
 	isMissing := IsNotFound(err, "leases", options.Name)
@@ -162,7 +162,7 @@ func (l *lease) keep(ctx context.Context) {
 }
 
 // check returns an error unless the lease is held. A lease that ran out while the
-// cluster could not be reached is still held if nobody took it: it is renewed.
+// cluster could not be reached is still held, and renewed, unless it was taken.
 func (l *lease) check(ctx context.Context) error {
 	until, lost := l.state()
 	if lost != nil {
@@ -172,7 +172,7 @@ func (l *lease) check(ctx context.Context) error {
 		return nil
 	}
 	if err := l.renew(ctx); err != nil {
-		return fmt.Errorf("%w: it ran out and cannot be renewed: %w", ErrLockLost, err)
+		return fmt.Errorf("%w: its Lease has expired and cannot be renewed: %w", ErrLockLost, err)
 	}
 	return nil
 }
@@ -243,14 +243,14 @@ func (l *lease) write(ctx context.Context) error {
 	return nil
 }
 
-// reread reads the Lease, and loses it where somebody else has taken it.
+// reread reads the Lease, and loses it if another holder has taken it.
 func (l *lease) reread(ctx context.Context) error {
 	found, err := l.client.Get(ctx, l.object.Name, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("reading Lease %s: %w", l.object.Name, err)
 	}
 	if found.Annotations[TokenAnnotation] != l.object.Annotations[TokenAnnotation] {
-		return l.lose(*cmp.Or(found.Spec.HolderIdentity, new(string)) + " took it")
+		return l.lose(*cmp.Or(found.Spec.HolderIdentity, new(string)) + " has taken it")
 	}
 	l.object = found
 	return nil
@@ -263,7 +263,7 @@ func (l *lease) release(ctx context.Context) error {
 	if _, lost := l.state(); lost != nil {
 		return nil
 	}
-	_ = l.lose("it was given up") // Nobody asked.
+	_ = l.lose("it was given up") // No caller waits for the error.
 	return l.retryOnConflict(ctx, func(ctx context.Context) error {
 		meta := l.object.ObjectMeta
 		return l.client.Delete(ctx, meta.Name, metav1.DeleteOptions{

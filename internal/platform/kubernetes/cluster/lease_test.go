@@ -28,7 +28,7 @@ func TestLeaseRunsOut(t *testing.T) {
 		"within its time":   {held, 15 * time.Second, false},
 		"after its time":    {held, 15*time.Second + 1, true},
 		"by a later clock":  {held, -time.Hour, false},
-		"held by nobody":    {given, 0, true},
+		"without holder":    {given, 0, true},
 		"never written":     {coordinationv1.LeaseSpec{}, 0, true},
 		"without a renewal": {neverRenewed, 0, true},
 	}

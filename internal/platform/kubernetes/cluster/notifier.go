@@ -91,7 +91,7 @@ func awaitChange(ctx context.Context, changed <-chan struct{}, again time.Durati
 	case <-changed:
 	case <-elapsed:
 	case <-ctx.Done():
-		return ctx.Err()
+		return waitError(ctx)
 	}
 	return nil
 }

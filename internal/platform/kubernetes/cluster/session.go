@@ -48,7 +48,7 @@ func NewSession(ctx context.Context, api *API, namespace string) *Session {
 	return s
 }
 
-// Lock takes the lease and returns a session that renews it. While somebody else
+// Lock takes the lease and returns a session that renews it. While another holder
 // holds it, the error is a *HeldError.
 func Lock(ctx context.Context, api *API, options LeaseOptions) (*Session, error) {
 	held, err := takeLease(ctx, api, options)
@@ -101,7 +101,7 @@ func (s *Session) Go(limit time.Duration, f func(ctx context.Context)) {
 // would: it runs out by itself. It returns when nothing of the session runs any more.
 func (s *Session) Close() {
 	if s.lease != nil {
-		_ = s.lease.lose("the platform was closed") // Nobody asked.
+		_ = s.lease.lose("the platform was closed") // No caller waits for the error.
 	}
 	s.stop()
 }

@@ -51,7 +51,7 @@ func (t *tunnels) close() {
 
 // tunnel is a port-forward to one pod. It is opened again where it has ended.
 type tunnel struct {
-	// opening is full while somebody opens the tunnel.
+	// opening is full while the tunnel is being opened.
 	opening chan struct{}
 
 	mu       sync.Mutex
@@ -169,7 +169,7 @@ func (t *tunnel) dial(ctx context.Context, stream httpstream.Connection, port in
 		select {
 		case opened <- result{conn, err}:
 		case <-left:
-			// A connection that nobody uses would keep the tunnel from ending.
+			// An unused connection would keep the tunnel from ending.
 			if err == nil {
 				_ = conn.Close()
 			}

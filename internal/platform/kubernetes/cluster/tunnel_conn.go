@@ -104,9 +104,9 @@ func (c *tunnelConn) Write(data []byte) (int, error) {
 	return c.Stream.Write(data)
 }
 
-// Close ends the connection. It ends the tunnel as well where the pod has refused a
-// connection that something was written to: the node keeps the data that nobody
-// reads, and up to a fifth of the later connections would never get an answer.
+// Close ends the connection. It ends the tunnel as well if the pod has refused a
+// connection that something was written to: the node keeps the data that is not
+// read, and up to a fifth of the later connections would never get an answer.
 func (c *tunnelConn) Close() error {
 	c.close.Do(func() {
 		_ = c.Reset()

@@ -145,7 +145,7 @@ func (s resetStream) Reset() error {
 	return s.Stream.Reset()
 }
 
-// A stream of a connection that nobody waits for any more is closed: it would keep the
+// A stream of a connection that is no longer waited for is closed: it would keep the
 // tunnel from ending.
 func TestClusterTunnelIsGivenUp(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package clustertest gives tests the cluster that `make testbed` starts: a namespace
-// of their own on it, and an image of the test service.
 package clustertest
 
 import (
@@ -84,9 +82,8 @@ func Main(m *testing.M, setUp func(*Cluster) (tearDown func(), err error)) int {
 	return code
 }
 
-// findLeakedGoroutines returns an error about those that do not end. Where nobody
-// answers a stream, spdystream waits half a minute for the answer, and so does a
-// tunnel that was given up.
+// findLeakedGoroutines returns an error about those that do not end. spdystream
+// waits half a minute for the answer to a stream, and so does a tunnel that was given up.
 func findLeakedGoroutines() error {
 	limit := time.Now().Add(time.Minute)
 	err := goleak.Find()

@@ -85,7 +85,7 @@ func handler() http.Handler {
 			http.Error(w, "sick", http.StatusServiceUnavailable)
 			return
 		}
-		// The client may be gone; nobody else needs to know.
+		// The client may be gone; there is nothing to do about it.
 		_, _ = io.WriteString(w, os.Getenv("BLUEGREEN_VERSION"))
 	}
 	mux := http.NewServeMux()

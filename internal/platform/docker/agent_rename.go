@@ -95,7 +95,7 @@ func (m *agentManager) removeFormer(ctx context.Context) error {
 		return err
 	}
 	if former.Container.Config.Labels[labelAgent] != m.Name {
-		return &NameConflictError{"container", m.formerName()}
+		return &nameConflictError{"container", m.formerName()}
 	}
 	if former.Container.State.Running {
 		return nil

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/csaupgrade"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
+)
+
+// replaceLiveService writes the live Service over found, nil for none. The cluster
+// refuses the write if there is another Service, or another version of it, by now.
+func (p *Platform) replaceLiveService(
+	ctx context.Context, run *lockedRun, want serviceApply, found *corev1.Service,
+) (*corev1.Service, error) {
+	if found == nil {
+		return p.createService(ctx, run, want)
+	}
+	found, err := p.ownCreatedFields(ctx, run, found)
+	if err != nil {
+		return nil, err
+	}
+	want.Metadata.ResourceVersion = found.ResourceVersion
+	return p.applyService(ctx, run, want, true)
+}
+
+// createService creates a Service. An apply cannot require that there is none: it would
+// overwrite a Service that another holder of the lock created meanwhile.
+func (p *Platform) createService(ctx context.Context, run *lockedRun, want serviceApply) (*corev1.Service, error) {
+	encoded, err := json.Marshal(want)
+	if err != nil {
+		return nil, err
+	}
+	var object corev1.Service
+	if err := json.Unmarshal(encoded, &object); err != nil {
+		return nil, err
+	}
+	api, err := run.Writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return api.Services(p.opts.Namespace).Create(ctx, &object, metav1.CreateOptions{FieldManager: createManager})
+}
+
+// createManager owns the fields that createService sets. It is not cluster.FieldManager,
+// because other tools may have written an adopted Service under a name like that.
+const createManager = cluster.FieldManager + "-create"
+
+// ownCreatedFields makes the fields that a create has set those of an apply, and returns
+// the Service after that. An apply removes a label, an annotation or a port that is no
+// longer wanted only if no create or update has set it.
+func (p *Platform) ownCreatedFields(
+	ctx context.Context, run *lockedRun, service *corev1.Service,
+) (*corev1.Service, error) {
+	// The patch has the Service's resourceVersion.
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(service, sets.New(createManager), cluster.FieldManager)
+	if err != nil || patch == nil {
+		return service, err
+	}
+	api, err := run.Writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return api.Services(p.opts.Namespace).Patch(ctx, service.Name, types.JSONPatchType, patch,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager})
+}
+
+// applyService writes a Service. force takes the fields that others have set.
+func (p *Platform) applyService(
+	ctx context.Context, run *lockedRun, want serviceApply, force bool,
+) (*corev1.Service, error) {
+	encoded, err := json.Marshal(want)
+	if err != nil {
+		return nil, err
+	}
+	api, err := run.Writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return api.Services(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager, Force: &force})
+}
