@@ -16,9 +16,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -94,7 +94,7 @@ func openAgent(
 }
 
 // received are the sockets of the agent before this one, nil for none.
-func (a *agent) received() *frontend.Received {
+func (a *agent) received() *socket.HandedOver {
 	if a.predecessor == nil {
 		return nil
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -124,7 +124,7 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 		&bluegreen.HolderError{Holder: bluegreen.Holder{Name: "somebody", Since: since}},
 		&durable.UnreadableError{Path: "/a/b", Err: errors.New("it is short")},
 		&images.Error{Path: "/a/b", Err: errors.New("it leaves the archive")},
-		&frontend.AddressError{Address: "127.0.0.1:1", Preview: true, Deployment: "other", Err: errors.New("taken")},
+		&socket.AddressError{Address: "127.0.0.1:1", Preview: true, Deployment: "other", Err: errors.New("taken")},
 	} {
 		got := api.FailureOf(fmt.Errorf("wrapped: %w", sent)).Err()
 		if !strings.Contains(got.Error(), sent.Error()) {

@@ -136,7 +136,7 @@ func (d *deployment) observe() (store.Document, map[bluegreen.Environment]int, e
 	for name, env := range d.environments {
 		slot := l.Slot(name)
 		for _, c := range env.candidates() {
-			if slot.IsCounted(c.Ref, frontend.CanReceiveTraffic) {
+			if slot.IsCounted(c.Ref, store.CanReceiveTraffic) {
 				counts[name]++
 			}
 		}

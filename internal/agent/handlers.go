@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -168,7 +168,7 @@ func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
 		return nil, err
 	}
 	err = d.commit(body.Ledger, body.Closed, body.Frontend)
-	var taken *frontend.AddressError
+	var taken *socket.AddressError
 	if errors.As(err, &taken) {
 		taken.Deployment = store.DeploymentAt(a.dir, taken.Address)
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
@@ -25,7 +25,7 @@ type predecessor struct {
 	conn net.Conn
 	lock *os.File
 	// sockets are those that clients connect to.
-	sockets frontend.Received
+	sockets socket.HandedOver
 }
 
 // takeOver asks the agent of dir for everything that it has.

@@ -16,7 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
 // ImportState imports a deployment by its id or its identity. Read fills in the rest.
@@ -51,8 +51,8 @@ func (r *deploymentResource) ImportState(
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), identity.Name)...)
 	switch platform {
 	case kindDocker:
-		protocol := path.Root(kindDocker).AtName("protocol")
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, protocol, string(router.HTTP))...)
+		attribute := path.Root(kindDocker).AtName("protocol")
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, attribute, string(protocol.HTTP))...)
 	case kindKubernetes:
 		identity.Namespace = types.StringValue(namespace)
 		where := path.Root(kindKubernetes).AtName("namespace")

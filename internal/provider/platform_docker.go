@@ -14,7 +14,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
 // kindDocker runs containers on a Docker host.
@@ -90,7 +90,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullMissing))),
 		Frontend: docker.Frontend{
 			Listen:       listen,
-			Protocol:     router.Protocol(stringOr(p.Protocol, string(router.HTTP))),
+			Protocol:     protocol.Protocol(stringOr(p.Protocol, string(protocol.HTTP))),
 			DrainTimeout: drainTimeout,
 		},
 		Agent: docker.Agent{

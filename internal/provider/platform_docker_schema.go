@@ -17,7 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
 // extraHost is a line of /etc/hosts as docker run --add-host takes it.
@@ -45,9 +45,9 @@ func dockerAttribute() resource.SingleNestedAttribute {
 		},
 		"protocol": resource.StringAttribute{
 			Optional: true, Computed: true,
-			Default:             stringdefault.StaticString(string(router.HTTP)),
+			Default:             stringdefault.StaticString(string(protocol.HTTP)),
 			MarkdownDescription: describe("docker.protocol"),
-			Validators:          []validator.String{stringvalidator.OneOf(string(router.HTTP), string(router.TCP))},
+			Validators:          []validator.String{stringvalidator.OneOf(string(protocol.HTTP), string(protocol.TCP))},
 		},
 		"pull": resource.StringAttribute{
 			Optional:            true,

@@ -16,7 +16,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
 // kindLocal runs processes on this machine.
@@ -64,11 +64,11 @@ func (p localPlatform) hasSameEndpoints(prior location) bool {
 		!p.Protocol.IsUnknown() && p.protocol() == former.protocol()
 }
 
-func (p localPlatform) protocol() router.Protocol {
-	if p.Protocol.ValueString() == string(router.TCP) {
-		return router.TCP
+func (p localPlatform) protocol() protocol.Protocol {
+	if p.Protocol.ValueString() == string(protocol.TCP) {
+		return protocol.TCP
 	}
-	return router.HTTP
+	return protocol.HTTP
 }
 
 // errStateDirUnknown: no operation uses the default directory while the configured

@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
 func localAttribute() resource.SingleNestedAttribute {
@@ -27,9 +27,9 @@ func localAttribute() resource.SingleNestedAttribute {
 			},
 			"protocol": resource.StringAttribute{
 				Optional: true, Computed: true,
-				Default:             stringdefault.StaticString(string(router.HTTP)),
+				Default:             stringdefault.StaticString(string(protocol.HTTP)),
 				MarkdownDescription: describe("local.protocol"),
-				Validators:          []validator.String{stringvalidator.OneOf(string(router.HTTP), string(router.TCP))},
+				Validators:          []validator.String{stringvalidator.OneOf(string(protocol.HTTP), string(protocol.TCP))},
 			},
 		},
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -35,7 +36,7 @@ func BenchmarkProxy(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		e := startRouter(b, router.HTTP, m)
+		e := startRouter(b, protocol.HTTP, m)
 		e.blue.Set([]router.Backend{{ID: "blue-1", Addr: cannedReplica(b, "hello")}})
 		benchmarkProxy(b, e.addr)
 	})
@@ -98,7 +99,7 @@ func serveProxy(b *testing.B, buffers httputil.BufferPool) string {
 // until the first request arrives at the new environment, and until the last
 // one that still went to the old one arrived there.
 func BenchmarkSwitch(b *testing.B) {
-	e := startRouter(b, router.HTTP, nil)
+	e := startRouter(b, protocol.HTTP, nil)
 	var arrivals [2]arrivals
 	for i, pool := range []*router.Pool{e.blue, e.green} {
 		pool.Set([]router.Backend{{ID: "1", Addr: countingReplica(b, &arrivals[i])}})

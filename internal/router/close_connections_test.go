@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -60,7 +61,7 @@ func roundTrip(conn *websocket.Conn, message string) error {
 
 func TestWebSocketSurvivesTheSwitchUntilItIsCut(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", echo)})
 	e.green.Set([]router.Backend{replica(t, "green-1", answerWith("2.0.0"))})
 
@@ -89,7 +90,7 @@ func TestWebSocketSurvivesTheSwitchUntilItIsCut(t *testing.T) {
 
 func TestCutRequestIsNotSentAgain(t *testing.T) {
 	t.Parallel()
-	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
+	e, c, slow := startRouter(t, protocol.HTTP, nil), newClient(t), newSlowHandler(t)
 	answerSlowly := slow.answers("late")
 	b := replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
@@ -129,7 +130,7 @@ func TestStreamIsPassedOnAtOnceAndBreaksOffWhenCut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e, c := startRouter(t, router.HTTP, nil), newClient(t)
+			e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 			next := make(chan string)
 			e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
 				for name, values := range header {
@@ -173,7 +174,7 @@ func TestStreamIsPassedOnAtOnceAndBreaksOffWhenCut(t *testing.T) {
 
 func TestRemovedReplicaFinishesWhatItHas(t *testing.T) {
 	t.Parallel()
-	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
+	e, c, slow := startRouter(t, protocol.HTTP, nil), newClient(t), newSlowHandler(t)
 	leaving := replica(t, "blue-2", slow.answers("from blue-2"))
 	e.blue.Set([]router.Backend{leaving})
 	last := getInBackground(t, c, e.url)
@@ -208,7 +209,7 @@ func TestRemovedReplicaFinishesWhatItHas(t *testing.T) {
 
 func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
-	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
+	e, c, slow := startRouter(t, protocol.HTTP, nil), newClient(t), newSlowHandler(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("done"))})
 	last := getInBackground(t, c, e.url)
 	<-slow.arrived
@@ -226,7 +227,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 
 func TestShutdownReportsWhyItCutARequest(t *testing.T) {
 	t.Parallel()
-	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
+	e, c, slow := startRouter(t, protocol.HTTP, nil), newClient(t), newSlowHandler(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("done"))})
 	last := getInBackground(t, c, e.url)
 	<-slow.arrived
@@ -241,7 +242,7 @@ func TestShutdownReportsWhyItCutARequest(t *testing.T) {
 
 func TestShutdownWaitsForWebSockets(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.HTTP, nil)
+	e := startRouter(t, protocol.HTTP, nil)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", echo)})
 	conn := dialWebSocket(t, e)
 	down := make(chan error, 1)
@@ -277,7 +278,7 @@ func TestRetiredRouterAsksItsClientsToGo(t *testing.T) {
 	for name, spoken := range protocols {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e, c := startRouter(t, router.HTTP, nil), &http.Client{Transport: &http.Transport{Protocols: spoken}}
+			e, c := startRouter(t, protocol.HTTP, nil), &http.Client{Transport: &http.Transport{Protocols: spoken}}
 			e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("1.0.0"))})
 			get(t, c, e.url)
 			over := errors.New("no time left")
@@ -300,7 +301,7 @@ func TestRetiredRouterAsksItsClientsToGo(t *testing.T) {
 
 func TestShutdownClosesWebSocketsWhenItsTimeIsOver(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.HTTP, nil)
+	e := startRouter(t, protocol.HTTP, nil)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", echo)})
 	conn := dialWebSocket(t, e)
 	if err := roundTrip(conn, "hello"); err != nil {

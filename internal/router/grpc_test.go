@@ -14,6 +14,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -38,7 +39,7 @@ func grpcReplica(t *testing.T, id string, s healthpb.HealthCheckResponse_Serving
 
 func TestOnlyGRPCReachesTheReplicaOverHTTP2(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.HTTP, nil)
+	e := startRouter(t, protocol.HTTP, nil)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Proto)
 	})})
@@ -71,7 +72,7 @@ func TestOnlyGRPCReachesTheReplicaOverHTTP2(t *testing.T) {
 
 func TestGRPCFollowsTheSwitch(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.HTTP, nil)
+	e := startRouter(t, protocol.HTTP, nil)
 	e.blue.Set([]router.Backend{
 		refusingReplica(t, "blue-1"),
 		grpcReplica(t, "blue-2", healthpb.HealthCheckResponse_SERVING),

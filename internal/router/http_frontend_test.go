@@ -8,12 +8,13 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
 func TestRequestsGoRound(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{
 		replica(t, "blue-1", answerWith("1")),
 		replica(t, "blue-2", answerWith("2")),
@@ -30,7 +31,7 @@ func TestRequestsGoRound(t *testing.T) {
 
 func TestReplicaThatRefusesIsPassedOver(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{
 		refusingReplica(t, "blue-1"),
 		refusingReplica(t, "blue-2"),
@@ -62,7 +63,7 @@ func TestNoReplicaThatAcceptsIsABadGateway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := startRouter(t, router.HTTP, nil)
+			e := startRouter(t, protocol.HTTP, nil)
 			e.blue.Set(members)
 			got := get(t, newClient(t), e.url)
 			if got.StatusCode != http.StatusBadGateway || got.text != "no replica accepts connections\n" {
@@ -74,7 +75,7 @@ func TestNoReplicaThatAcceptsIsABadGateway(t *testing.T) {
 
 func TestReplicaThatDiesInTheMiddleIsABadGateway(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.HTTP, nil)
+	e := startRouter(t, protocol.HTTP, nil)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(http.ResponseWriter, *http.Request) {
 		panic(http.ErrAbortHandler)
 	})})
@@ -86,7 +87,7 @@ func TestReplicaThatDiesInTheMiddleIsABadGateway(t *testing.T) {
 
 func TestReplicaSeesTheRequestAsItWasMade(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	var seen *http.Request
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(_ http.ResponseWriter, r *http.Request) { seen = r })})
 	c.Transport = &http.Transport{DisableCompression: true, DisableKeepAlives: true}
@@ -123,7 +124,7 @@ func TestReplicaSeesTheRequestAsItWasMade(t *testing.T) {
 
 func TestReplicaSeesTheHostOfEachRequest(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Header.Get("X-Forwarded-Host"))
 	})})
@@ -145,7 +146,7 @@ func TestReplicaSeesTheHostOfEachRequest(t *testing.T) {
 
 func TestBackendThatStaysKeepsItsConnections(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	stays := replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.RemoteAddr)
 	})
@@ -159,7 +160,7 @@ func TestBackendThatStaysKeepsItsConnections(t *testing.T) {
 
 func TestUpgradeToHTTP2StaysWithTheClient(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "%v %v %v", r.Header["Connection"], r.Header["Upgrade"], r.Header["Http2-Settings"])
 	})})
@@ -179,7 +180,7 @@ func TestUpgradeToHTTP2StaysWithTheClient(t *testing.T) {
 
 func TestTrailersPass(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Trailer", "Checksum")
 		_, _ = io.WriteString(w, "text")
@@ -192,7 +193,7 @@ func TestTrailersPass(t *testing.T) {
 
 func TestClientMaySpeakHTTP2(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.HTTP, nil)
+	e := startRouter(t, protocol.HTTP, nil)
 	tell := func(version string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, version, " over ", r.Proto) }
 	}

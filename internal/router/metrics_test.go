@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -20,7 +21,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	m := metrics(t, registry, "web")
 	metrics(t, registry, "other") // shares the registry
-	e, c, slow := startRouter(t, router.HTTP, m), newClient(t), newSlowHandler(t)
+	e, c, slow := startRouter(t, protocol.HTTP, m), newClient(t), newSlowHandler(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("1.0.0"))})
 	e.green.Set([]router.Backend{replica(t, "green-1", slow.answers(""))})
 
@@ -67,7 +68,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 func TestMetricsTellWhoBrokeOff(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewPedanticRegistry()
-	e, c := startRouter(t, router.HTTP, metrics(t, registry, "web")), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, metrics(t, registry, "web")), newClient(t)
 	arrived := make(chan struct{})
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/broken" {
@@ -107,7 +108,7 @@ func TestMetricsOfADeploymentThatIsGoneAreGone(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewPedanticRegistry()
 	m := metrics(t, registry, "web")
-	router.New("live", router.HTTP, router.Options{Metrics: m}).Switch(router.NewPool("blue", m))
+	router.New("live", protocol.HTTP, router.Options{Metrics: m}).Switch(router.NewPool("blue", m))
 	m.Unregister()
 	if left := nonzero(t, registry); len(left) != 0 {
 		t.Errorf("left are %v", left)

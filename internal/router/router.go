@@ -7,16 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
-)
 
-// Protocol is what a router speaks with its clients.
-type Protocol string
-
-const (
-	// HTTP is HTTP/1.1, h2c and what upgrades from HTTP/1.1, such as WebSocket.
-	HTTP Protocol = "http"
-	// TCP proxies raw connections.
-	TCP Protocol = "tcp"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
 // Options are the optional parts of a router.
@@ -45,14 +37,14 @@ type frontend interface {
 }
 
 // New returns a router without a target. Its name, "live" or "preview", labels its metrics.
-func New(name string, protocol Protocol, opts Options) *Router {
+func New(name string, speaks protocol.Protocol, opts Options) *Router {
 	r := &Router{switches: opts.Metrics.switchCounter(name), withoutTarget: opts.Metrics.counters("none")}
 	logger := opts.Logger
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	logger = logger.With("router", name)
-	if protocol == TCP {
+	if speaks == protocol.TCP {
 		r.frontend = newTCPFrontend(r, logger)
 	} else {
 		r.frontend = newHTTPFrontend(r, logger)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -28,7 +29,7 @@ type harness struct {
 }
 
 // startRouter starts a router on loopback with blue live and both environments empty.
-func startRouter(tb testing.TB, protocol router.Protocol, m *router.Metrics) *harness {
+func startRouter(tb testing.TB, protocol protocol.Protocol, m *router.Metrics) *harness {
 	tb.Helper()
 	l := listen(tb)
 	e := &harness{

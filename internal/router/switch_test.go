@@ -9,12 +9,13 @@ import (
 	"net/http/httptrace"
 	"testing"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
 func TestSwitchMovesTheNextRequestOnTheSameConnection(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("1.0.0"))})
 	e.green.Set([]router.Backend{replica(t, "green-1", answerWith("2.0.0"))})
 
@@ -44,7 +45,7 @@ func TestSwitchMovesTheNextRequestOnTheSameConnection(t *testing.T) {
 
 func TestRequestInFlightFinishesOnTheOldEnvironment(t *testing.T) {
 	t.Parallel()
-	e, c, slow := startRouter(t, router.HTTP, nil), newClient(t), newSlowHandler(t)
+	e, c, slow := startRouter(t, protocol.HTTP, nil), newClient(t), newSlowHandler(t)
 	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("1.0.0"))})
 	e.green.Set([]router.Backend{replica(t, "green-1", answerWith("2.0.0"))})
 
@@ -73,7 +74,7 @@ func TestRequestInFlightFinishesOnTheOldEnvironment(t *testing.T) {
 
 func TestNoLiveEnvironmentAsksTheClientToComeBack(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	e.Switch(nil)
 	got := get(t, c, e.url)
 	if got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") != "1" {
@@ -87,7 +88,7 @@ func TestNoLiveEnvironmentAsksTheClientToComeBack(t *testing.T) {
 // The agent relies on this: an environment that is idle after a switch stays so.
 func TestHundredSwitchesUnderLoad(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.HTTP, nil)
+	e := startRouter(t, protocol.HTTP, nil)
 	load := startLoad(t, e)
 	const switches = 100
 	for i := range switches {
@@ -111,7 +112,7 @@ func TestHundredSwitchesUnderLoad(t *testing.T) {
 // Scaling in goes like this: out of the pool, idle, stopped.
 func TestReplicasComeAndGoUnderLoad(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.HTTP, nil)
+	e := startRouter(t, protocol.HTTP, nil)
 	load := startLoad(t, e)
 	stays := replica(t, "stays", load.serve(&load.blue))
 	for i := range 30 {
@@ -136,7 +137,7 @@ func TestReplicasComeAndGoUnderLoad(t *testing.T) {
 
 func TestPoolIsOfUseAfterEveryCut(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.HTTP, nil)
+	e := startRouter(t, protocol.HTTP, nil)
 	load := startLoad(t, e)
 	load.ignoreFailures()
 	for range 30 {

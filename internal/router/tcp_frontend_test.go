@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -67,7 +68,7 @@ func readGreeting(t *testing.T, conn net.Conn) string {
 
 func TestTCPConnectionKeepsItsEnvironmentAndItsHalfClose(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.TCP, nil)
+	e := startRouter(t, protocol.TCP, nil)
 	e.blue.Set([]router.Backend{refusingReplica(t, "blue-0"), tcpReplica(t, "blue-1")})
 	e.green.Set([]router.Backend{tcpReplica(t, "green-1")})
 
@@ -99,7 +100,7 @@ func TestTCPConnectionKeepsItsEnvironmentAndItsHalfClose(t *testing.T) {
 
 func TestTCPConnectionIsCut(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.TCP, nil)
+	e := startRouter(t, protocol.TCP, nil)
 	e.blue.Set([]router.Backend{tcpReplica(t, "blue-1")})
 	conn := connect(t, e)
 	readGreeting(t, conn)
@@ -120,7 +121,7 @@ func TestTCPReplicaThatRefusesIsPassedOver(t *testing.T) {
 	for name, first := range map[string]bool{"the first": true, "the second": false} {
 		t.Run(name+" refuses", func(t *testing.T) {
 			t.Parallel()
-			e := startRouter(t, router.TCP, nil)
+			e := startRouter(t, protocol.TCP, nil)
 			backends := []router.Backend{tcpReplica(t, "blue-1"), refusingReplica(t, "blue-0")}
 			if first {
 				slices.Reverse(backends)
@@ -137,7 +138,7 @@ func TestTCPReplicaThatRefusesIsPassedOver(t *testing.T) {
 
 func TestTCPClientWithoutAReplicaIsClosed(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.TCP, nil)
+	e := startRouter(t, protocol.TCP, nil)
 	for _, target := range []*router.Pool{nil, e.blue} {
 		e.Switch(target)
 		if got, _ := io.ReadAll(connect(t, e)); len(got) != 0 {
@@ -148,7 +149,7 @@ func TestTCPClientWithoutAReplicaIsClosed(t *testing.T) {
 
 func TestTCPShutdownClosesConnectionsWhenItsTimeIsOver(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.TCP, nil)
+	e := startRouter(t, protocol.TCP, nil)
 	e.blue.Set([]router.Backend{tcpReplica(t, "blue-1")})
 	conn := connect(t, e)
 	readGreeting(t, conn)
@@ -179,7 +180,7 @@ func (l *listenerWithoutDescriptors) Accept() (net.Conn, error) {
 
 func TestTCPAcceptsAgainAfterALackOfFileDescriptors(t *testing.T) {
 	t.Parallel()
-	e := startRouter(t, router.TCP, nil)
+	e := startRouter(t, protocol.TCP, nil)
 	e.blue.Set([]router.Backend{tcpReplica(t, "blue-1")})
 	l := listen(t)
 	served := make(chan error, 1)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -55,7 +56,7 @@ func (l *memoryListener) dial() net.Conn {
 }
 
 // serveInMemory calls test while a router without a target serves l.
-func serveInMemory(t *testing.T, protocol router.Protocol, l *memoryListener, test func(t *testing.T)) {
+func serveInMemory(t *testing.T, protocol protocol.Protocol, l *memoryListener, test func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l.accepted, l.closed = make(chan net.Conn), make(chan struct{})
@@ -76,7 +77,7 @@ func serveInMemory(t *testing.T, protocol router.Protocol, l *memoryListener, te
 func TestClientWithoutAHeaderIsHungUpOn(t *testing.T) {
 	t.Parallel()
 	l := &memoryListener{}
-	serveInMemory(t, router.HTTP, l, func(t *testing.T) {
+	serveInMemory(t, protocol.HTTP, l, func(t *testing.T) {
 		client := l.dial()
 		defer client.Close()
 		begun := time.Now()
@@ -95,7 +96,7 @@ func TestClientWithoutAHeaderIsHungUpOn(t *testing.T) {
 func TestIdleClientIsHungUpOnAfterOtherProxiesAre(t *testing.T) {
 	t.Parallel()
 	l := &memoryListener{}
-	serveInMemory(t, router.HTTP, l, func(t *testing.T) {
+	serveInMemory(t, protocol.HTTP, l, func(t *testing.T) {
 		client := l.dial()
 		defer client.Close()
 		if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: web\r\n\r\n"); err != nil {
@@ -123,7 +124,7 @@ func TestAcceptingIsTriedAgainAfterAPause(t *testing.T) {
 	t.Parallel()
 	for failures, longest := range map[int]time.Duration{1: 100 * time.Millisecond, 20: 30 * time.Second} {
 		l := &memoryListener{failures: failures}
-		serveInMemory(t, router.TCP, l, func(t *testing.T) {
+		serveInMemory(t, protocol.TCP, l, func(t *testing.T) {
 			begun := time.Now()
 			client := l.dial()
 			// There is no target, so the router hangs up.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -55,7 +56,7 @@ func closedReplica(tb testing.TB, id string) (b router.Backend, begin func() net
 // without a request.
 func TestReplicaThatRefusedIsTriedWithoutARequest(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	gone, begin := closedReplica(t, "blue-1")
 	e.blue.Set([]router.Backend{gone, replica(t, "blue-2", answerWith("blue-2"))})
 	begun := time.Now()
@@ -106,7 +107,7 @@ func TestReplicaThatRefusedIsTriedWithoutARequest(t *testing.T) {
 // A replica that refused is still tried if there is no other.
 func TestReplicaThatRefusedIsTheLastResort(t *testing.T) {
 	t.Parallel()
-	e, c := startRouter(t, router.HTTP, nil), newClient(t)
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	gone, begin := closedReplica(t, "blue-1")
 	e.blue.Set([]router.Backend{gone})
 	if got := get(t, c, e.url); got.StatusCode != http.StatusBadGateway {

@@ -7,8 +7,8 @@ import (
 	"net/http"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -76,10 +76,10 @@ type Failure struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	// What the typed errors hold besides.
-	Holder  *bluegreen.Holder      `json:"holder,omitempty"`
-	Path    string                 `json:"path,omitempty"`
-	Address *frontend.AddressError `json:"address,omitempty"`
-	Agent   *VersionReply          `json:"agent,omitempty"`
+	Holder  *bluegreen.Holder    `json:"holder,omitempty"`
+	Path    string               `json:"path,omitempty"`
+	Address *socket.AddressError `json:"address,omitempty"`
+	Agent   *VersionReply        `json:"agent,omitempty"`
 }
 
 // The codes of failures, and the HTTP statuses that go with them.
@@ -116,7 +116,7 @@ func FailureOf(err error) Failure {
 		held       *bluegreen.HolderError
 		unreadable *durable.UnreadableError
 		image      *images.Error
-		address    *frontend.AddressError
+		address    *socket.AddressError
 		version    *VersionError
 	)
 	switch {

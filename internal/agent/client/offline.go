@@ -8,8 +8,8 @@ import (
 	"io/fs"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -86,10 +86,10 @@ func (o *Offline) Logs(name string, env bluegreen.Environment, id string, n int)
 }
 
 // CheckListen returns an error unless the deployment called name can listen on
-// address: the *frontend.AddressError says who has the address. An address that the
+// address: the *socket.AddressError says who has the address. An address that the
 // deployment itself has is its to keep.
 func CheckListen(stateDirectory, name, address string) error {
-	if err := frontend.CheckAddress(address); err != nil {
+	if err := socket.CheckAddress(address); err != nil {
 		return err
 	}
 	dir, err := store.OpenDir(stateDirectory)
@@ -100,9 +100,9 @@ func CheckListen(stateDirectory, name, address string) error {
 	case name:
 		return nil
 	case "":
-		return frontend.CheckFree(address)
+		return socket.CheckFree(address)
 	default:
 		err := fmt.Errorf("deployment %q has that address", holder)
-		return &frontend.AddressError{Address: address, Deployment: holder, Err: err}
+		return &socket.AddressError{Address: address, Deployment: holder, Err: err}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -17,7 +18,7 @@ type Frontend struct {
 	log     *slog.Logger
 	metrics *router.Metrics
 	// received are sockets to use before new ones.
-	received *Received
+	received *socket.HandedOver
 
 	mu sync.Mutex
 	// binding says where it listens, or is to listen.
@@ -29,7 +30,7 @@ type Frontend struct {
 
 // New returns a frontend that does not listen yet. It is to listen as binding says,
 // by the sockets in received where these have the address.
-func New(binding store.Binding, received *Received, metrics *router.Metrics, log *slog.Logger) *Frontend {
+func New(binding store.Binding, received *socket.HandedOver, metrics *router.Metrics, log *slog.Logger) *Frontend {
 	return &Frontend{log: log, metrics: metrics, received: received, binding: binding, routes: newRoutes(metrics)}
 }
 

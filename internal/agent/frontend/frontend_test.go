@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -149,7 +151,7 @@ func TestTakenAddressLeavesTheListeners(t *testing.T) {
 		"live": {Listen: []string{"127.0.0.1:0", taken}}, "preview": {PreviewListen: taken},
 	} {
 		_, err := s.Prepare(next)
-		var address *frontend.AddressError
+		var address *socket.AddressError
 		if !errors.As(err, &address) || address.Address != taken || address.Preview != (what == "preview") {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -160,7 +162,7 @@ func TestTakenAddressLeavesTheListeners(t *testing.T) {
 func TestDiscardedChangeLeavesTheListeners(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute, name)
-	change, err := s.Prepare(store.Frontend{Protocol: router.TCP})
+	change, err := s.Prepare(store.Frontend{Protocol: protocol.TCP})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -18,7 +20,7 @@ import (
 type listenerGroup struct {
 	name      string
 	listeners []*net.TCPListener
-	protocol  router.Protocol
+	protocol  protocol.Protocol
 	router    *router.Router
 	// former is the group that this one has replaced, until its last client is gone.
 	former atomic.Pointer[listenerGroup]
@@ -45,8 +47,8 @@ func (g *listenerGroup) addresses(listen []string) []string {
 }
 
 // canServe reports whether the group, which may be nil, has just these addresses.
-func (g *listenerGroup) canServe(addresses []string, protocol router.Protocol) bool {
-	return g != nil && g.protocol == protocol && slices.EqualFunc(g.listeners, addresses, isListeningOn)
+func (g *listenerGroup) canServe(addresses []string, protocol protocol.Protocol) bool {
+	return g != nil && g.protocol == protocol && slices.EqualFunc(g.listeners, addresses, socket.IsListeningOn)
 }
 
 // share returns another listener on the socket that the group, which may be nil,
@@ -57,8 +59,8 @@ func (g *listenerGroup) share(address string) (*net.TCPListener, error) {
 		return nil, nil
 	}
 	for _, present := range g.listeners {
-		if isListeningOn(present, address) {
-			return duplicate(present)
+		if socket.IsListeningOn(present, address) {
+			return socket.Duplicate(present)
 		}
 	}
 	return nil, nil

@@ -5,7 +5,6 @@ package frontend
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -15,19 +14,8 @@ import (
 // Replica is a replica that may get traffic.
 type Replica struct {
 	router.Backend
-	// Ref must have passed; see CanReceiveTraffic.
+	// Ref must have passed; see store.CanReceiveTraffic.
 	Ref bluegreen.InstanceRef
-}
-
-// CanReceiveTraffic reports whether a replica gets traffic when those in passed have passed
-// their health check. Without an incarnation any run of the replica will do.
-func CanReceiveTraffic(passed []bluegreen.InstanceRef, replica bluegreen.InstanceRef) bool {
-	return slices.ContainsFunc(passed, func(ref bluegreen.InstanceRef) bool {
-		if replica.Incarnation == "" {
-			return ref.ID == replica.ID
-		}
-		return store.IsRunOf(ref, replica.ID, replica.Incarnation)
-	})
 }
 
 // routes says, from the ledger and the replicas that run, which of them get requests.
@@ -114,7 +102,7 @@ func (r *routes) fill(env bluegreen.Environment, l bluegreen.Ledger, replicas ma
 	passed := l.Slot(env).Passed
 	var members []Replica
 	for _, replica := range replicas[env] {
-		if CanReceiveTraffic(passed, replica.Ref) {
+		if store.CanReceiveTraffic(passed, replica.Ref) {
 			members = append(members, replica)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -36,13 +35,6 @@ func (t Target) Backend() string { return t.ID + "@" + t.Incarnation }
 // Ref is the target as the ledger remembers it, without the run.
 func (t Target) Ref() bluegreen.InstanceRef {
 	return bluegreen.InstanceRef{ID: t.ID, Incarnation: t.Incarnation}
-}
-
-// IsRunOf reports whether ref is a run of the replica called id with this
-// incarnation; see Target.Incarnation.
-func IsRunOf(ref bluegreen.InstanceRef, id, incarnation string) bool {
-	own, _, _ := strings.Cut(ref.Incarnation, "/")
-	return ref.ID == id && own == incarnation
 }
 
 // CheckTargets returns an error unless every target has an ID of its own and an address.
@@ -106,7 +98,7 @@ func (e ExternalReplicas) IsEqual(other ExternalReplicas) bool {
 
 // Find returns the target of which ref is a run.
 func (e ExternalReplicas) Find(ref bluegreen.InstanceRef) (Target, error) {
-	i := slices.IndexFunc(e.Targets, func(t Target) bool { return IsRunOf(ref, t.ID, t.Incarnation) })
+	i := slices.IndexFunc(e.Targets, func(t Target) bool { return isRunOf(ref, t.ID, t.Incarnation) })
 	if i < 0 {
 		return Target{}, fmt.Errorf("there is no instance %q like that any more", ref.ID)
 	}

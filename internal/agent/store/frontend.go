@@ -7,7 +7,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
 // Frontend is where and how clients reach a deployment.
@@ -19,7 +19,7 @@ type Frontend struct {
 	// PreviewListen is the one of the staging environment.
 	PreviewListen string `json:"preview_listen,omitempty"`
 	// Protocol is "http" unless given.
-	Protocol router.Protocol `json:"protocol,omitempty"`
+	Protocol protocol.Protocol `json:"protocol,omitempty"`
 	// DrainTimeout is how long requests in flight on an environment that is no
 	// longer live may take to finish.
 	DrainTimeout time.Duration `json:"drain_timeout_ns"`
@@ -51,7 +51,7 @@ func (b Binding) url(address string) string {
 	if address == "" {
 		return ""
 	}
-	scheme := cmp.Or(b.Protocol, router.HTTP)
+	scheme := cmp.Or(b.Protocol, protocol.HTTP)
 	if host, port, err := net.SplitHostPort(address); err == nil {
 		if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 			address = net.JoinHostPort("127.0.0.1", port)

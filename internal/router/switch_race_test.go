@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
 // slotTester acquires and releases slots as fast as it can. No slot may be on a
@@ -66,7 +67,7 @@ func TestNothingStartsOnTheOldPoolAfterASwitch(t *testing.T) {
 	pools := [2]*Pool{NewPool(bluegreen.Blue, nil), NewPool(bluegreen.Green, nil)}
 	pools[0].Set([]Backend{{ID: "0"}})
 	pools[1].Set([]Backend{{ID: "1"}})
-	r := New("live", HTTP, Options{})
+	r := New("live", protocol.HTTP, Options{})
 	r.Switch(pools[0])
 	c := startSlotTester(r)
 	for i := range rounds {
@@ -86,7 +87,7 @@ func TestNothingStartsOnARemovedBackend(t *testing.T) {
 	t.Parallel()
 	pool := NewPool(bluegreen.Blue, nil)
 	pool.Set([]Backend{{ID: "0"}})
-	r := New("live", HTTP, Options{})
+	r := New("live", protocol.HTTP, Options{})
 	r.Switch(pool)
 	c := startSlotTester(r)
 	for i := range rounds / 4 {

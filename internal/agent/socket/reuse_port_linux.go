@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package frontend
+package socket
 
 import (
 	"context"
@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenReusingPort binds address, whose port the others have at other addresses.
+// ListenReusingPort binds address, whose port the others have at other addresses.
 // Linux refuses one that includes another, as 0.0.0.0 does 127.0.0.1, unless both
 // sockets have SO_REUSEPORT (socket(7)). They have it during the bind only, so that
 // no other program can listen there too.
-func listenReusingPort(others []*net.TCPListener, address string) (bound *net.TCPListener, err error) {
+func ListenReusingPort(others []*net.TCPListener, address string) (bound *net.TCPListener, err error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package frontend
+package socket
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 
 // AddressError is an address that a deployment cannot listen on.
 type AddressError struct {
-	// Preview is true for Frontend.PreviewListen, false for Frontend.Listen.
+	// Preview is true for an address of the preview, false for one of the live environment.
 	Preview bool   `json:"preview"`
 	Address string `json:"address"`
 	// Deployment has the address, if it is one of this state directory's.
@@ -27,8 +27,8 @@ func (e *AddressError) Error() string {
 
 func (e *AddressError) Unwrap() error { return e.Err }
 
-// causeOf is what a person needs of a failed bind: "address already in use".
-func causeOf(err error) error {
+// CauseOf is what a person needs of a failed bind: "address already in use".
+func CauseOf(err error) error {
 	var number syscall.Errno
 	if errors.As(err, &number) {
 		return number

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package frontend
+package socket
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// listen binds address. Without a host it is for IPv4 and IPv6; 0.0.0.0 is for
+// Listen binds address. Without a host it is for IPv4 and IPv6; 0.0.0.0 is for
 // IPv4 alone, where [net.Listen] would accept IPv6 as well.
-func listen(address string) (*net.TCPListener, error) {
+func Listen(address string) (*net.TCPListener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, err
@@ -25,8 +25,8 @@ func networkOf(address *net.TCPAddr) string {
 	return "tcp"
 }
 
-// isListeningOn reports whether listener is what listen would return for address.
-func isListeningOn(listener *net.TCPListener, address string) bool {
+// IsListeningOn reports whether listener is what Listen would return for address.
+func IsListeningOn(listener *net.TCPListener, address string) bool {
 	wanted, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return false
@@ -47,8 +47,8 @@ var hasIPv6 = sync.OnceValue(func() bool {
 	return err == nil && listener.Close() == nil
 })
 
-// duplicate returns another listener on the same socket.
-func duplicate(original *net.TCPListener) (*net.TCPListener, error) {
+// Duplicate returns another listener on the same socket.
+func Duplicate(original *net.TCPListener) (*net.TCPListener, error) {
 	file, err := original.File()
 	if err != nil {
 		return nil, err

@@ -5,8 +5,8 @@ package client
 import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -18,7 +18,7 @@ type (
 	// Target is a replica that something else than the agent runs.
 	Target = store.Target
 	// AddressError is an address that a deployment cannot listen on.
-	AddressError = frontend.AddressError
+	AddressError = socket.AddressError
 	// ImageError is an image that cannot be deployed.
 	ImageError = images.Error
 	// UnreadableError is a file that is damaged, or newer than this program.
@@ -52,5 +52,5 @@ func CheckImage(path string, command []string) error { return images.Check(path,
 // CanReceiveTraffic reports whether a replica gets traffic when those in passed
 // have passed their health check.
 func CanReceiveTraffic(passed []bluegreen.InstanceRef, replica bluegreen.InstanceRef) bool {
-	return frontend.CanReceiveTraffic(passed, replica)
+	return store.CanReceiveTraffic(passed, replica)
 }

@@ -6,8 +6,10 @@ import (
 	"cmp"
 	"net"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -19,11 +21,11 @@ type Change struct {
 }
 
 // Prepare binds what next needs and the frontend does not have yet, or returns an
-// *AddressError. No other change is prepared until this one is applied or discarded.
+// *socket.AddressError. No other change is prepared until this one is applied or discarded.
 func (f *Frontend) Prepare(next store.Frontend) (Change, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	next.Protocol = cmp.Or(next.Protocol, router.HTTP)
+	next.Protocol = cmp.Or(next.Protocol, protocol.HTTP)
 	listen, previewListen := next.Listen, []string{next.PreviewListen}
 	if len(listen) == 0 {
 		listen = []string{""}
@@ -47,7 +49,7 @@ func (f *Frontend) Prepare(next store.Frontend) (Change, error) {
 
 // group returns present if it fits, or a new group.
 func (f *Frontend) group(
-	present *listenerGroup, name string, addresses []string, protocol router.Protocol,
+	present *listenerGroup, name string, addresses []string, protocol protocol.Protocol,
 ) (*listenerGroup, error) {
 	if present.canServe(addresses, protocol) {
 		return present, nil
@@ -60,7 +62,7 @@ func (f *Frontend) group(
 		}
 		if err != nil {
 			next.closeListeners()
-			return nil, &AddressError{Preview: name == "preview", Address: address, Err: causeOf(err)}
+			return nil, &socket.AddressError{Preview: name == "preview", Address: address, Err: socket.CauseOf(err)}
 		}
 		next.listeners = append(next.listeners, listener)
 	}
@@ -71,7 +73,7 @@ func (f *Frontend) group(
 // bind listens on address, whose port own listeners of the frontend may have.
 func (f *Frontend) bind(address string, onSamePort []*net.TCPListener) (*net.TCPListener, error) {
 	if len(onSamePort) > 0 {
-		return listenReusingPort(onSamePort, address)
+		return socket.ListenReusingPort(onSamePort, address)
 	}
 	return f.received.Listen(address)
 }

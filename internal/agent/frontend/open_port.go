@@ -11,28 +11,6 @@ import (
 // defaultAddress is a free port on loopback.
 const defaultAddress = "127.0.0.1:0"
 
-// CheckAddress returns an *AddressError unless address is host:port.
-func CheckAddress(address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil {
-		return &AddressError{Address: address, Err: err}
-	}
-	return nil
-}
-
-// CheckFree returns an *AddressError if something listens on address, or nothing
-// on this machine can.
-func CheckFree(address string) error {
-	listener, err := listen(address)
-	if err != nil {
-		return &AddressError{Address: address, Err: causeOf(err)}
-	}
-	return listener.Close()
-}
-
 // resolvePorts are the addresses to listen on. Where the user leaves the port open,
 // it is the one that was chosen before, in current.
 func resolvePorts(listen, current []string) []string {
