@@ -124,7 +124,7 @@ func (a *agent) open(name string) (*deployment, error) {
 		return d, nil
 	}
 	d, err := openDeployment(a, name)
-	if err == nil && !d.exists() {
+	if err == nil && !d.isStoredOrRuns() {
 		err = errors.Join(d.discard(), bluegreen.ErrNotFound)
 	}
 	switch {
@@ -190,7 +190,7 @@ func (a *agent) collectImages() {
 func (a *agent) releaseUnused(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d := a.deployments[name]; d != nil && !d.exists() {
+	if d := a.deployments[name]; d != nil && !d.isStoredOrRuns() {
 		if err := d.discard(); err != nil {
 			a.log.Warn("a deployment's directory is left", "deployment", name, "error", err)
 		}
@@ -216,7 +216,7 @@ func (a *agent) isUnused() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, d := range a.deployments {
-		if d.exists() {
+		if d.isStoredOrRuns() {
 			return false
 		}
 	}

@@ -80,7 +80,7 @@ func serveHandler(t *testing.T, handler func(dir store.Dir) http.Handler) *testA
 func newTestAgent(t *testing.T) *testAgent {
 	t.Helper()
 	return serveHandler(t, func(dir store.Dir) http.Handler {
-		a, err := openAgent(dir, slog.New(slog.DiscardHandler), patience, func() {}, nil)
+		a, err := openAgent(dir, slog.New(slog.DiscardHandler), longTimeout, func() {}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,8 +94,8 @@ func TestProviderNewerThanTheAgentSaysSo(t *testing.T) {
 	c := newTestAgent(t)
 	c.edit = func(r *http.Request) { r.Header.Set(api.VersionHeader, strconv.Itoa(api.Version+1)) }
 	for what, err := range map[string]error{
-		"reading": second(c.Deployment(t.Context(), "web")),
-		"locking": second(c.LaunchAndLock(t.Context(), []string{"/bin/false"}, "web", "somebody")),
+		"reading": errOf(c.Deployment(t.Context(), "web")),
+		"locking": errOf(c.LaunchAndLock(t.Context(), []string{"/bin/false"}, "web", "somebody")),
 	} {
 		var version *api.VersionError
 		want := api.VersionError{Agent: api.Version, Provider: api.Version, PID: os.Getpid()}
@@ -112,7 +112,7 @@ func TestProviderNewerThanTheAgentSaysSo(t *testing.T) {
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
+func errOf[T any](_ T, err error) error { return err }
 
 // An error means the same on both sides of the socket.
 func TestErrorsSurviveTheWire(t *testing.T) {
@@ -158,7 +158,7 @@ func TestChangesNeedTheLock(t *testing.T) {
 	for what, err := range map[string]error{
 		"Commit":    forged.Commit(t.Context(), l, nil, store.Frontend{}),
 		"Erase":     forged.Erase(t.Context()),
-		"Provision": second(forged.Provision(t.Context(), bluegreen.Blue, release)),
+		"Provision": errOf(forged.Provision(t.Context(), bluegreen.Blue, release)),
 		"Scale":     forged.Scale(t.Context(), bluegreen.Blue, 1),
 		"Remove":    forged.Remove(t.Context(), bluegreen.Blue),
 	} {

@@ -76,13 +76,13 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 	}
 	d.route()
 	d.mu.Unlock()
-	if stored.Exists() {
+	if stored.HasLedger() {
 		d.reopen()
 	}
 	return d, nil
 }
 
-// reopen listens where the deployment did before. An address that something else
+// reopen listens where the deployment did before. An address that another program
 // has taken meanwhile is tried again until it is free.
 func (d *deployment) reopen() {
 	err := d.listen()
@@ -112,8 +112,8 @@ func (d *deployment) listen() error {
 	return nil
 }
 
-// exists reports whether anything is stored or runs.
-func (d *deployment) exists() bool {
+// isStoredOrRuns reports whether anything is stored or runs.
+func (d *deployment) isStoredOrRuns() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, env := range d.environments {
@@ -121,15 +121,15 @@ func (d *deployment) exists() bool {
 			return true
 		}
 	}
-	return d.ledger.Exists()
+	return d.ledger.HasLedger()
 }
 
 // observe returns the document, and how many replicas run in each environment, as
-// bluegreen.Status tells it. Those that something else runs count as if they ran.
+// bluegreen.Status tells it. External replicas count as if they ran.
 func (d *deployment) observe() (store.Document, map[bluegreen.Environment]int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.ledger.Exists() {
+	if !d.ledger.HasLedger() {
 		return store.Document{}, nil, bluegreen.ErrNotFound
 	}
 	l, counts := d.ledger.Current().Ledger, map[bluegreen.Environment]int{}
@@ -142,7 +142,7 @@ func (d *deployment) observe() (store.Document, map[bluegreen.Environment]int, e
 		}
 	}
 	if l.IsServing() && !d.frontend.IsOpen() {
-		// What runs there is out of everybody's reach.
+		// No client can reach what runs there.
 		counts[l.Live] = 0
 	}
 	return d.ledger.Current(), counts, nil

@@ -17,7 +17,7 @@
 //
 // # Order of writes
 //
-// Whatever the agent intends is on disk before it acts on it: the ledger before
+// What the agent is about to do is on disk before it does it: the ledger before
 // the route changes, the workload before its replicas start or stop. A new agent
 // therefore only has to make true what the files say.
 package agent

@@ -34,11 +34,11 @@ type environment struct {
 	mu       sync.Mutex
 	workload *store.Workload
 	replicas []*replica // in the order of their numbers
-	// external are the replicas that something else runs; either there are these or
+	// external are the replicas that run outside of the agent; either there are these or
 	// there is a workload.
 	external store.ExternalReplicas
-	// draining are the backends of targets that were removed and may still have
-	// requests in flight. Whoever changes the targets waits for them.
+	// draining are the backends of replicas that were removed and may still have
+	// requests in flight. The next change of the replicas waits for them.
 	draining []string
 	// stopping are waited for before others use their IDs.
 	stopping []*replica

@@ -24,7 +24,7 @@ func (e *environment) provision(ctx context.Context, next *store.Workload, drain
 	current := e.workload
 	e.mu.Unlock()
 	if !e.externalReplicas().IsEmpty() {
-		return fmt.Errorf("%w: something else than the agent runs the replicas of %s", api.ErrInvalid, e.name)
+		return fmt.Errorf("%w: %s has external replicas; the agent starts no processes beside them", api.ErrInvalid, e.name)
 	}
 	if current.IsSame(next) {
 		return e.scale(ctx, next.Replicas, drain)
@@ -46,7 +46,7 @@ func (e *environment) scale(ctx context.Context, size int, drain drainBackend) e
 	current, replicas := e.workload, e.replicas
 	e.mu.Unlock()
 	if current == nil {
-		return fmt.Errorf("nothing was provisioned in %s that could be scaled", e.name)
+		return fmt.Errorf("cannot scale %s: nothing is deployed there", e.name)
 	}
 	kept := replicas[:min(size, len(replicas))]
 	removed := replicas[len(kept):]
@@ -54,7 +54,7 @@ func (e *environment) scale(ctx context.Context, size int, drain drainBackend) e
 		// An interrupted scale may have withdrawn one that is now kept.
 		e.withdraw(r, i >= len(kept))
 	}
-	if err := each(removed, func(r *replica) error { return drain(ctx, r.id) }); err != nil {
+	if err := forEach(removed, func(r *replica) error { return drain(ctx, r.id) }); err != nil {
 		return err
 	}
 	if size != current.Replicas {
@@ -107,7 +107,7 @@ func (e *environment) stop(ctx context.Context, replicas []*replica) error {
 	e.stopping = append(e.stopping, replicas...)
 	stopping := slices.Clone(e.stopping)
 	e.mu.Unlock()
-	if err := each(stopping, func(r *replica) error { return r.Stop(ctx) }); err != nil {
+	if err := forEach(stopping, func(r *replica) error { return r.Stop(ctx) }); err != nil {
 		return err
 	}
 	e.mu.Lock()
@@ -124,11 +124,11 @@ func (e *environment) start(ctx context.Context) error {
 	}
 	replicas := slices.Clone(e.replicas)
 	e.mu.Unlock()
-	return each(replicas, func(r *replica) error { return r.AwaitStart(ctx) })
+	return forEach(replicas, func(r *replica) error { return r.AwaitStart(ctx) })
 }
 
-// each calls do for all of them at the same time and returns all errors.
-func each[T any](all []T, do func(T) error) error {
+// forEach calls do for all of them at the same time and returns all errors.
+func forEach[T any](all []T, do func(T) error) error {
 	failures := make([]error, len(all))
 	var group sync.WaitGroup
 	for i, one := range all {

@@ -13,21 +13,20 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-// externalCandidates are the targets that may get traffic. Whether they run is not
-// checked: the router skips those that refuse connections. A target that was
-// created again, maybe from something else, has another incarnation and must pass
-// its health check first.
+// externalCandidates returns the replicas that may get traffic. Whether they run is
+// not checked: the router skips those that refuse connections. A replica that was
+// created again has another incarnation and must pass its health check first.
 func externalCandidates(e store.ExternalReplicas) []frontend.Replica {
-	list := make([]frontend.Replica, 0, len(e.Targets))
-	for _, t := range e.Targets {
+	list := make([]frontend.Replica, 0, len(e.Replicas))
+	for _, r := range e.Replicas {
 		list = append(list, frontend.Replica{
-			Backend: router.Backend{ID: t.Backend(), Addr: t.Address}, Ref: t.Ref(),
+			Backend: router.Backend{ID: r.Backend(), Addr: r.Address}, Ref: r.Ref(),
 		})
 	}
 	return list
 }
 
-// changeExternal edits the replicas that something else runs here. Targets that
+// changeExternal edits the external replicas of the environment. Those that
 // are removed get no new traffic, and finish their requests.
 func (e *environment) changeExternal(
 	ctx context.Context, edit func(*store.ExternalReplicas), drain drainBackend,
@@ -36,7 +35,7 @@ func (e *environment) changeExternal(
 	former, hasWorkload := e.external, e.workload != nil
 	e.mu.Unlock()
 	if hasWorkload {
-		return fmt.Errorf("%w: the agent itself runs the replicas of %s", api.ErrInvalid, e.name)
+		return fmt.Errorf("%w: the replicas of %s are processes of the agent; it accepts no external replicas", api.ErrInvalid, e.name)
 	}
 	next := former
 	edit(&next)
@@ -50,7 +49,7 @@ func (e *environment) changeExternal(
 		e.changed()
 	}
 	e.draining = slices.DeleteFunc(append(e.draining, next.RemovedSince(former)...), next.HasBackend)
-	if err := each(e.draining, func(id string) error { return drain(ctx, id) }); err != nil {
+	if err := forEach(e.draining, func(id string) error { return drain(ctx, id) }); err != nil {
 		return err
 	}
 	e.draining = nil

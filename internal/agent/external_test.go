@@ -19,7 +19,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// routed is a deployment whose replicas something else runs, and its lock.
+// routed is a deployment with external replicas, and its lock.
 type routed struct {
 	*testing.T
 	*client.Lock
@@ -39,19 +39,19 @@ func newRouted(t *testing.T) *routed {
 	return &routed{T: t, Lock: held, client: c}
 }
 
-// route makes these the targets of the environment that is live.
-func (r *routed) route(targets ...store.Target) {
+// route makes replicas those of the environment that is live.
+func (r *routed) route(replicas ...store.ExternalReplica) {
 	r.Helper()
-	if err := r.Route(r.Context(), bluegreen.Green, targets); err != nil {
+	if err := r.Route(r.Context(), bluegreen.Green, replicas); err != nil {
 		r.Fatal(err)
 	}
 }
 
-// admit says that the target has passed and is live.
-func (r *routed) admit(target store.Target) {
+// makeLive commits that the replica has passed and is live.
+func (r *routed) makeLive(replica store.ExternalReplica) {
 	r.Helper()
 	r.generation++
-	next, front := liveOn(target, bluegreen.Green, r.generation), store.Frontend{DrainTimeout: patience}
+	next, front := liveOn(replica, bluegreen.Green, r.generation), store.Frontend{DrainTimeout: longTimeout}
 	if err := r.Commit(r.Context(), next, nil, front); err != nil {
 		r.Fatal(err)
 	}
@@ -83,25 +83,25 @@ func (r *routed) ask() (status int, body string) {
 // proven nothing.
 func TestTargetMadeAnewGetsNoTrafficUntilItHasPassed(t *testing.T) {
 	t.Parallel()
-	r, target := newRouted(t), webServer(t, "green-1")
-	r.route(target)
-	r.admit(target)
+	r, replica := newRouted(t), webServer(t, "green-1")
+	r.route(replica)
+	r.makeLive(replica)
 	if status, body := r.ask(); status != http.StatusOK || body != "green-1" {
 		t.Fatalf("it answers %d, %q", status, body)
 	}
-	anew := target
+	anew := replica
 	anew.Incarnation = "second"
 	r.route(anew)
 	if status, _ := r.ask(); status != http.StatusBadGateway {
 		t.Errorf("before it has passed: %d", status)
 	}
-	r.admit(anew)
+	r.makeLive(anew)
 	if status, body := r.ask(); status != http.StatusOK || body != "green-1" {
 		t.Errorf("once it has passed: %d, %q", status, body)
 	}
 }
 
-// A target that goes finishes what it has, also for somebody who asks again.
+// A replica that goes finishes what it has, also when it is asked again.
 func TestTargetThatGoesFinishesWhatItHas(t *testing.T) {
 	t.Parallel()
 	arrived, release := make(chan struct{}), make(chan struct{})
@@ -111,9 +111,9 @@ func TestTargetThatGoesFinishesWhatItHas(t *testing.T) {
 		fmt.Fprint(w, "finished")
 	}))
 	t.Cleanup(slow.Close)
-	r, target := newRouted(t), store.Target{ID: "green-1", Incarnation: "first", Address: slow.Listener.Addr().String()}
-	r.route(target)
-	r.admit(target)
+	r, replica := newRouted(t), store.ExternalReplica{ID: "green-1", Incarnation: "first", Address: slow.Listener.Addr().String()}
+	r.route(replica)
+	r.makeLive(replica)
 	answer := make(chan string, 1)
 	go func() {
 		_, body := r.ask()
@@ -149,8 +149,8 @@ func TestEnvironmentHasEitherProcessesOrTargets(t *testing.T) {
 	if _, err := r.Provision(t.Context(), bluegreen.Blue, sleeps); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Route(t.Context(), bluegreen.Blue, []store.Target{webServer(t, "blue-1")}); err == nil {
-		t.Error("targets are taken beside processes")
+	if err := r.Route(t.Context(), bluegreen.Blue, []store.ExternalReplica{webServer(t, "blue-1")}); err == nil {
+		t.Error("external replicas are accepted beside processes")
 	}
 	if err := r.Remove(t.Context(), bluegreen.Blue); err != nil {
 		t.Error(err)

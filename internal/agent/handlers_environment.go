@@ -88,7 +88,7 @@ func (a *agent) putSize(ctx context.Context, r *http.Request) (any, error) {
 
 func checkSize(replicas int) error {
 	if replicas < 0 {
-		return fmt.Errorf("%w: %d replicas", api.ErrInvalid, replicas)
+		return fmt.Errorf("%w: the number of replicas is negative: %d", api.ErrInvalid, replicas)
 	}
 	return nil
 }
@@ -157,14 +157,14 @@ func (a *agent) postExec(ctx context.Context, r *http.Request) (any, error) {
 		return nil, err
 	}
 	if len(body.Command) == 0 {
-		return nil, fmt.Errorf("%w: no command", api.ErrInvalid)
+		return nil, fmt.Errorf("%w: there is no command", api.ErrInvalid)
 	}
 	env, status, w, err := a.instanceOf(r)
 	if err != nil {
 		return nil, err
 	}
 	if !status.IsRunning {
-		return nil, fmt.Errorf("%s does not run", status.ID)
+		return nil, fmt.Errorf("%s is not running", status.ID)
 	}
 	executable, err := images.LookUp(w.Dir, body.Command[0])
 	if err != nil {

@@ -16,14 +16,14 @@ import (
 )
 
 func (a *agent) putTargets(ctx context.Context, r *http.Request) (any, error) {
-	targets, err := decode[[]store.Target](r)
+	replicas, err := decode[[]store.ExternalReplica](r)
 	if err != nil {
 		return nil, err
 	}
-	if err := store.CheckTargets(targets); err != nil {
+	if err := store.CheckExternalReplicas(replicas); err != nil {
 		return nil, err
 	}
-	return nil, a.changeExternal(ctx, r, func(f *store.ExternalReplicas) { f.Targets = targets })
+	return nil, a.changeExternal(ctx, r, func(f *store.ExternalReplicas) { f.Replicas = replicas })
 }
 
 func (a *agent) putContainerSpec(ctx context.Context, r *http.Request) (any, error) {
@@ -62,15 +62,15 @@ func (a *agent) postRetire(_ context.Context, r *http.Request) (any, error) {
 	return a.locks.closeIf(a.isUnused), nil
 }
 
-// postDial joins the request and its response to a target, as a connection. It
+// postDial joins the request and its response to an external replica, as a connection. It
 // ends when either side does.
 func (a *agent) postDial(w http.ResponseWriter, r *http.Request) {
-	conn, err := a.dialTarget(r)
+	conn, err := a.dialReplica(r)
 	if err != nil {
 		answer(w, nil, err)
 		return
 	}
-	// There is nobody to tell that closing failed, here and below.
+	// An error of Close has no receiver, here and below.
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(r.Context(), func() { _ = conn.Close() })
 	defer stop()
@@ -88,7 +88,7 @@ func (a *agent) postDial(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(flushing{w, flusher}, conn)
 }
 
-func (a *agent) dialTarget(r *http.Request) (*net.TCPConn, error) {
+func (a *agent) dialReplica(r *http.Request) (*net.TCPConn, error) {
 	if err := checkVersion(r); err != nil {
 		return nil, err
 	}
@@ -100,11 +100,11 @@ func (a *agent) dialTarget(r *http.Request) (*net.TCPConn, error) {
 		return nil, bluegreen.ErrNotFound
 	}
 	ref := bluegreen.InstanceRef{ID: r.PathValue("id"), Incarnation: r.URL.Query().Get("incarnation")}
-	target, err := d.environments[env].externalReplicas().Find(ref)
+	found, err := d.environments[env].externalReplicas().Find(ref)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := new(net.Dialer).DialContext(r.Context(), "tcp", target.Address)
+	conn, err := new(net.Dialer).DialContext(r.Context(), "tcp", found.Address)
 	if err != nil {
 		return nil, err
 	}

@@ -44,8 +44,9 @@ const (
 	messageServes   = 's' // the successor serves
 )
 
-// errProcesses: processes have only one parent, who alone learns how they end.
-var errProcesses = errors.New("it runs replicas as its own processes, which no other agent can watch as it does")
+// errProcesses is returned because only the parent of a process learns how it exits.
+var errProcesses = errors.New("its replicas are processes that it started, and another agent cannot supervise them; " +
+	"nothing has been changed: stop this agent and start the new one, which adopts them")
 
 // postHandover hands everything over to the agent that asks for it.
 func (a *agent) postHandover(w http.ResponseWriter, _ *http.Request) {
@@ -98,7 +99,7 @@ func (a *agent) handOver(w http.ResponseWriter) (_ net.Conn, err error) {
 	}()
 	conn, ok := hijacked.(*net.UnixConn)
 	if !ok {
-		return nil, fmt.Errorf("%w: only by a Unix socket can files be handed over", api.ErrInvalid)
+		return nil, fmt.Errorf("%w: a hand-over needs a Unix socket", api.ErrInvalid)
 	}
 	if err := conn.SetDeadline(time.Now().Add(handoverTimeout)); err != nil {
 		return nil, err
@@ -125,7 +126,7 @@ func (a *agent) handOver(w http.ResponseWriter) (_ net.Conn, err error) {
 func expect(from *bufio.Reader, message byte) error {
 	received, err := from.ReadByte()
 	if err == nil && received != message {
-		err = fmt.Errorf("it sent %q where %q was expected", received, message)
+		err = fmt.Errorf("expected the message %q, received %q", message, received)
 	}
 	return err
 }
@@ -162,13 +163,13 @@ func (a *agent) completeTakeover() error {
 	if a.predecessor == nil {
 		return nil
 	}
-	gone, err := a.predecessor.accept()
+	awaitEnd, err := a.predecessor.confirm()
 	if err != nil {
 		return err
 	}
 	a.log.Info("taken over from the agent before")
 	go func() {
-		gone()
+		awaitEnd()
 		a.log.Info("the agent before has ended")
 		a.locks.resume()
 	}()

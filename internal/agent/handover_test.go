@@ -84,8 +84,8 @@ func lockOf(t *testing.T, c *client.Client) *client.Lock {
 	return held
 }
 
-// liveOn is the ledger of a deployment that serves from one target in env.
-func liveOn(target store.Target, env bluegreen.Environment, generation uint64) bluegreen.Ledger {
+// liveOn is the ledger of a deployment that serves from one replica in env.
+func liveOn(replica store.ExternalReplica, env bluegreen.Environment, generation uint64) bluegreen.Ledger {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	release := bluegreen.Release{Version: "1.0.0", Image: "web", Replicas: 1}.Seal()
 	l := bluegreen.NewLedger("web")
@@ -96,7 +96,7 @@ func liveOn(target store.Target, env bluegreen.Environment, generation uint64) b
 	}}
 	slot := bluegreen.Slot{
 		State: bluegreen.Live, Release: &release, Record: "deploy-1", Checked: true, DeployedAt: &at,
-		Passed: []bluegreen.InstanceRef{{ID: target.ID, Incarnation: target.Incarnation}},
+		Passed: []bluegreen.InstanceRef{{ID: replica.ID, Incarnation: replica.Incarnation}},
 	}
 	if env == bluegreen.Blue {
 		l.Blue = slot
@@ -106,12 +106,12 @@ func liveOn(target store.Target, env bluegreen.Environment, generation uint64) b
 	return l
 }
 
-// webServer is a target that answers with its ID.
-func webServer(t *testing.T, id string) store.Target {
+// webServer is a replica that answers with its ID.
+func webServer(t *testing.T, id string) store.ExternalReplica {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, id) }))
 	t.Cleanup(server.Close)
-	return store.Target{ID: id, Incarnation: "first", Address: server.Listener.Addr().String()}
+	return store.ExternalReplica{ID: id, Incarnation: "first", Address: server.Listener.Addr().String()}
 }
 
 // visit makes requests without a pause until stop is called, which returns how
@@ -162,10 +162,10 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	}
 	formerEnded := startAgent(t, dir)
 	held := lockOf(t, c)
-	target := webServer(t, "green-1")
+	replica := webServer(t, "green-1")
 	err = errors.Join(
-		held.Route(t.Context(), bluegreen.Green, []store.Target{target}),
-		held.Commit(t.Context(), liveOn(target, bluegreen.Green, 1), nil, store.Frontend{DrainTimeout: patience}),
+		held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{replica}),
+		held.Commit(t.Context(), liveOn(replica, bluegreen.Green, 1), nil, store.Frontend{DrainTimeout: longTimeout}),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	before := answered.Load()
 	held = lockOf(t, c)
 	defer held.Unlock()
-	next, front := liveOn(target, bluegreen.Green, 2), store.Frontend{DrainTimeout: patience}
+	next, front := liveOn(replica, bluegreen.Green, 2), store.Frontend{DrainTimeout: longTimeout}
 	if err := held.Commit(t.Context(), next, nil, front); err != nil {
 		t.Errorf("the new agent: %v", err)
 	}

@@ -16,8 +16,8 @@ import (
 // locks are the locks of the deployments, whether these exist or not. They end
 // with the agent, as the connections of their holders do.
 type locks struct {
-	// freed is called with a deployment's name when its lock ends, before anybody
-	// else can have it.
+	// freed is called with a deployment's name when its lock ends, before another
+	// client can have it.
 	freed func(name string)
 
 	mu     sync.Mutex

@@ -86,7 +86,7 @@ func parse(args []string) (s settings, err error) {
 		`how long to stay once there is no deployment, or "`+api.LingerForever+`"; default 1m`, s.setLinger)
 	flags.BoolVar(&s.takeOver, "take-over", false,
 		"take over from the agent that serves the directory, which then ends; "+
-			"whatever started that one must not start it again")
+			"if a service manager started that agent, it must not restart it")
 	flags.StringVar(&s.metricsListen, "metrics-listen", "",
 		"address to serve Prometheus metrics on, such as 127.0.0.1:9464; default none")
 	if err := flags.Parse(args); err != nil {
@@ -113,34 +113,34 @@ func (s settings) run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	only, err := store.LockFile(dir.Lock())
+	stateLock, err := store.LockFile(dir.Lock())
 	if err != nil {
 		return fmt.Errorf("locking the state directory: %w", err)
 	}
-	if only == nil && !s.takeOver {
+	if stateLock == nil && !s.takeOver {
 		return nil
 	}
 	var predecessor *predecessor
-	if only == nil {
+	if stateLock == nil {
 		if predecessor, err = takeOver(ctx, dir); err != nil {
 			return err
 		}
-		only = predecessor.lock
+		stateLock = predecessor.lock
 	}
 	// It is held until the process ends, so that there are never two.
-	defer runtime.KeepAlive(only)
+	defer runtime.KeepAlive(stateLock)
 	file := &lumberjack.Logger{Filename: dir.Log(), MaxSize: logMegabytes, MaxBackups: logBackups}
 	log := slog.New(slog.NewTextHandler(file, nil))
-	if err := s.serve(ctx, dir, only, predecessor, log); err != nil {
+	if err := s.serve(ctx, dir, stateLock, predecessor, log); err != nil {
 		log.Error("the agent failed", "error", err)
 		return err
 	}
 	return nil
 }
 
-// serve opens what is in dir, which only locks, and serves it until ctx ends.
+// serve opens what is in dir, which stateLock locks, and serves it until ctx ends.
 func (s settings) serve(
-	ctx context.Context, dir store.Dir, only *os.File, predecessor *predecessor, log *slog.Logger,
+	ctx context.Context, dir store.Dir, stateLock *os.File, predecessor *predecessor, log *slog.Logger,
 ) error {
 	var listener net.Listener
 	var err error
@@ -158,7 +158,7 @@ func (s settings) serve(
 	if err != nil {
 		return err
 	}
-	a.lock = only
+	a.lock = stateLock
 	failed := make(chan error, 2)
 	if s.metricsListen != "" {
 		metrics, err := s.serveMetrics(ctx, a, failed)

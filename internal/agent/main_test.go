@@ -10,8 +10,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is a time that no test uses up.
-const patience = time.Hour
+// longTimeout is a time that no test uses up.
+const longTimeout = time.Hour
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "connect" {

@@ -26,7 +26,7 @@ func sendFile(to *net.UnixConn, message byte, file syscall.Conn) error {
 	return errors.Join(err, sendErr)
 }
 
-var errNoFile = errors.New("no file came along")
+var errNoFile = errors.New("the message carried no file")
 
 // receiveFile is the other side of sendFile.
 func receiveFile(from *net.UnixConn) (message byte, file *os.File, err error) {

@@ -59,8 +59,8 @@ func newTunnel(t *testing.T, dir store.Dir) *tunnel {
 	return tun
 }
 
-// holds locks a deployment in somebody's name.
-func holds(t *testing.T, c *client.Client, name, holder string) *client.Lock {
+// lockDeployment locks a deployment as holder.
+func lockDeployment(t *testing.T, c *client.Client, name, holder string) *client.Lock {
 	t.Helper()
 	held, err := c.Lock(t.Context(), name, holder)
 	if err != nil {
@@ -91,16 +91,16 @@ func (p *pipes) SetDeadline(time.Time) error      { return nil }
 func (p *pipes) SetReadDeadline(time.Time) error  { return nil }
 func (p *pipes) SetWriteDeadline(time.Time) error { return nil }
 
-// greeter is a replica that somebody else runs: it says hello and repeats what it hears.
-func greeter(t *testing.T, id string) store.Target {
+// startEchoReplica starts a replica outside of the agent: it says hello and repeats what it hears.
+func startEchoReplica(t *testing.T, id string) store.ExternalReplica {
 	t.Helper()
-	return target(t, id, func(conn net.Conn) {
+	return startReplica(t, id, func(conn net.Conn) {
 		_, _ = io.Copy(conn, io.MultiReader(strings.NewReader("hello from "+id+"\n"), conn))
 	})
 }
 
-// target is a replica that does this with every connection, and hangs up.
-func target(t *testing.T, id string, talk func(net.Conn)) store.Target {
+// startReplica starts a replica that calls talk with every connection, and hangs up.
+func startReplica(t *testing.T, id string, talk func(net.Conn)) store.ExternalReplica {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -119,16 +119,16 @@ func target(t *testing.T, id string, talk func(net.Conn)) store.Target {
 			}()
 		}
 	}()
-	return store.Target{ID: id, Incarnation: "first", Address: listener.Addr().String()}
+	return store.ExternalReplica{ID: id, Incarnation: "first", Address: listener.Addr().String()}
 }
 
 func TestRemoteClientReachesReplicasOverItsOneConnection(t *testing.T) {
 	t.Parallel()
 	c := newTunnel(t, newTestAgent(t).dir)
-	held := holds(t, c.Client, "web", "somebody")
+	held := lockDeployment(t, c.Client, "web", "somebody")
 	defer held.Unlock()
-	targets := []store.Target{greeter(t, "green-1"), greeter(t, "green-2")}
-	if err := held.Route(t.Context(), bluegreen.Green, targets); err != nil {
+	replicas := []store.ExternalReplica{startEchoReplica(t, "green-1"), startEchoReplica(t, "green-2")}
+	if err := held.Route(t.Context(), bluegreen.Green, replicas); err != nil {
 		t.Fatal(err)
 	}
 
@@ -158,15 +158,15 @@ func TestRemoteClientReachesReplicasOverItsOneConnection(t *testing.T) {
 func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
 	t.Parallel()
 	c := newTunnel(t, newTestAgent(t).dir)
-	held := holds(t, c.Client, "web", "somebody")
+	held := lockDeployment(t, c.Client, "web", "somebody")
 	defer held.Unlock()
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	nobody.Close()
-	target := store.Target{ID: "green-1", Incarnation: "first", Address: nobody.Addr().String()}
-	if err := held.Route(t.Context(), bluegreen.Green, []store.Target{target}); err != nil {
+	replica := store.ExternalReplica{ID: "green-1", Incarnation: "first", Address: nobody.Addr().String()}
+	if err := held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{replica}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -187,12 +187,12 @@ func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
 	if !errors.Is(err, bluegreen.ErrNotFound) {
 		t.Errorf("another deployment: %v", err)
 	}
-	for name, targets := range map[string][]store.Target{
+	for name, replicas := range map[string][]store.ExternalReplica{
 		"twice":              {{ID: "a", Address: "127.0.0.1:1"}, {ID: "a", Address: "127.0.0.1:2"}},
 		"without an ID":      {{Address: "127.0.0.1:1"}},
 		"without an address": {{ID: "a", Address: "127.0.0.1"}},
 	} {
-		if err := held.Route(t.Context(), bluegreen.Green, targets); err == nil {
+		if err := held.Route(t.Context(), bluegreen.Green, replicas); err == nil {
 			t.Errorf("%s: it is taken", name)
 		}
 	}
@@ -203,7 +203,7 @@ func TestRemoteLockEndsWithItsConnection(t *testing.T) {
 	t.Parallel()
 	near := newTestAgent(t)
 	c := newTunnel(t, near.dir)
-	held := holds(t, c.Client, "web", "somebody far away")
+	held := lockDeployment(t, c.Client, "web", "somebody far away")
 	var busy *bluegreen.HolderError
 	_, err := near.Lock(t.Context(), "web", "somebody here")
 	if !errors.As(err, &busy) || busy.Holder.Name != "somebody far away" {
@@ -265,12 +265,12 @@ func TestConnectWaitsForAnAgentThatIsAboutToListen(t *testing.T) {
 func TestTargetsOutliveTheAgent(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	held := holds(t, c.Client, "web", "somebody")
+	held := lockDeployment(t, c.Client, "web", "somebody")
 	defer held.Unlock()
-	want := store.Target{ID: "green-1", Incarnation: "first", Address: "127.0.0.1:1"}
+	want := store.ExternalReplica{ID: "green-1", Incarnation: "first", Address: "127.0.0.1:1"}
 	err := errors.Join(
 		held.StoreContainerSpec(t.Context(), bluegreen.Green, []byte(`{"env":{"TOKEN":"secret"}}`)),
-		held.Route(t.Context(), bluegreen.Green, []store.Target{want}),
+		held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{want}),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func TestTargetsOutliveTheAgent(t *testing.T) {
 		t.Fatalf("the file: %v, %v", info, err)
 	}
 	read, err := readEnvironment(dir)
-	if err != nil || len(read.external.Targets) != 1 || read.external.Targets[0] != want {
+	if err != nil || len(read.external.Replicas) != 1 || read.external.Replicas[0] != want {
 		t.Errorf("the next agent reads %+v, %v", read.external, err)
 	}
 
@@ -318,8 +318,8 @@ func TestTornTargetsAreRefused(t *testing.T) {
 func TestLastOneToLeaveRetiresTheAgent(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	first := holds(t, c.Client, "web", "somebody")
-	second := holds(t, c.Client, "other", "somebody else")
+	first := lockDeployment(t, c.Client, "web", "somebody")
+	second := lockDeployment(t, c.Client, "other", "somebody else")
 	if retired, err := first.Retire(t.Context()); err != nil || retired {
 		t.Errorf("the first one to leave: retired %t, %v", retired, err)
 	}
@@ -337,10 +337,10 @@ func TestLastOneToLeaveRetiresTheAgent(t *testing.T) {
 func TestAllThatAReplicaSaysArrives(t *testing.T) {
 	t.Parallel()
 	c := newTunnel(t, newTestAgent(t).dir)
-	held := holds(t, c.Client, "web", "somebody")
+	held := lockDeployment(t, c.Client, "web", "somebody")
 	defer held.Unlock()
-	curt := hasty(t, "green-1")
-	if err := held.Route(t.Context(), bluegreen.Green, []store.Target{curt}); err != nil {
+	curt := startReplicaThatHangsUp(t, "green-1")
+	if err := held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{curt}); err != nil {
 		t.Fatal(err)
 	}
 	for range 100 {
@@ -356,16 +356,16 @@ func TestAllThatAReplicaSaysArrives(t *testing.T) {
 	}
 }
 
-// hasty is a replica that says bye and hangs up.
-func hasty(t *testing.T, id string) store.Target {
+// startReplicaThatHangsUp starts a replica that says bye and hangs up.
+func startReplicaThatHangsUp(t *testing.T, id string) store.ExternalReplica {
 	t.Helper()
-	return target(t, id, func(conn net.Conn) { _, _ = io.WriteString(conn, "bye") })
+	return startReplica(t, id, func(conn net.Conn) { _, _ = io.WriteString(conn, "bye") })
 }
 
 func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
-	web := holds(t, c.Client, "web", "somebody")
+	web := lockDeployment(t, c.Client, "web", "somebody")
 	defer web.Unlock()
 	retires := func(want bool, why string) {
 		t.Helper()
@@ -374,7 +374,7 @@ func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
 		}
 	}
 
-	other := holds(t, c.Client, "other", "somebody else")
+	other := lockDeployment(t, c.Client, "other", "somebody else")
 	retires(false, "another deployment is worked on")
 	other.Unlock()
 	if err := web.StoreContainerSpec(t.Context(), bluegreen.Blue, []byte("x")); err != nil {

@@ -81,7 +81,7 @@ func (p *predecessor) receive(ctx context.Context) error {
 }
 
 // ask returns once the former agent has agreed. Agents of different versions hand
-// over to each other, so nothing is said of the API's.
+// over to each other, so the request names no version of the API.
 func (p *predecessor) ask(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent/v1/handover", nil)
 	if err != nil {
@@ -100,7 +100,7 @@ func (p *predecessor) ask(ctx context.Context) error {
 	case http.StatusSwitchingProtocols:
 		return nil
 	case http.StatusNotFound:
-		return errors.New("it is of a version that cannot hand over")
+		return errors.New("its version does not support a hand-over; it keeps running: stop it before you start this one")
 	}
 	var f api.Failure
 	if err := json.NewDecoder(io.LimitReader(response.Body, api.MaxBody)).Decode(&f); err != nil {
@@ -109,9 +109,9 @@ func (p *predecessor) ask(ctx context.Context) error {
 	return f.Err()
 }
 
-// accept tells the former agent that this one serves, and returns a function that
-// returns when the former has ended.
-func (p *predecessor) accept() (gone func(), err error) {
+// confirm tells the former agent that this one serves. awaitEnd returns when the former
+// agent has ended.
+func (p *predecessor) confirm() (awaitEnd func(), err error) {
 	p.sockets.CloseUnused()
 	if _, err := p.conn.Write([]byte{messageServes}); err != nil {
 		return nil, fmt.Errorf("taking over: %w", err)

@@ -50,7 +50,7 @@ type HTTP struct {
 	// Headers are sent with the request. Their values may be secrets: no cause or
 	// error of this package contains one.
 	Headers map[string]string
-	// StatusCodes lists the accepted codes; see ParseStatusCodes.
+	// StatusCodes lists the accepted codes; for example "200-299,404".
 	StatusCodes string
 }
 

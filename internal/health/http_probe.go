@@ -32,7 +32,7 @@ const (
 // compression, and whose goroutines end some time after the request.
 type httpProbe struct {
 	request *http.Request
-	accept  StatusCodes
+	accept  statusCodes
 	// tls is nil for plain HTTP.
 	tls  *tls.Config
 	port int
@@ -58,7 +58,7 @@ func (p *httpProbe) run(ctx context.Context, target bluegreen.Target) error {
 		return err
 	}
 	defer response.Body.Close()
-	if p.accept.Contains(response.StatusCode) {
+	if p.accept.contains(response.StatusCode) {
 		drain(ctx, conn, response.Body)
 		return nil
 	}

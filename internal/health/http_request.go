@@ -23,7 +23,7 @@ func (h *HTTP) check() (check, error) {
 	if err != nil {
 		return check{}, err
 	}
-	accept, err := ParseStatusCodes(orDefault(h.StatusCodes, DefaultHTTPStatusCodes))
+	accept, err := parseStatusCodes(orDefault(h.StatusCodes, DefaultHTTPStatusCodes))
 	if err != nil {
 		return check{}, configError("http.status_codes", "%s", err)
 	}

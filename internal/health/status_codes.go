@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// StatusCodes is a set of HTTP status codes. The zero value holds none.
-type StatusCodes struct{ ranges []codeRange }
+// statusCodes is a set of HTTP status codes. The zero value holds none.
+type statusCodes struct{ ranges []codeRange }
 
 // codeRange is a range that includes both of its ends.
 type codeRange struct{ low, high int }
 
-// ParseStatusCodes reads a list of codes and ranges of codes such as
+// parseStatusCodes reads a list of codes and ranges of codes such as
 // "200-299,404". Codes are 200 to 599: lower ones are not final answers.
-func ParseStatusCodes(list string) (StatusCodes, error) {
-	var codes StatusCodes
+func parseStatusCodes(list string) (statusCodes, error) {
+	var codes statusCodes
 	for item := range strings.SplitSeq(list, ",") {
 		r, err := parseRange(strings.TrimSpace(item))
 		if err != nil {
-			return StatusCodes{}, err
+			return statusCodes{}, err
 		}
 		codes.ranges = append(codes.ranges, r)
 	}
@@ -55,8 +55,8 @@ func parseCode(text string) (int, error) {
 	return code, nil
 }
 
-// Contains reports whether code is in the set.
-func (s StatusCodes) Contains(code int) bool {
+// contains reports whether code is in the set.
+func (s statusCodes) contains(code int) bool {
 	for _, r := range s.ranges {
 		if r.low <= code && code <= r.high {
 			return true

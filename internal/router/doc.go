@@ -3,16 +3,16 @@
 // Package router is the data plane: it listens for clients and proxies HTTP or
 // raw TCP to the replicas of one environment.
 //
-// A [Router] is one listening endpoint with one atomic target, a [Pool]. A pool
+// A [Router] is one listening endpoint, and sends requests to one [Pool]. A pool
 // is the set of replicas of one environment; the router calls a replica that it
-// sends to a backend. A switch stores another pool as the target: requests in
+// sends to a backend. A switch replaces the pointer to the pool: requests in
 // flight finish where they are, the next one goes to the new pool, and client
-// connections stay open. The package does not know ledgers or processes; whoever
-// commits the ledger calls [Router.Switch] next.
+// connections stay open. The package does not know ledgers or processes. Its caller
+// commits the ledger and then calls [Router.Switch].
 //
 // # What a caller can rely on
 //
-// A request first counts itself in. Then it checks that the target and its list
+// A request first counts itself in. Then it checks that the pool and its list
 // of backends are still the ones it read, and starts over if they are not.
 // Therefore, once a pointer has been swapped and a count of zero has been read
 // afterwards, nothing starts any more on what was swapped out: the answers of

@@ -15,7 +15,7 @@ import (
 type failure int
 
 const (
-	failNoTarget failure = iota // No environment was live.
+	failNoPool   failure = iota // No environment was live.
 	failRefused                 // No replica accepted a connection.
 	failUpstream                // The replica broke off before or in its answer.
 	failStatus                  // The replica answered 5xx.
@@ -69,7 +69,7 @@ func NewMetrics(registerer prometheus.Registerer, deployment string) (*Metrics, 
 		}, []string{"environment", "kind"}),
 		switches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bluegreen_router_switches_total",
-			Help: "Changes of an endpoint's target.",
+			Help: "Changes of the pool that an endpoint sends requests to.",
 		}, []string{"endpoint"}),
 		switchDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "bluegreen_router_switch_duration_seconds",
@@ -161,7 +161,7 @@ func (c *inFlightCollector) Collect(ch chan<- prometheus.Metric) {
 	defer c.mu.Unlock()
 	sums := make(map[bluegreen.Environment]int64)
 	for p := range c.pools {
-		sums[p.env] += p.InFlight()
+		sums[p.env] += p.state.Load().inFlight.count()
 	}
 	for env, n := range sums {
 		ch <- prometheus.MustNewConstMetric(c.inFlight, prometheus.GaugeValue, float64(n), string(env))

@@ -82,22 +82,8 @@ func (s *poolState) upstreamFor(b Backend) *upstream {
 	return s.upstreams[i]
 }
 
-// InFlight returns how many requests, streams, WebSockets and TCP connections
-// are in flight on the pool, those on removed backends included.
-func (p *Pool) InFlight() int64 { return p.state.Load().inFlight.count() }
-
-// BackendInFlight returns how many are in flight on the backends with this ID,
-// present and removed ones together.
-func (p *Pool) BackendInFlight(id string) int64 {
-	var n int64
-	for _, u := range p.find(id) {
-		n += u.inFlight.count()
-	}
-	return n
-}
-
 // WaitIdle returns nil when nothing is in flight on the pool, or the cause of
-// ctx's end. The pool then stays idle if it is no router's target any more.
+// ctx's end. The pool then stays idle once no router sends requests to it.
 func (p *Pool) WaitIdle(ctx context.Context) error {
 	for {
 		inFlight := p.state.Load().inFlight

@@ -102,12 +102,12 @@ func handleProxyError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// reject answers a request that no upstream takes. p is nil if there was no target.
+// reject answers a request that no upstream takes. p is nil if there was none.
 func (rw *responseWriter) reject(p *Pool, err error) {
 	if p == nil {
-		withoutTarget := rw.frontend.router.withoutTarget
-		rw.countRequest(withoutTarget)
-		withoutTarget.countFailure(failNoTarget)
+		withoutPool := rw.frontend.router.withoutPool
+		rw.countRequest(withoutPool)
+		withoutPool.countFailure(failNoPool)
 		rw.Header().Set("Retry-After", "1")
 		http.Error(rw.ResponseWriter, err.Error(), http.StatusServiceUnavailable)
 		return

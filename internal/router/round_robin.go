@@ -5,7 +5,7 @@ package router
 import "errors"
 
 var (
-	errNoTarget = errors.New("no environment is live")
+	errNoPool = errors.New("no release serves at this address")
 	// errRefused means that every upstream has refused this request.
 	errRefused = errors.New("no replica accepts connections")
 )
@@ -52,9 +52,9 @@ func (s slot) release() {
 // acquire again.
 func (r *Router) acquire(t *roundRobin) (slot, error) {
 	for {
-		pool := r.target.Load()
+		pool := r.pool.Load()
 		if pool == nil {
-			return slot{}, errNoTarget
+			return slot{}, errNoPool
 		}
 		state := pool.state.Load()
 		if t.state != state {
@@ -67,9 +67,9 @@ func (r *Router) acquire(t *roundRobin) (slot, error) {
 		s := slot{pool: pool, inFlight: state.inFlight, upstream: upstream}
 		s.inFlight.enter()
 		s.upstream.inFlight.enter()
-		// Only now is it certain that whoever swapped one of these pointers
+		// If neither pointer has changed by now, a caller that swaps one later
 		// sees this request in the counts.
-		if r.target.Load() == pool && pool.state.Load() == state {
+		if r.pool.Load() == pool && pool.state.Load() == state {
 			return s, nil
 		}
 		s.release()

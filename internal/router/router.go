@@ -14,19 +14,19 @@ import (
 // Options are the optional parts of a router.
 type Options struct {
 	// Metrics counts the router's switches and the requests that arrive while
-	// there is no target; nil counts nothing.
+	// there is no pool; nil counts nothing.
 	Metrics *Metrics
 	// Logger gets the errors of client connections; nil drops them.
 	Logger *slog.Logger
 }
 
-// Router is one listening endpoint with one atomic target.
+// Router is one listening endpoint. One atomic pointer says to which pool its requests go.
 type Router struct {
-	target   atomic.Pointer[Pool]
+	pool     atomic.Pointer[Pool]
 	frontend frontend
 	switches counter
-	// withoutTarget counts what arrives while there is no target.
-	withoutTarget *counters
+	// withoutPool counts what arrives while there is no pool.
+	withoutPool *counters
 }
 
 // frontend is the side of a router that faces its clients.
@@ -36,9 +36,9 @@ type frontend interface {
 	shutdown(ctx context.Context) error
 }
 
-// New returns a router without a target. Its name, "live" or "preview", labels its metrics.
+// New returns a router without a pool. Its name, "live" or "preview", labels its metrics.
 func New(name string, speaks protocol.Protocol, opts Options) *Router {
-	r := &Router{switches: opts.Metrics.switchCounter(name), withoutTarget: opts.Metrics.counters("none")}
+	r := &Router{switches: opts.Metrics.switchCounter(name), withoutPool: opts.Metrics.counters("none")}
 	logger := opts.Logger
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -66,16 +66,13 @@ func (r *Router) Retire(ctx context.Context) error { return r.frontend.retire(ct
 // closes what is left and returns the cause. The router does not serve again.
 func (r *Router) Shutdown(ctx context.Context) error { return r.frontend.shutdown(ctx) }
 
-// Switch makes p the target and returns the previous one. A request that begins
-// after Switch has returned goes to p. With nil there is no target: HTTP clients
+// Switch sends requests to p from now on and returns the previous pool. A request that begins
+// after Switch has returned goes to p. With nil there is no pool: HTTP clients
 // get 503 with Retry-After, TCP connections are closed.
 func (r *Router) Switch(p *Pool) (previous *Pool) {
-	previous = r.target.Swap(p)
+	previous = r.pool.Swap(p)
 	if previous != p {
 		r.switches.Inc()
 	}
 	return previous
 }
-
-// Target returns the pool that new requests go to, nil for none.
-func (r *Router) Target() *Pool { return r.target.Load() }

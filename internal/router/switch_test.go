@@ -22,7 +22,7 @@ func TestSwitchMovesTheNextRequestOnTheSameConnection(t *testing.T) {
 	if got := get(t, c, e.url).text; got != "1.0.0" {
 		t.Fatalf("before the switch %q answers", got)
 	}
-	if previous := e.Switch(e.green); previous != e.blue || e.Target() != e.green {
+	if previous := e.Switch(e.green); previous != e.blue || e.Pool() != e.green {
 		t.Fatal("the switch did not replace blue by green")
 	}
 	reused := false
@@ -80,7 +80,7 @@ func TestNoLiveEnvironmentAsksTheClientToComeBack(t *testing.T) {
 	if got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") != "1" {
 		t.Errorf("status %d, Retry-After %q", got.StatusCode, got.Header.Get("Retry-After"))
 	}
-	if got.text != "no environment is live\n" {
+	if got.text != "no release serves at this address\n" {
 		t.Errorf("body %q", got.text)
 	}
 }

@@ -95,7 +95,7 @@ func (f *tcpFrontend) proxy(client net.Conn) {
 		return
 	}
 	defer s.release()
-	defer func() { _ = replica.Close() }() // Nobody could use the error.
+	defer func() { _ = replica.Close() }() // The error has no use.
 	conns := &s.upstream.conns
 	defer conns.remove(client)
 	defer conns.remove(replica)
@@ -113,7 +113,7 @@ func (f *tcpFrontend) dialReplica() (slot, *net.TCPConn, error) {
 	for {
 		s, err := f.router.acquire(&t)
 		if err != nil {
-			counters, kind := f.router.withoutTarget, failNoTarget
+			counters, kind := f.router.withoutPool, failNoPool
 			if s.pool != nil {
 				counters, kind = s.pool.counters, failRefused
 			}

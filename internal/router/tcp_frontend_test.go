@@ -139,8 +139,8 @@ func TestTCPReplicaThatRefusesIsPassedOver(t *testing.T) {
 func TestTCPClientWithoutAReplicaIsClosed(t *testing.T) {
 	t.Parallel()
 	e := startRouter(t, protocol.TCP, nil)
-	for _, target := range []*router.Pool{nil, e.blue} {
-		e.Switch(target)
+	for _, pool := range []*router.Pool{nil, e.blue} {
+		e.Switch(pool)
 		if got, _ := io.ReadAll(connect(t, e)); len(got) != 0 {
 			t.Errorf("got %q from nobody", got)
 		}

@@ -55,7 +55,7 @@ func (l *memoryListener) dial() net.Conn {
 	return client
 }
 
-// serveInMemory calls test while a router without a target serves l.
+// serveInMemory calls test while a router without a pool serves l.
 func serveInMemory(t *testing.T, protocol protocol.Protocol, l *memoryListener, test func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestAcceptingIsTriedAgainAfterAPause(t *testing.T) {
 		serveInMemory(t, protocol.TCP, l, func(t *testing.T) {
 			begun := time.Now()
 			client := l.dial()
-			// There is no target, so the router hangs up.
+			// There is no pool, so the router hangs up.
 			_, _ = io.Copy(io.Discard, client)
 			client.Close()
 			shortest := time.Duration(failures) * time.Millisecond

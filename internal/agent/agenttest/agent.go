@@ -10,7 +10,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,8 +20,6 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
-
-func ignoreTerm() { signal.Ignore(syscall.SIGTERM) }
 
 // StateDir returns a state directory with a path that is short enough for a
 // socket. When the test ends its agent is stopped, and the test fails if a
@@ -92,11 +89,11 @@ func end(t testing.TB, dir string, with syscall.Signal) {
 	if err := syscall.Kill(pid, with); err != nil {
 		t.Fatal(err)
 	}
-	Gone(t, dir)
+	AwaitEnd(t, dir)
 }
 
-// Gone waits until no agent serves dir any more: it holds the lock as long as it lives.
-func Gone(t testing.TB, dir string) {
+// AwaitEnd waits until no agent serves dir any more: it holds the lock as long as it lives.
+func AwaitEnd(t testing.TB, dir string) {
 	t.Helper()
 	lock := flock.New(filepath.Join(dir, "agent.lock"))
 	if err := lock.Lock(); err != nil {

@@ -34,8 +34,6 @@ const (
 	Unhealthy Mode = "unhealthy"
 	// Crashing replicas exit with status 3 at once.
 	Crashing Mode = "crashing"
-	// Stubborn replicas are healthy and ignore SIGTERM.
-	Stubborn Mode = "stubborn"
 )
 
 // versionFile is what an image holds.
@@ -73,9 +71,6 @@ func serve(mode Mode) int {
 	if mode == Crashing {
 		fmt.Fprintln(os.Stderr, "cannot go on")
 		return 3
-	}
-	if mode == Stubborn {
-		ignoreTerm()
 	}
 	var sick atomic.Bool
 	sick.Store(mode == Unhealthy)

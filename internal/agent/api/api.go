@@ -106,7 +106,7 @@ var Statuses = map[string]int{
 	codeInvalid: http.StatusBadRequest, codeFailed: http.StatusInternalServerError,
 }
 
-// ErrInvalid: a request that no client of this version sends.
+// ErrInvalid is returned for a request that no client of this version sends.
 var ErrInvalid = errors.New("invalid request")
 
 // FailureOf is err as it goes over the wire.

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// ErrNotRunning: no agent serves the state directory.
+// ErrNotRunning means that no agent serves the state directory.
 var ErrNotRunning = errors.New("no agent is running")
 
-// ErrLockLost: the lock under which a change was to be made is no longer held.
+// ErrLockLost means that the lock under which a change was to be made is no longer held.
 var ErrLockLost = errors.New("the lock on the deployment is not held any more")
 
-// errLeaving: the agent is about to leave; the next one takes over.
-var ErrLeaving = errors.New("the agent is leaving")
+// ErrLeaving means that the agent ends, or hands over to the next one.
+var ErrLeaving = errors.New("the agent is shutting down; try again")
 
 // VersionError is an agent of another version than this program. It goes on
 // serving what it serves.
@@ -27,12 +27,13 @@ type VersionError struct {
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("the agent speaks API %d, this provider needs %d: restart the agent: stop it with `kill %d` "+
-		"and run this again, which starts another. Its replicas keep running; traffic stops in between",
+	return fmt.Sprintf("the agent speaks API %d, this provider needs %d. Nothing has been changed. To restart the agent, stop it "+
+		"with `kill %d` and run this again, which starts a new one. The replicas keep running, but traffic stops "+
+		"until the new agent serves",
 		e.Agent, e.Provider, e.PID)
 }
 
-// LingerForever is the value of -linger for an agent that somebody else ends.
+// LingerForever is the value of -linger for an agent that does not end by itself.
 const LingerForever = "forever"
 
 // LaunchTimeout is how long an agent may take to answer. One that takes over

@@ -12,8 +12,8 @@ import (
 )
 
 // Handshake is what `agent connect` says once it has reached the agent. What
-// carries the connection may say something else in its place: there a Docker
-// engine tells why it could not begin the command.
+// carries the connection may send another text instead: a Docker engine reports
+// there why it could not start the command.
 const Handshake = "bluegreen agent\n"
 
 // maxReason is how much of what arrives in place of the handshake the error repeats.
@@ -36,7 +36,7 @@ func AwaitHandshake(ctx context.Context, conn net.Conn) error {
 		rest, _ := io.ReadAll(io.LimitReader(conn, maxReason))
 		return fmt.Errorf("%w: %s", ErrNotRunning, strings.TrimSpace(text+string(rest)))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w: the connection ended before it was reached", ErrNotRunning)
+		return fmt.Errorf("%w: the connection ended before the agent answered", ErrNotRunning)
 	default:
 		return err
 	}

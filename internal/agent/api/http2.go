@@ -18,7 +18,7 @@ const (
 	maxStreams = 10_000
 )
 
-// pings finds out about connections that nobody has closed.
+// pings finds connections that broke without being closed.
 func HTTP2Config() *http.HTTP2Config {
 	return &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxConcurrentStreams: maxStreams}
 }

@@ -51,7 +51,7 @@ func (c *Client) withLaunch(ctx context.Context, command []string, attempt func(
 		return err
 	}
 	launched := &launched{dir: c.dir, command: command}
-	late := fmt.Errorf("none answered within %s", api.LaunchTimeout)
+	late := fmt.Errorf("no agent answered within %s", api.LaunchTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, api.LaunchTimeout, late)
 	defer cancel()
 	pauses := backoff.NewExponentialBackOff()

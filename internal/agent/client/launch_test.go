@@ -157,7 +157,7 @@ func TestAgentIsNotLaunchedWhereItsDirectoryCannotBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := newClient(t, filepath.Join(file, "state")).Launch(t.Context(), agentCommand(t))
-	if err == nil || !strings.Contains(err.Error(), "making the state directory") {
+	if err == nil || !strings.Contains(err.Error(), "creating the state directory") {
 		t.Errorf("got %v", err)
 	}
 }

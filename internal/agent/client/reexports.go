@@ -15,8 +15,8 @@ import (
 type (
 	// Frontend is where and how clients reach a deployment.
 	Frontend = store.Frontend
-	// Target is a replica that something else than the agent runs.
-	Target = store.Target
+	// ExternalReplica is a replica that runs outside of the agent.
+	ExternalReplica = store.ExternalReplica
 	// AddressError is an address that a deployment cannot listen on.
 	AddressError = socket.AddressError
 	// ImageError is an image that cannot be deployed.
@@ -34,7 +34,7 @@ var (
 	ErrLockLost = api.ErrLockLost
 )
 
-// LingerForever is the value of -linger for an agent that somebody else ends.
+// LingerForever is the value of -linger for an agent that does not end by itself.
 const LingerForever = api.LingerForever
 
 // CheckSupported returns nil where the agent can work.

@@ -31,11 +31,11 @@ func NewRemote(dial func(context.Context) (net.Conn, error)) *Client {
 // A later call opens another.
 func (c *Client) Close() { c.close() }
 
-// Route makes targets what env consists of: the agent carries traffic to them,
-// and supervises nothing. Those that go get nothing new and finish what they have
+// Route makes replicas those of env: the agent carries traffic to them, and
+// supervises nothing. Those that go get nothing new and finish what they have
 // in flight, for the drain timeout at most, before Route returns.
-func (l *Lock) Route(ctx context.Context, env bluegreen.Environment, targets []store.Target) error {
-	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "targets"), targets, nil)
+func (l *Lock) Route(ctx context.Context, env bluegreen.Environment, replicas []store.ExternalReplica) error {
+	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "targets"), replicas, nil)
 }
 
 // StoreContainerSpec stores the spec that the replicas of env are created from; nil
@@ -60,7 +60,7 @@ func (l *Lock) Retire(ctx context.Context) (retired bool, err error) {
 	return retired, err
 }
 
-// DialReplica connects to a target of env by way of the agent. It reaches this
+// DialReplica connects to an external replica of env by way of the agent. It reaches this
 // very incarnation or none.
 func (c *Client) DialReplica(
 	ctx context.Context, name string, env bluegreen.Environment, ref bluegreen.InstanceRef,

@@ -15,7 +15,7 @@ import (
 var ErrUnsupported = errors.New(
 	"running processes with blue/green deployments is not supported on this operating system")
 
-// UnreadableError is a file that is damaged, written by something else, or newer
+// UnreadableError is a file that is damaged, written by another program, or newer
 // than this program. Its content is never guessed.
 type UnreadableError struct {
 	Path string
@@ -47,7 +47,7 @@ func ReadJSON(path, kind string, into any) (found bool, err error) {
 		return false, err
 	}
 	if err := json.Unmarshal(content, into); err != nil {
-		return false, &UnreadableError{path, fmt.Errorf("it is damaged, or no %s: %w", kind, err)}
+		return false, &UnreadableError{path, fmt.Errorf("it is damaged or not a %s: %w", kind, err)}
 	}
 	return true, nil
 }

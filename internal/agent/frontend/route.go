@@ -149,7 +149,7 @@ func (f *Frontend) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 		changed, address := f.routes.changed, f.binding.Address()
 		f.mu.Unlock()
 		if live != env {
-			return fmt.Errorf("traffic does not go to %s: live is %q", env, live)
+			return fmt.Errorf("traffic does not go to %s: the live environment is %q", env, live)
 		}
 		if isOpen && members > 0 {
 			return nil
@@ -158,9 +158,9 @@ func (f *Frontend) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 		case <-changed:
 		case <-ctx.Done():
 			if !isOpen {
-				return fmt.Errorf("nothing listens on %s yet, which something else has taken: %w", address, ctx.Err())
+				return fmt.Errorf("cannot listen on %s yet: another program uses this address: %w", address, ctx.Err())
 			}
-			return fmt.Errorf("no replica of %s that passed its health check runs: %w", env, ctx.Err())
+			return fmt.Errorf("no replica of %s that passed its health check is running: %w", env, ctx.Err())
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (c *copier) archive(path string) error {
 	defer file.Close()
 	unzipped, err := gzip.NewReader(file)
 	if err != nil {
-		return fmt.Errorf("it is no gzip file: %w", err)
+		return fmt.Errorf("it is not a gzip file: %w", err)
 	}
 	for entries := tar.NewReader(unzipped); ; {
 		header, err := entries.Next()
@@ -117,7 +117,7 @@ func (c *copier) archive(path string) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("it is no tar archive, or a broken one: %w", err)
+			return fmt.Errorf("it is damaged or not a tar archive: %w", err)
 		}
 		if err := c.entry(header, entries); err != nil {
 			return fmt.Errorf("entry %q: %w", header.Name, err)
@@ -125,7 +125,7 @@ func (c *copier) archive(path string) error {
 	}
 }
 
-var errOutside = errors.New("it leaves the archive")
+var errOutside = errors.New("it leads out of the image")
 
 func (c *copier) entry(header *tar.Header, content io.Reader) error {
 	name := filepath.Clean(filepath.FromSlash(header.Name))

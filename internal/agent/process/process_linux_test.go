@@ -47,5 +47,5 @@ func TestProcessWithoutANotedPIDIsFound(t *testing.T) {
 	if adopted == nil || adopted.PID != p.PID {
 		t.Fatalf("adopted is %+v, want %d", adopted, p.PID)
 	}
-	adopted.Terminate(patience)
+	adopted.Terminate(longTimeout)
 }

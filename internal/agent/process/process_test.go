@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// patience is a grace that no test uses up.
-const patience = time.Hour
+// longTimeout is a grace that no test uses up.
+const longTimeout = time.Hour
 
 // screen is a log that tells when something was written to it.
 type screen struct {
@@ -80,7 +80,7 @@ func TestProcessIsAskedToEnd(t *testing.T) {
 	log := newScreen()
 	p := run(t, t.TempDir(), `trap "echo bye; exit 0" TERM; echo ready; while :; do sleep 600 & wait $!; done`, log)
 	log.await(t, "ready")
-	p.Terminate(patience)
+	p.Terminate(longTimeout)
 	if p.exit != "exit status 0" || !strings.HasSuffix(log.String(), "bye\n") {
 		t.Errorf("it ended with %q and wrote %q", p.exit, log)
 	}
@@ -110,7 +110,7 @@ func TestRunningProcessIsAdopted(t *testing.T) {
 	if err != nil || adopted == nil || adopted.PID != p.PID {
 		t.Fatalf("adopted is %+v, %v", adopted, err)
 	}
-	adopted.Terminate(patience)
+	adopted.Terminate(longTimeout)
 	<-p.exited
 	if again, err := adopt(dir, *state, newScreen()); again != nil || err != nil {
 		t.Errorf("a process that has ended is adopted: %+v, %v", again, err)

@@ -20,7 +20,7 @@ func DeploymentAt(dir Dir, address string) string {
 			continue
 		}
 		for _, taken := range append(doc.Frontend.Addresses, doc.Frontend.PreviewAddress) {
-			if collide(taken, address) {
+			if canCollide(taken, address) {
 				return entry.Name()
 			}
 		}
@@ -28,8 +28,8 @@ func DeploymentAt(dir Dir, address string) string {
 	return ""
 }
 
-// collide reports whether two listeners cannot have these addresses.
-func collide(a, b string) bool {
+// canCollide reports whether two listeners cannot have these addresses.
+func canCollide(a, b string) bool {
 	left, err := net.ResolveTCPAddr("tcp", a)
 	if err != nil {
 		return false

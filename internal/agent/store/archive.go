@@ -36,7 +36,7 @@ var archiveName = regexp.MustCompile(`^history-([0-9]{1,18})\.jsonl$`)
 func (a archive) validate() error {
 	empty := a == archive{}
 	if !empty && (!archiveName.MatchString(a.File) || a.Bytes < 0 || a.Records < 0) {
-		return fmt.Errorf("its archive %q of %d records in %d bytes is not possible", a.File, a.Records, a.Bytes)
+		return fmt.Errorf("its archive %q of %d records in %d bytes is not valid", a.File, a.Records, a.Bytes)
 	}
 	return nil
 }

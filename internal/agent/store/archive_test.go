@@ -56,8 +56,8 @@ func (j *journal) reopened() *LedgerFile {
 	return f
 }
 
-// holds fails the test unless the newest records are archived, in order.
-func (j *journal) holds(f *LedgerFile, atLeast int) {
+// checkHolds fails the test unless the newest records are archived, in order.
+func (j *journal) checkHolds(f *LedgerFile, atLeast int) {
 	j.Helper()
 	records, err := f.History()
 	if err != nil {
@@ -83,8 +83,8 @@ func TestArchiveKeepsTheNewestRecordsInOneFile(t *testing.T) {
 	j := newJournal(t, limit)
 	for i := range 40 {
 		j.commit(i % 3)
-		j.holds(j.file, min(limit, j.ledger.Sequence))
-		j.holds(j.reopened(), min(limit, j.ledger.Sequence))
+		j.checkHolds(j.file, min(limit, j.ledger.Sequence))
+		j.checkHolds(j.reopened(), min(limit, j.ledger.Sequence))
 		if n := j.file.current.Archive.Records; n > 2*limit {
 			t.Fatalf("%d records are kept for a limit of %d", n, limit)
 		}
@@ -112,9 +112,9 @@ func TestRecordsOfACommitThatNeverHappenedAreCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.file = j.reopened()
-	j.holds(j.file, 2)
+	j.checkHolds(j.file, 2)
 	j.commit(1)
-	j.holds(j.reopened(), 3)
+	j.checkHolds(j.reopened(), 3)
 }
 
 // The agent was killed in the middle of a compaction.
@@ -127,7 +127,7 @@ func TestLeftoversOfACompactionAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	j.holds(j.reopened(), 2)
+	j.checkHolds(j.reopened(), 2)
 	entries, err := os.ReadDir(j.file.dir)
 	if err != nil || len(entries) != 2 {
 		t.Errorf("left are %v, %v", entries, err)
@@ -192,7 +192,7 @@ func TestCommitOfAnotherGenerationChangesNothing(t *testing.T) {
 			t.Errorf("generation %d: %v", generation, err)
 		}
 	}
-	j.holds(j.reopened(), 1)
+	j.checkHolds(j.reopened(), 1)
 }
 
 // BenchmarkCommit shows that a commit costs the same however long the history is.

@@ -126,14 +126,14 @@ func ReplicaNumber(id string) int {
 	return n
 }
 
-// Check returns an error unless the directory exists and no other user can get at it.
+// Check returns an error unless the directory exists and no other user can access it.
 func (d Dir) Check() error {
 	info, err := os.Lstat(string(d))
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("state directory %s is no directory", d)
+		return fmt.Errorf("state directory %s is not a directory", d)
 	}
 	if err := checkPrivate(info); err != nil {
 		return fmt.Errorf("state directory %s: %w", d, err)
@@ -141,17 +141,17 @@ func (d Dir) Check() error {
 	return nil
 }
 
-// Prepare creates the directory, or checks that no other user can get at it.
+// Prepare creates the directory, or checks that no other user can access it.
 func (d Dir) Prepare() error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
-		return fmt.Errorf("making the state directory: %w", err)
+		return fmt.Errorf("creating the state directory: %w", err)
 	}
 	if err := d.Check(); err != nil {
 		return err
 	}
 	for _, dir := range []string{d.Images(), d.Deployments()} {
 		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("making the state directory: %w", err)
+			return fmt.Errorf("creating the state directory: %w", err)
 		}
 	}
 	return nil

@@ -52,14 +52,14 @@ func decodeDocument(content []byte, name string) (Document, error) {
 	var doc Document
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	if err := decoder.Decode(&doc); err != nil {
-		return Document{}, fmt.Errorf("it is damaged, or no ledger: %w", err)
+		return Document{}, fmt.Errorf("it is damaged or not a ledger: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Document{}, errors.New("it is damaged, or no ledger: something follows the document")
+		return Document{}, errors.New("it is damaged or not a ledger: there is data after the document")
 	}
 	switch {
 	case doc.Schema < 1:
-		return Document{}, errors.New("it is no ledger: it has no schema version")
+		return Document{}, errors.New("it is not a ledger: it has no schema version")
 	case doc.Schema > Schema:
 		return Document{}, fmt.Errorf("its schema version %d is newer than this program's %d", doc.Schema, Schema)
 	case doc.Ledger.Name != name:

@@ -105,7 +105,7 @@ func TestTargetsOfAnEarlierVersionAreReadAndWrittenAsTheyWere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(e.Targets) != 1 || len(e.ContainerSpec) == 0 {
+	if len(e.Replicas) != 1 || len(e.ContainerSpec) == 0 {
 		t.Errorf("read are %+v", e)
 	}
 	sameJSON(t, filepath.Join(dir, externalName), e)

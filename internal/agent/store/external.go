@@ -4,6 +4,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -18,9 +19,9 @@ import (
 // Its container spec may hold the values of environment variables.
 const externalName = "targets.json"
 
-// Target is an external replica: the agent carries traffic to it, and something
-// else runs it.
-type Target struct {
+// ExternalReplica is a replica that the agent carries traffic to, and that runs
+// outside of the agent, such as a container.
+type ExternalReplica struct {
 	ID string `json:"id"`
 	// Incarnation stays the same when the same container is restarted. A
 	// bluegreen.InstanceRef that tells its runs apart adds a slash and the run.
@@ -29,34 +30,36 @@ type Target struct {
 	Address string `json:"address"`
 }
 
-// Backend is the ID of the target in the router. One that replaces it has another.
-func (t Target) Backend() string { return t.ID + "@" + t.Incarnation }
+// Backend is the ID of the replica in the router. The one that replaces it has another ID.
+func (r ExternalReplica) Backend() string { return r.ID + "@" + r.Incarnation }
 
-// Ref is the target as the ledger remembers it, without the run.
-func (t Target) Ref() bluegreen.InstanceRef {
-	return bluegreen.InstanceRef{ID: t.ID, Incarnation: t.Incarnation}
+// Ref is the replica as the ledger remembers it, without the run.
+func (r ExternalReplica) Ref() bluegreen.InstanceRef {
+	return bluegreen.InstanceRef{ID: r.ID, Incarnation: r.Incarnation}
 }
 
-// CheckTargets returns an error unless every target has an ID of its own and an address.
-func CheckTargets(targets []Target) error {
+// CheckExternalReplicas returns an error unless every replica has an ID of its own and an address.
+func CheckExternalReplicas(replicas []ExternalReplica) error {
 	seen := map[string]bool{}
-	for _, t := range targets {
-		if t.ID == "" || seen[t.ID] {
-			return fmt.Errorf("there are two targets with the ID %q, or it is empty", t.ID)
+	for _, r := range replicas {
+		if r.ID == "" {
+			return errors.New("an external replica has no ID")
 		}
-		seen[t.ID] = true
-		if _, _, err := net.SplitHostPort(t.Address); err != nil {
-			return fmt.Errorf("the address of target %s: %w", t.ID, err)
+		if seen[r.ID] {
+			return fmt.Errorf("two external replicas have the ID %q", r.ID)
+		}
+		seen[r.ID] = true
+		if _, _, err := net.SplitHostPort(r.Address); err != nil {
+			return fmt.Errorf("the address of external replica %s is invalid: %w", r.ID, err)
 		}
 	}
 	return nil
 }
 
-// ExternalReplicas are the replicas of an environment that something else than
-// the agent runs.
+// ExternalReplicas are the replicas of an environment that run outside of the agent.
 type ExternalReplicas struct {
-	Schema  int      `json:"schema"`
-	Targets []Target `json:"targets,omitempty"`
+	Schema   int               `json:"schema"`
+	Replicas []ExternalReplica `json:"targets,omitempty"`
 	// ContainerSpec is what they are created from. Only the platform reads it.
 	ContainerSpec []byte `json:"blueprint,omitempty"`
 }
@@ -66,12 +69,12 @@ type ExternalReplicas struct {
 func ReadExternalReplicas(dir string) (ExternalReplicas, error) {
 	path := filepath.Join(dir, externalName)
 	var e ExternalReplicas
-	if found, err := durable.ReadJSON(path, "list of targets", &e); err != nil || !found {
+	if found, err := durable.ReadJSON(path, "list of external replicas", &e); err != nil || !found {
 		return ExternalReplicas{}, err
 	}
-	err := CheckTargets(e.Targets)
+	err := CheckExternalReplicas(e.Replicas)
 	if e.Schema != Schema {
-		err = fmt.Errorf("it is no list of targets that this program can have written (schema version %d)", e.Schema)
+		err = fmt.Errorf("it is not a valid list of external replicas (schema version %d)", e.Schema)
 	}
 	if err != nil {
 		return ExternalReplicas{}, &durable.UnreadableError{Path: path, Err: err}
@@ -83,40 +86,40 @@ func ReadExternalReplicas(dir string) (ExternalReplicas, error) {
 func (e ExternalReplicas) Write(dir string) error {
 	e.Schema = Schema
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the environment's directory: %w", err)
+		return fmt.Errorf("creating the environment's directory: %w", err)
 	}
-	return durable.WriteJSON(filepath.Join(dir, externalName), "list of targets", e)
+	return durable.WriteJSON(filepath.Join(dir, externalName), "list of external replicas", e)
 }
 
-// IsEmpty reports whether there are neither targets nor a container spec.
-func (e ExternalReplicas) IsEmpty() bool { return len(e.Targets) == 0 && len(e.ContainerSpec) == 0 }
+// IsEmpty reports whether there are neither replicas nor a container spec.
+func (e ExternalReplicas) IsEmpty() bool { return len(e.Replicas) == 0 && len(e.ContainerSpec) == 0 }
 
 // IsEqual reports whether e and other say the same.
 func (e ExternalReplicas) IsEqual(other ExternalReplicas) bool {
-	return slices.Equal(e.Targets, other.Targets) && bytes.Equal(e.ContainerSpec, other.ContainerSpec)
+	return slices.Equal(e.Replicas, other.Replicas) && bytes.Equal(e.ContainerSpec, other.ContainerSpec)
 }
 
-// Find returns the target of which ref is a run.
-func (e ExternalReplicas) Find(ref bluegreen.InstanceRef) (Target, error) {
-	i := slices.IndexFunc(e.Targets, func(t Target) bool { return isRunOf(ref, t.ID, t.Incarnation) })
+// Find returns the replica of which ref is a run.
+func (e ExternalReplicas) Find(ref bluegreen.InstanceRef) (ExternalReplica, error) {
+	i := slices.IndexFunc(e.Replicas, func(r ExternalReplica) bool { return isRunOf(ref, r.ID, r.Incarnation) })
 	if i < 0 {
-		return Target{}, fmt.Errorf("there is no instance %q like that any more", ref.ID)
+		return ExternalReplica{}, fmt.Errorf("there is no instance %q with this incarnation: it has been replaced or removed", ref.ID)
 	}
-	return e.Targets[i], nil
+	return e.Replicas[i], nil
 }
 
-// HasBackend reports whether a target has this ID in the router.
+// HasBackend reports whether a replica has this ID in the router.
 func (e ExternalReplicas) HasBackend(id string) bool {
-	return slices.ContainsFunc(e.Targets, func(t Target) bool { return t.Backend() == id })
+	return slices.ContainsFunc(e.Replicas, func(r ExternalReplica) bool { return r.Backend() == id })
 }
 
-// RemovedSince are the backends of the targets in former that e does not have, or
+// RemovedSince returns the backends of the replicas in former that e does not have, or
 // has at another address.
 func (e ExternalReplicas) RemovedSince(former ExternalReplicas) []string {
 	var ids []string
-	for _, t := range former.Targets {
-		if !slices.Contains(e.Targets, t) {
-			ids = append(ids, t.Backend())
+	for _, r := range former.Replicas {
+		if !slices.Contains(e.Replicas, r) {
+			ids = append(ids, r.Backend())
 		}
 	}
 	return ids

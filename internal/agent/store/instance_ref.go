@@ -21,7 +21,7 @@ func CanReceiveTraffic(passed []bluegreen.InstanceRef, replica bluegreen.Instanc
 }
 
 // isRunOf reports whether ref is a run of the replica called id with this
-// incarnation; see Target.Incarnation.
+// incarnation; see ExternalReplica.Incarnation.
 func isRunOf(ref bluegreen.InstanceRef, id, incarnation string) bool {
 	own, _, _ := strings.Cut(ref.Incarnation, "/")
 	return ref.ID == id && own == incarnation

@@ -47,8 +47,8 @@ func (f *LedgerFile) reload() error {
 	return nil
 }
 
-// Exists reports whether there has been a first commit.
-func (f *LedgerFile) Exists() bool { return f.current.Ledger.Generation > 0 }
+// HasLedger reports whether there has been a first commit.
+func (f *LedgerFile) HasLedger() bool { return f.current.Ledger.Generation > 0 }
 
 // Current is what the file holds. Its ledger's generation is 0 while there is none.
 func (f *LedgerFile) Current() Document { return f.current }
@@ -61,7 +61,7 @@ func (f *LedgerFile) Commit(next bluegreen.Ledger, closed []bluegreen.Record, fr
 		return err
 	}
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
-		return fmt.Errorf("making the deployment's directory: %w", err)
+		return fmt.Errorf("creating the deployment's directory: %w", err)
 	}
 	former := f.current.Archive
 	extended, err := former.extend(f.dir, closed, next.HistoryLimit)
@@ -95,14 +95,14 @@ func (f *LedgerFile) Check(next bluegreen.Ledger) error {
 
 // History returns the archived records, oldest first.
 func (f *LedgerFile) History() ([]bluegreen.Record, error) {
-	if !f.Exists() {
+	if !f.HasLedger() {
 		return nil, bluegreen.ErrNotFound
 	}
 	return f.current.Archive.read(f.dir)
 }
 
 // Erase removes the deployment. The ledger goes first: without it there is no
-// deployment, whatever else is left.
+// deployment, even if other files are left.
 func (f *LedgerFile) Erase() error {
 	f.current = Document{}
 	if err := os.Remove(filepath.Join(f.dir, documentName)); err != nil && !errors.Is(err, os.ErrNotExist) {

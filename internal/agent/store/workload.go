@@ -43,7 +43,7 @@ func ReadWorkload(dir string) (*Workload, error) {
 		return nil, err
 	}
 	if w.Schema != Schema || len(w.Argv) == 0 || w.Replicas < 0 {
-		err := fmt.Errorf("it is no workload that this program can have written (schema version %d)", w.Schema)
+		err := fmt.Errorf("it is not a valid workload (schema version %d)", w.Schema)
 		return nil, &durable.UnreadableError{Path: path, Err: err}
 	}
 	return &w, nil
@@ -52,7 +52,7 @@ func ReadWorkload(dir string) (*Workload, error) {
 // Write stores the workload in the environment at dir, which it creates if needed.
 func (w *Workload) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the environment's directory: %w", err)
+		return fmt.Errorf("creating the environment's directory: %w", err)
 	}
 	w.Schema = Schema
 	return durable.WriteJSON(filepath.Join(dir, workloadName), "workload", w)

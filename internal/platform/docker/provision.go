@@ -173,11 +173,11 @@ func (s subnet) replicas(env bluegreen.Environment, size int) ([]replica, error)
 }
 
 // targets returns the addresses at which the agent reaches the containers.
-func targets(replicas []replica, containers []replicaContainer, port int) []agentclient.Target {
-	list := make([]agentclient.Target, 0, len(containers))
+func targets(replicas []replica, containers []replicaContainer, port int) []agentclient.ExternalReplica {
+	list := make([]agentclient.ExternalReplica, 0, len(containers))
 	for _, c := range containers {
 		address := replicas[c.number-1].endpoint(port)
-		list = append(list, agentclient.Target{ID: c.instance, Incarnation: c.id, Address: address})
+		list = append(list, agentclient.ExternalReplica{ID: c.instance, Incarnation: c.id, Address: address})
 	}
 	return list
 }

@@ -229,7 +229,7 @@ func TestAgentEndsSomeTimeAfterItsLastDeployment(t *testing.T) {
 	s := open(t, local.Options{StateDir: dir, Name: "web", AgentCommand: []string{self, "agent", "-linger", "1ms"}})
 	s.deployLive("1.0.0", 1)
 	s.must(s.Destroy(t.Context()))
-	agenttest.Gone(t, dir)
+	agenttest.AwaitEnd(t, dir)
 
 	// It does not end while somebody holds a lock, with or without a deployment.
 	unlock, err := s.platform.Lock(t.Context(), s.Actor)
@@ -239,7 +239,7 @@ func TestAgentEndsSomeTimeAfterItsLastDeployment(t *testing.T) {
 	s.must(s.platform.Commit(t.Context(), firstLedger(), nil))
 	s.must(s.platform.Erase(t.Context()))
 	unlock()
-	agenttest.Gone(t, dir)
+	agenttest.AwaitEnd(t, dir)
 }
 
 func firstLedger() bluegreen.Ledger {

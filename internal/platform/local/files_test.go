@@ -65,7 +65,7 @@ func TestStateDirectoryOfOthersIsNotTrusted(t *testing.T) {
 		_, history := s.platform.History(t.Context())
 		deploy := s.DeployAndSwitch(t.Context(), release)
 		for what, err := range map[string]error{"observe": observed, "history": history, "deploy": deploy} {
-			if err == nil || !strings.Contains(err.Error(), "others can get at it; it must be 0700") {
+			if err == nil || !strings.Contains(err.Error(), "other users can access it; run `chmod 700` on it") {
 				t.Errorf("%s, %s: %v", when, what, err)
 			}
 		}

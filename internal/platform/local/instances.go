@@ -64,7 +64,7 @@ func (p *Platform) address(ctx context.Context, instance bluegreen.Instance) (st
 	if address := cached(); address != "" {
 		return address, nil
 	}
-	return "", fmt.Errorf("%s does not run any more as it did", instance.ID)
+	return "", fmt.Errorf("%s has been restarted or has ended", instance.ID)
 }
 
 // Exec implements bluegreen.Workloads.
