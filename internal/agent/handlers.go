@@ -215,13 +215,28 @@ func (a *agent) deleteLock(_ context.Context, r *http.Request) (any, error) {
 // environmentOf returns the environment that a request is about. Where there is
 // no deployment there is no environment, and no error either.
 func (a *agent) environmentOf(r *http.Request) (*deployment, bluegreen.Environment, error) {
-	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
-	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", api.ErrInvalid, err)
-	}
-	d, err := a.deployment(r.PathValue("name"))
+	d, env, err := a.existingEnvironmentOf(r)
 	if errors.Is(err, bluegreen.ErrNotFound) {
 		return nil, env, nil
 	}
 	return d, env, err
+}
+
+// existingEnvironmentOf is environmentOf for a request that needs a deployment. It
+// returns bluegreen.ErrNotFound where there is none.
+func (a *agent) existingEnvironmentOf(r *http.Request) (*deployment, bluegreen.Environment, error) {
+	env, err := parseEnvironment(r)
+	if err != nil {
+		return nil, "", err
+	}
+	d, err := a.deployment(r.PathValue("name"))
+	return d, env, err
+}
+
+func parseEnvironment(r *http.Request) (bluegreen.Environment, error) {
+	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
+	return env, nil
 }

@@ -21,9 +21,9 @@ func (a *agent) putEnvironment(ctx context.Context, r *http.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
+	env, err := parseEnvironment(r)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+		return nil, err
 	}
 	if err := checkSize(body.Release.Replicas); err != nil {
 		return nil, err
@@ -76,12 +76,9 @@ func (a *agent) putSize(ctx context.Context, r *http.Request) (any, error) {
 	if err := checkSize(body.Replicas); err != nil {
 		return nil, err
 	}
-	d, env, err := a.environmentOf(r)
+	d, env, err := a.existingEnvironmentOf(r)
 	if err != nil {
 		return nil, err
-	}
-	if d == nil {
-		return nil, bluegreen.ErrNotFound
 	}
 	return nil, d.scale(ctx, env, body.Replicas)
 }
@@ -117,12 +114,9 @@ func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 }
 
 func (a *agent) postAwait(ctx context.Context, r *http.Request) (any, error) {
-	d, env, err := a.environmentOf(r)
+	d, env, err := a.existingEnvironmentOf(r)
 	if err != nil {
 		return nil, err
-	}
-	if d == nil {
-		return nil, bluegreen.ErrNotFound
 	}
 	return nil, d.frontend.AwaitTraffic(ctx, env)
 }
@@ -177,12 +171,9 @@ func (a *agent) postExec(ctx context.Context, r *http.Request) (any, error) {
 
 // instanceOf returns the instance that a request is about.
 func (a *agent) instanceOf(r *http.Request) (*environment, process.Status, *store.Workload, error) {
-	d, name, err := a.environmentOf(r)
+	d, name, err := a.existingEnvironmentOf(r)
 	if err != nil {
 		return nil, process.Status{}, nil, err
-	}
-	if d == nil {
-		return nil, process.Status{}, nil, bluegreen.ErrNotFound
 	}
 	env := d.environments[name]
 	status, w, err := env.find(r.PathValue("id"))

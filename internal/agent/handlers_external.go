@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -35,9 +34,9 @@ func (a *agent) putContainerSpec(ctx context.Context, r *http.Request) (any, err
 }
 
 func (a *agent) changeExternal(ctx context.Context, r *http.Request, edit func(*store.ExternalReplicas)) error {
-	env, err := bluegreen.ParseEnvironment(r.PathValue("env"))
+	env, err := parseEnvironment(r)
 	if err != nil {
-		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
+		return err
 	}
 	d, err := a.create(r.PathValue("name"))
 	if err != nil {
@@ -92,12 +91,9 @@ func (a *agent) dialReplica(r *http.Request) (*net.TCPConn, error) {
 	if err := checkVersion(r); err != nil {
 		return nil, err
 	}
-	d, env, err := a.environmentOf(r)
+	d, env, err := a.existingEnvironmentOf(r)
 	if err != nil {
 		return nil, err
-	}
-	if d == nil {
-		return nil, bluegreen.ErrNotFound
 	}
 	ref := bluegreen.InstanceRef{ID: r.PathValue("id"), Incarnation: r.URL.Query().Get("incarnation")}
 	found, err := d.environments[env].externalReplicas().Find(ref)

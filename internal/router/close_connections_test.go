@@ -207,13 +207,19 @@ func TestRemovedReplicaFinishesWhatItHas(t *testing.T) {
 	}
 }
 
+// startSlowRequest returns a router with a request in flight, and its future answer.
+func startSlowRequest(t *testing.T) (*harness, *slowHandler, <-chan answer) {
+	t.Helper()
+	e, slow := startRouter(t, protocol.HTTP, nil), newSlowHandler(t)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("done"))})
+	last := getInBackground(t, newClient(t), e.url)
+	<-slow.arrived
+	return e, slow, last
+}
+
 func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
-	e, c, slow := startRouter(t, protocol.HTTP, nil), newClient(t), newSlowHandler(t)
-	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("done"))})
-	last := getInBackground(t, c, e.url)
-	<-slow.arrived
-
+	e, slow, last := startSlowRequest(t)
 	down := make(chan error, 1)
 	go func() { down <- e.Shutdown(t.Context()) }()
 	close(slow.release)
@@ -227,10 +233,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 
 func TestShutdownReportsWhyItCutARequest(t *testing.T) {
 	t.Parallel()
-	e, c, slow := startRouter(t, protocol.HTTP, nil), newClient(t), newSlowHandler(t)
-	e.blue.Set([]router.Backend{replica(t, "blue-1", slow.answers("done"))})
-	last := getInBackground(t, c, e.url)
-	<-slow.arrived
+	e, _, last := startSlowRequest(t)
 	timeout := errors.New("grace time is over")
 	if err := e.Shutdown(endedContext(t, timeout)); !errors.Is(err, timeout) {
 		t.Errorf("shutdown with a request in flight: %v", err)
@@ -247,7 +250,7 @@ func TestShutdownWaitsForWebSockets(t *testing.T) {
 	conn := dialWebSocket(t, e)
 	down := make(chan error, 1)
 	go func() { down <- e.Shutdown(t.Context()) }()
-	// The shutdown has begun when nobody listens any more.
+	// The shutdown has begun when the address refuses connections.
 	for {
 		other, err := new(net.Dialer).DialContext(t.Context(), "tcp", e.addr)
 		if err != nil {

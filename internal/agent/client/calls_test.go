@@ -29,15 +29,15 @@ func everyCall(t *testing.T, c *client.Client) map[string]error {
 	t.Helper()
 	ctx := t.Context()
 	return map[string]error{
-		"PID":          lastOf(c.PID(ctx)),
-		"Deployment":   lastOf(c.Deployment(ctx, "web")),
-		"History":      lastOf(c.History(ctx, "web")),
-		"Instances":    lastOf(c.Instances(ctx, "web", bluegreen.Green)),
-		"Logs":         lastOf(c.Logs(ctx, "web", bluegreen.Green, "green-1", 1)),
+		"PID":          errOf(c.PID(ctx)),
+		"Deployment":   errOf(c.Deployment(ctx, "web")),
+		"History":      errOf(c.History(ctx, "web")),
+		"Instances":    errOf(c.Instances(ctx, "web", bluegreen.Green)),
+		"Logs":         errOf(c.Logs(ctx, "web", bluegreen.Green, "green-1", 1)),
 		"Exec":         c.Exec(ctx, "web", bluegreen.Green, "green-1", []string{"true"}),
 		"AwaitTraffic": c.AwaitTraffic(ctx, "web", bluegreen.Green),
 		"Drain":        c.Drain(ctx, "web", bluegreen.Green),
-		"Lock":         lastOf(c.Lock(ctx, "web", "somebody")),
+		"Lock":         errOf(c.Lock(ctx, "web", "somebody")),
 	}
 }
 
@@ -152,7 +152,7 @@ func TestOnlyChangesCarryTheTokenOfTheLock(t *testing.T) {
 	for _, err := range []error{
 		held.Scale(t.Context(), bluegreen.Blue, 2),
 		held.Erase(t.Context()),
-		lastOf(c.Deployment(t.Context(), "web")),
+		errOf(c.Deployment(t.Context(), "web")),
 	} {
 		if err != nil {
 			t.Error(err)

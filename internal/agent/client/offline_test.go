@@ -110,10 +110,10 @@ func TestStateDirectoryThatOthersCanWriteIsNotRead(t *testing.T) {
 	}
 	offline := newOffline(t, dir)
 	for what, err := range map[string]error{
-		"deployment": lastOf(offline.Deployment("web")),
-		"history":    lastOf(offline.History("web")),
-		"instances":  lastOf(offline.Instances("web", bluegreen.Green)),
-		"logs":       lastOf(offline.Logs("web", bluegreen.Green, "green-1", 1)),
+		"deployment": errOf(offline.Deployment("web")),
+		"history":    errOf(offline.History("web")),
+		"instances":  errOf(offline.Instances("web", bluegreen.Green)),
+		"logs":       errOf(offline.Logs("web", bluegreen.Green, "green-1", 1)),
 	} {
 		if err == nil || errors.Is(err, bluegreen.ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
@@ -121,7 +121,7 @@ func TestStateDirectoryThatOthersCanWriteIsNotRead(t *testing.T) {
 	}
 }
 
-func lastOf[T any](_ T, err error) error { return err }
+func errOf[T any](_ T, err error) error { return err }
 
 func TestDamagedFilesAreReportedWithoutAnAgent(t *testing.T) {
 	t.Parallel()
@@ -141,9 +141,9 @@ func TestDamagedFilesAreReportedWithoutAnAgent(t *testing.T) {
 	}
 	offline := newOffline(t, dir)
 	for what, err := range map[string]error{
-		"deployment": lastOf(offline.Deployment("web")),
-		"history":    lastOf(offline.History("web")),
-		"instances":  lastOf(offline.Instances("web", bluegreen.Green)),
+		"deployment": errOf(offline.Deployment("web")),
+		"history":    errOf(offline.History("web")),
+		"instances":  errOf(offline.Instances("web", bluegreen.Green)),
 	} {
 		var unreadable *client.UnreadableError
 		if !errors.As(err, &unreadable) {

@@ -11,7 +11,7 @@ import (
 // defaultAddress is a free port on loopback.
 const defaultAddress = "127.0.0.1:0"
 
-// resolvePorts are the addresses to listen on. Where the user leaves the port open,
+// resolvePorts returns the addresses to listen on. Where the user leaves the port open,
 // it is the one that was chosen before, in current.
 func resolvePorts(listen, current []string) []string {
 	addresses := slices.Clone(listen)

@@ -16,8 +16,8 @@ func CheckAddress(address string) error {
 	return nil
 }
 
-// CheckFree returns an *AddressError if something listens on address, or nothing
-// on this machine can.
+// CheckFree returns an *AddressError if address is in use, or if no program
+// on this machine can listen on it.
 func CheckFree(address string) error {
 	listener, err := Listen(address)
 	if err != nil {

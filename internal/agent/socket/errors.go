@@ -27,7 +27,7 @@ func (e *AddressError) Error() string {
 
 func (e *AddressError) Unwrap() error { return e.Err }
 
-// CauseOf is what a person needs of a failed bind: "address already in use".
+// CauseOf returns the part of the error of a bind that tells why: "address already in use".
 func CauseOf(err error) error {
 	var number syscall.Errno
 	if errors.As(err, &number) {
