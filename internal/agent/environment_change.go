@@ -24,7 +24,8 @@ func (e *environment) provision(ctx context.Context, next *store.Workload, drain
 	current := e.workload
 	e.mu.Unlock()
 	if !e.externalReplicas().IsEmpty() {
-		return fmt.Errorf("%w: %s has external replicas; the agent starts no processes beside them", api.ErrInvalid, e.name)
+		return fmt.Errorf("%w: %s has external replicas; the agent starts no processes beside them",
+			api.ErrInvalid, e.name)
 	}
 	if current.IsSame(next) {
 		return e.scale(ctx, next.Replicas, drain)

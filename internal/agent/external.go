@@ -35,7 +35,8 @@ func (e *environment) changeExternal(
 	former, hasWorkload := e.external, e.workload != nil
 	e.mu.Unlock()
 	if hasWorkload {
-		return fmt.Errorf("%w: the replicas of %s are processes of the agent; it accepts no external replicas", api.ErrInvalid, e.name)
+		return fmt.Errorf("%w: the replicas of %s are processes of the agent; it accepts no external replicas",
+			api.ErrInvalid, e.name)
 	}
 	next := former
 	edit(&next)

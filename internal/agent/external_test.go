@@ -111,7 +111,8 @@ func TestTargetThatGoesFinishesWhatItHas(t *testing.T) {
 		fmt.Fprint(w, "finished")
 	}))
 	t.Cleanup(slow.Close)
-	r, replica := newRouted(t), store.ExternalReplica{ID: "green-1", Incarnation: "first", Address: slow.Listener.Addr().String()}
+	r, address := newRouted(t), slow.Listener.Addr().String()
+	replica := store.ExternalReplica{ID: "green-1", Incarnation: "first", Address: address}
 	r.route(replica)
 	r.makeLive(replica)
 	answer := make(chan string, 1)

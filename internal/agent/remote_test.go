@@ -160,12 +160,12 @@ func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
 	c := newTunnel(t, newTestAgent(t).dir)
 	held := lockDeployment(t, c.Client, "web", "somebody")
 	defer held.Unlock()
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody.Close()
-	replica := store.ExternalReplica{ID: "green-1", Incarnation: "first", Address: nobody.Addr().String()}
+	closed.Close()
+	replica := store.ExternalReplica{ID: "green-1", Incarnation: "first", Address: closed.Addr().String()}
 	if err := held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{replica}); err != nil {
 		t.Fatal(err)
 	}
@@ -174,9 +174,9 @@ func TestOnlyRegisteredReplicasAreDialled(t *testing.T) {
 		ref  bluegreen.InstanceRef
 		says string
 	}{
-		"another run":    {bluegreen.InstanceRef{ID: "green-1", Incarnation: "second"}, "no instance"},
-		"another place":  {bluegreen.InstanceRef{ID: "green-2", Incarnation: "first"}, "no instance"},
-		"nobody listens": {bluegreen.InstanceRef{ID: "green-1", Incarnation: "first"}, "connection refused"},
+		"another run":   {bluegreen.InstanceRef{ID: "green-1", Incarnation: "second"}, "no instance"},
+		"another place": {bluegreen.InstanceRef{ID: "green-2", Incarnation: "first"}, "no instance"},
+		"closed port":   {bluegreen.InstanceRef{ID: "green-1", Incarnation: "first"}, "connection refused"},
 	} {
 		_, err := c.DialReplica(t.Context(), "web", bluegreen.Green, refused.ref)
 		if err == nil || !strings.Contains(err.Error(), refused.says) {

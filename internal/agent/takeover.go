@@ -100,7 +100,7 @@ func (p *predecessor) ask(ctx context.Context) error {
 	case http.StatusSwitchingProtocols:
 		return nil
 	case http.StatusNotFound:
-		return errors.New("its version does not support a hand-over; it keeps running: stop it before you start this one")
+		return errors.New("its version does not support a hand-over; it keeps running: stop it, then start this one")
 	}
 	var f api.Failure
 	if err := json.NewDecoder(io.LimitReader(response.Body, api.MaxBody)).Decode(&f); err != nil {

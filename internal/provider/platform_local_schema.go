@@ -29,7 +29,9 @@ func localAttribute() resource.SingleNestedAttribute {
 				Optional: true, Computed: true,
 				Default:             stringdefault.StaticString(string(protocol.HTTP)),
 				MarkdownDescription: describe("local.protocol"),
-				Validators:          []validator.String{stringvalidator.OneOf(string(protocol.HTTP), string(protocol.TCP))},
+				Validators: []validator.String{
+					stringvalidator.OneOf(string(protocol.HTTP), string(protocol.TCP)),
+				},
 			},
 		},
 	}

@@ -142,7 +142,7 @@ func TestTCPClientWithoutAReplicaIsClosed(t *testing.T) {
 	for _, pool := range []*router.Pool{nil, e.blue} {
 		e.Switch(pool)
 		if got, _ := io.ReadAll(connect(t, e)); len(got) != 0 {
-			t.Errorf("got %q from nobody", got)
+			t.Errorf("got %q without a replica", got)
 		}
 	}
 }

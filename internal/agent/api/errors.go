@@ -27,9 +27,9 @@ type VersionError struct {
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("the agent speaks API %d, this provider needs %d. Nothing has been changed. To restart the agent, stop it "+
-		"with `kill %d` and run this again, which starts a new one. The replicas keep running, but traffic stops "+
-		"until the new agent serves",
+	return fmt.Sprintf("the agent speaks API %d, this provider needs %d. Nothing has been changed. "+
+		"To restart the agent, stop it with `kill %d` and run this again, which starts a new one. "+
+		"The replicas keep running, but traffic stops until the new agent serves",
 		e.Agent, e.Provider, e.PID)
 }
 

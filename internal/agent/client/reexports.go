@@ -28,9 +28,9 @@ type (
 )
 
 var (
-	// ErrNotRunning: no agent serves the state directory.
+	// ErrNotRunning means that no agent serves the state directory.
 	ErrNotRunning = api.ErrNotRunning
-	// ErrLockLost: the lock under which a change was to be made is no longer held.
+	// ErrLockLost means that the lock under which a change was to be made is no longer held.
 	ErrLockLost = api.ErrLockLost
 )
 

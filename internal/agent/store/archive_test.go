@@ -164,7 +164,7 @@ func TestDamagedArchiveIsRefusedByName(t *testing.T) {
 	}
 }
 
-// An archive whose name leads elsewhere is a ledger that somebody has edited.
+// An archive whose name leads elsewhere is in a ledger that was edited by hand.
 func TestArchiveStaysInItsDirectory(t *testing.T) {
 	t.Parallel()
 	j := newJournal(t, 10)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package store keeps what an agent knows in files below one state directory: the
-// ledgers and their archives, what every environment should run, and the replicas
-// that others run. It knows no process.
+// ledgers and their archives, what every environment should run, and the external
+// replicas. It knows no process.
 //
 // # What is durable
 //

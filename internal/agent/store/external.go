@@ -103,7 +103,8 @@ func (e ExternalReplicas) IsEqual(other ExternalReplicas) bool {
 func (e ExternalReplicas) Find(ref bluegreen.InstanceRef) (ExternalReplica, error) {
 	i := slices.IndexFunc(e.Replicas, func(r ExternalReplica) bool { return isRunOf(ref, r.ID, r.Incarnation) })
 	if i < 0 {
-		return ExternalReplica{}, fmt.Errorf("there is no instance %q with this incarnation: it has been replaced or removed", ref.ID)
+		return ExternalReplica{}, fmt.Errorf("no instance %q has this incarnation: it was replaced or removed",
+			ref.ID)
 	}
 	return e.Replicas[i], nil
 }
