@@ -40,6 +40,7 @@ func (a *agent) handler() http.Handler {
 
 	mux.HandleFunc("PUT "+env, a.handleLocked(a.putEnvironment))
 	mux.HandleFunc("PUT "+env+"/size", a.handleLocked(a.putSize))
+	mux.HandleFunc("POST "+one+"/image", a.handleLocked(a.postImage))
 	mux.HandleFunc("DELETE "+env, a.handleLocked(a.deleteEnvironment))
 	mux.HandleFunc("GET "+env+"/instances", a.handlePlain(a.getInstances))
 	mux.HandleFunc("POST "+env+"/await", a.handlePlain(a.postAwait))

@@ -36,6 +36,25 @@ func (a *agent) putEnvironment(ctx context.Context, r *http.Request) (any, error
 	return api.ProvisionReply{Digest: digest}, nil
 }
 
+// postImage copies the image of a release. The copy stays until images that nothing
+// uses are collected.
+func (a *agent) postImage(ctx context.Context, r *http.Request) (any, error) {
+	body, err := decode[api.PrepareRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	release := body.Release
+	digest, unpin, err := a.images.Acquire(ctx, release.Image, release.Command, release.ImageDigest)
+	if err != nil {
+		return nil, err
+	}
+	defer unpin()
+	if _, err := images.Argv(a.images.Path(digest), release.Image, release.Command, release.Args); err != nil {
+		return nil, err
+	}
+	return api.ProvisionReply{Digest: digest}, nil
+}
+
 // provision makes an environment run exactly release and returns the digest of
 // its image.
 func (a *agent) provision(

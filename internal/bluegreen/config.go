@@ -33,9 +33,10 @@ type Config struct {
 	HistoryLimit int
 }
 
-// DefaultConfig returns the defaults: a health check of 30 s with 3 retries for
-// all instances, 3 failed probes in a row until live is unhealthy, 60 s for the switch, 30 s for draining, no watch, and 10 records
-// of history.
+// DefaultConfig returns the defaults: a health check of 30 s with 3 retries for all
+// instances, 3 failed probes in a row until live is unhealthy, 60 s for the switch,
+// 30 s for draining, a check of the standby before a rollback, no watch, and 10
+// records of history.
 func DefaultConfig() Config {
 	return Config{
 		HealthCheckTimeout: 30 * time.Second,

@@ -44,9 +44,21 @@ func (e *executor) deploy(ctx context.Context, release Release) error {
 	env := e.ledger.Staging()
 	former := e.ledger.Slot(env)
 	release = e.ledger.sizeForDeploy(release)
+	if former.HasRelease(release.Seal().Fingerprint) && (former.State == Idle || former.State == Ready) {
+		// A version is one build: it is not another one when it comes back.
+		release.ImageDigest = former.Release.ImageDigest
+	}
 	next, err := e.ledger.beginDeploy(release, e.stamp(FromConfiguration))
 	if err != nil {
 		return err
+	}
+	// The image comes first. If there is none, the standby is still the standby.
+	digest, err := e.Platform.Prepare(ctx, release)
+	if err != nil {
+		return operationError("deploy", env, err)
+	}
+	if digest != "" {
+		release.ImageDigest = digest
 	}
 	if err := e.commit(ctx, next); err != nil {
 		return operationError("deploy", env, err)

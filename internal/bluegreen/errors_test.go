@@ -65,7 +65,8 @@ func TestErrorOfThePlatformIsReturnedAndLiveStays(t *testing.T) {
 	}
 	for name, operate := range operations {
 		for _, fails := range []string{
-			"Lock", "Load", "Instances", "Commit", "Provision", "Scale", "Drain", "Remove", "AwaitTraffic", "Observe",
+			"Lock", "Load", "Instances", "Commit", "Prepare", "Provision",
+			"Scale", "Drain", "Remove", "AwaitTraffic", "Observe",
 		} {
 			t.Run(name+"/"+fails, func(t *testing.T) {
 				h := newHarness(t)

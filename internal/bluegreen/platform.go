@@ -14,7 +14,7 @@ import (
 // Package platformtest tests every implementation against this contract:
 //
 //   - A Platform value belongs to one deployment and one operation at a time.
-//   - Everything that changes something (Commit, Erase, Provision, Scale,
+//   - Everything that changes something (Commit, Erase, Prepare, Provision, Scale,
 //     Remove) is called with the lock held, and fails once it is lost.
 //   - Every method may be repeated: a second call with the same arguments finds
 //     the work done and succeeds. Commit is the exception; it returns ErrStale.
@@ -65,6 +65,14 @@ type Store interface {
 
 // Workloads runs the instances of both environments.
 type Workloads interface {
+	// Prepare fetches the image of release, so that a mistyped one costs nothing that
+	// runs. It returns the digest that the image is pinned to, or "" if only Provision
+	// finds it out. It changes no environment and leaves at most a cached copy.
+	//
+	// If release.ImageDigest is set, Prepare and Provision use exactly that image,
+	// wherever release.Image points now, or return an error that names it.
+	Prepare(ctx context.Context, release Release) (imageDigest string, err error)
+
 	// Provision makes env run exactly this release at this size, whatever was
 	// there, and returns the digest that the release's image is pinned to.
 	// Instances that already run exactly this release stay untouched. It returns

@@ -126,7 +126,11 @@ func TestReadinessDecidesInALongOutage(t *testing.T) {
 				h.create(t)
 				h.Config.BakeTime, h.Config.RollbackCheck = 5*time.Second, false
 				h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": nil})
-				h.Platform = readyOutage{platform, h.Platform.(bluegreen.Readiness)}
+				readiness, ok := h.Platform.(bluegreen.Readiness)
+				if !ok {
+					t.Fatal("the platform does not judge its instances")
+				}
+				h.Platform = readyOutage{platform, readiness}
 				h.Progress = func(message string) {
 					if strings.HasPrefix(message, "watching") {
 						platform.begin(time.Hour)
@@ -134,7 +138,8 @@ func TestReadinessDecidesInALongOutage(t *testing.T) {
 					}
 				}
 				err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))
-				if serves := h.memory.Serves(t, deployment); serves != c.serves || (err == nil) != (c.readiness == nil) {
+				serves := h.memory.Serves(t, deployment)
+				if serves != c.serves || (err == nil) != (c.readiness == nil) {
 					t.Errorf("%v, and %s serves", err, serves)
 				}
 			})

@@ -84,8 +84,8 @@ func TestRollbackNeedsAReadyStandby(t *testing.T) {
 	h := newHarness(t)
 	h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Green)
 	err := h.Rollback(t.Context(), "bad")
-	want := "0 of 2 replicas of the standby can take the traffic: replica green-1 is not ready: the platform says so; " +
-		"replica green-2 is not ready"
+	want := "0 of 2 replicas of the standby can take the traffic: " +
+		"replica green-1 is not ready: the platform says so; replica green-2 is not ready"
 	if !matches(err, bluegreen.RollbackFailed, want) {
 		t.Errorf("got %v", err)
 	}

@@ -9,7 +9,8 @@ import "context"
 func (e *executor) repair(ctx context.Context, configured Release) error {
 	e.progress("repairing: starting what should run")
 	env := e.ledger.Staging()
-	isPreview := e.ledger.Slot(env).State == Ready && e.ledger.Slot(env).HasRelease(configured.Seal().Fingerprint)
+	preview := e.ledger.Slot(env)
+	isPreview := preview.State == Ready && preview.HasRelease(configured.Seal().Fingerprint)
 	if e.ledger.IsServing() {
 		if err := e.repairLive(ctx, configured); err != nil {
 			return operationError("repair", e.ledger.Live, err)
@@ -19,6 +20,7 @@ func (e *executor) repair(ctx context.Context, configured Release) error {
 	}
 	if isPreview && e.ledger.Slot(env).Release == nil {
 		// Its workload was removed, and it is what is configured.
+		configured.ImageDigest = preview.Release.ImageDigest
 		return e.deployPreview(ctx, configured)
 	}
 	return nil

@@ -72,6 +72,7 @@ func (e *executor) applySizes(ctx context.Context, configured *Release) error {
 	if errors.Is(err, ErrNotProvisioned) && configured != nil && slot.HasRelease(configured.Seal().Fingerprint) {
 		again := *configured
 		again.Replicas, again.Autoscaled = slot.Release.Replicas, slot.Release.Autoscaled
+		again.ImageDigest = slot.Release.ImageDigest
 		_, err = e.Platform.Provision(ctx, live, again)
 	}
 	if err != nil {

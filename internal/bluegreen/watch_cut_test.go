@@ -41,7 +41,8 @@ func TestCutWatchOfAnUnhealthyReleaseFails(t *testing.T) {
 				} else {
 					err = h.DeployAndSwitch(ctx, fourReplicas(h.memory, "2.0.0"))
 				}
-				if !matches(err, bluegreen.HealthCheckFailed, "out of time; the last 5 of 5 probes of live failed", "503") {
+				if !matches(err, bluegreen.HealthCheckFailed,
+					"out of time; the last 5 of 5 probes of live failed", "503") {
 					t.Errorf("got %v", err)
 				}
 				if serves := h.memory.Serves(t, deployment); serves != want {

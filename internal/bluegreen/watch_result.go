@@ -78,7 +78,10 @@ func (r watchResult) withEnd(end watchEnd, cause error) watchResult {
 func (r watchResult) err() error {
 	switch r.end {
 	case watchInterrupted:
-		return &CutWatchError{Probes: r.probes, Failed: r.failed, FailedInARow: r.failures, last: r.last, cause: r.cause}
+		return &CutWatchError{
+			Probes: r.probes, Failed: r.failed, FailedInARow: r.failures,
+			last: r.last, cause: r.cause,
+		}
 	case watchCouldNotProbe:
 		return fmt.Errorf("%w for too long", r.cause)
 	default:

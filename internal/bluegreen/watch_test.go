@@ -62,7 +62,9 @@ func TestBakeTimeShorterThanTheIntervalHasOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTimedHarness(t, alwaysHealthy)
 		h.create(t)
-		h.checker.isHealthy = func(id string, since time.Duration) bool { return isIn(bluegreen.Green, id) || since == 0 }
+		h.checker.isHealthy = func(id string, since time.Duration) bool {
+			return isIn(bluegreen.Green, id) || since == 0
+		}
 		h.Config.BakeTime, h.Config.UnhealthyThreshold = 10*time.Millisecond, 1
 		err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))
 		if !errors.Is(err, bluegreen.HealthCheckFailed) || h.memory.Serves(t, deployment) != "1.0.0" {

@@ -58,6 +58,9 @@ type (
 	ProvisionReply struct {
 		Digest string `json:"digest"`
 	}
+	PrepareRequest struct {
+		Release bluegreen.Release `json:"release"`
+	}
 	ScaleRequest struct {
 		Replicas int `json:"replicas"`
 	}

@@ -137,3 +137,29 @@ func TestLogsWithoutAnAgentAreLimited(t *testing.T) {
 		}
 	}
 }
+
+// An agent of an earlier version does not know the request to prepare an image. It copies
+// the image when it provisions.
+func TestAgentOfAnEarlierVersionPreparesNothing(t *testing.T) {
+	t.Parallel()
+	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/lock") {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write([]byte(`{"token":"t"}` + "\n"))
+		_ = http.NewResponseController(w).Flush()
+		awaitHangUp(r)
+	})
+	lock, err := c.Lock(t.Context(), "web", "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	if digest, err := lock.Prepare(t.Context(), bluegreen.Release{Image: "/srv/web"}); digest != "" || err != nil {
+		t.Errorf("got %q, %v", digest, err)
+	}
+	if err := lock.Scale(t.Context(), bluegreen.Green, 2); err == nil {
+		t.Error("another request that the agent does not know succeeds")
+	}
+}

@@ -150,6 +150,10 @@ func (c *Client) send(ctx context.Context, method, path, token string, body any)
 	return c.exchange(ctx, method, path, token, content)
 }
 
+// errUnknownRequest says that the agent is of an earlier version, which does not know
+// this request.
+var errUnknownRequest = errors.New("the agent does not know this request")
+
 // exchange sends content and returns the response of a success.
 func (c *Client) exchange(ctx context.Context, method, path, token string, content io.Reader) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, content)
@@ -170,6 +174,9 @@ func (c *Client) exchange(ctx context.Context, method, path, token string, conte
 	defer response.Body.Close()
 	var f api.Failure
 	if err := json.NewDecoder(response.Body).Decode(&f); err != nil {
+		if response.StatusCode == http.StatusNotFound {
+			return nil, errUnknownRequest
+		}
 		return nil, fmt.Errorf("the agent answered %s", response.Status)
 	}
 	return nil, c.remote(f)

@@ -101,6 +101,17 @@ func (l *Lock) Erase(ctx context.Context) error {
 	return l.change(ctx, http.MethodDelete, deploymentPath(l.name), nil, nil)
 }
 
+// Prepare copies the image of release, which is an absolute path, and returns its digest.
+// An agent of an earlier version copies it only when it provisions, and the digest is "".
+func (l *Lock) Prepare(ctx context.Context, release bluegreen.Release) (string, error) {
+	request, reply := api.PrepareRequest{Release: release}, api.ProvisionReply{}
+	err := l.change(ctx, http.MethodPost, deploymentPath(l.name, "image"), request, &reply)
+	if errors.Is(err, errUnknownRequest) {
+		return "", nil
+	}
+	return reply.Digest, err
+}
+
 // Provision makes env run exactly release, whose image is an absolute path, and
 // returns the digest of the image.
 func (l *Lock) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (string, error) {

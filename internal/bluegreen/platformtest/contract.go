@@ -141,6 +141,7 @@ func nothingWithoutTheLock(p *platformUnderTest) {
 	ctx := p.Context()
 	for what, err := range map[string]error{
 		"Commit":    p.process.Commit(ctx, l, nil),
+		"Prepare":   second(p.process.Prepare(ctx, p.harness.Release("1.0.0", Healthy))),
 		"Provision": second(p.process.Provision(ctx, bluegreen.Green, p.harness.Release("1.0.0", Healthy))),
 		"Scale":     p.process.Scale(ctx, bluegreen.Green, 1),
 		"Remove":    p.process.Remove(ctx, bluegreen.Green),

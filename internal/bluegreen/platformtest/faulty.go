@@ -153,6 +153,11 @@ func (f *Faulty) Lock(ctx context.Context, holder string) (unlock func(), err er
 	return unlock, err
 }
 
+func (f *Faulty) Prepare(ctx context.Context, release bluegreen.Release) (digest string, err error) {
+	err = f.call("Prepare", func() (err error) { digest, err = f.platform.Prepare(ctx, release); return err })
+	return digest, err
+}
+
 func (f *Faulty) Provision(
 	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
 ) (digest string, err error) {

@@ -20,6 +20,8 @@ type Memory struct {
 	mu          sync.Mutex
 	deployments map[string]*memoryDeployment
 	started     int
+	// builds counts how often what an image names has changed.
+	builds map[string]int
 	// autoscales is set once Autoscale was called. Traffic then goes to every instance.
 	autoscales bool
 }
@@ -40,12 +42,15 @@ type memoryDeployment struct {
 
 type memoryEnvironment struct {
 	release   bluegreen.Release
+	digest    string
 	instances []bluegreen.Instance
 	unhealthy bool
 }
 
 // NewMemory returns a Memory without any deployment.
-func NewMemory() *Memory { return &Memory{deployments: map[string]*memoryDeployment{}} }
+func NewMemory() *Memory {
+	return &Memory{deployments: map[string]*memoryDeployment{}, builds: map[string]int{}}
+}
 
 // behaviourKey is the environment variable that tells a release how to behave.
 const behaviourKey = "BEHAVIOUR"

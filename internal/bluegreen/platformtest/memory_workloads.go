@@ -14,17 +14,48 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
+// MoveImage makes what image names another build from now on.
+func (m *Memory) MoveImage(image string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.builds[image]++
+}
+
+// Build returns the digest of the image that env runs.
+func (m *Memory) Build(deployment string, env bluegreen.Environment) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.deployments[deployment].envs[env].digest
+}
+
+// pin returns the digest of the release's image.
+func (m *Memory) pin(release bluegreen.Release) string {
+	if release.ImageDigest != "" {
+		return release.ImageDigest
+	}
+	return fmt.Sprintf("sha256:%s-%d", release.Image, m.builds[release.Image])
+}
+
+func (p *memoryPlatform) Prepare(ctx context.Context, release bluegreen.Release) (digest string, err error) {
+	err = p.withLockHeld(ctx, func(*memoryDeployment) error {
+		digest = p.memory.pin(release)
+		return nil
+	})
+	return digest, err
+}
+
 func (p *memoryPlatform) Provision(
 	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
-) (string, error) {
-	digest := "sha256:" + release.Version
-	return digest, p.withLockHeld(ctx, func(d *memoryDeployment) error {
+) (digest string, err error) {
+	err = p.withLockHeld(ctx, func(d *memoryDeployment) error {
+		digest = p.memory.pin(release)
 		if e := d.envs[env]; e == nil || e.release.Seal().Fingerprint != release.Seal().Fingerprint {
-			d.envs[env] = &memoryEnvironment{release: release}
+			d.envs[env] = &memoryEnvironment{release: release, digest: digest}
 		}
 		p.start(d.envs[env], env, release.Replicas)
 		return nil
 	})
+	return digest, err
 }
 
 func (p *memoryPlatform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {

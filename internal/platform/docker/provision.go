@@ -14,6 +14,15 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
+// Prepare implements bluegreen.Workloads. It pulls the image if the host needs it.
+func (p *Platform) Prepare(ctx context.Context, release bluegreen.Release) (digest string, err error) {
+	defer p.engine.explain(&err)
+	if _, err := p.currentLock(); err != nil {
+		return "", err
+	}
+	return p.images.pin(ctx, release)
+}
+
 // Provision implements bluegreen.Workloads.
 func (p *Platform) Provision(
 	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,

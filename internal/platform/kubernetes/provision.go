@@ -12,6 +12,16 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
+// Prepare implements bluegreen.Workloads. Only the nodes of the cluster can pull an image,
+// so that it finds out no digest.
+func (p *Platform) Prepare(ctx context.Context, release bluegreen.Release) (imageDigest string, err error) {
+	if _, err := p.requireLock(ctx); err != nil {
+		return "", err
+	}
+	_, err = p.opts.deployment(bluegreen.Green, release)
+	return release.ImageDigest, err
+}
+
 // Provision implements bluegreen.Workloads. It returns when every pod has started
 // its container, or at once when a pod never will. The pods have the settings that the
 // release carries; those of the options are not used.

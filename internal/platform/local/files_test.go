@@ -34,6 +34,38 @@ func TestImageOverwrittenLaterChangesNothing(t *testing.T) {
 	s.expectVersion("1.0.0")
 }
 
+// A mistyped image is found before anything is given up: the standby still takes the
+// traffic.
+func TestMistypedImageLeavesTheStandby(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	release := s.deployLive("2.0.0", 1)
+	release.Version, release.Image = "3.0.0", filepath.Join(release.Image, "mistyped")
+	var missing *local.ImageError
+	if err := s.DeployAndSwitch(t.Context(), release); !errors.As(err, &missing) {
+		t.Errorf("got %v", err)
+	}
+	s.expectVersion("2.0.0")
+	s.must(s.Rollback(t.Context(), "2.0.0 is bad"))
+	s.expectVersion("1.0.0")
+}
+
+// A preview is promoted as the build that was checked, also if the file at its path is
+// another one now and the promote comes with another size.
+func TestPromotedPreviewIsTheBuildThatWasChecked(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	release := agenttest.Release(s, "2.0.0", agenttest.Healthy)
+	s.must(errOf(s.Deploy(t.Context(), release)))
+	s.must(errOf(s.HealthCheck(t.Context())))
+	s.must(os.WriteFile(filepath.Join(release.Image, "version.txt"), []byte("overwritten"), 0o600))
+	release.Replicas = 2
+	s.must(s.DeployAndSwitch(t.Context(), release))
+	s.expectVersion("2.0.0")
+}
+
 func TestUnusedImagesAreRemoved(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})

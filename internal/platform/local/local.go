@@ -182,6 +182,28 @@ func (p *Platform) Erase(ctx context.Context) error {
 	return lock.Erase(ctx)
 }
 
+// Prepare implements bluegreen.Workloads. The agent copies the image.
+func (p *Platform) Prepare(ctx context.Context, release bluegreen.Release) (string, error) {
+	lock, err := p.currentLock()
+	if err != nil {
+		return "", err
+	}
+	if release.Image, err = absolute(release.Image); err != nil {
+		return "", err
+	}
+	return lock.Prepare(ctx, release)
+}
+
+// absolute returns the path of an image as the agent needs it, whose working directory
+// is another one.
+func absolute(path string) (string, error) {
+	found, err := filepath.Abs(path)
+	if err != nil {
+		return "", &ImageError{Path: path, Err: err}
+	}
+	return found, nil
+}
+
 // Provision implements bluegreen.Workloads.
 func (p *Platform) Provision(
 	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
@@ -190,11 +212,10 @@ func (p *Platform) Provision(
 	if err != nil {
 		return "", err
 	}
-	// The fingerprint covers the path as the user wrote it. The agent needs an absolute
-	// path, because its working directory is another one.
+	// The fingerprint covers the path as the user wrote it.
 	release.Fingerprint = cmp.Or(release.Fingerprint, release.Seal().Fingerprint)
-	if release.Image, err = filepath.Abs(release.Image); err != nil {
-		return "", &ImageError{Path: release.Image, Err: err}
+	if release.Image, err = absolute(release.Image); err != nil {
+		return "", err
 	}
 	return lock.Provision(ctx, env, release)
 }

@@ -187,3 +187,6 @@ func (p *pendingRequest) finish() error {
 	}
 	return err
 }
+
+// errOf returns the error of a call.
+func errOf[T any](_ T, err error) error { return err }
