@@ -127,6 +127,7 @@ func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 	for _, status := range d.environments[env].instances() {
 		list = append(list, api.InstanceReply{Instance: bluegreen.Instance{
 			ID: status.ID, Incarnation: status.Incarnation, Running: status.IsRunning, Exit: status.Exit,
+			Pending: !status.IsRunning && status.Exit == "",
 		}, Address: status.Address()})
 	}
 	return list, nil

@@ -142,8 +142,28 @@ func (e *executor) attemptCheck(ctx context.Context, env Environment) (finding, 
 	return f.withExits(now).withoutScaledAway(now, e.Config.MinHealthyPercent), nil
 }
 
+// awaitStart returns the instance as it is once it is no longer pending, or when ctx ends.
+func (e *executor) awaitStart(ctx context.Context, env Environment, instance Instance) Instance {
+	for instance.Pending && ctx.Err() == nil {
+		e.pause(ctx, min(e.Config.ProbeInterval, startPause))
+		instances, err := e.Platform.Instances(ctx, env)
+		i := slices.IndexFunc(instances, func(i Instance) bool { return i.ID == instance.ID })
+		if err == nil && i >= 0 {
+			instance = instances[i]
+		}
+	}
+	return instance
+}
+
+// startPause is the longest pause between two looks at an instance that is about to start.
+const startPause = 100 * time.Millisecond
+
 // checkInstance waits until instance passes its health check, exits, or ctx ends.
 func (e *executor) checkInstance(ctx context.Context, env Environment, instance Instance) outcome {
+	instance = e.awaitStart(ctx, env, instance)
+	if instance.Pending {
+		return outcome{instance: instance, verdict: Verdict{"start": errors.New("it has not been started yet")}}
+	}
 	t := &probedInstance{platform: e.Platform, env: env, instance: instance}
 	o := outcome{instance: instance, verdict: e.awaitHealthy(ctx, t)}
 	if exit := t.exit.Load(); exit != nil && !o.verdict.IsHealthy() {

@@ -140,6 +140,9 @@ type Instance struct {
 	// Running is false for a replica that has exited, or that was never there. It is
 	// true for one that is starting.
 	Running bool `json:"running"`
+	// Pending is set for a replica that does not run yet and is about to be started, such
+	// as after a restart of the machine.
+	Pending bool `json:"pending,omitempty"`
 	// Exit says how the last run ended, such as "exit status 1", or "" if the platform
 	// does not know.
 	Exit string `json:"exit,omitempty"`

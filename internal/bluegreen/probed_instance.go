@@ -74,7 +74,7 @@ func exitOf(instances []Instance, instance Instance) error {
 			continue
 		}
 		switch {
-		case now.Running && now.Ref() == instance.Ref():
+		case now.Running && now.Ref() == instance.Ref(), now.Pending && instance.Pending:
 			return nil
 		case now.Exit != "":
 			return errors.New("exited: " + now.Exit)

@@ -5,6 +5,7 @@ package bluegreen
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -45,21 +46,43 @@ func (e *executor) switchToStandby(ctx context.Context, reason string, origin Or
 }
 
 // requireHealthy probes each of these instances of env once, all at the same time. It
-// returns an error unless enough of them are healthy.
+// returns an error unless enough of them are healthy. An instance that was started again
+// since it passed its health check may still be starting: it gets until ctx ends, at
+// most switch_timeout, to pass.
 func (e *executor) requireHealthy(ctx context.Context, env Environment, instances []Instance) error {
 	e.progress("probing the standby in %s", env)
-	f := newFinding(*e.ledger.Slot(env).Release, instances, e.Config.MinHealthyPercent)
-	f.outcomes = e.probeAll(ctx, env, instances)
+	slot := e.ledger.Slot(env)
+	waiting, cancel := context.WithTimeout(ctx, e.Config.SwitchTimeout)
+	defer cancel()
+	f := newFinding(*slot.Release, instances, e.Config.MinHealthyPercent)
+	f.outcomes = forEach(instances, func(instance Instance) outcome {
+		if slices.Contains(slot.Passed, instance.Ref()) {
+			return e.probeOnce(ctx, env, instance)
+		}
+		return e.checkInstance(waiting, env, instance)
+	})
 	if f.isHealthy() {
 		return nil
 	}
 	return fmt.Errorf("the standby is not healthy: %w", f.unhealthyError())
 }
 
+// startedInstances returns the instances of env once none is about to be started, or
+// when switch_timeout is over.
+func (e *executor) startedInstances(ctx context.Context, env Environment) ([]Instance, error) {
+	instances, err := e.Platform.Instances(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, e.Config.SwitchTimeout)
+	defer cancel()
+	return forEach(instances, func(i Instance) Instance { return e.awaitStart(waiting, env, i) }), nil
+}
+
 // requireStandby returns the instances of env that run, are ready if the platform judges
 // that, and may receive traffic. It returns an error unless there are enough of them.
 func (e *executor) requireStandby(ctx context.Context, env Environment) ([]Instance, error) {
-	instances, err := e.Platform.Instances(ctx, env)
+	instances, err := e.startedInstances(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +93,8 @@ func (e *executor) requireStandby(ctx context.Context, env Environment) ([]Insta
 	var causes []string
 	for _, instance := range instances {
 		switch {
+		case instance.Pending:
+			causes = append(causes, fmt.Sprintf("replica %s has not been started yet", instance.ID))
 		case !instance.Running:
 			causes = append(causes, fmt.Sprintf("replica %s exited: %s", instance.ID, instance.Exit))
 		case instance.Unready != "":

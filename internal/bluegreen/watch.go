@@ -151,7 +151,7 @@ func (e *executor) probeLive(ctx context.Context, runs map[string]string) (findi
 		})
 	}
 	f := newFinding(*slot.Release, instances, e.Config.MinHealthyPercent)
-	f.outcomes = e.probeAll(ctx, env, instances)
+	f.outcomes = forEach(instances, func(i Instance) outcome { return e.probeOnce(ctx, env, i) })
 	for i, o := range f.outcomes {
 		if former, known := runs[o.instance.ID]; known && former != o.instance.Incarnation && o.instance.Running {
 			f.outcomes[i].exit = restartOf(o.instance)
@@ -161,15 +161,16 @@ func (e *executor) probeLive(ctx context.Context, runs map[string]string) (findi
 	return f, nil
 }
 
-// probeAll probes each of these instances of env once, all at the same time.
-func (e *executor) probeAll(ctx context.Context, env Environment, instances []Instance) []outcome {
-	outcomes := make([]outcome, len(instances))
-	var probing sync.WaitGroup
+// forEach returns what f returns for each of the instances. It calls f for all of them at
+// the same time.
+func forEach[T any](instances []Instance, f func(Instance) T) []T {
+	results := make([]T, len(instances))
+	var running sync.WaitGroup
 	for i, instance := range instances {
-		probing.Go(func() { outcomes[i] = e.probeOnce(ctx, env, instance) })
+		running.Go(func() { results[i] = f(instance) })
 	}
-	probing.Wait()
-	return outcomes
+	running.Wait()
+	return results
 }
 
 // probeOnce probes instance once. If it fails, the outcome says whether it has exited.

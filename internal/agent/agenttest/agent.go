@@ -8,9 +8,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -90,6 +92,29 @@ func end(t testing.TB, dir string, with syscall.Signal) {
 		t.Fatal(err)
 	}
 	AwaitEnd(t, dir)
+}
+
+// KillAll kills the agent and every replica of dir, as a crash of the machine does. The
+// system must have /proc.
+func KillAll(t testing.TB, dir string) {
+	t.Helper()
+	Kill(t, dir)
+	for _, process := range processesIn(dir) {
+		digits, _, _ := strings.Cut(process, " ")
+		pid, err := strconv.Atoi(digits)
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Fatalf("killing %s: %v", process, err)
+		}
+	}
+	Eventually(t, func() error {
+		if left := processesIn(dir); len(left) > 0 {
+			return fmt.Errorf("still there: %q", left)
+		}
+		return nil
+	})
 }
 
 // AwaitEnd waits until no agent serves dir any more: it holds the lock as long as it lives.

@@ -113,6 +113,32 @@ func (m *Memory) Restart(deployment, id, exit string) {
 	})
 }
 
+// Reboot ends all instances. They are pending until StartAll.
+func (m *Memory) Reboot(deployment string) {
+	m.changeAll(deployment, func(i *bluegreen.Instance) { i.Running, i.Pending, i.Incarnation = false, true, "" })
+}
+
+// StartAll starts the instances that are pending, each in a new run.
+func (m *Memory) StartAll(deployment string) {
+	m.changeAll(deployment, func(i *bluegreen.Instance) {
+		if i.Pending {
+			m.started++
+			i.Running, i.Pending, i.Incarnation = true, false, fmt.Sprint(m.started)
+		}
+	})
+}
+
+// changeAll calls f with every instance.
+func (m *Memory) changeAll(deployment string, f func(*bluegreen.Instance)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.deployments[deployment].envs {
+		for i := range e.instances {
+			f(&e.instances[i])
+		}
+	}
+}
+
 // change calls f with the instance that has this ID.
 func (m *Memory) change(deployment, id string, f func(*bluegreen.Instance)) {
 	m.mu.Lock()
