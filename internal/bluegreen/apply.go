@@ -56,7 +56,7 @@ func (e *executor) converge(ctx context.Context, desired Desired) error {
 	if err != nil {
 		return err
 	}
-	steps, err := e.ledger.Next(desired, status.Running)
+	steps, err := e.ledger.Next(desired, status.Usable())
 	var held *HeldError
 	if errors.As(err, &held) {
 		return &Error{InvalidState, "deploy", e.ledger.Staging(), err}

@@ -47,7 +47,7 @@ const (
 )
 
 // Next returns the steps that make the deployment as desired. running counts the
-// instances that run in each environment. Next is a pure function: the plan and the
+// instances in each environment; see Status.Usable. Next is a pure function: the plan and the
 // apply both call it and agree as long as nothing has changed between them.
 //
 // For a rollback that is not possible it returns ErrRollbackOfNewRelease or

@@ -113,6 +113,15 @@ type PortDialer interface {
 	DialPort(ctx context.Context, instance Instance, port int) (net.Conn, error)
 }
 
+// Restarter is a Platform that can start an instance again. A repair of live needs it
+// for instances that run and are not ready.
+type Restarter interface {
+	// Restart ends this run of instance and starts it again. The instance leaves the
+	// traffic first and finishes its requests in flight. It returns nil at once if
+	// another run of the instance has begun. It is called with the lock held.
+	Restart(ctx context.Context, env Environment, instance Instance) error
+}
+
 // Traffic carries clients' requests to the live environment.
 type Traffic interface {
 	// AwaitTraffic returns when new requests reach env and nothing else.

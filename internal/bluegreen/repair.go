@@ -2,7 +2,10 @@
 
 package bluegreen
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // repair starts what should run and does not, and waits until traffic reaches
 // live. What should not run was removed by recoverInterrupted.
@@ -28,10 +31,37 @@ func (e *executor) repair(ctx context.Context, configured Release) error {
 
 // repairLive brings live to its size and returns when traffic reaches it.
 func (e *executor) repairLive(ctx context.Context, configured Release) error {
+	if err := e.restartUnready(ctx); err != nil {
+		return err
+	}
 	if err := e.applySizes(ctx, &configured); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Config.SwitchTimeout)
 	defer cancel()
 	return e.Platform.AwaitTraffic(ctx, e.ledger.Live)
+}
+
+// restartUnready starts the instances of live again that run and are not ready, one after
+// the other, so that the others keep serving.
+func (e *executor) restartUnready(ctx context.Context) error {
+	platform, ok := e.Platform.(Restarter)
+	if !ok {
+		return nil
+	}
+	env := e.ledger.Live
+	instances, err := e.Platform.Instances(ctx, env)
+	if err != nil {
+		return err
+	}
+	for _, instance := range instances {
+		if !instance.Running || instance.Unready == "" {
+			continue
+		}
+		e.progress("starting %s again: it is not ready: %s", instance.ID, instance.Unready)
+		if err := platform.Restart(ctx, env, instance); err != nil {
+			return fmt.Errorf("starting %s again: %w", instance.ID, err)
+		}
+	}
+	return nil
 }

@@ -99,3 +99,35 @@ func TestStandbyThatIsNoRollbackTargetIsNotRepaired(t *testing.T) {
 		t.Errorf("after the rollback the steps are %v, %v", steps, err)
 	}
 }
+
+// An instance of live that runs and is not ready is drift, and an apply starts it again.
+// One of the standby is no drift.
+func TestRepairStartsUnreadyInstancesAgain(t *testing.T) {
+	h := newHarness(t)
+	next := func() []bluegreen.Step {
+		status, err := h.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps, err := status.Ledger.Next(desired(h.release("2.0.0")), status.Usable())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return steps
+	}
+	h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Green)
+	if steps := next(); len(steps) != 0 {
+		t.Errorf("an unready standby leads to %v", steps)
+	}
+	h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Blue)
+	if steps := next(); !slices.Equal(steps, []bluegreen.Step{bluegreen.StepRepair}) {
+		t.Errorf("unready instances of live lead to %v", steps)
+	}
+	if err := h.apply("2.0.0"); err != nil {
+		t.Fatal(err)
+	}
+	if steps := next(); len(steps) != 0 {
+		t.Errorf("after the repair there is still %v", steps)
+	}
+	h.mustServe("2.0.0")
+}

@@ -2,17 +2,29 @@
 
 package bluegreen
 
+import "maps"
+
 // Status is what a platform knows of a deployment at one moment.
 type Status struct {
 	Ledger Ledger
 	// Running counts the instances that run in each environment. In live and in the
 	// standby only those count that traffic can reach.
 	Running map[Environment]int
-	// Unready counts those of Running that the platform itself holds not ready. They
-	// exist, so they are no drift, but a rollback cannot use them.
+	// Unready counts those of Running that the platform itself holds not ready. In live
+	// they are drift. In a standby they are not, but a rollback cannot use them.
 	Unready map[Environment]int
 	// Endpoint and Preview are the addresses of live and staging, "" where there is none.
 	Endpoint, Preview string
+}
+
+// Usable counts the instances as Ledger.Next needs it: of live only those that the
+// platform holds ready, because live is repaired if they are too few.
+func (s Status) Usable() map[Environment]int {
+	usable := maps.Clone(s.Running)
+	if s.Ledger.IsServing() && usable != nil {
+		usable[s.Ledger.Live] -= s.Unready[s.Ledger.Live]
+	}
+	return usable
 }
 
 // IsCounted reports whether instance counts as one that runs in the slot's

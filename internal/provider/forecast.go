@@ -25,7 +25,7 @@ type forecast struct {
 // predict returns the forecast of an apply. It is a pure function: Terraform plans
 // twice, and both plans must agree.
 func predict(id string, before bluegreen.Status, desired bluegreen.Desired) (forecast, error) {
-	steps, err := before.Ledger.Next(desired, before.Running)
+	steps, err := before.Ledger.Next(desired, before.Usable())
 	if err != nil {
 		return forecast{}, err
 	}

@@ -152,7 +152,7 @@ func (o openDeployment) observe(status bluegreen.Status) observedModel {
 // isFulfilled reports whether the deployment is what the configuration asks for: no
 // remaining step changes which release serves or is ready.
 func (o openDeployment) isFulfilled(status bluegreen.Status) bool {
-	steps, err := status.Ledger.Next(o.desired, status.Running)
+	steps, err := status.Ledger.Next(o.desired, status.Usable())
 	if err != nil {
 		return false
 	}

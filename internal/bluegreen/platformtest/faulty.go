@@ -165,6 +165,17 @@ func (f *Faulty) Provision(
 	return digest, err
 }
 
+// Restart does nothing on a platform that cannot start an instance again.
+func (f *Faulty) Restart(ctx context.Context, env bluegreen.Environment, instance bluegreen.Instance) error {
+	return f.call("Restart", func() error {
+		platform, ok := f.platform.(bluegreen.Restarter)
+		if !ok {
+			return nil
+		}
+		return platform.Restart(ctx, env, instance)
+	})
+}
+
 func (f *Faulty) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
 	return f.call("Scale", func() error { return f.platform.Scale(ctx, env, replicas) })
 }

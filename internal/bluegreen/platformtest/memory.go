@@ -285,15 +285,19 @@ func (p *memoryPlatform) Observe(ctx context.Context) (status bluegreen.Status, 
 			return bluegreen.ErrNotFound
 		}
 		status.Endpoint, status.Preview = "memory://"+p.name, "memory://"+p.name+"-preview"
-		status.Running = map[bluegreen.Environment]int{}
+		status.Running, status.Unready = map[bluegreen.Environment]int{}, map[bluegreen.Environment]int{}
 		if status.Ledger, err = d.load(); err != nil {
 			return err
 		}
 		for env, e := range d.envs {
 			slot := status.Ledger.Slot(env)
 			for _, instance := range running(e.instances) {
-				if slot.IsCounted(instance.Ref(), p.CanReceiveTraffic) {
-					status.Running[env]++
+				if !slot.IsCounted(instance.Ref(), p.CanReceiveTraffic) {
+					continue
+				}
+				status.Running[env]++
+				if d.readiness.isUnready(instance) {
+					status.Unready[env]++
 				}
 			}
 		}

@@ -9,7 +9,10 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-var _ bluegreen.Readiness = (*memoryPlatform)(nil)
+var (
+	_ bluegreen.Readiness = (*memoryPlatform)(nil)
+	_ bluegreen.Restarter = (*memoryPlatform)(nil)
+)
 
 // memoryReadiness is how Memory judges the instances of a deployment.
 type memoryReadiness struct {
@@ -17,18 +20,31 @@ type memoryReadiness struct {
 	verdict bluegreen.Verdict
 	// envs are the environments that verdict is about, none for both.
 	envs []bluegreen.Environment
+	// restarted has the incarnations that Restart began. They are ready.
+	restarted map[string]bool
 	// changed is closed when another memoryReadiness replaces this one.
 	changed chan struct{}
 }
 
-func newMemoryReadiness() memoryReadiness { return memoryReadiness{changed: make(chan struct{})} }
+func newMemoryReadiness() memoryReadiness {
+	return memoryReadiness{restarted: map[string]bool{}, changed: make(chan struct{})}
+}
 
 // of returns the verdict on an instance.
 func (r memoryReadiness) of(instance bluegreen.Instance) bluegreen.Verdict {
 	if len(r.envs) > 0 && !slices.Contains(r.envs, environmentOf(instance)) {
 		return nil
 	}
+	if r.restarted[instance.Incarnation] {
+		return bluegreen.Verdict{"ready": nil}
+	}
 	return r.verdict
+}
+
+// isUnready reports whether Memory holds an instance not ready.
+func (r memoryReadiness) isUnready(instance bluegreen.Instance) bool {
+	verdict := r.of(instance)
+	return len(verdict) > 0 && !verdict.IsHealthy()
 }
 
 // SetReadiness makes verdict the platform's own on every instance of the deployment, or

@@ -58,6 +58,23 @@ func (p *memoryPlatform) Provision(
 	return digest, err
 }
 
+// Restart begins a new run of the instance, which is ready.
+func (p *memoryPlatform) Restart(
+	ctx context.Context, env bluegreen.Environment, instance bluegreen.Instance,
+) error {
+	return p.withLockHeld(ctx, func(d *memoryDeployment) error {
+		for i, now := range d.envs[env].instances {
+			if now.Ref() != instance.Ref() {
+				continue
+			}
+			p.memory.started++
+			d.envs[env].instances[i].Incarnation = fmt.Sprint(p.memory.started)
+			d.readiness.restarted[fmt.Sprint(p.memory.started)] = true
+		}
+		return nil
+	})
+}
+
 func (p *memoryPlatform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
 	return p.withLockHeld(ctx, func(d *memoryDeployment) error {
 		if d.envs[env] == nil {
@@ -98,7 +115,7 @@ func (p *memoryPlatform) Instances(
 			instances = slices.Clone(e.instances)
 		}
 		for i := range instances {
-			if verdict := d.readiness.of(instances[i]); len(verdict) > 0 && !verdict.IsHealthy() {
+			if d.readiness.isUnready(instances[i]) {
 				instances[i].Unready = "the platform says so"
 			}
 		}
