@@ -143,7 +143,7 @@ func TestRollbackOfAnEarlierVersionHoldsNothing(t *testing.T) {
 	if err := l.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	steps, err := l.Next(desired(h.release("3.0.0")), nil)
+	steps, err := l.Next(desired(h.release("3.0.0")), map[bluegreen.Environment]int{bluegreen.Blue: 2})
 	if err != nil || len(steps) != 1 || steps[0] != bluegreen.StepDeployAndSwitch {
 		t.Errorf("the steps are %v, %v", steps, err)
 	}

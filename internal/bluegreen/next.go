@@ -2,7 +2,11 @@
 
 package bluegreen
 
-import "time"
+import (
+	"math"
+	"slices"
+	"time"
+)
 
 // Desired is what a configuration asks of a deployment. It describes a state and
 // not an action: once the deployment is as desired, there is nothing to do.
@@ -54,6 +58,10 @@ const (
 // ErrNothingToRollBackTo, and for a release that is not deployed again by itself a
 // *HeldError.
 func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
+	if l.Destroying {
+		// All that runs is removed before the deployment is created again.
+		running = nil
+	}
 	l = l.recoverInterrupted()
 	var steps []Step
 	want := d.Release.Seal().Fingerprint
@@ -89,7 +97,7 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 		steps = append(steps, StepPreview)
 	}
 	after := l.Predict(steps, d)
-	if len(steps) == 0 && l.hasDrift(running, d) {
+	if after.hasDrift(l.runningAfter(steps, running), d) {
 		steps = append(steps, StepRepair)
 	}
 	if after.IsServing() && after.isDesiredForLive(d) && !after.hasSizeOf(d.Release) {
@@ -189,6 +197,16 @@ func (l Ledger) isDesiredForLive(d Desired) bool {
 	return d.Rollback || l.Slot(l.Live).HasRelease(d.Release.Seal().Fingerprint)
 }
 
+// runningAfter returns running as it is after steps: what they deploy is complete.
+func (l Ledger) runningAfter(steps []Step, running map[Environment]int) map[Environment]int {
+	if !slices.Contains(steps, StepDeployAndSwitch) && !slices.Contains(steps, StepPreview) {
+		return running
+	}
+	after := map[Environment]int{l.Live: running[l.Live]}
+	after[l.Staging()] = math.MaxInt
+	return after
+}
+
 // hasDrift reports whether an environment runs too few instances, or one runs where
 // none should.
 func (l Ledger) hasDrift(running map[Environment]int, d Desired) bool {
@@ -197,6 +215,8 @@ func (l Ledger) hasDrift(running map[Environment]int, d Desired) bool {
 		switch {
 		case slot.State == Idle && slot.Release != nil && (!d.KeepStandby || l.isRolledBack(slot)):
 			// No rollback leads to it: it is about to be removed, or was itself rolled back.
+		case slot.State == Ready && !slot.Checked:
+			// It has not passed its check: it may never run.
 		case slot.isMeantToRun():
 			if running[env] < slot.Release.minRunning(d.MinHealthyPercent) {
 				return true

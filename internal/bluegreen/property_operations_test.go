@@ -4,7 +4,9 @@ package bluegreen_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -38,17 +40,17 @@ type operation struct {
 var operations = []operation{
 	{"create", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		release := m.release()
-		_, err := d.Create(context.Background(), desired(release))
+		_, err := d.Create(m.ctx, desired(release))
 		return &release.Version, err
 	}},
 	{"deploy", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
-		_, err := d.Deploy(context.Background(), m.release())
+		_, err := d.Deploy(m.ctx, m.release())
 		return &before, err
 	}},
 	{"health check", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
-		_, err := d.HealthCheck(context.Background())
+		_, err := d.HealthCheck(m.ctx)
 		return &before, err
 	}},
 	{"switch", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
@@ -58,15 +60,15 @@ var operations = []operation{
 				promise = &slot.Release.Version
 			}
 		}
-		return promise, d.Switch(context.Background())
+		return promise, d.Switch(m.ctx)
 	}},
 	{"deploy and switch", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		release := m.release()
-		return &release.Version, d.DeployAndSwitch(context.Background(), release)
+		return &release.Version, d.DeployAndSwitch(m.ctx, release)
 	}},
 	{"deploy and watch", false, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		release := m.release()
-		d.Config.BakeTime, d.Config.ProbeInterval = 1, 1
+		d.Config.BakeTime = 3 * time.Second
 		if rapid.Bool().Draw(m.rt, "becomes unhealthy") {
 			d.Progress = func(message string) {
 				var env bluegreen.Environment
@@ -75,7 +77,7 @@ var operations = []operation{
 				}
 			}
 		}
-		return &release.Version, d.DeployAndSwitch(context.Background(), release)
+		return &release.Version, d.DeployAndSwitch(m.ctx, release)
 	}},
 	{"autoscale", true, func(m *model, _ *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
@@ -87,6 +89,21 @@ var operations = []operation{
 		}
 		return &before, nil
 	}},
+	{"lose a workload", true, func(m *model, _ *bluegreen.Deployer) (*string, error) {
+		before := m.serves()
+		if m.last != nil {
+			m.memory.RemoveWorkload(deployment, m.last.Staging())
+		}
+		return &before, nil
+	}},
+	{"restart the machine", true, func(m *model, _ *bluegreen.Deployer) (*string, error) {
+		before := m.serves()
+		if m.last != nil {
+			m.memory.Reboot(deployment)
+			m.memory.StartAll(deployment)
+		}
+		return &before, nil
+	}},
 	{"rollback", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		var promise *string
 		if m.last != nil {
@@ -94,15 +111,15 @@ var operations = []operation{
 				promise = &target.Version
 			}
 		}
-		return promise, d.Rollback(context.Background(), "drawn")
+		return promise, d.Rollback(m.ctx, "drawn")
 	}},
 	{"cleanup", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
-		return &before, d.CleanupStaging(context.Background())
+		return &before, d.CleanupStaging(m.ctx)
 	}},
 	{"scale", true, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		before := m.serves()
-		return &before, d.Scale(context.Background(), rapid.IntRange(1, 4).Draw(m.rt, "replicas"))
+		return &before, d.Scale(m.ctx, rapid.IntRange(1, 4).Draw(m.rt, "replicas"))
 	}},
 	{"apply", false, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		if m.last == nil {
@@ -112,11 +129,15 @@ var operations = []operation{
 		want.Promote = rapid.Bool().Draw(m.rt, "promote")
 		want.Rollback = rapid.Bool().Draw(m.rt, "rollback")
 		want.KeepStandby = rapid.Bool().Draw(m.rt, "keep standby")
-		planned := *m.last
-		steps, refused := planned.Next(want, m.running())
-		_, err := d.Apply(context.Background(), planned, want)
+		want.Retry = rapid.SampledFrom([]string{"", "deploy-2", "deploy-3"}).Draw(m.rt, "retry")
+		planned, steps, refused := m.plan(want)
+		m.applied = &want
+		warnings, err := d.Apply(m.ctx, planned, want)
 		if (refused != nil) && err == nil {
 			m.rt.Fatalf("the plan was refused, %v, and the apply succeeded", refused)
+		}
+		if err == nil && !m.wasOvertaken {
+			m.checkPrediction(planned.Predict(steps, want), steps, want, len(warnings) > 0)
 		}
 		// The apply must do what the plan predicted.
 		promise := ""
@@ -125,8 +146,56 @@ var operations = []operation{
 		}
 		return &promise, err
 	}},
-	{"destroy", false, func(_ *model, d *bluegreen.Deployer) (*string, error) {
+	{"destroy", false, func(m *model, d *bluegreen.Deployer) (*string, error) {
 		nothing := ""
-		return &nothing, d.Destroy(context.Background())
+		return &nothing, d.Destroy(m.ctx)
 	}},
+}
+
+// plan returns the ledger, and the steps that lead from it to what is desired.
+func (m *model) plan(want bluegreen.Desired) (bluegreen.Ledger, []bluegreen.Step, error) {
+	status, err := m.memory.Open(m, deployment).Observe(context.Background())
+	if errors.Is(err, bluegreen.ErrNotFound) {
+		return *m.last, nil, err
+	}
+	if err != nil {
+		m.rt.Fatal(err)
+	}
+	steps, err := status.Ledger.Next(want, status.Usable())
+	return status.Ledger, steps, err
+}
+
+// checkPrediction checks that an apply that succeeded has made of both environments what
+// the plan predicted, and that the next plan is empty.
+func (m *model) checkPrediction(
+	predicted bluegreen.Ledger, steps []bluegreen.Step, want bluegreen.Desired, warned bool,
+) {
+	found, again, err := m.plan(want)
+	if predicted.Live != found.Live || predicted.IsServing() != found.IsServing() {
+		m.rt.Fatalf("%v: %s was predicted to be live (%t), and %s is (%t)",
+			steps, predicted.Live, predicted.IsServing(), found.Live, found.IsServing())
+	}
+	if warned {
+		return
+	}
+	for _, env := range bluegreen.Environments() {
+		if p, f := describe(predicted.Slot(env)), describe(found.Slot(env)); p != f {
+			m.rt.Fatalf("%v: %s was predicted to be %q, and is %q", steps, env, p, f)
+		}
+	}
+	_, p := predicted.RollbackTarget()
+	if _, f := found.RollbackTarget(); p != f {
+		m.rt.Fatalf("%v: a rollback was predicted to be possible: %t, and is: %t", steps, p, f)
+	}
+	if err != nil || len(again) > 0 {
+		m.rt.Fatalf("after %v the next plan is %v, %v", steps, again, err)
+	}
+}
+
+// describe returns what a plan shows of an environment.
+func describe(slot bluegreen.Slot) string {
+	if slot.Release == nil {
+		return string(slot.State)
+	}
+	return fmt.Sprintf("%s %s x%d %t", slot.State, slot.Release.Version, slot.Release.Replicas, slot.Checked)
 }

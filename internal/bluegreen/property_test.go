@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -41,35 +42,118 @@ type model struct {
 	releases int
 	// last is the ledger of the last commit, seen has every record by its ID.
 	last *bluegreen.Ledger
-	seen map[string]bluegreen.Record
+	// ctx is the context of the operation that runs.
+	ctx context.Context
+	// applied is what the apply that runs asks for, nil during another operation.
+	applied *bluegreen.Desired
+	// wasOvertaken is set once another process has run an operation during it.
+	wasOvertaken bool
+	seen         map[string]bluegreen.Record
 	// newest is the highest sequence number of any commit since the deployment was created.
 	newest int
 }
 
-// operate runs one operation in a process of its own, maybe with a fault.
+// operate runs one operation in a process of its own, maybe with a fault, an interrupt or
+// another process that takes the lock meanwhile.
 func (m *model) operate() {
 	process := m.memory.Open(m, deployment)
 	at := rapid.IntRange(0, 25).Draw(m.rt, "fault at call")
-	fault := rapid.SampledFrom(platformtest.Faults()).Draw(m.rt, "fault")
-	faulty := platformtest.NewFaulty(process, func(n int, _ string) platformtest.Fault {
-		if n == at {
+	fault := rapid.SampledFrom(append(platformtest.Faults(), interrupted, overtaken)).Draw(m.rt, "fault")
+	before := m.serves()
+	ctx, interrupt := m.context()
+	defer interrupt()
+	m.wasOvertaken, m.applied = false, nil
+	faulty := platformtest.NewFaulty(process, func(n int, method string) platformtest.Fault {
+		switch {
+		case n != at, fault == overtaken && method == "Lock":
+			return ""
+		case fault == interrupted:
+			interrupt()
+			return ""
+		case fault == overtaken:
+			process.Kill()
+			m.overtake()
+			before, m.wasOvertaken = m.serves(), true
+			return ""
+		default:
 			return fault
 		}
-		return ""
 	}, m.committed)
-	d := m.deployer(faulty)
-	before := m.serves()
+	d := m.deployer(slowTraffic{faulty, rapid.IntRange(0, 3).Draw(m.rt, "seconds that traffic takes")})
 	operation := rapid.SampledFrom(operations).Draw(m.rt, "operation")
+	m.ctx = ctx
 	promise, err := operation.run(m, d)
 	process.Kill()
 
 	after := m.serves()
 	m.checkThatClientsSeeTheLedger(after)
-	if err == nil && !faulty.Dead() && promise != nil && after != *promise {
+	if err == nil && !faulty.Dead() && !m.wasOvertaken && promise != nil && after != *promise {
 		m.rt.Fatalf("%s succeeded, and a client is answered with %q instead of %q", operation.name, after, *promise)
 	}
-	if len(faulty.Calls()) < at && err != nil && operation.keepsLive && after != before {
+	isPromised := ctx.Err() != nil && promise != nil && after == *promise
+	if len(faulty.Calls()) < at && err != nil && operation.keepsLive && after != before && !isPromised {
 		m.rt.Fatalf("%s failed with %v, and what is served went from %q to %q", operation.name, err, before, after)
+	}
+}
+
+// Two faults of the model, besides those of one call.
+const (
+	// interrupted: the operation's context is cancelled.
+	interrupted platformtest.Fault = "interrupted"
+	// overtaken: the process loses its lock, and another process runs an operation.
+	overtaken platformtest.Fault = "overtaken"
+)
+
+// context returns the context of an operation, which may have a deadline.
+func (m *model) context() (context.Context, context.CancelFunc) {
+	if seconds := rapid.IntRange(0, 8).Draw(m.rt, "seconds until the deadline, 0 for none"); seconds > 0 {
+		// Half a second more, so that nothing else happens at the same moment.
+		return context.WithTimeout(context.Background(), time.Duration(seconds)*time.Second+time.Second/2)
+	}
+	return context.WithCancel(context.Background())
+}
+
+// overtake runs an operation in another process.
+func (m *model) overtake() {
+	applied := m.applied
+	m.applied = nil
+	defer func() { m.applied = applied }()
+	process := m.memory.Open(m, deployment)
+	defer process.Kill()
+	d := m.deployer(platformtest.NewFaulty(process, nil, m.committed))
+	release := m.release()
+	if _, err := d.Create(context.Background(), desired(release)); errors.Is(err, bluegreen.ErrExists) {
+		_ = d.DeployAndSwitch(context.Background(), release)
+	}
+}
+
+// slowTraffic is a platform whose traffic follows a switch after some seconds.
+type slowTraffic struct {
+	*platformtest.Faulty
+	seconds int
+}
+
+func (p slowTraffic) AwaitTraffic(ctx context.Context, env bluegreen.Environment) error {
+	if err := sleep(ctx, p.seconds); err != nil {
+		return err
+	}
+	return p.Faulty.AwaitTraffic(ctx, env)
+}
+
+func (p slowTraffic) Drain(ctx context.Context, env bluegreen.Environment) error {
+	if err := sleep(ctx, p.seconds); err != nil {
+		return err
+	}
+	return p.Faulty.Drain(ctx, env)
+}
+
+// sleep waits for some seconds, or until ctx ends.
+func sleep(ctx context.Context, seconds int) error {
+	select {
+	case <-time.After(time.Duration(seconds) * time.Second):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -77,6 +161,8 @@ func (m *model) operate() {
 func (m *model) deployer(platform bluegreen.Platform) *bluegreen.Deployer {
 	d := bluegreen.NewDeployer(deployment, platform, m.memory.Checker(), "property")
 	d.Config.HealthCheckRetries = rapid.IntRange(0, 1).Draw(m.rt, "retries")
+	d.Config.UnhealthyThreshold = rapid.IntRange(1, 3).Draw(m.rt, "unhealthy threshold")
+	d.Config.SwitchTimeout = time.Duration(rapid.IntRange(2, 10).Draw(m.rt, "switch timeout")) * time.Second
 	d.Config.HistoryLimit = rapid.IntRange(2, 4).Draw(m.rt, "history limit")
 	return d
 }
@@ -129,11 +215,21 @@ func (m *model) checkSuccessor(before, after bluegreen.Ledger) {
 			m.rt.Fatalf("%s came back although %s had not replaced it", is.ID, was.ID)
 		}
 	default:
+		m.checkThatNothingHeldGoesLive(was, is)
 		slot := before.Slot(is.Environment)
 		passed := slot.State == bluegreen.Ready && slot.Checked && is.Health != nil && is.Health.Healthy
 		if !passed || slot.Record != is.ID {
 			m.rt.Fatalf("%s went live from %+v with the evidence %+v", is.ID, slot, is.Health)
 		}
+	}
+}
+
+// checkThatNothingHeldGoesLive checks that an apply does not bring a release live again
+// that a watch or an operator took back, unless its record is to be tried again.
+func (m *model) checkThatNothingHeldGoesLive(was, is bluegreen.Record) {
+	isHeld := was.RolledBackFingerprint == is.Fingerprint && was.Origin != bluegreen.FromConfiguration
+	if m.applied != nil && isHeld && m.applied.Retry != was.Replaced {
+		m.rt.Fatalf("%s brings the release back that %s took out of service", is.ID, was.ID)
 	}
 }
 

@@ -131,3 +131,26 @@ func TestRepairStartsUnreadyInstancesAgain(t *testing.T) {
 	}
 	h.mustServe("2.0.0")
 }
+
+// A preview and a new release beside a live that lacks a replica repair it too, so that
+// the next plan is empty.
+func TestDeployRepairsWhatElseLacksReplicas(t *testing.T) {
+	for name, promote := range map[string]bool{"preview": false, "new release": true} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t)
+			h.memory.Exit(deployment, "blue-2", "exit status 1")
+			want := desired(h.release("3.0.0"))
+			want.Promote = promote
+			if _, err := h.Apply(t.Context(), h.ledger(), want); err != nil {
+				t.Fatal(err)
+			}
+			status, err := h.Status(t.Context())
+			if err != nil || status.Running[bluegreen.Blue] != 2 || status.Running[bluegreen.Green] != 2 {
+				t.Errorf("%v run: %v", status.Running, err)
+			}
+			if steps, err := status.Ledger.Next(want, status.Usable()); err != nil || len(steps) > 0 {
+				t.Errorf("the next plan is %v, %v", steps, err)
+			}
+		})
+	}
+}

@@ -103,6 +103,8 @@ func (e *executor) applyStagingSize(ctx context.Context) error {
 	instances, err := e.scaleStaging(ctx, env, slot.Release.Replicas)
 	if errors.Is(err, ErrNotProvisioned) {
 		e.progress("giving up %s in %s: its workload was removed", slot.Release.Version, env)
+		e.warnings = append(e.warnings, operationError("scale", env,
+			fmt.Errorf("%s was given up there, because its workload was removed by hand", slot.Release.Version)))
 		next, err := e.ledger.clearStaging()
 		if err != nil {
 			return err

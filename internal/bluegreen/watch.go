@@ -26,6 +26,10 @@ func (e *executor) watch(ctx context.Context) error {
 			return operationError("watch", env, err)
 		}
 	}
+	// The release has gone live and was watched to the end. An interrupt changes nothing of
+	// that any more.
+	ctx, cancel := e.cleanupContext(ctx)
+	defer cancel()
 	return operationError("watch", env, e.commit(ctx, e.ledger.endWatch().markCreated()))
 }
 
@@ -43,6 +47,10 @@ func (e *executor) resumeWatch(ctx context.Context) error {
 		return operationError("watch", e.ledger.Live, endOf(ctx))
 	}
 	live := e.ledger.Live
+	if record, _ := e.ledger.LiveRecord(); record.Replaced == "" {
+		// There is nothing to put the traffic back to. Some of it may arrive.
+		return operationError("switch", live, fmt.Errorf("traffic did not reach %s: %w", live, err))
+	}
 	err = e.revertSwitch(ctx, err)
 	if e.ledger.Live == live {
 		// It could not be reverted. What is in staging has nothing to do with it.
