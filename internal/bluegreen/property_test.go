@@ -167,15 +167,6 @@ func (m *model) deployer(platform bluegreen.Platform) *bluegreen.Deployer {
 	return d
 }
 
-// running counts the instances that run in each environment.
-func (m *model) running() map[bluegreen.Environment]int {
-	status, err := m.deployer(m.memory.Open(m, deployment)).Status(context.Background())
-	if err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
-		m.rt.Fatal(err)
-	}
-	return status.Running
-}
-
 // serves returns the version that clients get.
 func (m *model) serves() string { return m.memory.Serves(m, deployment) }
 
