@@ -61,18 +61,40 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if err != nil {
 		return err
 	}
-	encoded, err := lock.ContainerSpec(ctx, env)
+	spec, err := storedSpec(ctx, lock, env)
 	if err != nil {
 		return err
 	}
-	if len(encoded) == 0 {
-		return fmt.Errorf("nothing was provisioned in %s that could be scaled", env)
-	}
-	var spec containerSpec
-	if err := json.Unmarshal(encoded, &spec); err != nil {
-		return fmt.Errorf("reading the container spec of %s: %w", env, err)
-	}
 	return p.converge(ctx, lock, env, spec, replicas)
+}
+
+// storedSpec returns the container spec that was provisioned in env last.
+func storedSpec(
+	ctx context.Context, lock *agentclient.Lock, env bluegreen.Environment,
+) (spec containerSpec, err error) {
+	encoded, err := lock.ContainerSpec(ctx, env)
+	if err != nil {
+		return spec, err
+	}
+	if len(encoded) == 0 {
+		return spec, fmt.Errorf("no container spec is stored for %s: deploy a release first", env)
+	}
+	if err := json.Unmarshal(encoded, &spec); err != nil {
+		return spec, fmt.Errorf("reading the container spec of %s: %w", env, err)
+	}
+	return spec, nil
+}
+
+// replaceRoutes sends the traffic of env to the replicas in left only, and removes the
+// other containers once their requests in flight have ended.
+func (p *Platform) replaceRoutes(
+	ctx context.Context, lock *agentclient.Lock, env bluegreen.Environment,
+	left []agentclient.ExternalReplica, remove []replicaContainer,
+) error {
+	if err := lock.Route(ctx, env, left); err != nil {
+		return err
+	}
+	return p.removeContainers(ctx, remove)
 }
 
 // Remove implements bluegreen.Workloads. The agent forgets the replicas before their
@@ -117,11 +139,8 @@ func (p *Platform) converge(
 		}
 	}
 	if len(remove) > 0 {
-		// From here on these containers receive no new request, and finish those in flight.
-		if err := lock.Route(ctx, env, targets(replicas, keep, spec.Workload.Port)); err != nil {
-			return err
-		}
-		if err := p.removeContainers(ctx, remove); err != nil {
+		left := targets(replicas, keep, spec.Workload.Port)
+		if err := p.replaceRoutes(ctx, lock, env, left, remove); err != nil {
 			return err
 		}
 	}

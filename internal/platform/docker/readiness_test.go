@@ -7,6 +7,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -117,5 +118,33 @@ func TestImageWithoutHealthcheckNeedsTheConfiguredCheckOnly(t *testing.T) {
 		if v := s.platform.AwaitReady(t.Context(), instance); len(v) != 0 {
 			t.Errorf("%s has a verdict: %v", instance.ID, v)
 		}
+	}
+}
+
+// A replica whose HEALTHCHECK fails is drift of live. The repair puts another container in
+// its place.
+func TestRepairReplacesAnUnhealthyContainer(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	release := h.releaseWithHealthcheck("1.0.0", "/bin/true")
+	s.makeLive(release)
+	before := s.instances(bluegreen.Green)
+	s.must(s.platform.Exec(t.Context(), before[0], []string{"/bin/spoil"}))
+	s.eventually(func() error {
+		status, err := s.platform.Observe(t.Context())
+		if err == nil && status.Usable()[bluegreen.Green] != 1 {
+			err = fmt.Errorf("%d replicas are usable", status.Usable()[bluegreen.Green])
+		}
+		return err
+	})
+	s.applyAgain(release)
+	after := s.instances(bluegreen.Green)
+	if len(after) != 2 || after[0].Ref() == before[0].Ref() || after[1].Ref() != before[1].Ref() {
+		t.Errorf("%+v ran before the repair, and %+v after it", before, after)
+	}
+	status, err := s.platform.Observe(t.Context())
+	if err != nil || status.Usable()[bluegreen.Green] != 2 {
+		t.Errorf("the status is %+v, %v", status, err)
 	}
 }
