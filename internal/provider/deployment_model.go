@@ -27,6 +27,8 @@ type deploymentModel struct {
 	HealthCheck   types.Object         `tfsdk:"health_check"`
 	Promote       types.Bool           `tfsdk:"promote"`
 	Rollback      types.Bool           `tfsdk:"rollback"`
+	RollbackCheck types.Bool           `tfsdk:"rollback_check"`
+	Retry         types.String         `tfsdk:"retry"`
 	Standby       types.String         `tfsdk:"standby"`
 	BakeTime      timetypes.GoDuration `tfsdk:"bake_time"`
 	SwitchTimeout timetypes.GoDuration `tfsdk:"switch_timeout"`
@@ -41,7 +43,7 @@ type deploymentModel struct {
 func (m deploymentModel) isKnown(ctx context.Context) bool {
 	return !m.hasUnknownPlatform() && m.workload().isKnown(ctx) &&
 		isFullyKnown(ctx, m.Name, m.Version, m.Image, m.Replicas, m.Command, m.Args, m.Env, m.HealthCheck,
-			m.Promote, m.Rollback, m.Standby)
+			m.Promote, m.Rollback, m.Retry, m.Standby)
 }
 
 // desired returns what the engine is asked for. Every setting must be known.
@@ -51,6 +53,7 @@ func (m deploymentModel) desired(ctx context.Context, health healthSettings) (bl
 		Release:           release,
 		Promote:           m.Promote.ValueBool(),
 		Rollback:          m.Rollback.ValueBool(),
+		Retry:             m.Retry.ValueString(),
 		KeepStandby:       m.Standby.ValueString() == standbyKeep,
 		MinHealthyPercent: health.minHealthyPercent,
 	}, diags
@@ -78,6 +81,8 @@ func (m deploymentModel) config(health healthSettings) bluegreen.Config {
 	config := bluegreen.DefaultConfig()
 	config.HealthCheckTimeout = health.timeout
 	config.HealthCheckRetries = health.retries
+	config.UnhealthyThreshold = health.unhealthyThreshold
+	config.RollbackCheck = m.RollbackCheck.IsNull() || m.RollbackCheck.ValueBool()
 	config.MinHealthyPercent = health.minHealthyPercent
 	config.ProbeInterval = health.checks.Interval
 	config.SwitchTimeout = durationOr(m.SwitchTimeout, config.SwitchTimeout)

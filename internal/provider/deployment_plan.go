@@ -88,7 +88,7 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 		return append(diags, partlyDestroyedWarning())
 	}
 	if err != nil {
-		return append(diags, rollbackError(base, *plan, err))
+		return append(diags, impossiblePlan(base, *plan, err))
 	}
 	if base.prior == nil && plan.workload().canAdopt() {
 		expected.allowAdoption()

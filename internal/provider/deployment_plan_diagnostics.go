@@ -29,6 +29,39 @@ func replacementWarning(before types.String, from string, after types.String, to
 			"first, and is possible if the two do not use the same address.", before.ValueString(), from, other))
 }
 
+// impossiblePlan says why what is configured is impossible.
+func impossiblePlan(base planBase, plan deploymentModel, err error) diag.Diagnostic {
+	var held *bluegreen.HeldError
+	if errors.As(err, &held) {
+		return diag.NewAttributeErrorDiagnostic(path.Root("version"), heldSummary, paragraphs(
+			describeHold(base.status.Ledger, held)+".",
+			waysOn(plan.Version.ValueString(), held)))
+	}
+	return rollbackError(base, plan, err)
+}
+
+// heldSummary is the summary of an error about a release that is not deployed again.
+const heldSummary = "The release was rolled back and is not deployed again"
+
+// describeHold says what was taken out of service, when, who did it and why, and what
+// serves since then.
+func describeHold(ledger bluegreen.Ledger, held *bluegreen.HeldError) string {
+	live := held.Rollback
+	text := describeRollback(ledger, live)
+	if live.Origin == bluegreen.FromWatch {
+		text = "The watch after its switch found it unhealthy. " + text
+	}
+	return fmt.Sprintf("%s. Since then %s serves from %s", text, live.Version, live.Environment)
+}
+
+// waysOn says how to continue after a rollback that the configuration did not ask for.
+func waysOn(version string, held *bluegreen.HeldError) string {
+	return fmt.Sprintf("It is not deployed again by itself. There are three ways on:\n"+
+		"  - configure another release\n"+
+		"  - keep the release that serves, with rollback = true\n"+
+		"  - try %s once more, with retry = %q", version, held.Record)
+}
+
 // rollbackError says why the rollback that is configured is impossible.
 func rollbackError(base planBase, plan deploymentModel, err error) diag.Diagnostic {
 	attribute := path.Root("rollback")

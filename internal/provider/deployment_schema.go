@@ -117,6 +117,17 @@ func lifecycleAttributes() map[string]schema.Attribute {
 			Default:             booldefault.StaticBool(defaultRollback),
 			MarkdownDescription: describe("rollback"),
 		},
+		"rollback_check": schema.BoolAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("rollback_check"),
+		},
+		"retry": schema.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("retry"),
+			Validators: []validator.String{
+				stringvalidator.RegexMatches(deployRecord, `must be the ID of a record, such as "deploy-7"`),
+			},
+		},
 		"standby": schema.StringAttribute{
 			Optional: true, Computed: true,
 			Default:             stringdefault.StaticString(defaultStandby),

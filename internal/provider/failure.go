@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
@@ -35,6 +36,8 @@ var advices = []advice{
 	{bluegreen.ErrExists, "A deployment of this name exists already", ""},
 	{bluegreen.ErrPlanStale, "The plan is stale",
 		"Plan again, and review what has changed before you apply."},
+	{bluegreen.PlatformUnavailable, "The platform could not be asked",
+		"This says nothing about the release. Apply again when the platform answers."},
 	{bluegreen.EnvironmentBusy, "The deployment is busy",
 		"Apply again when that operation has ended. The lock of a process that has died is released automatically."},
 	{bluegreen.Interrupted, "The operation was interrupted",
@@ -46,7 +49,9 @@ var advices = []advice{
 	{bluegreen.DeployFailed, "The release could not be started", correctAndApply},
 	{bluegreen.SwitchFailed, "Traffic could not be switched", correctAndApply},
 	{bluegreen.ErrNothingToRollBackTo, "There is nothing to roll back to", deployNewRelease},
-	{bluegreen.RollbackFailed, "The rollback failed", deployNewRelease},
+	{bluegreen.RollbackFailed, "The rollback failed",
+		"Apply again when the standby is well. To roll back to it all the same, set rollback_check = false. " +
+			deployNewRelease},
 	{errChangedAfterwards, "The configured release does not serve",
 		"Find out what else changes this deployment, and plan again."},
 }
@@ -60,7 +65,15 @@ func (o openDeployment) failureDiagnostic(verb string, err error, outcome string
 	if hasTouchedNothing(err) {
 		outcome = "Nothing was touched."
 	}
+	var held *bluegreen.HeldError
+	if errors.As(err, &held) {
+		return diag.NewAttributeErrorDiagnostic(path.Root("version"), heldSummary,
+			paragraphs(o.mask(sentence(held)), outcome, waysOn(o.desired.Release.Version, held)))
+	}
 	detail := paragraphs(o.cause(err), o.logs(err), outcome, a.next)
+	if errors.Is(err, bluegreen.RollbackFailed) {
+		return diag.NewAttributeErrorDiagnostic(path.Root("rollback"), a.summary, detail)
+	}
 	if attribute, ok := o.location.attributeOf(err); ok {
 		return diag.NewAttributeErrorDiagnostic(attribute, a.summary, detail)
 	}
@@ -80,6 +93,13 @@ func adviceFor(err error, verb string) advice {
 func hasTouchedNothing(err error) bool {
 	return errors.Is(err, bluegreen.ErrExists) || errors.Is(err, bluegreen.ErrPlanStale) ||
 		errors.Is(err, bluegreen.EnvironmentBusy)
+}
+
+// isWatchCutShort reports whether err is a watch that was cut short before live had
+// failed a probe.
+func isWatchCutShort(err error) bool {
+	var cut *bluegreen.CutWatchError
+	return errors.As(err, &cut) && cut.Failed == 0
 }
 
 // isStopped reports whether err ended an operation that was interrupted or ran out

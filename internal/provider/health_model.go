@@ -16,16 +16,17 @@ import (
 )
 
 type healthCheckModel struct {
-	HTTP              types.Object         `tfsdk:"http"`
-	TCP               types.Object         `tfsdk:"tcp"`
-	GRPC              types.Object         `tfsdk:"grpc"`
-	Exec              types.Object         `tfsdk:"exec"`
-	Interval          timetypes.GoDuration `tfsdk:"interval"`
-	ProbeTimeout      timetypes.GoDuration `tfsdk:"probe_timeout"`
-	HealthyThreshold  types.Int64          `tfsdk:"healthy_threshold"`
-	Timeout           timetypes.GoDuration `tfsdk:"timeout"`
-	Retries           types.Int64          `tfsdk:"retries"`
-	MinHealthyPercent types.Int64          `tfsdk:"min_healthy_percent"`
+	HTTP               types.Object         `tfsdk:"http"`
+	TCP                types.Object         `tfsdk:"tcp"`
+	GRPC               types.Object         `tfsdk:"grpc"`
+	Exec               types.Object         `tfsdk:"exec"`
+	Interval           timetypes.GoDuration `tfsdk:"interval"`
+	ProbeTimeout       timetypes.GoDuration `tfsdk:"probe_timeout"`
+	HealthyThreshold   types.Int64          `tfsdk:"healthy_threshold"`
+	UnhealthyThreshold types.Int64          `tfsdk:"unhealthy_threshold"`
+	Timeout            timetypes.GoDuration `tfsdk:"timeout"`
+	Retries            types.Int64          `tfsdk:"retries"`
+	MinHealthyPercent  types.Int64          `tfsdk:"min_healthy_percent"`
 }
 
 type httpModel struct {
@@ -52,10 +53,11 @@ type execModel struct {
 
 // healthSettings is a health_check block with its defaults filled in.
 type healthSettings struct {
-	checks            health.Config
-	timeout           time.Duration
-	retries           int
-	minHealthyPercent int
+	checks             health.Config
+	timeout            time.Duration
+	retries            int
+	unhealthyThreshold int
+	minHealthyPercent  int
 	// hasUnknownTimes: timeout or retries are unknown, and hold a default instead.
 	hasUnknownTimes bool
 }
@@ -72,11 +74,12 @@ func (m deploymentModel) health(ctx context.Context) (healthSettings, diag.Diagn
 	diags.Append(more...)
 	otherwise := bluegreen.DefaultConfig()
 	return healthSettings{
-		checks:            checks,
-		timeout:           durationOr(block.Timeout, otherwise.HealthCheckTimeout),
-		retries:           intOr(block.Retries, otherwise.HealthCheckRetries),
-		minHealthyPercent: intOr(block.MinHealthyPercent, otherwise.MinHealthyPercent),
-		hasUnknownTimes:   m.HealthCheck.IsUnknown() || block.Timeout.IsUnknown() || block.Retries.IsUnknown(),
+		checks:             checks,
+		timeout:            durationOr(block.Timeout, otherwise.HealthCheckTimeout),
+		retries:            intOr(block.Retries, otherwise.HealthCheckRetries),
+		unhealthyThreshold: intOr(block.UnhealthyThreshold, otherwise.UnhealthyThreshold),
+		minHealthyPercent:  intOr(block.MinHealthyPercent, otherwise.MinHealthyPercent),
+		hasUnknownTimes:    m.HealthCheck.IsUnknown() || block.Timeout.IsUnknown() || block.Retries.IsUnknown(),
 	}, diags
 }
 

@@ -35,6 +35,11 @@ func healthCheckAttribute() schema.SingleNestedAttribute {
 				MarkdownDescription: describe("health_check.healthy_threshold"),
 				Validators:          []validator.Int64{int64validator.Between(1, 1000)},
 			},
+			"unhealthy_threshold": schema.Int64Attribute{
+				Optional:            true,
+				MarkdownDescription: describe("health_check.unhealthy_threshold"),
+				Validators:          []validator.Int64{int64validator.Between(1, 100)},
+			},
 			"timeout": durationAttribute("health_check.timeout", otherwise.HealthCheckTimeout, positive()),
 			"retries": schema.Int64Attribute{
 				Optional: true, Computed: true,

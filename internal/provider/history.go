@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
@@ -14,6 +15,7 @@ import (
 var recordFields = []field{
 	{"id", types.StringType, "`deploy-N`, `rollback-N` or `adopt-N`; no N is used twice."},
 	{"operation", types.StringType, "`deploy`, `rollback` or `adopt`."},
+	{"origin", types.StringType, "What asked for it: `configuration`, `watch` or `operator`."},
 	{"environment", types.StringType, "Where it went: `blue` or `green`."},
 	{"version", types.StringType, "The version of the release."},
 	{"image", types.StringType, "The image of the release."},
@@ -39,6 +41,7 @@ var healthFields = []field{
 type recordModel struct {
 	ID           types.String       `tfsdk:"id"`
 	Operation    types.String       `tfsdk:"operation"`
+	Origin       types.String       `tfsdk:"origin"`
 	Environment  types.String       `tfsdk:"environment"`
 	Version      types.String       `tfsdk:"version"`
 	Image        types.String       `tfsdk:"image"`
@@ -68,7 +71,8 @@ func historyAttribute() schema.Attribute {
 	evidence := dataAttributes(healthFields)
 	evidence["details"] = schema.MapAttribute{
 		Computed: true, ElementType: types.BoolType,
-		MarkdownDescription: "For each check of each replica, such as `green-1 http`, whether it passed.",
+		MarkdownDescription: "For each check of each replica, such as `green-1 http`, whether it passed. " +
+			"The record of a release that runs no more has only those that failed.",
 	}
 	evidence["causes"] = schema.MapAttribute{
 		Computed: true, ElementType: types.StringType,
@@ -93,6 +97,7 @@ func recordModels(records []bluegreen.Record) []recordModel {
 		models = append(models, recordModel{
 			ID:           types.StringValue(r.ID),
 			Operation:    types.StringValue(string(r.Operation)),
+			Origin:       types.StringValue(string(cmp.Or(r.Origin, bluegreen.FromConfiguration))),
 			Environment:  types.StringValue(r.Environment.String()),
 			Version:      types.StringValue(r.Version),
 			Image:        types.StringValue(r.Image),

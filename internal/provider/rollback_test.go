@@ -81,9 +81,15 @@ func TestAutomaticRollback(t *testing.T) {
 					`(?s)The release is not healthy.*watch of blue.*503.*traffic is\s+back on 1\.0\.0`,
 				),
 			},
+			// The next run of a pipeline does not bring it back.
 			resource.TestStep{
-				RefreshState:       true,
-				ExpectNonEmptyPlan: true,
+				Config:      h.config(version("2.0.0"), watched, behaving(turnsUnhealthy)),
+				PlanOnly:    true,
+				ExpectError: heldBack(`2\.0\.0\s+was\s+rolled\s+back.*Since\s+then\s+1\.0\.0\s+serves`, "deploy-2"),
+			},
+			resource.TestStep{
+				Config:            h.config(version("2.0.0"), watched, behaving(turnsUnhealthy), rollback(true)),
+				ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 			},
 			resource.TestStep{
 				Config: h.config(version("2.0.1")),
@@ -101,8 +107,15 @@ func TestAutomaticRollback(t *testing.T) {
 	})
 }
 
-// A rollback is made outside Terraform: the plan shows it, and apply deploys
-// what is configured once more.
+// heldBack matches the error of a plan that would bring a release back. It says why, and
+// names the three ways on.
+func heldBack(why, record string) *regexp.Regexp {
+	return regexp.MustCompile(`(?s)is\s+not\s+deployed\s+again.*version.*` + why +
+		`.*another\s+release.*rollback\s+=\s+true.*retry\s+=\s+"` + record + `"`)
+}
+
+// A rollback is made outside Terraform: the plan refuses to undo it, unless it is asked to
+// try that very record again.
 func TestRolledBackFromOutside(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)
@@ -113,7 +126,15 @@ func TestRolledBackFromOutside(t *testing.T) {
 			PreConfig: h.outside(func(ctx context.Context, ada *bluegreen.Deployer) error {
 				return ada.Rollback(ctx, "it lost orders")
 			}),
-			Config: h.config(version("2.0.0")),
+			Config:      h.config(version("2.0.0")),
+			ExpectError: heldBack(`2\.0\.0\s+was\s+rolled\s+back\s+at.*by\s+ada.*it\s+lost\s+orders`, "deploy-2"),
+		},
+		resource.TestStep{
+			Config:      h.config(version("2.0.0"), attributes{"retry": `"deploy-1"`}),
+			ExpectError: heldBack(`it\s+lost\s+orders`, "deploy-2"),
+		},
+		resource.TestStep{
+			Config: h.config(version("2.0.0"), attributes{"retry": `"deploy-2"`}),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				planIs(plancheck.ResourceActionUpdate),
 				planHas(text("blue"), "live_environment"),
@@ -131,6 +152,61 @@ func TestRolledBackFromOutside(t *testing.T) {
 				PreApply: []plancheck.PlanCheck{planHas(text("green"), "live_environment")},
 			},
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
+		},
+	)
+}
+
+// A rollback does not move the clients to a standby that does not work. With
+// rollback_check = false it goes back all the same.
+func TestRollbackToAnUnhealthyStandby(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	unwatched := attributes{
+		"bake_time":    `"0s"`,
+		"health_check": `{ http = { path = "/healthz" }, interval = "20ms" }`,
+	}
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"), unwatched, behaving(turnsUnhealthy))},
+		resource.TestStep{
+			Config:            h.config(version("2.0.0"), unwatched),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
+		},
+		resource.TestStep{
+			Config: h.config(version("2.0.0"), unwatched, rollback(true)),
+			ExpectError: regexp.MustCompile(`(?s)The rollback failed.*rollback.*standby\s+is\s+not\s+healthy.*` +
+				`green-1.*503.*2\.0\.0\s+still\s+serves.*rollback_check\s+=\s+false`),
+		},
+		resource.TestStep{
+			Config:            h.config(version("2.0.0"), unwatched),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
+		},
+		resource.TestStep{
+			Config: h.config(version("2.0.0"), unwatched, rollback(true),
+				attributes{"rollback_check": "false"}),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
+		},
+	)
+}
+
+// A create whose time is over while live fails its probes is an error, and leaves nothing.
+func TestWatchThatIsCutShortWhileLiveFails(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	patient := attributes{
+		"bake_time": `"5s"`,
+		"health_check": `{ http = { path = "/healthz" }, interval = "1s", timeout = "4s", retries = 0, ` +
+			`unhealthy_threshold = 100 }`,
+	}
+	h.run(
+		resource.TestStep{
+			Config: h.config(version("1.0.0"), patient, behaving(turnsUnhealthy),
+				attributes{"timeouts": `{ create = "8s" }`}),
+			ExpectError: regexp.MustCompile(`(?s)The release is not healthy.*out\s+of\s+time.*of\s+\d+\s+probes\s+` +
+				`of\s+live\s+failed.*503.*Nothing\s+was\s+left\s+behind`),
+		},
+		resource.TestStep{
+			Config:            h.config(version("1.0.1"), patient),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.1")},
 		},
 	)
 }

@@ -22,6 +22,8 @@ import (
 var (
 	dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	noNUL    = regexp.MustCompile(`^[^\x00]*$`)
+	// deployRecord is the ID of a record whose release was deployed.
+	deployRecord = regexp.MustCompile(`^(deploy|adopt|rollback)-[1-9][0-9]*$`)
 	// variableName is what a process can find in its environment.
 	variableName = regexp.MustCompile(`^[^=\x00]+$`)
 )

@@ -25,6 +25,67 @@ func rollbackNeedsARunningStandby(p *platformUnderTest) {
 	p.mustHaveHistory("deploy-2 live", "deploy-1 superseded")
 }
 
+func rollbackNeedsAHealthyStandby(p *platformUnderTest) {
+	p.create("1.0.0")
+	p.deployVersion("2.0.0")
+	p.harness.MakeUnhealthy(p, p.name, bluegreen.Green)
+	before := p.ledger()
+	err := p.Rollback(p.Context(), "to a standby that does not work")
+	p.mustFail(err, bluegreen.RollbackFailed)
+	for _, replica := range []string{"green-1", "green-2"} {
+		if !strings.Contains(err.Error(), "replica "+replica) {
+			p.Errorf("the error does not name %s: %v", replica, err)
+		}
+	}
+	p.mustServe("2.0.0")
+	if after := p.ledger(); after.Generation != before.Generation {
+		p.Errorf("the ledger was written: generation %d, then %d", before.Generation, after.Generation)
+	}
+	p.Config.RollbackCheck = false
+	p.must(p.Rollback(p.Context(), "2.0.0 is worse"))
+	p.mustHaveHistory("rollback-3 live", "deploy-2 rolled_back", "deploy-1 superseded")
+}
+
+func automaticRollbackNeedsAHealthyStandby(p *platformUnderTest) {
+	p.create("1.0.0")
+	p.Config.BakeTime = longTimeout
+	p.whenWatching(func() {
+		p.harness.MakeUnhealthy(p, p.name, bluegreen.Green)
+		p.harness.MakeUnhealthy(p, p.name, bluegreen.Blue)
+	})
+	err := p.DeployAndSwitch(p.Context(), p.healthy("2.0.0"))
+	p.mustFail(err, bluegreen.HealthCheckFailed)
+	for _, text := range []string{"replica blue-1", "replica green-1", "2.0.0 stays live"} {
+		if !strings.Contains(err.Error(), text) {
+			p.Errorf("the error does not say %q: %v", text, err)
+		}
+	}
+	p.mustHaveHistory("deploy-2 live", "deploy-1 superseded")
+}
+
+// takenBackStaysBack: what the watch took out of service is not deployed again by the
+// next apply of the same configuration.
+func takenBackStaysBack(p *platformUnderTest) {
+	p.create("1.0.0")
+	p.Config.BakeTime = longTimeout
+	p.whenWatching(func() { p.harness.MakeUnhealthy(p, p.name, bluegreen.Blue) })
+	want := desired(p.healthy("2.0.0"))
+	_, err := p.Apply(p.Context(), p.ledger(), want)
+	p.mustFail(err, bluegreen.HealthCheckFailed)
+	before := p.ledger()
+	_, err = p.Apply(p.Context(), before, want)
+	var held *bluegreen.HeldError
+	if !errors.As(err, &held) || held.Record != "deploy-2" {
+		p.Fatalf("the same configuration applied again: %v", err)
+	}
+	p.mustServe("1.0.0")
+	if after := p.ledger(); after.Generation != before.Generation {
+		p.Errorf("the ledger was written: generation %d, then %d", before.Generation, after.Generation)
+	}
+	p.Config.BakeTime = 0
+	p.deployVersion("2.0.1")
+}
+
 func rolledBackReleaseIsNoTarget(p *platformUnderTest) {
 	p.create("1.0.0")
 	p.deployVersion("2.0.0")

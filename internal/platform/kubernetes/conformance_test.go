@@ -9,10 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -200,16 +202,55 @@ func (h *conformanceHarness) Crash(t testing.TB, deployment string, env bluegree
 	}
 }
 
-// replicas returns the addresses of an environment's pods.
+// awaitRollout waits until the pods of an environment that is being replaced, such as a
+// standby that is recycled, are complete.
+func (h *conformanceHarness) awaitRollout(t testing.TB, deployment string, env bluegreen.Environment) {
+	t.Helper()
+	deployments := h.api.Deployments(h.Namespace)
+	found, err := deployments.Get(t.Context(), workloadName(deployment, env), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := cluster.WithName(found.Name)
+	changes.ResourceVersion = found.ResourceVersion
+	watching, err := deployments.Watch(t.Context(), changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watching.Stop()
+	for !isRolledOut(found) {
+		event := <-watching.ResultChan()
+		changed, ok := event.Object.(*appsv1.Deployment)
+		if !ok {
+			t.Fatalf("watching the Deployment of %s: %+v", env, event)
+		}
+		found = changed
+	}
+}
+
+// isRolledOut reports whether all pods of a Deployment are of its last template and ready.
+func isRolledOut(d *appsv1.Deployment) bool {
+	size := *d.Spec.Replicas
+	return d.Status.ObservedGeneration >= d.Generation && d.Status.Replicas == size &&
+		d.Status.UpdatedReplicas == size && d.Status.ReadyReplicas == size
+}
+
+// replicas returns the addresses of an environment's pods, once they are complete.
 func (h *conformanceHarness) replicas(t testing.TB, deployment string, env bluegreen.Environment) (addresses []string) {
 	t.Helper()
+	h.awaitRollout(t, deployment, env)
 	ofEnv := cluster.WithLabels(podLabels(deployment, env.String()))
 	pods, err := h.api.Pods(h.Namespace).List(t.Context(), ofEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pod := range pods.Items {
+	for _, pod := range activePodsOf(pods.Items) {
 		addresses = append(addresses, "http://"+net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(replicaPort)))
 	}
 	return addresses
+}
+
+// activePodsOf returns the pods that are not being removed.
+func activePodsOf(pods []corev1.Pod) []corev1.Pod {
+	return slices.DeleteFunc(pods, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })
 }
