@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // maxCause limits how many characters of a text from outside a cause contains.
@@ -42,6 +44,10 @@ func (r *rejection) Error() string { return r.answer }
 func describe(err error) string {
 	if answered, ok := errors.AsType[*rejection](err); ok {
 		return answered.answer
+	}
+	if errors.Is(err, bluegreen.ErrCouldNotAsk) {
+		// The connection that failed is not one to the instance.
+		return firstLine(err.Error())
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && strings.HasPrefix(op.Net, "tcp") {
 		if errno, ok := errors.AsType[syscall.Errno](op); ok {

@@ -108,7 +108,7 @@ func (c *Checker) runCheck(ctx context.Context, check check, target bluegreen.Ta
 		if ctx.Err() != nil {
 			return outcome{interrupted: true}
 		}
-		if probeCtx.Err() != nil {
+		if probeCtx.Err() != nil && !errors.Is(err, bluegreen.ErrCouldNotAsk) {
 			err = fmt.Errorf("no answer within %s", c.timeout)
 		}
 	}

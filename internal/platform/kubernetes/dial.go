@@ -30,12 +30,12 @@ func (p *Platform) DialPort(ctx context.Context, instance bluegreen.Instance, po
 func (p *Platform) dialPod(ctx context.Context, pod string, port int) (net.Conn, error) {
 	s, release, err := p.readSession(ctx)
 	if err != nil {
-		return nil, err
+		return nil, couldNotAsk(err)
 	}
 	conn, err := s.Dial(ctx, pod, port)
 	if err != nil {
 		release()
-		return nil, err
+		return nil, explainUnanswered(err)
 	}
 	return &sessionConn{conn, release}, nil
 }
@@ -44,6 +44,16 @@ func (p *Platform) dialPod(ctx context.Context, pod string, port int) (net.Conn,
 type sessionConn struct {
 	net.Conn
 	release func()
+}
+
+func (c *sessionConn) Read(buffer []byte) (int, error) {
+	n, err := c.Conn.Read(buffer)
+	return n, explainUnanswered(err)
+}
+
+func (c *sessionConn) Write(data []byte) (int, error) {
+	n, err := c.Conn.Write(data)
+	return n, explainUnanswered(err)
 }
 
 func (c *sessionConn) Close() error {

@@ -3,12 +3,28 @@
 package kubernetes
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
+
+// couldNotAsk returns an error of the cluster as one that says nothing about an instance.
+func couldNotAsk(err error) error { return fmt.Errorf("%w: %w", bluegreen.ErrCouldNotAsk, err) }
+
+// explainUnanswered returns err as one of bluegreen.ErrCouldNotAsk if the cluster did not
+// answer. Other errors come from the pod, and it returns them as they are.
+func explainUnanswered(err error) error {
+	if _, ok := errors.AsType[*cluster.UnansweredError](err); ok {
+		return couldNotAsk(err)
+	}
+	return err
+}
 
 // UnreadableError is an object of ours whose content cannot be read.
 type UnreadableError struct {

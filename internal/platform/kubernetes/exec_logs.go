@@ -21,7 +21,7 @@ func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, comman
 	if err != nil {
 		return err
 	}
-	return api.Exec(ctx, p.opts.Namespace, pod.Name, w.container, command)
+	return explainUnanswered(api.Exec(ctx, p.opts.Namespace, pod.Name, w.container, command))
 }
 
 // Logs implements bluegreen.Workloads. Where the container was restarted since, it

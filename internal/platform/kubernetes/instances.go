@@ -86,7 +86,7 @@ func (p *Platform) podOf(ctx context.Context, instance bluegreen.Instance) (*cor
 	}
 	snapshot, err := p.ensureSnapshot(ctx)
 	if err != nil {
-		return nil, workload{}, err
+		return nil, workload{}, couldNotAsk(err)
 	}
 	w := p.workloadOf(snapshot.document, env)
 	uid, _ := parseIncarnation(instance.Incarnation)
@@ -95,7 +95,7 @@ func (p *Platform) podOf(ctx context.Context, instance bluegreen.Instance) (*cor
 	}
 	pods, err := p.pods(ctx, w)
 	if err != nil {
-		return nil, w, err
+		return nil, w, couldNotAsk(err)
 	}
 	for _, pod := range pods {
 		if pod.UID == uid {

@@ -39,6 +39,9 @@ func TestClusterOutage(t *testing.T) {
 			}
 			stopDuringDeploys(t, deploys, component)
 			for _, d := range deploys {
+				if d.phase == deployPhases["watches"] && d.err != nil {
+					t.Errorf("%s: a release that was well failed in its watch: %v", d.Deployment, d.err)
+				}
 				d.requireConverges()
 			}
 		})

@@ -31,7 +31,7 @@ const checkReady = "ready"
 func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	s, release, err := p.readSession(ctx)
 	if err != nil {
-		return bluegreen.Verdict{checkReady: err}
+		return bluegreen.Verdict{checkReady: couldNotAsk(err)}
 	}
 	defer release()
 	pod, w, err := p.podOf(ctx, instance)
@@ -46,7 +46,7 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 	if err := s.Await(ctx, func() (bool, time.Duration, error) {
 		pods, err := informer.Items()
 		if err != nil {
-			cause = err
+			cause = couldNotAsk(err)
 			return false, 0, err
 		}
 		var isOver bool
@@ -79,10 +79,11 @@ func (p *Platform) Ready(ctx context.Context, instance bluegreen.Instance) blueg
 		return bluegreen.Verdict{checkReady: err}
 	}
 	pods, err := p.pods(ctx, w)
-	if err == nil {
-		_, err = checkInstanceReady(pods, w.container, instance)
+	if err != nil {
+		return bluegreen.Verdict{checkReady: couldNotAsk(err)}
 	}
-	return bluegreen.Verdict{checkReady: err}
+	_, cause := checkInstanceReady(pods, w.container, instance)
+	return bluegreen.Verdict{checkReady: cause}
 }
 
 // checkInstanceReady returns why this run of the instance is not ready, nil when it

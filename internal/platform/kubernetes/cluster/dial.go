@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,17 +16,27 @@ import (
 
 // Dial connects to a port of a pod by port-forward, which works from wherever the
 // API server is reached. The connection ends with the session at the latest. It has
-// no deadlines.
+// no deadlines. An error is an UnansweredError unless the pod has refused the connection.
 func (s *Session) Dial(ctx context.Context, pod string, port int) (net.Conn, error) {
 	tunnel, err := s.tunnels.get(pod)
 	if err != nil {
 		return nil, err
 	}
+	conn, err := s.dialBy(ctx, tunnel, pod, port)
+	if errors.Is(err, errTunnelEnded) {
+		// Another connection may have ended the tunnel, or the node, because the pod
+		// refuses connections. A new tunnel shows which.
+		conn, err = s.dialBy(ctx, tunnel, pod, port)
+	}
+	return conn, err
+}
+
+func (s *Session) dialBy(ctx context.Context, tunnel *tunnel, pod string, port int) (net.Conn, error) {
 	stream, err := tunnel.ensureOpen(ctx, func() (httpstream.Connection, error) {
 		return s.api.openPortForward(s.namespace, pod)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("port-forward to pod %s: %w", pod, err)
+		return nil, &UnansweredError{fmt.Errorf("port-forward to pod %s: %w", pod, err)}
 	}
 	return tunnel.dial(ctx, stream, port)
 }

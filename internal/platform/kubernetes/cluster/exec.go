@@ -36,7 +36,7 @@ func (a *API) Exec(ctx context.Context, namespace, pod, container string, comman
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case !errors.As(err, &exit):
-		return fmt.Errorf("exec in pod %s: %w", pod, err)
+		return execError(pod, err)
 	case output.lastLine() == "":
 		return fmt.Errorf("exit status %d", exit.Code)
 	default:

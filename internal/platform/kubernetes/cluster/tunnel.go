@@ -153,7 +153,7 @@ func (t *tunnel) nextRequest() int {
 }
 
 // errTunnelEnded means that the tunnel ended, and the connection with it.
-var errTunnelEnded = errors.New("port-forward: the connection to the node ended")
+var errTunnelEnded error = &UnansweredError{errors.New("port-forward: the connection to the node ended")}
 
 // dial opens a connection to a port of the pod. A node that cannot reach the port
 // ends the tunnel, and the library would wait for its answer forever.
@@ -193,7 +193,7 @@ func (t *tunnel) dial(ctx context.Context, stream httpstream.Connection, port in
 	case <-ctx.Done():
 		// A stream that does not answer is no use to the next connection either.
 		t.closeStream(stream)
-		return nil, ctx.Err()
+		return nil, &UnansweredError{ctx.Err()}
 	}
 }
 
@@ -205,7 +205,7 @@ func (t *tunnel) openConn(stream httpstream.Connection, port int) (*tunnelConn, 
 	headers.Set(corev1.StreamType, corev1.StreamTypeError)
 	failures, err := stream.CreateStream(headers)
 	if err != nil {
-		return nil, fmt.Errorf("port-forward: %w", err)
+		return nil, &UnansweredError{fmt.Errorf("port-forward: %w", err)}
 	}
 	_ = failures.Close() // Nothing is sent on it.
 	headers.Set(corev1.StreamType, corev1.StreamTypeData)
@@ -213,7 +213,7 @@ func (t *tunnel) openConn(stream httpstream.Connection, port int) (*tunnelConn, 
 	if err != nil {
 		_ = failures.Reset()
 		stream.RemoveStreams(failures)
-		return nil, fmt.Errorf("port-forward: %w", err)
+		return nil, &UnansweredError{fmt.Errorf("port-forward: %w", err)}
 	}
 	conn := &tunnelConn{Stream: data, failures: failures, stream: stream, tunnel: t, ended: make(chan struct{})}
 	go conn.readFailure()

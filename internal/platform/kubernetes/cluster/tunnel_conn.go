@@ -56,7 +56,7 @@ func forwardError(message string) error {
 		return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
-	return errors.New("port-forward: " + line)
+	return &UnansweredError{errors.New("port-forward: " + line)}
 }
 
 // awaitRefusal returns the connection unless it is refused soon.
@@ -91,17 +91,26 @@ func (c *tunnelConn) Read(buffer []byte) (int, error) {
 		}
 	case <-time.After(failureTime):
 	}
+	return n, c.explainEnd(err)
+}
+
+// explainEnd returns errTunnelEnded for an error of a connection whose tunnel has ended.
+func (c *tunnelConn) explainEnd(err error) error {
+	if err == nil {
+		return nil
+	}
 	select {
 	case <-c.stream.CloseChan():
-		return n, errTunnelEnded
+		return errTunnelEnded
 	default:
-		return n, err
+		return err
 	}
 }
 
 func (c *tunnelConn) Write(data []byte) (int, error) {
 	c.hasWritten.Store(true)
-	return c.Stream.Write(data)
+	n, err := c.Stream.Write(data)
+	return n, c.explainEnd(err)
 }
 
 // Close ends the connection. It ends the tunnel as well if the pod has refused a
