@@ -27,6 +27,8 @@ import (
 	"github.com/docker/cli/cli/config"
 	"github.com/moby/moby/client"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // clearDockerEnvironment hides the user's configuration of the docker command.
@@ -130,6 +132,10 @@ func TestUnreachableEngineIsNamed(t *testing.T) {
 		var unreachable *UnreachableError
 		if !errors.As(err, &unreachable) || unreachable.Address != host || !strings.Contains(err.Error(), host) {
 			t.Errorf("%s: got %v", host, err)
+		}
+		verdict := p.Ready(t.Context(), bluegreen.Instance{ID: "green-1", Incarnation: "some"})
+		if err := verdict[healthCheck]; !errors.Is(err, bluegreen.ErrCouldNotAsk) {
+			t.Errorf("%s: the readiness is %v", host, err)
 		}
 	}
 }

@@ -59,6 +59,11 @@ func (r replica) endpoint(port int) string {
 	return netip.AddrPortFrom(r.address, uint16(port)).String()
 }
 
+// networkEndpoint returns how the replica is connected to the deployment's network.
+func (r replica) networkEndpoint() *network.EndpointSettings {
+	return &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: r.address}}
+}
+
 // createOptions returns what the engine needs to create the replica's container.
 func (p *Platform) createOptions(spec containerSpec, r replica) client.ContainerCreateOptions {
 	labels := maps.Clone(spec.Workload.Labels)
@@ -76,7 +81,7 @@ func (p *Platform) createOptions(spec containerSpec, r replica) client.Container
 		},
 		HostConfig: spec.Workload.hostConfig(p.networkName()),
 		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			p.networkName(): {IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: r.address}},
+			p.networkName(): r.networkEndpoint(),
 		}},
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -27,12 +28,24 @@ type replicaContainer struct {
 	state                     container.ContainerState
 	// status is the engine's text about the state, such as "Up 2 seconds".
 	status string
+	// isAttached is false if the container was disconnected from the deployment's network.
+	isAttached bool
 	// address is the container's address in the deployment's network. It is the zero
 	// value while the container has none.
 	address netip.Addr
 }
 
 func (c replicaContainer) isRunning() bool { return c.state == container.StateRunning }
+
+// isConnected reports whether the container has an address in the deployment's network.
+// A container that does not run has none.
+func (c replicaContainer) isConnected() bool { return c.address.IsValid() }
+
+// isConnected reports whether an endpoint has an address. It is nil for a container that
+// was disconnected from the network.
+func isConnected(endpoint *network.EndpointSettings) bool {
+	return endpoint != nil && endpoint.IPAddress.IsValid()
+}
 
 // isComplete reports whether the container was created in full. A container that was
 // never started may lack a network.
@@ -77,7 +90,9 @@ func (p *Platform) replicaContainerOf(item container.Summary) replicaContainer {
 		state: item.State, status: item.Status,
 	}
 	if item.NetworkSettings != nil {
-		if endpoint := item.NetworkSettings.Networks[p.networkName()]; endpoint != nil {
+		endpoint := item.NetworkSettings.Networks[p.networkName()]
+		c.isAttached = endpoint != nil
+		if isConnected(endpoint) {
 			c.address = endpoint.IPAddress
 		}
 	}
@@ -116,6 +131,22 @@ func (p *Platform) explainConflict(ctx context.Context, name string, conflict er
 func (p *Platform) start(ctx context.Context, id, name string) error {
 	if _, err := p.engine.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return fmt.Errorf("starting container %s: %w", name, err)
+	}
+	return nil
+}
+
+// ensureConnected connects the container of a replica to the deployment's network again
+// if it was disconnected.
+func (p *Platform) ensureConnected(ctx context.Context, c replicaContainer, r replica) error {
+	if c.isAttached {
+		return nil
+	}
+	_, err := p.engine.NetworkConnect(ctx, p.networkName(), client.NetworkConnectOptions{
+		Container: c.id, EndpointConfig: r.networkEndpoint(),
+	})
+	if err != nil {
+		name := p.containerName(c.instance)
+		return fmt.Errorf("connecting container %s to network %s: %w", name, p.networkName(), err)
 	}
 	return nil
 }

@@ -36,6 +36,11 @@ func TestManualChangesAreSeenAndRepaired(t *testing.T) {
 		{"paused", func(name string) error {
 			return errorOf(h.engine.ContainerPause(t.Context(), name, client.ContainerPauseOptions{}))
 		}},
+		{"stopped and disconnected", func(name string) error {
+			return errors.Join(
+				errorOf(h.engine.ContainerStop(t.Context(), name, client.ContainerStopOptions{})),
+				h.disconnect(name, s.platform.networkName()))
+		}},
 	} {
 		// No container is left to copy the spec from. The agent has stored it.
 		for _, id := range []string{"green-1", "green-2"} {
@@ -50,6 +55,46 @@ func TestManualChangesAreSeenAndRepaired(t *testing.T) {
 		}
 		s.expectVersion("1.0.0")
 	}
+}
+
+// disconnect takes a container off a network.
+func (h *harness) disconnect(container, network string) error {
+	options := client.NetworkDisconnectOptions{Container: container, Force: true}
+	return errorOf(h.engine.NetworkDisconnect(context.Background(), network, options))
+}
+
+// A container without a network runs, and nothing reaches it.
+func TestDisconnectedContainerIsSeenAndRepaired(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	standby := s.deployLive("1.0.0")
+	release := s.deployLive("2.0.0")
+	for _, id := range []string{"blue-1", "green-2"} {
+		s.must(h.disconnect(s.platform.containerName(id), s.platform.networkName()))
+	}
+	status, err := s.platform.Observe(t.Context())
+	s.must(err)
+	if status.Unready[bluegreen.Blue] != 1 || status.Unready[bluegreen.Green] != 1 || status.CanRollBack(100) {
+		t.Errorf("the status is %+v", status)
+	}
+	want := "it is not connected to network " + s.platform.networkName()
+	if got := s.instances(bluegreen.Blue)[0]; !got.Running || got.Unready != want {
+		t.Errorf("the instance is %+v", got)
+	}
+	s.applyAgain(release)
+	for _, env := range bluegreen.Environments() {
+		for _, instance := range s.instances(env) {
+			if instance.Unready != "" {
+				t.Errorf("after the repair the instance is %+v", instance)
+			}
+		}
+	}
+	for range 4 {
+		s.expectVersion(release.Version)
+	}
+	s.must(s.Rollback(t.Context(), "to see"))
+	s.expectVersion(standby.Version)
 }
 
 func TestRecreatedContainerGetsNoTrafficUnchecked(t *testing.T) {

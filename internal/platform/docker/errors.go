@@ -8,6 +8,9 @@ import (
 	"net/url"
 
 	"github.com/moby/moby/client"
+
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // UnreachableError reports that no engine answers.
@@ -21,7 +24,18 @@ func (e *UnreachableError) Error() string {
 	return fmt.Sprintf("the Docker engine at %s cannot be reached: %v", e.Address, e.Err)
 }
 
-func (e *UnreachableError) Unwrap() error { return e.Err }
+// Unwrap makes the cause visible. An engine that does not answer says nothing about an
+// instance.
+func (e *UnreachableError) Unwrap() []error { return []error{bluegreen.ErrCouldNotAsk, e.Err} }
+
+// explainUnanswered returns err as one of bluegreen.ErrCouldNotAsk if the agent did not
+// answer. Other errors come from the instance, and it returns them as they are.
+func explainUnanswered(err error) error {
+	if agentclient.IsUnavailable(err) {
+		return fmt.Errorf("%w: %w", bluegreen.ErrCouldNotAsk, err)
+	}
+	return err
+}
 
 // ImageError reports an image that the host does not have and cannot pull.
 type ImageError struct {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -134,4 +135,36 @@ func TestAgentThatCannotBeCreatedSaysWhy(t *testing.T) {
 	if !errors.As(err, &missing) || missing.Image != opts.Agent.Image || !contains(err, "connection refused") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// An agent that does not answer says nothing about a replica.
+func TestAgentThatDoesNotAnswerSaysNothingAboutAReplica(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	instance := s.instances(bluegreen.Green)[0]
+	s.must(errorOf(h.engine.ContainerStop(t.Context(), h.name, client.ContainerStopOptions{})))
+	if _, err := s.platform.Dial(t.Context(), instance); !errors.Is(err, bluegreen.ErrCouldNotAsk) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A replica that exits again and again, and answers in between, does not pass the watch.
+func TestReplicaThatRestartsDoesNotPassTheWatch(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	s := h.newService(t, h.name)
+	s.deployLive("1.0.0")
+	s.Config.BakeTime, s.Config.UnhealthyThreshold = time.Minute, 1
+	s.Progress = func(message string) {
+		if strings.HasPrefix(message, "watching") {
+			s.crash("blue-1")
+		}
+	}
+	err := s.DeployAndSwitch(t.Context(), s.release("2.0.0", agenttest.Healthy))
+	if !errors.Is(err, bluegreen.HealthCheckFailed) || !contains(err, "exited: exit status 7") {
+		t.Errorf("got %v", err)
+	}
+	s.expectVersion("1.0.0")
 }

@@ -69,9 +69,7 @@ func (p *Platform) instance(ctx context.Context, c replicaContainer) (bluegreen.
 		state := inspected.Container.State
 		instance.Incarnation = incarnation(c.id, state.StartedAt)
 		instance.Running = state.Status == container.StateRunning
-		if hasHealthcheck(state) && state.Health.Status != container.Healthy {
-			instance.Unready = healthError(state.Health).Error()
-		}
+		instance.Unready = p.unreadiness(inspected.Container)
 		if !instance.Running {
 			instance.Exit = exitOf(inspected.Container)
 		} else if inspected.Container.RestartCount > 0 {
@@ -80,6 +78,21 @@ func (p *Platform) instance(ctx context.Context, c replicaContainer) (bluegreen.
 	}
 	return instance, nil
 }
+
+// unreadiness returns why a running container is not ready, or "" if it is.
+func (p *Platform) unreadiness(c container.InspectResponse) string {
+	if c.NetworkSettings == nil || !isConnected(c.NetworkSettings.Networks[p.networkName()]) {
+		return p.disconnected()
+	}
+	if hasHealthcheck(c.State) && c.State.Health.Status != container.Healthy {
+		return healthError(c.State.Health).Error()
+	}
+	return ""
+}
+
+// disconnected says why a container without an address in the deployment's network is
+// not ready.
+func (p *Platform) disconnected() string { return "it is not connected to network " + p.networkName() }
 
 // countRunning sets Status.Running and Status.Unready to the number of containers in
 // each environment.
@@ -95,7 +108,7 @@ func (p *Platform) countRunning(ctx context.Context, status *bluegreen.Status) e
 			continue
 		}
 		status.Running[env]++
-		if unreadyStatus.MatchString(item.Status) {
+		if unreadyStatus.MatchString(item.Status) || !p.replicaContainerOf(item).isConnected() {
 			status.Unready[env]++
 		}
 	}
@@ -114,7 +127,8 @@ func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (conn 
 	if err != nil {
 		return nil, err
 	}
-	return p.client.DialReplica(ctx, p.name, env, instance.Ref())
+	conn, err = p.client.DialReplica(ctx, p.name, env, instance.Ref())
+	return conn, explainUnanswered(err)
 }
 
 // environmentOf returns the environment that an instance's ID, such as "green-1",

@@ -160,6 +160,9 @@ func (p *Platform) ensureReplica(
 ) (replicaContainer, error) {
 	at := slices.IndexFunc(keep, func(c replicaContainer) bool { return c.number == r.number })
 	if at >= 0 {
+		if err := p.ensureConnected(ctx, keep[at], r); err != nil {
+			return replicaContainer{}, err
+		}
 		return keep[at], p.ensureRunning(ctx, keep[at])
 	}
 	id, err := p.createReplica(ctx, spec, r)
