@@ -4,8 +4,11 @@ package kubernetes
 
 import (
 	"encoding/json"
+	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -50,9 +53,13 @@ func (o Options) deployment(env bluegreen.Environment, release bluegreen.Release
 	if err != nil {
 		return deploymentApply{}, err
 	}
+	digest := templateDigest(template)
+	if template, err = o.pinImage(template, release); err != nil {
+		return deploymentApply{}, err
+	}
 	labels := mergeMaps(objectLabels(o.Name), map[string]string{
 		labelEnvironment: env.String(), labelVersion: versionLabel(release.Version),
-		labelTemplate: templateDigest(template),
+		labelTemplate: digest,
 	})
 	return deploymentApply{
 		deploymentKind,
@@ -72,4 +79,22 @@ func templateDigest(template json.RawMessage) string {
 	// podTemplate has just encoded it.
 	_ = json.Unmarshal(template, &labelled)
 	return labelled.Metadata.Labels[labelTemplate]
+}
+
+// pinImage makes the pods of a release that was deployed before run the very image that
+// they ran then. It leaves the template's digest as it is: it is the same release.
+func (o Options) pinImage(template json.RawMessage, release bluegreen.Release) (json.RawMessage, error) {
+	if release.ImageDigest == "" {
+		return template, nil
+	}
+	decoded, err := decodeTemplate(template)
+	if err != nil {
+		return nil, fmt.Errorf("decoding the pod template: %w", err)
+	}
+	image := imageToPull(findContainer(decoded, o.Name), release)
+	patch, err := json.Marshal(imagePatch(o.Name, image))
+	if err != nil {
+		return nil, err
+	}
+	return strategicpatch.StrategicMergePatch(template, patch, corev1.PodTemplateSpec{})
 }

@@ -5,10 +5,14 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -44,6 +48,43 @@ func (p *Platform) writeDeployment(
 	force := true
 	return deployments.Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
 		metav1.PatchOptions{FieldManager: cluster.FieldManager, Force: &force})
+}
+
+// tryDeployment returns an error if the cluster would refuse to write the Deployment. It
+// writes nothing. What the cluster cannot try is no error.
+func (p *Platform) tryDeployment(ctx context.Context, run *lockedRun, want deploymentApply) error {
+	encoded, err := json.Marshal(want)
+	if err != nil {
+		return err
+	}
+	api, err := run.Writer(ctx)
+	if err != nil {
+		return err
+	}
+	force := true
+	_, err = api.Deployments(p.opts.Namespace).Patch(ctx, want.Metadata.Name, types.ApplyPatchType, encoded,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager, Force: &force, DryRun: []string{metav1.DryRunAll}})
+	if isUntried(err) {
+		return nil
+	}
+	return err
+}
+
+// isUntried reports whether err says nothing about the Deployment: an admission webhook
+// takes no part in a dry run, or what is there now is going to be removed first.
+func isUntried(err error) bool {
+	var answer apierrors.APIStatus
+	if !errors.As(err, &answer) {
+		return false
+	}
+	status := answer.Status()
+	if strings.Contains(status.Message, "does not support dry run") {
+		return true
+	}
+	return status.Details != nil && len(status.Details.Causes) > 0 &&
+		!slices.ContainsFunc(status.Details.Causes, func(cause metav1.StatusCause) bool {
+			return cause.Field != "spec.selector"
+		})
 }
 
 // updateDeployment calls update with the current Deployment, nil where there is none.

@@ -28,7 +28,13 @@ func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]
 	if err != nil {
 		return nil, err
 	}
-	return p.numberPods(w, pods, snapshot.ledger.Slot(env).Passed), nil
+	slot := snapshot.ledger.Slot(env)
+	instances := p.numberPods(w, pods, slot.Passed)
+	if slot.Release != nil && env == snapshot.ledger.Staging() {
+		// Traffic must not go to another build under the version of the release.
+		markOtherImages(instances, pods, w.container, slot.Release.ImageDigest)
+	}
+	return instances, nil
 }
 
 // numberPods makes instances of the active pods.
@@ -122,7 +128,7 @@ func countReady(w workload, slot bluegreen.Slot, deployments []appsv1.Deployment
 		return 0, true
 	}
 	container := findContainer(&found.Spec.Template, w.container)
-	if slot.Release != nil && (container == nil || container.Image != slot.Release.Image) {
+	if slot.Release != nil && (container == nil || !isImageOf(container.Image, *slot.Release)) {
 		return 0, true
 	}
 	size := desiredReplicas(found)

@@ -13,13 +13,40 @@ import (
 )
 
 // Prepare implements bluegreen.Workloads. Only the nodes of the cluster can pull an image,
-// so that it finds out no digest.
+// so that it finds out no digest. It asks the API server whether it accepts the Deployment.
 func (p *Platform) Prepare(ctx context.Context, release bluegreen.Release) (imageDigest string, err error) {
-	if _, err := p.requireLock(ctx); err != nil {
+	run, err := p.requireLock(ctx)
+	if err != nil {
 		return "", err
 	}
-	_, err = p.opts.deployment(bluegreen.Green, release)
-	return release.ImageDigest, err
+	snapshot, err := p.ensureSnapshot(ctx)
+	if err != nil {
+		return "", err
+	}
+	env := bluegreen.Green
+	if snapshot.service != nil {
+		env = snapshot.ledger.Staging()
+	}
+	want, err := p.wantedDeployment(snapshot, env, release)
+	if err != nil {
+		return "", err
+	}
+	if err := p.tryDeployment(ctx, run, want); err != nil {
+		return "", fmt.Errorf("checking %s: %w", p.deploymentObject(want.Metadata.Name), err)
+	}
+	return release.ImageDigest, nil
+}
+
+// wantedDeployment returns the Deployment that runs release in env. A release that was
+// deployed before runs the very image that it ran then.
+func (p *Platform) wantedDeployment(
+	snapshot serviceSnapshot, env bluegreen.Environment, release bluegreen.Release,
+) (deploymentApply, error) {
+	opts := p.opts
+	if snapshot.adopted != nil {
+		opts.adoptedSelector = snapshot.adopted.Selector
+	}
+	return opts.deployment(env, release)
 }
 
 // Provision implements bluegreen.Workloads. It returns when every pod has started
@@ -36,16 +63,13 @@ func (p *Platform) Provision(
 	if err != nil {
 		return "", err
 	}
-	opts := p.opts
-	if snapshot.adopted != nil {
-		opts.adoptedSelector = snapshot.adopted.Selector
-	}
-	want, err := opts.deployment(env, release)
+	want, err := p.wantedDeployment(snapshot, env, release)
 	if err != nil {
 		return "", err
 	}
 	rollout := &rollout{
-		opts: p.opts, informers: informersFor(run.Session, p.opts.managedWorkload(env)),
+		release: &release,
+		opts:    p.opts, informers: informersFor(run.Session, p.opts.managedWorkload(env)),
 		template: want.Metadata.Labels[labelTemplate], replicas: release.Replicas, isAutoscaled: release.Autoscaled,
 	}
 	if snapshot.ledger.IsServing() && snapshot.ledger.Live == env {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -44,12 +45,22 @@ func (p *Platform) recycleStandby(ctx context.Context, run *lockedRun, doc docum
 	if !p.opts.RecycleStandby || isAdopted || run.recycledFor == live.ID {
 		return nil
 	}
-	annotations := map[string]string{annotationRecycled: live.ID}
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{
-		"paused":   false,
-		"strategy": oneByOne,
-		"template": map[string]any{"metadata": map[string]any{"annotations": annotations}},
-	}})
+	err := p.writeRecycling(ctx, run, w, live.ID, doc.ledger.Slot(w.environment).Release)
+	if err != nil && !cluster.IsNotFound(err, "deployments", w.deployment) {
+		return fmt.Errorf("recycling the standby in %s: %w", p.deploymentObject(w.deployment), err)
+	}
+	run.recycledFor = live.ID
+	return nil
+}
+
+func (p *Platform) writeRecycling(
+	ctx context.Context, run *lockedRun, w workload, liveRecord string, release *bluegreen.Release,
+) error {
+	found, err := run.API().Deployments(p.opts.Namespace).Get(ctx, w.deployment, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	patch, err := recyclingPatch(w, found, liveRecord, release)
 	if err != nil {
 		return err
 	}
@@ -59,9 +70,23 @@ func (p *Platform) recycleStandby(ctx context.Context, run *lockedRun, doc docum
 	}
 	_, err = api.Deployments(p.opts.Namespace).Patch(ctx, w.deployment, types.StrategicMergePatchType, patch,
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
-	if err != nil && !cluster.IsNotFound(err, "deployments", w.deployment) {
-		return fmt.Errorf("recycling the standby in %s: %w", p.deploymentObject(w.deployment), err)
+	return err
+}
+
+// recyclingPatch replaces the pods of the standby's Deployment. The new ones are started
+// from the image that the release was deployed as, wherever its tag points now.
+func recyclingPatch(
+	w workload, found *appsv1.Deployment, liveRecord string, release *bluegreen.Release,
+) ([]byte, error) {
+	template := map[string]any{}
+	container := findContainer(&found.Spec.Template, w.container)
+	if release != nil && container != nil && isImageOf(container.Image, *release) {
+		template = imagePatch(w.container, imageToPull(container, *release))
 	}
-	run.recycledFor = live.ID
-	return nil
+	template["metadata"] = map[string]any{"annotations": map[string]string{annotationRecycled: liveRecord}}
+	return json.Marshal(map[string]any{"spec": map[string]any{
+		"paused":   false,
+		"strategy": oneByOne,
+		"template": template,
+	}})
 }

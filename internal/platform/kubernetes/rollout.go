@@ -11,6 +11,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // rollout waits for the pods of a Deployment that was written.
@@ -31,9 +33,11 @@ type rollout struct {
 	// hasExisted is set once the Deployment was seen. If it goes then, it does not come
 	// back.
 	hasExisted bool
-	// image is that of the pods that are to stay, "" for any. Pods with another image
+	// release is that of the pods that are to stay, nil for any. Pods with another image
 	// are replaced, so that they cannot start is no failure.
-	image string
+	release *bluegreen.Release
+	// known are pods that passed the health check before. Their image is not checked again.
+	known []bluegreen.InstanceRef
 	// creation checks the pods whose containers are not created yet.
 	creation creationChecker
 	// isTerminating is set while pods are being deleted, and terminated is when that
@@ -86,6 +90,9 @@ func (r *rollout) check(ctx context.Context) (done bool, again time.Duration, er
 		}
 		again = shorterWait(again, wait)
 		if status := containerStatus(pod, r.informers.workload.container); hasStarted(status) {
+			if err := r.checkImage(pod); err != nil {
+				return false, 0, err
+			}
 			started++
 			r.digest = imageDigest(status)
 		}
@@ -134,9 +141,22 @@ func (r *rollout) noteTerminatingPods() {
 
 // hasOldImage reports whether the pod has another image than those that are to stay.
 func (r *rollout) hasOldImage(pod *corev1.Pod) bool {
-	return r.image != "" && !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
-		return c.Name == r.informers.workload.container && c.Image == r.image
+	return r.release != nil && !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
+		return c.Name == r.informers.workload.container && isImageOf(c.Image, *r.release)
 	})
+}
+
+// checkImage returns an error for a pod that was started with another image than the
+// release was deployed as.
+func (r *rollout) checkImage(pod *corev1.Pod) error {
+	isKnown := slices.ContainsFunc(r.known, func(ref bluegreen.InstanceRef) bool {
+		uid, _ := parseIncarnation(ref.Incarnation)
+		return uid == pod.UID
+	})
+	if r.release == nil || isKnown || r.hasOldImage(pod) {
+		return nil
+	}
+	return checkImage(pod, r.informers.workload.container, r.release.ImageDigest)
 }
 
 // describeWaitingPod says what the first of the pods that have not started waits for.

@@ -49,7 +49,8 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 		return err
 	}
 	if slot.Release != nil {
-		rollout.image, rollout.isAutoscaled = slot.Release.Image, slot.Release.Autoscaled
+		rollout.release, rollout.isAutoscaled = slot.Release, slot.Release.Autoscaled
+		rollout.known = slot.Passed
 	}
 	if slot.State == bluegreen.Idle {
 		return p.withLogs(ctx, run, awaitStandby(ctx, rollout))
@@ -99,15 +100,21 @@ func (p *Platform) writeSize(
 }
 
 // sizePatch sets the size of a Deployment, and the image of the release that the
-// ledger has for it: it may have been set by hand.
+// ledger has for it, if another was set by hand.
 func sizePatch(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int) map[string]any {
 	spec := map[string]any{"replicas": replicas, "paused": false}
-	if slot.Release != nil {
-		spec["template"] = map[string]any{"spec": map[string]any{
-			"containers": []any{map[string]any{"name": w.container, "image": slot.Release.Image}},
-		}}
+	container := findContainer(&found.Spec.Template, w.container)
+	if slot.Release != nil && (container == nil || !isImageOf(container.Image, *slot.Release)) {
+		spec["template"] = imagePatch(w.container, imageToPull(container, *slot.Release))
 	}
 	return map[string]any{"metadata": map[string]any{"resourceVersion": found.ResourceVersion}, "spec": spec}
+}
+
+// imagePatch sets the image of a container in a pod template.
+func imagePatch(container, image string) map[string]any {
+	return map[string]any{"spec": map[string]any{
+		"containers": []any{map[string]any{"name": container, "image": image}},
+	}}
 }
 
 // markSurplusPods marks the pods that go when the environment gets smaller.

@@ -236,27 +236,56 @@ func (c *Cluster) loadReplica() (string, error) {
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	files, sum, err := buildReplica(dir)
+	if err != nil {
+		return "", err
+	}
+	image := "docker.io/library/bluegreen-replica:" + sum
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return image, c.Run(ctx, append([]string{"load-binary", image}, files...)...)
+}
+
+// MoveTag puts another image of the test service on the node under this tag. Each build
+// is another image.
+func (c *Cluster) MoveTag(t testing.TB, image, build string) {
+	t.Helper()
+	dir := t.TempDir()
+	files, _, err := buildReplica(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	extra := filepath.Join(dir, build)
+	if err := os.WriteFile(extra, []byte(build), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, extra)
+	if err := c.Run(t.Context(), append([]string{"load-binary", image}, files...)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// buildReplica builds the test service and its commands in dir. It returns their paths and
+// a part of their digest.
+func buildReplica(dir string) (files []string, sum string, err error) {
 	program := filepath.Join(dir, "replica")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, replicaPackage)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the replica: %w\n%s", err, output)
+		return nil, "", fmt.Errorf("building the replica: %w\n%s", err, output)
 	}
 	content, err := os.ReadFile(program)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	files := []string{program}
+	files = []string{program}
 	for _, name := range []string{"true", "false"} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, content, 0o700); err != nil {
-			return "", err
+			return nil, "", err
 		}
 		files = append(files, path)
 	}
-	sum := sha256.Sum256(content)
-	image := "docker.io/library/bluegreen-replica:" + hex.EncodeToString(sum[:6])
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	return image, c.Run(ctx, append([]string{"load-binary", image}, files...)...)
+	digest := sha256.Sum256(content)
+	return files, hex.EncodeToString(digest[:6]), nil
 }
