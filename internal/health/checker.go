@@ -3,6 +3,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,11 +63,7 @@ func (c *Checker) Probe(ctx context.Context, target bluegreen.Target) bluegreen.
 // ctx ends. The cause of a check that has not passed is what the last completed
 // probe observed. It is the end of ctx only if no probe completed.
 func (c *Checker) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
-	pace := backoff.ExponentialBackOff{
-		InitialInterval: min(firstPause, c.interval),
-		Multiplier:      growth,
-		MaxInterval:     c.interval,
-	}
+	pace := newPace(c.interval)
 	results := newResults(c.checks, c.threshold)
 	for {
 		results.record(c.probeAll(ctx, target))
@@ -81,6 +78,27 @@ func (c *Checker) Await(ctx context.Context, target bluegreen.Target) bluegreen.
 		if !sleep(ctx, pace.NextBackOff()) {
 			return results.verdict(ctx)
 		}
+	}
+}
+
+// ShortestPass returns the shortest time in which an instance can pass all checks of the
+// configuration: the pauses between the probes that Await makes at least. Zero values
+// count as the defaults.
+func (c Config) ShortestPass() time.Duration {
+	interval, threshold := cmp.Or(c.Interval, DefaultInterval), cmp.Or(c.HealthyThreshold, DefaultHealthyThreshold)
+	pace, shortest := newPace(interval), time.Duration(0)
+	for range threshold - 1 {
+		shortest += pace.NextBackOff()
+	}
+	return shortest
+}
+
+// newPace returns the pauses between the probes of an instance.
+func newPace(interval time.Duration) *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval: min(firstPause, interval),
+		Multiplier:      growth,
+		MaxInterval:     interval,
 	}
 }
 

@@ -3,11 +3,15 @@
 package health_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
 
@@ -66,4 +70,34 @@ func TestErrorNamesTheBadSetting(t *testing.T) {
 func TestTheHighestPortIsAPort(t *testing.T) {
 	t.Parallel()
 	newChecker(t, everyKind(65535))
+}
+
+func TestShortestPassIsTheTimeThatAwaitTakes(t *testing.T) {
+	for _, c := range []struct {
+		threshold int
+		interval  time.Duration
+	}{{1, time.Second}, {2, time.Second}, {3, 5 * time.Millisecond}, {40, 2 * time.Second}, {0, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			config := health.Config{TCP: &health.TCP{}, HealthyThreshold: c.threshold, Interval: c.interval}
+			checker, err := health.New(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if verdict := checker.Await(t.Context(), acceptingTarget{}); !verdict.IsHealthy() {
+				t.Errorf("the verdict is %v", verdict)
+			}
+			if took, want := time.Since(began), config.ShortestPass(); took != want {
+				t.Errorf("%+v took %s, want %s", c, took, want)
+			}
+		})
+	}
+}
+
+// acceptingTarget accepts every connection.
+type acceptingTarget struct{ bluegreen.Target }
+
+func (acceptingTarget) Dial(context.Context) (net.Conn, error) {
+	near, far := net.Pipe()
+	return near, far.Close()
 }

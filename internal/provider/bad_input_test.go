@@ -45,6 +45,24 @@ func refusedByValidate() []badInput {
 		{"bake_too_long", "bake_time", attributes{"bake_time": `"1h"`}, `timeouts\.(create|update)`},
 		{"switch_zero", "switch_timeout", attributes{"switch_timeout": `"0s"`}, "longer than zero"},
 		{"drain_negative", "drain_timeout", attributes{"drain_timeout": `"-5m"`}, "negative"},
+		{"drain_over_delete", "drain_timeout", attributes{"drain_timeout": `"15m"`}, `timeouts\.delete`},
+		{
+			"drain_over_update", "drain_timeout",
+			attributes{"drain_timeout": `"2m"`, "timeouts": `{ update = "2m" }`}, `timeouts\.update`,
+		},
+		{"retry_name", "retry", attributes{"retry": `"2.0.0"`}, "ID of a record"},
+		{
+			"healthy_threshold_over_timeout", "health_check.healthy_threshold",
+			healthCheck(`{ http = {}, healthy_threshold = 1000, interval = "2s", timeout = "2s" }`), "one attempt",
+		},
+		{
+			"unhealthy_threshold", "health_check.unhealthy_threshold",
+			healthCheck(`{ http = {}, unhealthy_threshold = 0 }`), "between 1 and 100",
+		},
+		{
+			"unhealthy_threshold_over_update", "health_check.unhealthy_threshold",
+			healthCheck(`{ http = {}, unhealthy_threshold = 100, interval = "1m" }`), `timeouts\.(create|update)`,
+		},
 		{"history_short", "history_limit", attributes{"history_limit": "1"}, "at least 2"},
 		{"timeout_negative", "timeouts.create", attributes{"timeouts": `{ create = "-1m" }`}, "longer than zero"},
 		{"timeout_zero", "timeouts.delete", attributes{"timeouts": `{ delete = "0s" }`}, "longer than zero"},

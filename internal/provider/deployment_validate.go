@@ -124,12 +124,46 @@ func (m deploymentModel) checkTimes(ctx context.Context, settings healthSettings
 	if diags.HasError() {
 		return diags
 	}
+	isKnown := func(operation string) bool {
+		configured, ok := m.Timeouts.Attributes()[operation]
+		return !ok || !configured.IsUnknown()
+	}
 	for operation, timeout := range map[string]time.Duration{"create": create, "update": update} {
-		if configured, ok := m.Timeouts.Attributes()[operation]; !ok || !configured.IsUnknown() {
+		if isKnown(operation) {
 			diags.Append(m.checkDeadlines(operation, timeout, settings)...)
 		}
 	}
-	return diags
+	// An update that removes the standby, or deploys over it, waits for it to be drained.
+	for operation, timeout := range map[string]time.Duration{"update": update, "delete": remove} {
+		if isKnown(operation) {
+			diags.Append(m.checkDrainTimeout(operation, timeout)...)
+		}
+	}
+	return append(diags, checkHealthyThreshold(settings)...)
+}
+
+// checkDrainTimeout refuses an operation that would end while it waits for requests.
+func (m deploymentModel) checkDrainTimeout(operation string, timeout time.Duration) diag.Diagnostics {
+	drain := durationOr(m.DrainTimeout, defaultDrainTimeout)
+	if drain < timeout || m.DrainTimeout.IsUnknown() {
+		return nil
+	}
+	return diag.Diagnostics{attributeError(path.Root("drain_timeout"), "Draining cannot end in time",
+		fmt.Sprintf("is %s, but timeouts.%s allows %s for the whole operation", drain, operation, timeout))}
+}
+
+// checkHealthyThreshold refuses a health check that no replica can pass.
+func checkHealthyThreshold(settings healthSettings) diag.Diagnostics {
+	shortest := settings.checks.ShortestPass()
+	if shortest < settings.timeout || settings.hasUnknownTimes {
+		return nil
+	}
+	return diag.Diagnostics{attributeError(
+		path.Root("health_check").AtName("healthy_threshold"),
+		"The health check cannot pass in time",
+		fmt.Sprintf("is %d, which takes at least %s at an interval of %s, but one attempt has the timeout %s",
+			settings.checks.HealthyThreshold, shortest.Round(time.Millisecond), settings.checks.Interval, settings.timeout),
+	)}
 }
 
 // checkDeadlines compares the times that an operation waits with its timeout.
@@ -144,8 +178,16 @@ func (m deploymentModel) checkDeadlines(
 		diags.Append(attributeError(path.Root("bake_time"), "The watch cannot end in time",
 			fmt.Sprintf("is %s, but timeouts.%s allows %s for the whole operation", bake, operation, timeout)))
 	}
-	attempts := max(settings.retries, 0) + 1
 	// A division, because the product of two large numbers overflows.
+	probes := time.Duration(max(settings.unhealthyThreshold, 1))
+	if settings.checks.Interval > timeout/probes && !settings.hasUnknownTimes {
+		diags.Append(attributeError(
+			path.Root("health_check").AtName("unhealthy_threshold"),
+			"The watch cannot find the release unhealthy in time",
+			fmt.Sprintf("is %d at an interval of %s, but timeouts.%s allows %s for the whole operation",
+				settings.unhealthyThreshold, settings.checks.Interval, operation, timeout)))
+	}
+	attempts := max(settings.retries, 0) + 1
 	if settings.timeout > timeout/time.Duration(attempts) && !settings.hasUnknownTimes {
 		diags.Append(attributeError(
 			path.Root("health_check").AtName("timeout"),

@@ -58,7 +58,7 @@ type healthSettings struct {
 	retries            int
 	unhealthyThreshold int
 	minHealthyPercent  int
-	// hasUnknownTimes: timeout or retries are unknown, and hold a default instead.
+	// hasUnknownTimes: a time, a threshold or retries are unknown, and hold a default instead.
 	hasUnknownTimes bool
 }
 
@@ -79,7 +79,8 @@ func (m deploymentModel) health(ctx context.Context) (healthSettings, diag.Diagn
 		retries:            intOr(block.Retries, otherwise.HealthCheckRetries),
 		unhealthyThreshold: intOr(block.UnhealthyThreshold, otherwise.UnhealthyThreshold),
 		minHealthyPercent:  intOr(block.MinHealthyPercent, otherwise.MinHealthyPercent),
-		hasUnknownTimes:    m.HealthCheck.IsUnknown() || block.Timeout.IsUnknown() || block.Retries.IsUnknown(),
+		hasUnknownTimes: m.HealthCheck.IsUnknown() || block.Timeout.IsUnknown() || block.Retries.IsUnknown() ||
+			block.Interval.IsUnknown() || block.HealthyThreshold.IsUnknown() || block.UnhealthyThreshold.IsUnknown(),
 	}, diags
 }
 
