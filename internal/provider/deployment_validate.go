@@ -154,7 +154,7 @@ func (m deploymentModel) checkDrainTimeout(operation string, timeout time.Durati
 
 // checkHealthyThreshold refuses a health check that no replica can pass.
 func checkHealthyThreshold(settings healthSettings) diag.Diagnostics {
-	shortest := settings.checks.ShortestPass()
+	shortest, interval := settings.checks.ShortestPass(), settings.checks.Interval
 	if shortest < settings.timeout || settings.hasUnknownTimes {
 		return nil
 	}
@@ -162,7 +162,7 @@ func checkHealthyThreshold(settings healthSettings) diag.Diagnostics {
 		path.Root("health_check").AtName("healthy_threshold"),
 		"The health check cannot pass in time",
 		fmt.Sprintf("is %d, which takes at least %s at an interval of %s, but one attempt has the timeout %s",
-			settings.checks.HealthyThreshold, shortest.Round(time.Millisecond), settings.checks.Interval, settings.timeout),
+			settings.checks.HealthyThreshold, shortest.Round(time.Millisecond), interval, settings.timeout),
 	)}
 }
 
