@@ -85,7 +85,9 @@ func TestClusterStandbyThatIsNeverComplete(t *testing.T) {
 	if status, err := h.Status(t.Context()); err != nil || status.Running[bluegreen.Green] != 2 {
 		t.Errorf("%d replicas of live run, %v", status.Running[bluegreen.Green], err)
 	}
-	h.makeLive("2.0.0", 2)
+	again := h.desired("2.0.0", 2)
+	again.Retry = "deploy-2"
+	h.must(h.apply(again))
 	h.requireServes("2.0.0")
 }
 
