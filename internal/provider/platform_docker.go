@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
@@ -87,7 +88,8 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 		Host:       p.host,
 		Connection: connection,
 		Name:       name,
-		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullMissing))),
+		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullChanged))),
+		Warn:       func(message string) { tflog.Warn(ctx, message) },
 		Frontend: docker.Frontend{
 			Listen:       listen,
 			Protocol:     protocol.Protocol(stringOr(p.Protocol, string(protocol.HTTP))),

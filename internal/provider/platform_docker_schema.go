@@ -52,10 +52,10 @@ func dockerAttribute() resource.SingleNestedAttribute {
 		"pull": resource.StringAttribute{
 			Optional:            true,
 			Computed:            true,
-			Default:             stringdefault.StaticString(string(docker.PullMissing)),
+			Default:             stringdefault.StaticString(string(docker.PullChanged)),
 			MarkdownDescription: describe("docker.pull"),
 			Validators: []validator.String{
-				stringvalidator.OneOf(string(docker.PullMissing), string(docker.PullAlways), string(docker.PullNever)),
+				stringvalidator.OneOf(pullPolicies()...),
 			},
 		},
 		"agent_image": resource.StringAttribute{
@@ -162,4 +162,13 @@ func dockerWorkloadAttributes() map[string]resource.Attribute {
 			Validators:          []validator.Map{mapvalidator.NoNullValues()},
 		},
 	}
+}
+
+// pullPolicies returns the values of docker.pull.
+func pullPolicies() []string {
+	var values []string
+	for _, policy := range docker.PullPolicies() {
+		values = append(values, string(policy))
+	}
+	return values
 }

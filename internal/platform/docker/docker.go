@@ -42,7 +42,7 @@ const removeAgentTimeout = 30 * time.Second
 
 // New returns the platform of one deployment. It does not connect.
 func New(opts Options) (*Platform, error) {
-	opts.Pull = cmp.Or(opts.Pull, PullMissing)
+	opts.Pull = cmp.Or(opts.Pull, PullChanged)
 	host := opts.Host
 	if host == nil {
 		host = NewHost(opts.Connection, opts.Agent.Name)
@@ -55,7 +55,7 @@ func New(opts Options) (*Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	images := images{engine, opts.Pull, host.connection.Registries}
+	images := images{engine, opts.Pull, host.connection.Registries, opts.Warn}
 	manager := &agentManager{opts.Agent, engine, images, os.Executable, host.imageMutex, host.replaceMutex}
 	return &Platform{
 		name: opts.Name, agent: opts.Agent, frontend: opts.Frontend,

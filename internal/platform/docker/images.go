@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -24,6 +26,9 @@ type images struct {
 	engine     *engine
 	policy     PullPolicy
 	registries []Registry
+	// warn is told why an image is used although the registry could not be asked. It may
+	// be nil.
+	warn func(message string)
 }
 
 // pin returns the ID of the release's image, and pulls the image if necessary. A release
@@ -38,6 +43,9 @@ func (i images) pin(ctx context.Context, release bluegreen.Release) (string, err
 		if errdefs.IsInvalidArgument(err) {
 			return "", &ImageError{release.Image, err}
 		}
+		if err == nil && i.policy == PullChanged && release.ImageDigest == "" && i.hasChanged(ctx, release.Image) {
+			return i.pullAndFind(ctx, release, wanted)
+		}
 		if err == nil || !errdefs.IsNotFound(err) {
 			return id, err
 		}
@@ -46,6 +54,10 @@ func (i images) pin(ctx context.Context, release bluegreen.Release) (string, err
 			return "", &ImageError{release.Image, err}
 		}
 	}
+	return i.pullAndFind(ctx, release, wanted)
+}
+
+func (i images) pullAndFind(ctx context.Context, release bluegreen.Release, wanted string) (string, error) {
 	if err := i.pull(ctx, release.Image); err != nil {
 		return "", &ImageError{release.Image, err}
 	}
@@ -60,6 +72,62 @@ func (i images) pin(ctx context.Context, release bluegreen.Release) (string, err
 func (i images) find(ctx context.Context, wanted string) (id string, err error) {
 	found, err := i.engine.ImageInspect(ctx, wanted)
 	return found.ID, err
+}
+
+// registryTimeout is how long a registry may take to say which image a tag points at.
+const registryTimeout = 15 * time.Second
+
+// hasChanged reports whether the registry has another image under this tag than the host.
+// It asks no registry about an image that was built on the host, or that is named by its
+// digest. If the registry cannot be asked, it warns and returns false.
+func (i images) hasChanged(ctx context.Context, image string) bool {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return false
+	}
+	if _, isDigested := named.(reference.Digested); isDigested {
+		return false
+	}
+	found, err := i.engine.ImageInspect(ctx, image)
+	known := digestsIn(found.RepoDigests, named)
+	if err != nil || len(known) == 0 {
+		return false
+	}
+	latest, err := i.askRegistry(ctx, named)
+	if err != nil {
+		if i.warn != nil {
+			i.warn(fmt.Sprintf("The registry of image %s could not be asked whether its tag has moved, "+
+				"so the image on the host is used: %v", image, err))
+		}
+		return false
+	}
+	return !slices.Contains(known, latest)
+}
+
+// digestsIn returns the digests that an image of the host has in a repository.
+func digestsIn(repoDigests []string, repository reference.Named) []string {
+	var digests []string
+	for _, text := range repoDigests {
+		parsed, err := reference.ParseNormalizedNamed(text)
+		digested, ok := parsed.(reference.Digested)
+		if err == nil && ok && parsed.Name() == repository.Name() {
+			digests = append(digests, digested.Digest().String())
+		}
+	}
+	return digests
+}
+
+// askRegistry returns the digest that a tag has in its registry.
+func (i images) askRegistry(ctx context.Context, named reference.Named) (string, error) {
+	auth, err := i.registryAuth(reference.Domain(named))
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
+	defer cancel()
+	options := client.DistributionInspectOptions{EncodedRegistryAuth: auth}
+	latest, err := i.engine.DistributionInspect(ctx, reference.TagNameOnly(named).String(), options)
+	return latest.Descriptor.Digest.String(), err
 }
 
 func (i images) pull(ctx context.Context, image string) error {

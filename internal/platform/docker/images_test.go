@@ -87,22 +87,22 @@ func TestImageIsPulledWhenItIsMissing(t *testing.T) {
 	reference, id := h.createRemoteImage(at, "1", "one")
 	release := bluegreen.Release{Image: reference}
 
-	_, err := images{h.engine, PullNever, []Registry{at}}.pin(t.Context(), release)
+	_, err := images{h.engine, PullNever, []Registry{at}, nil}.pin(t.Context(), release)
 	var missing *ImageError
 	if !errors.As(err, &missing) || !strings.Contains(err.Error(), "never pulled") {
 		t.Errorf("got %v", err)
 	}
-	_, err = images{h.engine, PullMissing, nil}.pin(t.Context(), release)
+	_, err = images{h.engine, PullMissing, nil, nil}.pin(t.Context(), release)
 	if !errors.As(err, &missing) || !contains(err, reference) || !contains(err, "no basic auth credentials") {
 		t.Errorf("without a login: %v", err)
 	}
 	wrong := at
 	wrong.Password = "guessed"
-	_, err = images{h.engine, PullMissing, []Registry{wrong}}.pin(t.Context(), release)
+	_, err = images{h.engine, PullMissing, []Registry{wrong}, nil}.pin(t.Context(), release)
 	if !errors.As(err, &missing) || strings.Contains(err.Error(), wrong.Password) {
 		t.Errorf("with a wrong login: %v", err)
 	}
-	got, err := images{h.engine, PullMissing, []Registry{at}}.pin(t.Context(), release)
+	got, err := images{h.engine, PullMissing, []Registry{at}, nil}.pin(t.Context(), release)
 	h.must(err)
 	if got != id {
 		t.Errorf("it is pinned to %s, want %s", got, id)
@@ -119,7 +119,7 @@ func TestMovedTagDoesNotChangeAPinnedImage(t *testing.T) {
 	latest := h.createImage(name, "two")
 	t.Cleanup(func() { h.removeImage(latest) })
 	for _, policy := range []PullPolicy{PullMissing, PullNever} {
-		i := images{h.engine, policy, []Registry{at}}
+		i := images{h.engine, policy, []Registry{at}, nil}
 		got, err := i.pin(t.Context(), bluegreen.Release{Image: name, ImageDigest: former})
 		h.must(err)
 		if got != former {
@@ -132,7 +132,7 @@ func TestMovedTagDoesNotChangeAPinnedImage(t *testing.T) {
 		}
 	}
 	h.removeImage(former)
-	_, err := images{h.engine, PullMissing, []Registry{at}}.pin(t.Context(),
+	_, err := images{h.engine, PullMissing, []Registry{at}, nil}.pin(t.Context(),
 		bluegreen.Release{Image: name, ImageDigest: former})
 	var missing *ImageError
 	if !errors.As(err, &missing) {
@@ -147,13 +147,65 @@ func TestPullAlwaysAsksTheRegistry(t *testing.T) {
 	reference, pushed := h.createRemoteImage(at, "latest", "of the registry")
 	h.createImage(reference, "of the host")
 	for _, policy := range []PullPolicy{PullMissing, PullAlways} {
-		got, err := images{h.engine, policy, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: reference})
+		got, err := images{h.engine, policy, []Registry{at}, nil}.pin(t.Context(), bluegreen.Release{Image: reference})
 		h.must(err)
 		if (got == pushed) != (policy == PullAlways) {
 			t.Errorf("%s: it is pinned to %s", policy, got)
 		}
 	}
 	h.removeImage(reference)
+}
+
+// A tag that has moved in the registry is pulled for a new release, and only then.
+func TestPullChangedAsksTheRegistry(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	at := privateRegistry(t)
+	reference := at.Address + "/" + h.name + ":rolling"
+	former := h.createImage(reference, "one")
+	h.upload(at, reference)
+	var warnings []string
+	warn := func(message string) { warnings = append(warnings, message) }
+	pin := func(registries []Registry, release bluegreen.Release) string {
+		t.Helper()
+		got, err := images{h.engine, PullChanged, registries, warn}.pin(t.Context(), release)
+		h.must(err)
+		return got
+	}
+	if got := pin([]Registry{at}, bluegreen.Release{Image: reference}); got != former {
+		t.Errorf("the tag has not moved, and it is pinned to %s", got)
+	}
+	// Somebody else moves the tag in the registry.
+	latest := h.createImage(reference, "two")
+	h.upload(at, reference)
+	h.must(errorOf(h.engine.ImageTag(t.Context(), client.ImageTagOptions{Source: former, Target: reference})))
+	h.removeImage(latest)
+	if got := pin(nil, bluegreen.Release{Image: reference}); got != former || len(warnings) != 1 {
+		t.Errorf("without a login it is pinned to %s, with the warnings %q", got, warnings)
+	}
+	if got := pin([]Registry{at}, bluegreen.Release{Image: reference, ImageDigest: former}); got != former {
+		t.Errorf("a release that was deployed before is pinned to %s", got)
+	}
+	got := pin([]Registry{at}, bluegreen.Release{Image: reference})
+	if got == former || len(warnings) != 1 {
+		t.Errorf("a moved tag is pinned to the former image, with the warnings %q", warnings)
+	}
+	h.removeImage(reference)
+	h.removeImage(former)
+}
+
+// An image that was built on the host is in no registry that could be asked.
+func TestPullChangedUsesWhatTheHostHasBuilt(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	name := "127.0.0.1:1/" + h.name + ":built"
+	id := h.createImage(name, "built here")
+	warn := func(message string) { t.Errorf("there is a warning: %s", message) }
+	got, err := images{h.engine, PullChanged, nil, warn}.pin(t.Context(), bluegreen.Release{Image: name})
+	h.must(err)
+	if got != id {
+		t.Errorf("it is pinned to %s, want %s", got, id)
+	}
 }
 
 func TestImageThatDoesNotExist(t *testing.T) {
@@ -165,7 +217,7 @@ func TestImageThatDoesNotExist(t *testing.T) {
 		"Not A Reference":                   "invalid reference format",
 		"sha256:" + strings.Repeat("0", 64): "a digest alone cannot be pulled",
 	} {
-		_, err := images{h.engine, PullMissing, []Registry{at}}.pin(t.Context(), bluegreen.Release{Image: image})
+		_, err := images{h.engine, PullMissing, []Registry{at}, nil}.pin(t.Context(), bluegreen.Release{Image: image})
 		var missing *ImageError
 		if !errors.As(err, &missing) || missing.Image != image || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", image, err)

@@ -18,8 +18,10 @@ type Options struct {
 	Connection Connection
 	// Name is the deployment's name, a DNS label.
 	Name string
-	// Pull says when the image is pulled; the default is PullMissing.
+	// Pull says when the image is pulled; the default is PullChanged.
 	Pull PullPolicy
+	// Warn is told what goes wrong and stops nothing. It may be nil.
+	Warn func(message string)
 	// Frontend is sent to the agent with every commit.
 	Frontend Frontend
 	// Agent is the host's agent.
@@ -38,13 +40,21 @@ type (
 type PullPolicy string
 
 const (
+	// PullChanged pulls an image that the host does not have, and one whose tag points at
+	// another image in the registry by now. It asks the registry at every deploy.
+	PullChanged PullPolicy = "changed"
 	// PullMissing pulls an image that the host does not have.
 	PullMissing PullPolicy = "missing"
-	// PullAlways asks the registry at every deploy.
+	// PullAlways pulls at every deploy, and fails if the registry cannot be reached.
 	PullAlways PullPolicy = "always"
 	// PullNever uses what the host has.
 	PullNever PullPolicy = "never"
 )
+
+// PullPolicies returns every PullPolicy.
+func PullPolicies() []PullPolicy {
+	return []PullPolicy{PullChanged, PullMissing, PullAlways, PullNever}
+}
 
 // Agent says how the host's agent is created.
 type Agent struct {
@@ -72,8 +82,8 @@ func (o Options) validate() error {
 	if err := agentclient.ValidateName(o.Name); err != nil {
 		problems = append(problems, err)
 	}
-	if !slices.Contains([]PullPolicy{PullMissing, PullAlways, PullNever}, o.Pull) {
-		problems = append(problems, fmt.Errorf("pull is %q, and must be missing, always or never", o.Pull))
+	if !slices.Contains(PullPolicies(), o.Pull) {
+		problems = append(problems, fmt.Errorf("pull is %q, and must be changed, missing, always or never", o.Pull))
 	}
 	return errors.Join(problems...)
 }
