@@ -21,44 +21,46 @@ const (
 // Config configures the checks. An instance is healthy when every check that is
 // set passes. Without any, HTTP with its defaults is used. A zero value anywhere
 // means the default.
+//
+// A Config is sent to the agent and stored there, so its JSON names stay.
 type Config struct {
-	HTTP *HTTP
-	TCP  *TCP
-	GRPC *GRPC
-	Exec *Exec
+	HTTP *HTTP `json:"http,omitempty"`
+	TCP  *TCP  `json:"tcp,omitempty"`
+	GRPC *GRPC `json:"grpc,omitempty"`
+	Exec *Exec `json:"exec,omitempty"`
 
 	// Interval is the longest time between the end of one probe and the start of
 	// the next.
-	Interval time.Duration
+	Interval time.Duration `json:"interval_ns,omitempty"`
 	// ProbeTimeout is how long one probe may take.
-	ProbeTimeout time.Duration
+	ProbeTimeout time.Duration `json:"probe_timeout_ns,omitempty"`
 	// HealthyThreshold is how often in a row every check must pass.
-	HealthyThreshold int
+	HealthyThreshold int `json:"healthy_threshold,omitempty"`
 }
 
 // HTTP is a check that sends a GET request and looks at the status of the answer.
 type HTTP struct {
 	// Path begins with "/" and may have a query.
-	Path string
+	Path string `json:"path,omitempty"`
 	// Scheme is "http" or "https". The certificate is not verified.
-	Scheme string
+	Scheme string `json:"scheme,omitempty"`
 	// Port is by default the one that the instance serves. Another one needs a
 	// PortDialer.
-	Port int
+	Port int `json:"port,omitempty"`
 	// Host is the Host header, and with https the server name of the handshake.
-	Host string
+	Host string `json:"host,omitempty"`
 	// Headers are sent with the request. Their values may be secrets: no cause or
 	// error of this package contains one.
-	Headers map[string]string
+	Headers map[string]string `json:"headers,omitempty"`
 	// StatusCodes lists the accepted codes; for example "200-299,404".
-	StatusCodes string
+	StatusCodes string `json:"status_codes,omitempty"`
 }
 
 // TCP is a check that passes when the instance accepts a connection.
 type TCP struct {
 	// Port is by default the one that the instance serves. Another one needs a
 	// PortDialer.
-	Port int
+	Port int `json:"port,omitempty"`
 }
 
 // GRPC is a check that uses the gRPC health protocol,
@@ -66,17 +68,17 @@ type TCP struct {
 type GRPC struct {
 	// Port is by default the one that the instance serves. Another one needs a
 	// PortDialer.
-	Port int
+	Port int `json:"port,omitempty"`
 	// Service is the name of the service to check; "" is the server as a whole.
-	Service string
+	Service string `json:"service,omitempty"`
 	// TLS encrypts the connection. The certificate is not verified.
-	TLS bool
+	TLS bool `json:"tls,omitempty"`
 }
 
 // Exec is a check that runs a command beside the instance and passes when it
 // exits with 0.
 type Exec struct {
-	Command []string
+	Command []string `json:"command,omitempty"`
 }
 
 // ConfigError means that New refuses a setting.

@@ -38,6 +38,7 @@ func ValidateName(name string) error {
 //	images/sha256-DIGEST/
 //	deployments/NAME/ledger.json
 //	deployments/NAME/history-N.jsonl
+//	deployments/NAME/upkeep.json
 //	deployments/NAME/{blue,green}/{workload.json,targets.json}
 //	deployments/NAME/{blue,green}/replicas/green-1/{process.json,output,output.log}
 type Dir string
