@@ -27,6 +27,9 @@ type Pool struct {
 	cursor   atomic.Uint64
 	state    atomic.Pointer[poolState]
 
+	// report is described at OnFailure; it may be nil.
+	report FailureReport
+
 	mu sync.Mutex // serializes changes of the state; guards removed
 	// removed are former upstreams that may still have something in flight.
 	removed []*upstream
@@ -48,6 +51,14 @@ func NewPool(env bluegreen.Environment, m *Metrics) *Pool {
 	return p
 }
 
+// FailureReport is told of a request that a replica has failed: it refused the
+// connection, or broke off before or in its answer. inARow counts these requests since
+// the last one that the replica answered. The call delays the request.
+type FailureReport func(b Backend, inARow int, cause error)
+
+// OnFailure has every failed request reported. It is called before the first Set.
+func (p *Pool) OnFailure(report FailureReport) { p.report = report }
+
 // Environment returns the environment the pool belongs to.
 func (p *Pool) Environment() bluegreen.Environment { return p.env }
 
@@ -60,7 +71,7 @@ func (p *Pool) Set(backends []Backend) {
 	old := p.state.Load()
 	next := &poolState{upstreams: make([]*upstream, 0, len(backends)), inFlight: old.inFlight}
 	for _, b := range backends {
-		next.upstreams = append(next.upstreams, old.upstreamFor(b))
+		next.upstreams = append(next.upstreams, old.upstreamFor(b, p.report))
 	}
 	p.state.Store(next)
 
@@ -74,10 +85,10 @@ func (p *Pool) Set(backends []Backend) {
 }
 
 // upstreamFor returns the existing upstream of this backend, or a new one.
-func (s *poolState) upstreamFor(b Backend) *upstream {
+func (s *poolState) upstreamFor(b Backend, report FailureReport) *upstream {
 	i := slices.IndexFunc(s.upstreams, func(u *upstream) bool { return u.Backend == b })
 	if i < 0 {
-		return newUpstream(b)
+		return newUpstream(b, report)
 	}
 	return s.upstreams[i]
 }
@@ -123,7 +134,7 @@ func (p *Pool) find(id string) []*upstream {
 func (p *Pool) CloseConnections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cut(func(u *upstream) *upstream { return newUpstream(u.Backend) })
+	return p.cut(func(u *upstream) *upstream { return newUpstream(u.Backend, p.report) })
 }
 
 // Close cuts everything in flight and leaves the pool without backends and

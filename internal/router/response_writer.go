@@ -20,6 +20,7 @@ type responseWriter struct {
 	slot       slot
 	counted    bool     // The request is in the metrics.
 	refused    bool     // The replica of the slot refused, before anything was sent.
+	failed     bool     // The replica failed the request.
 	clientGone bool     // The client went away while the answer was written.
 	remaining  int64    // How many bytes of the answer's declared length are still to come.
 	upgraded   net.Conn // The client's connection, once it is no longer HTTP.
@@ -43,7 +44,7 @@ func (rw *responseWriter) recycle() {
 // proxy sends the request to the upstream of the slot and passes the answer on.
 // It reports whether the upstream refused, so that another can be asked.
 func (rw *responseWriter) proxy(s slot, r *http.Request) (refused bool) {
-	rw.slot, rw.refused = s, false
+	rw.slot, rw.refused, rw.failed = s, false, false
 	rw.countRequest(s.pool.counters)
 	finished := false
 	// The proxy panics with http.ErrAbortHandler when an answer breaks off.
@@ -53,6 +54,9 @@ func (rw *responseWriter) proxy(s slot, r *http.Request) (refused bool) {
 	}()
 	s.upstream.proxy.ServeHTTP(rw, r)
 	finished = true
+	if !rw.refused && !rw.failed && !rw.clientGone {
+		s.upstream.noteAnswer()
+	}
 	return rw.refused
 }
 
@@ -72,12 +76,13 @@ func (rw *responseWriter) finish(r *http.Request, finished bool) {
 		finished = !rw.slot.upstream.conns.isClosed()
 	}
 	if !finished {
-		rw.countFailure(r)
+		rw.countFailure(r, errBrokenOff)
 	}
 }
 
-// countFailure counts a failed request by its cause.
-func (rw *responseWriter) countFailure(r *http.Request) {
+// countFailure counts a failed request by its cause. What a client sends can break off
+// as well, so a request with a body says nothing about the replica.
+func (rw *responseWriter) countFailure(r *http.Request, cause error) {
 	kind := failUpstream
 	switch {
 	case rw.slot.upstream.conns.isClosed():
@@ -86,6 +91,9 @@ func (rw *responseWriter) countFailure(r *http.Request) {
 		kind = failCanceled
 	}
 	rw.slot.pool.counters.countFailure(kind)
+	if rw.failed = true; kind == failUpstream && r.ContentLength == 0 {
+		rw.slot.upstream.noteFailure(cause)
+	}
 }
 
 // handleProxyError is the proxy's error handler: the replica has not answered.
@@ -93,9 +101,10 @@ func handleProxyError(w http.ResponseWriter, r *http.Request, err error) {
 	rw, _ := w.(*responseWriter)
 	if _, refused := errors.AsType[*dialError](err); refused {
 		rw.refused = true
+		rw.slot.upstream.noteFailure(errRefusedConnection)
 		return
 	}
-	rw.countFailure(r)
+	rw.countFailure(r, errNoAnswer)
 	if rw.upgraded == nil {
 		// This goes around rw, which would count it as a 5xx of the replica.
 		http.Error(rw.ResponseWriter, "the replica did not answer", http.StatusBadGateway)

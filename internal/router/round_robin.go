@@ -8,6 +8,10 @@ var (
 	errNoPool = errors.New("no release serves at this address")
 	// errRefused means that every upstream has refused this request.
 	errRefused = errors.New("no replica accepts connections")
+	// How a replica fails one request.
+	errRefusedConnection = errors.New("the connection was refused")
+	errNoAnswer          = errors.New("the connection was closed without an answer")
+	errBrokenOff         = errors.New("the answer broke off")
 )
 
 // roundRobin picks the upstreams for one request, one after the other.

@@ -124,12 +124,14 @@ func (f *tcpFrontend) dialReplica() (slot, *net.TCPConn, error) {
 		replica, err := s.upstream.dial(context.Background())
 		if err == nil {
 			s.pool.counters.requests.Inc()
+			s.upstream.noteAnswer()
 			return s, replica, nil
 		}
 		s.release()
 		if errors.Is(err, errCut) {
 			return slot{}, nil, err
 		}
+		s.upstream.noteFailure(errRefusedConnection)
 		t.refused++
 	}
 }

@@ -50,6 +50,9 @@ type upstream struct {
 	// downUntil is when to try a replica again that refused a connection, in
 	// nanoseconds since epoch; 0 for one that has not refused.
 	downUntil atomic.Int64
+	// failedInARow counts the failed requests since the last that was answered.
+	failedInARow atomic.Int64
+	report       FailureReport
 	// Each upstream has transports of its own. After a cut there is then no other
 	// connection, idle or just dialed, on which they could send a request again.
 	http1 *http.Transport
@@ -57,8 +60,8 @@ type upstream struct {
 	proxy *httputil.ReverseProxy
 }
 
-func newUpstream(b Backend) *upstream {
-	u := &upstream{Backend: b}
+func newUpstream(b Backend, report FailureReport) *upstream {
+	u := &upstream{Backend: b, report: report}
 	u.http1 = u.newTransport(false)
 	u.http2 = u.newTransport(true)
 	u.proxy = &httputil.ReverseProxy{
@@ -131,6 +134,22 @@ func (u *upstream) dial(ctx context.Context) (*net.TCPConn, error) {
 	}
 	u.downUntil.Store(0)
 	return conn.(*net.TCPConn), nil //nolint:forcetypeassert // what "tcp" is documented to return
+}
+
+// noteFailure counts a request that the replica has failed.
+func (u *upstream) noteFailure(cause error) {
+	n := u.failedInARow.Add(1)
+	if u.report != nil {
+		u.report(u.Backend, int(n), cause)
+	}
+}
+
+// noteAnswer ends a row of failures. It only reads while there is none, so that busy
+// requests do not contend.
+func (u *upstream) noteAnswer() {
+	if u.failedInARow.Load() != 0 {
+		u.failedInARow.Store(0)
+	}
 }
 
 // epoch is what downUntil counts from. It has a monotonic reading, so setting the
