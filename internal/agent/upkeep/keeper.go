@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package upkeep
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// Plan says how the replicas of one release are looked after.
+type Plan struct {
+	Thresholds
+
+	Checker bluegreen.Checker
+	// Interval is the time from one probe to the next.
+	Interval time.Duration
+	// RestartAfter is how long a replica may be unhealthy until it is started again,
+	// 0 for ever.
+	RestartAfter time.Duration
+}
+
+// Replica is one run of a replica that is to be looked after.
+type Replica struct {
+	Run
+	// Target is what the probes connect to. Its ID names the replica: "green-2".
+	Target bluegreen.Target
+	Plan   *Plan
+	// IsStandby replicas are probed more rarely.
+	IsStandby bool
+	// HasPassed is set for a run that has just passed the health check of a deploy. It
+	// counts only when the replica is added.
+	HasPassed bool
+	// Restart starts the replica again and does not wait for it; nil if that is not
+	// possible.
+	Restart func()
+}
+
+// Run identifies one run of a replica, as the router does.
+type Run struct {
+	Environment bluegreen.Environment
+	// Backend and Address are those of router.Backend.
+	Backend, Address string
+}
+
+// Keeper looks after the replicas of one deployment. It is safe for concurrent use.
+type Keeper struct {
+	ctx context.Context
+	log *slog.Logger
+	// changed is called, without a lock, when a replica has become healthy or unhealthy.
+	changed func()
+
+	mu   sync.Mutex
+	runs map[Run]*watched
+	// restarted is when a replica of the environment was last started again.
+	restarted map[bluegreen.Environment]time.Time
+}
+
+// watched is a replica with its condition; Keeper.mu guards it.
+type watched struct {
+	Replica
+	condition
+	// stop ends the probing.
+	stop context.CancelFunc
+}
+
+// New returns a Keeper that looks after nothing yet. It ends with ctx. changed is called
+// when a replica has become healthy or unhealthy.
+func New(ctx context.Context, log *slog.Logger, changed func()) *Keeper {
+	return &Keeper{
+		ctx: ctx, log: log, changed: changed,
+		runs: map[Run]*watched{}, restarted: map[bluegreen.Environment]time.Time{},
+	}
+}
+
+// Set replaces the replicas that are looked after. What is known of a run that stays is
+// kept. It does not call changed.
+func (k *Keeper) Set(replicas []Replica) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	wanted := map[Run]bool{}
+	for _, r := range replicas {
+		wanted[r.Run] = true
+		k.add(r)
+	}
+	for run, w := range k.runs {
+		if !wanted[run] {
+			w.stop()
+			delete(k.runs, run)
+		}
+	}
+}
+
+// add begins to look after r, or follows a change of its plan.
+func (k *Keeper) add(r Replica) {
+	present := k.runs[r.Run]
+	if present != nil && present.Plan == r.Plan && present.IsStandby == r.IsStandby {
+		return
+	}
+	w := &watched{Replica: r, condition: condition{hasPassed: r.HasPassed}}
+	if present != nil {
+		present.stop()
+		w.condition = present.condition
+	}
+	var ctx context.Context
+	ctx, w.stop = context.WithCancel(k.ctx)
+	k.runs[r.Run] = w
+	go k.probeRepeatedly(ctx, w, w.firstPause())
+}
+
+// UnhealthyCause returns why the run is unhealthy, "" if it is not.
+func (k *Keeper) UnhealthyCause(run Run) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if w := k.runs[run]; w != nil {
+		return w.cause
+	}
+	return ""
+}
+
+// ReportFailure records that a request has failed on the run, the last of inARow.
+func (k *Keeper) ReportFailure(run Run, inARow int, cause error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.runs[run]
+	if w == nil {
+		return
+	}
+	if w.failRequests(w.Plan.Thresholds, inARow, "requests: "+cause.Error(), time.Now()) {
+		k.announce(w)
+	}
+}
+
+// announce logs the new condition of w, and has the owner follow it. The owner has locks
+// of its own, and may be about to call Set.
+func (k *Keeper) announce(w *watched) {
+	log := k.log.With("replica", w.Target.ID())
+	if w.isUnhealthy {
+		log.Warn("replica is unhealthy", "cause", w.cause)
+	} else {
+		log.Info("replica is healthy again")
+	}
+	go func() {
+		if k.ctx.Err() == nil {
+			k.changed()
+		}
+	}()
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package upkeep_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/upkeep"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+// fakeReplica is the target of probes, and their checker.
+type fakeReplica struct {
+	id     string
+	isSick atomic.Bool
+	// hangs is how long a probe takes that fails.
+	hangs             time.Duration
+	probes, restarted atomic.Int64
+}
+
+func (f *fakeReplica) ID() string                             { return f.id }
+func (f *fakeReplica) Dial(context.Context) (net.Conn, error) { return nil, errors.ErrUnsupported }
+func (f *fakeReplica) Exec(context.Context, []string) error   { return errors.ErrUnsupported }
+func (f *fakeReplica) Exited(context.Context) error           { return nil }
+
+func (f *fakeReplica) Probe(context.Context, bluegreen.Target) bluegreen.Verdict {
+	f.probes.Add(1)
+	if !f.isSick.Load() {
+		return bluegreen.Verdict{"http": nil}
+	}
+	time.Sleep(f.hangs)
+	return bluegreen.Verdict{"http": errors.New("GET /: 503")}
+}
+
+func (f *fakeReplica) Await(ctx context.Context, t bluegreen.Target) bluegreen.Verdict {
+	return f.Probe(ctx, t)
+}
+
+func (f *fakeReplica) run() upkeep.Run {
+	return upkeep.Run{Environment: bluegreen.Green, Backend: f.id, Address: "127.0.0.1:1"}
+}
+
+// replica is f as the keeper gets it, live and just deployed.
+func (f *fakeReplica) replica(restartAfter time.Duration) upkeep.Replica {
+	return upkeep.Replica{
+		Run: f.run(), Target: f, HasPassed: true, Restart: func() { f.restarted.Add(1) },
+		Plan: &upkeep.Plan{
+			Thresholds: upkeep.Thresholds{Unhealthy: 3, Healthy: 1},
+			Checker:    f, Interval: 2 * time.Second, RestartAfter: restartAfter,
+		},
+	}
+}
+
+// newKeeper returns a keeper that ends with the test, and the count of its calls to changed.
+func newKeeper(t *testing.T) (k *upkeep.Keeper, changes *atomic.Int64) {
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	changes = new(atomic.Int64)
+	return upkeep.New(ctx, slog.New(slog.DiscardHandler), func() { changes.Add(1) }), changes
+}
+
+// pass lets the time pass.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// A sick replica is found after at most three intervals and one timeout of a probe,
+// also if it hangs, and a replica that is well again after at most one interval.
+func TestSickReplicaIsFoundInTime(t *testing.T) {
+	t.Parallel()
+	for name, hangs := range map[string]time.Duration{"it refuses": 0, "it hangs": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				k, changes := newKeeper(t)
+				f := &fakeReplica{id: "green-1", hangs: hangs}
+				k.Set([]upkeep.Replica{f.replica(0)})
+				pass(10 * time.Second)
+				f.isSick.Store(true)
+				pass(3 * time.Second)
+				if cause := k.UnhealthyCause(f.run()); cause != "" {
+					t.Errorf("it is unhealthy after less than three probes: %s", cause)
+				}
+				pass(3*time.Second + hangs)
+				if cause := k.UnhealthyCause(f.run()); cause != "http: GET /: 503" || changes.Load() != 1 {
+					t.Errorf("the cause is %q after %d changes", cause, changes.Load())
+				}
+				f.isSick.Store(false)
+				pass(2*time.Second + hangs)
+				if cause := k.UnhealthyCause(f.run()); cause != "" || changes.Load() != 2 {
+					t.Errorf("the cause is %q after %d changes", cause, changes.Load())
+				}
+			})
+		})
+	}
+}
+
+func TestStandbyIsProbedMoreRarely(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newKeeper(t)
+		live, standby := &fakeReplica{id: "green-1"}, &fakeReplica{id: "blue-1"}
+		rarely := standby.replica(0)
+		rarely.IsStandby = true
+		k.Set([]upkeep.Replica{live.replica(0), rarely})
+		pass(2 * time.Minute)
+		if n := live.probes.Load(); n < 59 || n > 70 {
+			t.Errorf("live was probed %d times in 60 intervals", n)
+		}
+		if n := standby.probes.Load(); n < 9 || n > 12 {
+			t.Errorf("the standby was probed %d times in 60 intervals", n)
+		}
+	})
+}
+
+// After a restart of the agent nothing is known of a replica: it is probed at once, and
+// one failure is enough.
+func TestUnknownReplicaIsProbedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newKeeper(t)
+		f := &fakeReplica{id: "green-1"}
+		f.isSick.Store(true)
+		unknown := f.replica(0)
+		unknown.HasPassed = false
+		k.Set([]upkeep.Replica{unknown})
+		synctest.Wait()
+		if k.UnhealthyCause(f.run()) == "" {
+			t.Error("it is not unhealthy")
+		}
+	})
+}
+
+// What is known of a replica is kept when its plan changes, and is forgotten with it.
+func TestConditionIsKeptWhilePlansChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newKeeper(t)
+		f := &fakeReplica{id: "green-1"}
+		k.Set([]upkeep.Replica{f.replica(0)})
+		k.ReportFailure(f.run(), 2, errors.New("refused"))
+		if k.UnhealthyCause(f.run()) != "" {
+			t.Error("two failed requests are enough")
+		}
+		k.ReportFailure(f.run(), 3, errors.New("refused"))
+		k.Set([]upkeep.Replica{f.replica(0)})
+		if cause := k.UnhealthyCause(f.run()); cause != "requests: refused" {
+			t.Errorf("the cause is %q", cause)
+		}
+		k.Set(nil)
+		if cause := k.UnhealthyCause(f.run()); cause != "" {
+			t.Errorf("a replica that is gone is unhealthy: %s", cause)
+		}
+	})
+}
+
+func TestUnhealthyReplicasAreStartedAgainOneByOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newKeeper(t)
+		first, second, never := &fakeReplica{id: "green-1"}, &fakeReplica{id: "green-2"}, &fakeReplica{id: "green-3"}
+		k.Set([]upkeep.Replica{first.replica(time.Minute), second.replica(time.Minute), never.replica(0)})
+		for _, f := range []*fakeReplica{first, second, never} {
+			f.isSick.Store(true)
+		}
+		pass(59 * time.Second)
+		if n := first.restarted.Load() + second.restarted.Load(); n != 0 {
+			t.Errorf("%d were started again before the time", n)
+		}
+		pass(11 * time.Second)
+		if n := first.restarted.Load() + second.restarted.Load(); n != 1 {
+			t.Errorf("%d were started again, want one", n)
+		}
+		pass(time.Minute)
+		if first.restarted.Load() != 1 || second.restarted.Load() != 1 || never.restarted.Load() != 0 {
+			t.Errorf("started again: %d, %d and %d times",
+				first.restarted.Load(), second.restarted.Load(), never.restarted.Load())
+		}
+	})
+}
+
+func TestMetricSaysWhoIsHealthy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newKeeper(t)
+		well, sick := &fakeReplica{id: "green-1"}, &fakeReplica{id: "green-2"}
+		k.Set([]upkeep.Replica{well.replica(0), sick.replica(0)})
+		k.ReportFailure(sick.run(), 3, errors.New("refused"))
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(k)
+		families, err := registry.Gather()
+		if err != nil || len(families) != 1 || families[0].GetName() != "bluegreen_replica_healthy" {
+			t.Fatalf("gathered %v, %v", families, err)
+		}
+		var values []float64
+		for _, metric := range families[0].GetMetric() {
+			values = append(values, metric.GetGauge().GetValue())
+		}
+		if !slices.Equal(values, []float64{1, 0}) {
+			t.Errorf("the replicas have %v", values)
+		}
+	})
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package upkeep
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+)
+
+const (
+	// minInterval is the shortest time from one probe to the next.
+	minInterval = time.Second
+	// standbyFactor is how much more rarely a standby is probed.
+	standbyFactor = 6
+	// jitter is the part of an interval that is random, so that the probes of many
+	// replicas do not come together. It only makes an interval shorter.
+	jitter = 0.1
+)
+
+// interval is the time from one probe of the replica to the next.
+func (w *watched) interval() time.Duration {
+	interval := max(w.Plan.Interval, minInterval)
+	if w.IsStandby {
+		interval *= standbyFactor
+	}
+	return interval - time.Duration(rand.Float64()*jitter*float64(interval))
+}
+
+// firstPause is the time until the first probe. A run that nothing is known of is probed
+// at once.
+func (w *watched) firstPause() time.Duration {
+	if !w.hasPassed && !w.isUnhealthy {
+		return 0
+	}
+	return time.Duration(rand.Float64() * float64(w.interval()))
+}
+
+// probeRepeatedly probes w until ctx ends, for the first time after pause. An interval is
+// counted from the beginning of a probe, so that a replica that hangs is found as soon as
+// one that refuses, apart from the timeout of the last probe.
+func (k *Keeper) probeRepeatedly(ctx context.Context, w *watched, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		begin := time.Now()
+		verdict := w.Plan.Checker.Probe(ctx, w.Target)
+		if ctx.Err() != nil {
+			return
+		}
+		k.record(w, verdict)
+		timer.Reset(w.interval() - time.Since(begin))
+	}
+}
+
+// record takes the result of a probe into account.
+func (k *Keeper) record(w *watched, verdict bluegreen.Verdict) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.runs[w.Run] != w {
+		return
+	}
+	changed, now := false, time.Now()
+	if verdict.IsHealthy() {
+		changed = w.pass(w.Plan.Thresholds)
+	} else {
+		changed = w.fail(w.Plan.Thresholds, describe(verdict), now)
+	}
+	if changed {
+		k.announce(w)
+	}
+	k.restartOverdue(w, now)
+}
+
+// restartOverdue starts w again if it has been unhealthy for too long. If most replicas
+// are unhealthy they stay in the traffic, and some of their requests may succeed: so the
+// replicas of an environment are not started again together, but one in each RestartAfter.
+func (k *Keeper) restartOverdue(w *watched, now time.Time) {
+	after := w.Plan.RestartAfter
+	if w.Restart == nil || !w.isOverdue(after, now) || now.Sub(k.restarted[w.Environment]) < after {
+		return
+	}
+	k.log.Warn("starting an unhealthy replica again", "replica", w.Target.ID(), "cause", w.cause)
+	w.since, k.restarted[w.Environment] = now, now
+	w.Restart()
+}
+
+// describe returns why a verdict is not healthy, in one line.
+func describe(verdict bluegreen.Verdict) string {
+	var causes []string
+	for _, name := range slices.Sorted(maps.Keys(verdict)) {
+		if err := verdict[name]; err != nil {
+			causes = append(causes, fmt.Sprintf("%s: %v", name, err))
+		}
+	}
+	return strings.Join(causes, "; ")
+}
