@@ -156,7 +156,7 @@ func TestChangesNeedTheLock(t *testing.T) {
 	l.Generation = 1
 	release := bluegreen.Release{Image: "/bin/true", Replicas: 1}
 	for what, err := range map[string]error{
-		"Commit":    forged.Commit(t.Context(), l, nil, store.Frontend{}),
+		"Commit":    forged.Commit(t.Context(), l, nil, store.Frontend{}, nil),
 		"Erase":     forged.Erase(t.Context()),
 		"Provision": errOf(forged.Provision(t.Context(), bluegreen.Blue, release)),
 		"Scale":     forged.Scale(t.Context(), bluegreen.Blue, 1),

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/upkeep"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -22,6 +24,8 @@ type deployment struct {
 	name    string
 	log     *slog.Logger
 	metrics *router.Metrics
+	// unregister takes the deployment's metrics out of the agent's.
+	unregister func()
 	// environments does not change once the deployment is open.
 	environments map[bluegreen.Environment]*environment
 	// turn is full while a goroutine changes what runs.
@@ -35,6 +39,13 @@ type deployment struct {
 	// mu keeps the ledger and the route that follows it together.
 	mu     sync.Mutex
 	ledger *store.LedgerFile
+	// upkeep and plans say how the replicas are looked after.
+	upkeep *store.UpkeepFile
+	plans  plans
+	// isOpen is set once the files have been followed.
+	isOpen bool
+
+	keeper *upkeep.Keeper
 }
 
 // openDeployment makes true what the files of the deployment in dir say.
@@ -65,21 +76,41 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		name: name, log: log, metrics: metrics,
 		environments: map[bluegreen.Environment]*environment{},
 		turn:         make(chan struct{}, 1),
-		ledger:       stored,
-		frontend:     frontend.New(stored.Current().Frontend, a.received(), metrics, log),
+		ledger:       stored, plans: plans{},
+	}
+	if d.upkeep, err = store.OpenUpkeepFile(dir); err != nil {
+		// It can serve without, and the next commit brings them again.
+		log.Error("replicas are not looked after", "error", err)
 	}
 	d.closing, d.close = context.WithCancel(context.Background())
+	d.keeper = upkeep.New(d.closing, log, d.reroute)
+	if err := d.registerer(a).Register(d.keeper); err != nil {
+		d.close()
+		metrics.Unregister()
+		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
+	d.unregister = func() {
+		metrics.Unregister()
+		d.registerer(a).Unregister(d.keeper)
+	}
+	d.frontend = frontend.New(stored.Current().Frontend, a.received(), metrics, d.reportFailure, log)
 	// What an environment reports before both are there waits.
 	d.mu.Lock()
 	for env, read := range files {
 		d.environments[env] = newEnvironment(host, log, env, store.EnvironmentDir(dir, env), read, d.reroute)
 	}
 	d.route()
+	d.isOpen = true
 	d.mu.Unlock()
 	if stored.HasLedger() {
 		d.reopen()
 	}
 	return d, nil
+}
+
+// registerer is where the deployment's own metrics go.
+func (d *deployment) registerer(a *agent) prometheus.Registerer {
+	return prometheus.WrapRegistererWith(prometheus.Labels{"deployment": d.name}, a.registry)
 }
 
 // reopen listens where the deployment did before. An address that another program
@@ -124,28 +155,34 @@ func (d *deployment) isStoredOrRuns() bool {
 	return d.ledger.HasLedger()
 }
 
-// observe returns the document, and how many replicas run in each environment, as
-// bluegreen.Status tells it. External replicas count as if they ran.
-func (d *deployment) observe() (store.Document, map[bluegreen.Environment]int, error) {
+// observe returns the document, and how many replicas run in each environment, and how
+// many of these are unhealthy, as bluegreen.Status tells it. External replicas count as
+// if they ran.
+func (d *deployment) observe() (doc store.Document, running, unready map[bluegreen.Environment]int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.ledger.HasLedger() {
-		return store.Document{}, nil, bluegreen.ErrNotFound
+		return store.Document{}, nil, nil, bluegreen.ErrNotFound
 	}
-	l, counts := d.ledger.Current().Ledger, map[bluegreen.Environment]int{}
-	for name, env := range d.environments {
+	l := d.ledger.Current().Ledger
+	running, unready = map[bluegreen.Environment]int{}, map[bluegreen.Environment]int{}
+	for name, replicas := range d.candidates() {
 		slot := l.Slot(name)
-		for _, c := range env.candidates() {
-			if slot.IsCounted(c.Ref, store.CanReceiveTraffic) {
-				counts[name]++
+		for _, r := range replicas {
+			if !slot.IsCounted(r.Ref, store.CanReceiveTraffic) {
+				continue
+			}
+			running[name]++
+			if r.IsUnhealthy {
+				unready[name]++
 			}
 		}
 	}
 	if l.IsServing() && !d.frontend.IsOpen() {
 		// No client can reach what runs there.
-		counts[l.Live] = 0
+		running[l.Live], unready[l.Live] = 0, 0
 	}
-	return d.ledger.Current(), counts, nil
+	return d.ledger.Current(), running, unready, nil
 }
 
 func (d *deployment) history() ([]bluegreen.Record, error) {
@@ -155,8 +192,11 @@ func (d *deployment) history() ([]bluegreen.Record, error) {
 }
 
 // commit replaces the ledger and points traffic where it says. The file comes
-// first: the route changes only once the ledger is durable.
-func (d *deployment) commit(next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend) error {
+// first: the route changes only once the ledger is durable. care, if not nil, says how
+// the replicas of one of the releases are looked after; without, that stays as it is.
+func (d *deployment) commit(
+	next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend, care *store.Upkeep,
+) error {
 	begin := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -165,6 +205,11 @@ func (d *deployment) commit(next bluegreen.Ledger, closed []bluegreen.Record, fr
 	}
 	change, err := d.frontend.Prepare(front)
 	if err != nil {
+		return err
+	}
+	// It concerns no other release, so it does no harm if the ledger cannot be written.
+	if err := d.upkeep.Commit(care, d.ledger.Current().Ledger, next); err != nil {
+		d.frontend.Discard(change)
 		return err
 	}
 	err = d.ledger.Commit(next, closed, change.Binding)
@@ -177,6 +222,7 @@ func (d *deployment) commit(next bluegreen.Ledger, closed []bluegreen.Record, fr
 		d.metrics.ObserveSwitch(time.Since(begin))
 		d.log.Info("switched", "live", d.frontend.Live(), "generation", next.Generation)
 	}
+	d.lookAfter()
 	return err
 }
 
@@ -188,13 +234,19 @@ func (d *deployment) reroute() {
 }
 
 // route sends requests where the ledger says.
-func (d *deployment) route() { d.frontend.Route(d.ledger.Current().Ledger, d.candidates()) }
+func (d *deployment) route() {
+	d.frontend.Route(d.ledger.Current().Ledger, d.candidates())
+	d.lookAfter()
+}
 
 // candidates are the replicas that may get traffic.
 func (d *deployment) candidates() map[bluegreen.Environment][]frontend.Replica {
 	replicas := map[bluegreen.Environment][]frontend.Replica{}
 	for name, env := range d.environments {
-		replicas[name] = env.candidates()
+		for _, c := range env.candidates() {
+			c.IsUnhealthy = d.unhealthyCause(name, c.Backend) != ""
+			replicas[name] = append(replicas[name], c.Replica)
+		}
 	}
 	return replicas
 }
@@ -250,7 +302,7 @@ func (d *deployment) discard() error {
 	}
 	d.close()
 	d.frontend.Close()
-	d.metrics.Unregister()
+	d.unregister()
 	return nil
 }
 

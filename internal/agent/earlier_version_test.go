@@ -214,13 +214,13 @@ func makeRecordedCalls(t *testing.T, c *client.Client, image string) {
 	ledger.Schema = 1 // as that version wrote it
 	front := store.Frontend{Protocol: protocol.HTTP, DrainTimeout: time.Second}
 	closed := []bluegreen.Record{{ID: "deploy-0", Operation: bluegreen.OpDeploy, Status: bluegreen.StatusFailed}}
-	err = held.Commit(ctx, ledger, closed, front)
+	err = held.Commit(ctx, ledger, closed, front, nil)
 	check("committing", err == nil, err)
-	err = held.Commit(ctx, ledger, nil, front)
+	err = held.Commit(ctx, ledger, nil, front, nil)
 	check("committing twice", errors.Is(err, bluegreen.ErrStale), err)
 	ledger.Generation, front.Listen = 2, []string{"192.0.2.1:80"}
 	var address *client.AddressError
-	err = held.Commit(ctx, ledger, nil, front)
+	err = held.Commit(ctx, ledger, nil, front, nil)
 	check("listening elsewhere", errors.As(err, &address) && address.Address != "", err)
 	status, err := c.Deployment(ctx, "web")
 	check("reading", err == nil && status.Ledger.Generation == 1 && status.Running[bluegreen.Blue] == 1 &&

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -168,16 +170,9 @@ func (e *environment) isEmpty() bool {
 func (e *environment) instances() []process.Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.statuses(func(*replica) bool { return true })
-}
-
-// statuses are those of the replicas for which include returns true.
-func (e *environment) statuses(include func(*replica) bool) []process.Status {
 	list := make([]process.Status, 0, len(e.replicas))
 	for _, r := range e.replicas {
-		if include(r) {
-			list = append(list, r.Status())
-		}
+		list = append(list, r.Status())
 	}
 	slices.SortFunc(list, func(a, b process.Status) int { return strings.Compare(a.ID, b.ID) })
 	return list
@@ -185,18 +180,42 @@ func (e *environment) statuses(include func(*replica) bool) []process.Status {
 
 // candidates are the replicas that may get traffic. One that was started again
 // since it passed its health check comes back by itself: it is the same release.
-func (e *environment) candidates() []frontend.Replica {
+func (e *environment) candidates() []candidate {
 	list := externalCandidates(e.externalReplicas())
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, r := range e.statuses(func(r *replica) bool { return !r.isWithdrawn.Load() }) {
-		if r.IsRunning {
-			list = append(list, frontend.Replica{
-				Backend: router.Backend{ID: r.ID, Addr: r.Address()}, Ref: bluegreen.InstanceRef{ID: r.ID},
-			})
+	for _, r := range e.replicas {
+		status := r.Status()
+		if r.isWithdrawn.Load() || !status.IsRunning {
+			continue
 		}
+		backend := router.Backend{ID: r.id, Addr: status.Address()}
+		list = append(list, candidate{
+			Replica: frontend.Replica{Backend: backend, Ref: bluegreen.InstanceRef{ID: r.id}},
+			id:      r.id, incarnation: status.Incarnation,
+			exec:    func(ctx context.Context, command []string) error { return e.exec(ctx, r.id, command) },
+			restart: r.Restart,
+		})
 	}
 	return list
+}
+
+// exec runs a command beside the replica called id.
+func (e *environment) exec(ctx context.Context, id string, command []string) error {
+	status, w, err := e.find(id)
+	if err != nil {
+		return err
+	}
+	if !status.IsRunning {
+		return fmt.Errorf("%s is not running", id)
+	}
+	executable, err := images.LookUp(w.Dir, command[0])
+	if err != nil {
+		return err
+	}
+	argv := append([]string{executable}, command[1:]...)
+	environ := specOf(e.name, w).Environ(status.Port, status.Incarnation)
+	return process.Exec(ctx, w.Dir, command[0], argv, environ)
 }
 
 // find returns the replica called id and what it runs.

@@ -16,12 +16,11 @@ import (
 // externalCandidates returns the replicas that may get traffic. Whether they run is
 // not checked: the router skips those that refuse connections. A replica that was
 // created again has another incarnation and must pass its health check first.
-func externalCandidates(e store.ExternalReplicas) []frontend.Replica {
-	list := make([]frontend.Replica, 0, len(e.Replicas))
+func externalCandidates(e store.ExternalReplicas) []candidate {
+	list := make([]candidate, 0, len(e.Replicas))
 	for _, r := range e.Replicas {
-		list = append(list, frontend.Replica{
-			Backend: router.Backend{ID: r.Backend(), Addr: r.Address}, Ref: r.Ref(),
-		})
+		backend := router.Backend{ID: r.Backend(), Addr: r.Address}
+		list = append(list, candidate{Replica: frontend.Replica{Backend: backend, Ref: r.Ref()}, id: r.ID})
 	}
 	return list
 }

@@ -52,7 +52,7 @@ func (r *routed) makeLive(replica store.ExternalReplica) {
 	r.Helper()
 	r.generation++
 	next, front := liveOn(replica, bluegreen.Green, r.generation), store.Frontend{DrainTimeout: longTimeout}
-	if err := r.Commit(r.Context(), next, nil, front); err != nil {
+	if err := r.Commit(r.Context(), next, nil, front, nil); err != nil {
 		r.Fatal(err)
 	}
 	status, err := r.client.Deployment(r.Context(), "web")

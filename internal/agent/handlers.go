@@ -143,11 +143,11 @@ func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, running, err := d.observe()
+	doc, running, unready, err := d.observe()
 	if err != nil {
 		return nil, err
 	}
-	return api.NewDeploymentReply(doc, running), nil
+	return api.NewDeploymentReply(doc, running, unready), nil
 }
 
 func (a *agent) getHistory(_ context.Context, r *http.Request) (any, error) {
@@ -163,12 +163,17 @@ func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if body.Upkeep != nil {
+		if err := body.Upkeep.Check(); err != nil {
+			return nil, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+		}
+	}
 	name := r.PathValue("name")
 	d, err := a.create(name)
 	if err != nil {
 		return nil, err
 	}
-	err = d.commit(body.Ledger, body.Closed, body.Frontend)
+	err = d.commit(body.Ledger, body.Closed, body.Frontend, body.Upkeep)
 	var taken *socket.AddressError
 	if errors.As(err, &taken) {
 		taken.Deployment = store.DeploymentAt(a.dir, taken.Address)

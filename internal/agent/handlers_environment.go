@@ -14,6 +14,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
 func (a *agent) putEnvironment(ctx context.Context, r *http.Request) (any, error) {
@@ -125,10 +126,14 @@ func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 		return list, err
 	}
 	for _, status := range d.environments[env].instances() {
-		list = append(list, api.InstanceReply{Instance: bluegreen.Instance{
+		instance := bluegreen.Instance{
 			ID: status.ID, Incarnation: status.Incarnation, Running: status.IsRunning, Exit: status.Exit,
 			Pending: !status.IsRunning && status.Exit == "",
-		}, Address: status.Address()})
+		}
+		if status.IsRunning {
+			instance.Unready = d.unhealthyCause(env, router.Backend{ID: status.ID, Addr: status.Address()})
+		}
+		list = append(list, api.InstanceReply{Instance: instance, Address: status.Address()})
 	}
 	return list, nil
 }
@@ -154,7 +159,7 @@ func (a *agent) getLogs(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: n: %w", api.ErrInvalid, err)
 	}
-	env, status, _, err := a.instanceOf(r)
+	env, status, err := a.instanceOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -173,29 +178,20 @@ func (a *agent) postExec(ctx context.Context, r *http.Request) (any, error) {
 	if len(body.Command) == 0 {
 		return nil, fmt.Errorf("%w: there is no command", api.ErrInvalid)
 	}
-	env, status, w, err := a.instanceOf(r)
+	env, status, err := a.instanceOf(r)
 	if err != nil {
 		return nil, err
 	}
-	if !status.IsRunning {
-		return nil, fmt.Errorf("%s is not running", status.ID)
-	}
-	executable, err := images.LookUp(w.Dir, body.Command[0])
-	if err != nil {
-		return nil, err
-	}
-	argv := append([]string{executable}, body.Command[1:]...)
-	environ := specOf(env.name, w).Environ(status.Port, status.Incarnation)
-	return nil, process.Exec(ctx, w.Dir, body.Command[0], argv, environ)
+	return nil, env.exec(ctx, status.ID, body.Command)
 }
 
 // instanceOf returns the instance that a request is about.
-func (a *agent) instanceOf(r *http.Request) (*environment, process.Status, *store.Workload, error) {
+func (a *agent) instanceOf(r *http.Request) (*environment, process.Status, error) {
 	d, name, err := a.existingEnvironmentOf(r)
 	if err != nil {
-		return nil, process.Status{}, nil, err
+		return nil, process.Status{}, err
 	}
 	env := d.environments[name]
-	status, w, err := env.find(r.PathValue("id"))
-	return env, status, w, err
+	status, _, err := env.find(r.PathValue("id"))
+	return env, status, err
 }

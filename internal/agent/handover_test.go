@@ -163,9 +163,10 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	formerEnded := startAgent(t, dir)
 	held := lockOf(t, c)
 	replica := webServer(t, "green-1")
+	front := store.Frontend{DrainTimeout: longTimeout}
 	err = errors.Join(
 		held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{replica}),
-		held.Commit(t.Context(), liveOn(replica, bluegreen.Green, 1), nil, store.Frontend{DrainTimeout: longTimeout}),
+		held.Commit(t.Context(), liveOn(replica, bluegreen.Green, 1), nil, front, nil),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -190,8 +191,8 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	before := answered.Load()
 	held = lockOf(t, c)
 	defer held.Unlock()
-	next, front := liveOn(replica, bluegreen.Green, 2), store.Frontend{DrainTimeout: longTimeout}
-	if err := held.Commit(t.Context(), next, nil, front); err != nil {
+	next := liveOn(replica, bluegreen.Green, 2)
+	if err := held.Commit(t.Context(), next, nil, front, nil); err != nil {
 		t.Errorf("the new agent: %v", err)
 	}
 	for _, stop := range stops {

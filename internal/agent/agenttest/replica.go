@@ -60,7 +60,9 @@ func Release(t testing.TB, version string, mode Mode) bluegreen.Release {
 // serve is a replica:
 //
 //	/         the version in the image
-//	/healthz  200, or 503 once /sicken was called
+//	/sicken   has / answer 503 from then on
+//	/hangup   has / close its connection without an answer from then on
+//	/heal     ends both
 //	/hang     writes a line, and the rest when the client has sent its body
 //	/ws       a WebSocket that echoes
 //	/fork     starts a child that would outlive the replica
@@ -72,10 +74,13 @@ func serve(mode Mode) int {
 		fmt.Fprintln(os.Stderr, "cannot go on")
 		return 3
 	}
-	var sick atomic.Bool
+	var sick, hangsUp atomic.Bool
 	sick.Store(mode == Unhealthy)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		if hangsUp.Load() {
+			panic(http.ErrAbortHandler)
+		}
 		if sick.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
@@ -88,6 +93,11 @@ func serve(mode Mode) int {
 		_, _ = w.Write(version)
 	})
 	mux.HandleFunc("/sicken", func(http.ResponseWriter, *http.Request) { sick.Store(true) })
+	mux.HandleFunc("/hangup", func(http.ResponseWriter, *http.Request) { hangsUp.Store(true) })
+	mux.HandleFunc("/heal", func(http.ResponseWriter, *http.Request) {
+		sick.Store(false)
+		hangsUp.Store(false)
+	})
 	mux.HandleFunc("/hang", hang)
 	mux.HandleFunc("/ws", echo)
 	mux.HandleFunc("/fork", fork)

@@ -35,7 +35,9 @@ type (
 	DeploymentReply struct {
 		Ledger bluegreen.Ledger `json:"ledger"`
 		// Running counts the replicas that run.
-		Running  map[bluegreen.Environment]int `json:"running"`
+		Running map[bluegreen.Environment]int `json:"running"`
+		// Unready counts those of Running that are unhealthy.
+		Unready  map[bluegreen.Environment]int `json:"unready,omitempty"`
 		Endpoint string                        `json:"endpoint"`
 		Preview  string                        `json:"preview"`
 	}
@@ -43,6 +45,9 @@ type (
 		Ledger   bluegreen.Ledger   `json:"ledger"`
 		Closed   []bluegreen.Record `json:"closed,omitempty"`
 		Frontend store.Frontend     `json:"frontend"`
+		// Upkeep says how the replicas of a release are looked after. Without it nothing
+		// of that changes: a client of an earlier version sends none.
+		Upkeep *store.Upkeep `json:"upkeep,omitempty"`
 	}
 	LockRequest struct {
 		Holder string `json:"holder"`
@@ -188,10 +193,12 @@ func (f Failure) Err() error {
 	return cause
 }
 
-func NewDeploymentReply(doc store.Document, running map[bluegreen.Environment]int) DeploymentReply {
-	return DeploymentReply{doc.Ledger, running, doc.Frontend.Endpoint(), doc.Frontend.PreviewEndpoint()}
+func NewDeploymentReply(doc store.Document, running, unready map[bluegreen.Environment]int) DeploymentReply {
+	return DeploymentReply{doc.Ledger, running, unready, doc.Frontend.Endpoint(), doc.Frontend.PreviewEndpoint()}
 }
 
 func (r DeploymentReply) Status() bluegreen.Status {
-	return bluegreen.Status{Ledger: r.Ledger, Running: r.Running, Endpoint: r.Endpoint, Preview: r.Preview}
+	return bluegreen.Status{
+		Ledger: r.Ledger, Running: r.Running, Unready: r.Unready, Endpoint: r.Endpoint, Preview: r.Preview,
+	}
 }

@@ -240,7 +240,7 @@ func TestLockOutlivesTheAttempt(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	if err := held.Commit(t.Context(), bluegreen.NewLedger("web"), nil, store.Frontend{}); err != nil {
+	if err := held.Commit(t.Context(), bluegreen.NewLedger("web"), nil, store.Frontend{}, nil); err != nil {
 		t.Errorf("a change under the lock: %v", err)
 	}
 	select {

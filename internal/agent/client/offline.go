@@ -44,7 +44,7 @@ func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
 	if err != nil {
 		return bluegreen.Status{}, err
 	}
-	return api.NewDeploymentReply(doc, nil).Status(), nil
+	return api.NewDeploymentReply(doc, nil, nil).Status(), nil
 }
 
 // History returns the archived records, oldest first.

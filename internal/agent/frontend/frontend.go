@@ -10,6 +10,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
@@ -28,10 +29,18 @@ type Frontend struct {
 	routes        routes
 }
 
+// FailureReport is router.FailureReport with the environment of the replica.
+type FailureReport func(env bluegreen.Environment, b router.Backend, inARow int, cause error)
+
 // New returns a frontend that does not listen yet. It is to listen as binding says,
-// by the sockets in received where these have the address.
-func New(binding store.Binding, received *socket.HandedOver, metrics *router.Metrics, log *slog.Logger) *Frontend {
-	return &Frontend{log: log, metrics: metrics, received: received, binding: binding, routes: newRoutes(metrics)}
+// by the sockets in received where these have the address. Failed requests go to report,
+// which must not call the frontend.
+func New(
+	binding store.Binding, received *socket.HandedOver, metrics *router.Metrics, report FailureReport, log *slog.Logger,
+) *Frontend {
+	return &Frontend{
+		log: log, metrics: metrics, received: received, binding: binding, routes: newRoutes(metrics, report),
+	}
 }
 
 // IsOpen reports whether it listens.

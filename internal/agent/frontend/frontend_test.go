@@ -43,7 +43,8 @@ func serve(t *testing.T, drain time.Duration, handler func(env string) http.Hand
 			Ref:     bluegreen.InstanceRef{ID: id},
 		}}
 	}
-	s.Frontend = frontend.New(store.Binding{}, nil, nil, slog.New(slog.DiscardHandler))
+	ignore := func(bluegreen.Environment, router.Backend, int, error) {}
+	s.Frontend = frontend.New(store.Binding{}, nil, nil, ignore, slog.New(slog.DiscardHandler))
 	t.Cleanup(s.Close)
 	change, err := s.Prepare(store.Frontend{DrainTimeout: drain})
 	if err != nil {

@@ -5,6 +5,7 @@ package frontend
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -16,6 +17,8 @@ type Replica struct {
 	router.Backend
 	// Ref must have passed; see store.CanReceiveTraffic.
 	Ref bluegreen.InstanceRef
+	// IsUnhealthy replicas get no requests of live, unless most of them are.
+	IsUnhealthy bool
 }
 
 // routes says, from the ledger and the replicas that run, which of them get requests.
@@ -29,23 +32,29 @@ type routes struct {
 	preview map[bluegreen.Environment]*router.Pool
 	// members counts the replicas in the serving pools.
 	members map[bluegreen.Environment]int
+	// isMostlyUnhealthy says of an environment that its unhealthy replicas get requests.
+	isMostlyUnhealthy map[bluegreen.Environment]bool
 	// drains are those of environments that were live.
 	drains map[bluegreen.Environment]*drain
 	// changed is closed when any of this changes.
 	changed chan struct{}
 }
 
-func newRoutes(metrics *router.Metrics) routes {
+func newRoutes(metrics *router.Metrics, report FailureReport) routes {
 	r := routes{
-		serving: map[bluegreen.Environment]*router.Pool{},
-		preview: map[bluegreen.Environment]*router.Pool{},
-		members: map[bluegreen.Environment]int{},
-		drains:  map[bluegreen.Environment]*drain{},
-		changed: make(chan struct{}),
+		serving:           map[bluegreen.Environment]*router.Pool{},
+		preview:           map[bluegreen.Environment]*router.Pool{},
+		members:           map[bluegreen.Environment]int{},
+		isMostlyUnhealthy: map[bluegreen.Environment]bool{},
+		drains:            map[bluegreen.Environment]*drain{},
+		changed:           make(chan struct{}),
 	}
 	for _, env := range bluegreen.Environments() {
 		r.serving[env] = router.NewPool(env, metrics)
 		r.preview[env] = router.NewPool(env, metrics)
+		for _, pool := range r.pools(env) {
+			pool.OnFailure(func(b router.Backend, inARow int, cause error) { report(env, b, inARow, cause) })
+		}
 	}
 	return r
 }
@@ -65,7 +74,7 @@ func (f *Frontend) route(l bluegreen.Ledger, replicas map[bluegreen.Environment]
 		live = l.Live
 		// The new pool is complete before traffic comes, and the old one stays so
 		// until traffic has gone.
-		r.fill(live, l, replicas)
+		f.fill(live, l, replicas)
 	}
 	if f.isOpen() {
 		f.live.switchTo(r.serving[live])
@@ -75,7 +84,7 @@ func (f *Frontend) route(l bluegreen.Ledger, replicas map[bluegreen.Environment]
 	r.live = live
 	for _, env := range bluegreen.Environments() {
 		if env != live {
-			r.fill(env, l, replicas)
+			f.fill(env, l, replicas)
 		}
 		r.preview[env].Set(backendsOf(replicas[env]))
 	}
@@ -97,14 +106,30 @@ func (f *Frontend) Live() bluegreen.Environment {
 	return f.routes.live
 }
 
-// fill gives env the replicas that run and that have passed their health check.
-func (r *routes) fill(env bluegreen.Environment, l bluegreen.Ledger, replicas map[bluegreen.Environment][]Replica) {
-	passed := l.Slot(env).Passed
+// fill gives env the replicas that run, that have passed their health check, and that
+// are healthy now.
+func (f *Frontend) fill(env bluegreen.Environment, l bluegreen.Ledger, replicas map[bluegreen.Environment][]Replica) {
+	r, passed := &f.routes, l.Slot(env).Passed
 	var members []Replica
 	for _, replica := range replicas[env] {
 		if store.CanReceiveTraffic(passed, replica.Ref) {
 			members = append(members, replica)
 		}
+	}
+	healthy := slices.DeleteFunc(slices.Clone(members), func(replica Replica) bool { return replica.IsUnhealthy })
+	// If most replicas are unhealthy, the health check or something that all of them
+	// depend on is at fault, and the few that are left could not serve everybody.
+	isMostlyUnhealthy := 2*len(healthy) < len(members)
+	if !isMostlyUnhealthy {
+		members = healthy
+	}
+	if r.isMostlyUnhealthy[env] != isMostlyUnhealthy {
+		r.isMostlyUnhealthy[env] = isMostlyUnhealthy
+		message := "at least half of the replicas are healthy again, and only those get requests"
+		if isMostlyUnhealthy {
+			message = "more than half of the replicas are unhealthy, so all of them get requests"
+		}
+		f.log.Warn(message, "environment", env)
 	}
 	r.members[env] = len(members)
 	r.serving[env].Set(backendsOf(members))

@@ -73,6 +73,8 @@ type Supervisor struct {
 
 	mu     sync.Mutex
 	status Status
+	// current is the process while it runs.
+	current *Process
 }
 
 // Supervise keeps the replica called id running, beginning with adopted if that is
@@ -167,6 +169,7 @@ func (s *Supervisor) await(ctx context.Context, p *Process) {
 	s.host.ports.release(p.Port)
 	s.mu.Lock()
 	s.status.IsRunning, s.status.Exit, s.status.Port = false, p.exit, 0
+	s.current = nil
 	s.mu.Unlock()
 	s.changed()
 }
@@ -178,6 +181,7 @@ func (s *Supervisor) noteRunning(p *Process) {
 	s.startErr = nil
 	s.status.IsRunning, s.status.Exit = true, ""
 	s.status.Incarnation, s.status.Port = p.Incarnation, p.Port
+	s.current = p
 }
 
 // AwaitStart returns the outcome of the first attempt to start.
@@ -211,6 +215,16 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 		return fmt.Errorf("removing %s: %w", s.id, err)
 	}
 	return nil
+}
+
+// Restart ends the process, if it runs, and does not wait for that. It is then started
+// again as if it had died.
+func (s *Supervisor) Restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != nil {
+		go s.current.Terminate(StopGrace)
+	}
 }
 
 // Status returns the replica as it is now.

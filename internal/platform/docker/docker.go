@@ -20,6 +20,7 @@ type Platform struct {
 	name     string
 	agent    Agent
 	frontend Frontend
+	upkeep   *Upkeep
 	engine   *engine
 	images   images
 	manager  *agentManager
@@ -58,7 +59,7 @@ func New(opts Options) (*Platform, error) {
 	images := images{engine, opts.Pull, host.connection.Registries, opts.Warn}
 	manager := &agentManager{opts.Agent, engine, images, os.Executable, host.imageMutex, host.replaceMutex}
 	return &Platform{
-		name: opts.Name, agent: opts.Agent, frontend: opts.Frontend,
+		name: opts.Name, agent: opts.Agent, frontend: opts.Frontend, upkeep: opts.Upkeep,
 		engine: engine, images: images, manager: manager, client: client, leaveHost: sync.OnceFunc(host.removeUser),
 	}, nil
 }
@@ -150,7 +151,7 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 	if err != nil {
 		return err
 	}
-	err = lock.Commit(ctx, next, closed, p.frontend)
+	err = lock.Commit(ctx, next, closed, p.frontend, p.upkeep)
 	var taken *AddressError
 	if errors.As(err, &taken) && taken.Deployment == "" {
 		return p.manager.addPortOwner(ctx, taken)

@@ -24,6 +24,9 @@ type Options struct {
 	Warn func(message string)
 	// Frontend is sent to the agent with every commit.
 	Frontend Frontend
+	// Upkeep is sent to the agent with every commit. If it is nil, the agent looks after
+	// the replicas as it did before. It starts no container again.
+	Upkeep *Upkeep
 	// Agent is the host's agent.
 	Agent Agent
 }
@@ -32,6 +35,8 @@ type Options struct {
 type (
 	// Frontend says where and how clients reach the deployment.
 	Frontend = agentclient.Frontend
+	// Upkeep says how the agent looks after the replicas of one release.
+	Upkeep = agentclient.Upkeep
 	// AddressError reports an address that the deployment cannot listen on.
 	AddressError = agentclient.AddressError
 )

@@ -23,6 +23,9 @@ type Options struct {
 	Name string
 	// Frontend is sent to the agent with every commit.
 	Frontend Frontend
+	// Upkeep is sent to the agent with every commit. If it is nil, the agent looks after
+	// the replicas as it did before.
+	Upkeep *Upkeep
 	// AgentCommand is the command that starts an agent. It is called with the further
 	// arguments "-state-dir" and the directory. The default is this program with the
 	// argument "agent".
@@ -33,6 +36,8 @@ type Options struct {
 type (
 	// Frontend says where and how clients reach the deployment.
 	Frontend = client.Frontend
+	// Upkeep says how the agent looks after the replicas of one release.
+	Upkeep = client.Upkeep
 	// AddressError reports an address that the deployment cannot listen on.
 	AddressError = client.AddressError
 	// ImageError reports an image that cannot be deployed.
@@ -51,6 +56,7 @@ var ErrLockLost = client.ErrLockLost
 type Platform struct {
 	name     string
 	frontend Frontend
+	upkeep   *Upkeep
 	command  []string
 	client   *client.Client
 	offline  *client.Offline
@@ -92,7 +98,7 @@ func New(opts Options) (*Platform, error) {
 		command = []string{self, "agent"}
 	}
 	return &Platform{
-		name: opts.Name, frontend: opts.Frontend, command: command, client: c, offline: offline,
+		name: opts.Name, frontend: opts.Frontend, upkeep: opts.Upkeep, command: command, client: c, offline: offline,
 		addresses: map[bluegreen.InstanceRef]string{},
 	}, nil
 }
@@ -170,7 +176,7 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 	if err != nil {
 		return err
 	}
-	return lock.Commit(ctx, next, closed, p.frontend)
+	return lock.Commit(ctx, next, closed, p.frontend, p.upkeep)
 }
 
 // Erase implements bluegreen.Store.

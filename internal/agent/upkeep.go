@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"reflect"
+	"slices"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/upkeep"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// candidate is a replica that may get traffic, with what its upkeep needs.
+type candidate struct {
+	frontend.Replica
+	// id names the replica: "green-2".
+	id string
+	// incarnation is the run of a process, "" for an external replica.
+	incarnation string
+	// exec and restart are nil for an external replica.
+	exec    func(ctx context.Context, command []string) error
+	restart func()
+}
+
+func (c candidate) isExternal() bool { return c.exec == nil }
+
+// plans are the plans of releases, which stay the same until their upkeep changes.
+type plans map[planKey]plan
+
+type planKey struct {
+	fingerprint string
+	isExternal  bool
+}
+
+type plan struct {
+	from store.Upkeep
+	plan *upkeep.Plan
+}
+
+// of returns how a replica that runs a release with upkeep u is looked after, nil if no
+// check of u can be run on it.
+func (p plans) of(u store.Upkeep, isExternal bool) (*upkeep.Plan, error) {
+	key := planKey{u.Fingerprint, isExternal}
+	if present, ok := p[key]; ok && reflect.DeepEqual(present.from, u) {
+		return present.plan, nil
+	}
+	made, err := newPlan(u, isExternal)
+	p[key] = plan{u, made}
+	return made, err
+}
+
+func newPlan(u store.Upkeep, isExternal bool) (*upkeep.Plan, error) {
+	config := u.Health
+	if isExternal && config.Exec != nil {
+		// The agent reaches only the port of an external replica.
+		if config.Exec = nil; config.HTTP == nil && config.TCP == nil && config.GRPC == nil {
+			return nil, nil
+		}
+	}
+	checker, err := health.New(config)
+	if err != nil {
+		return nil, err
+	}
+	return &upkeep.Plan{
+		Thresholds: upkeep.Thresholds{
+			Unhealthy: u.UnhealthyThreshold, Healthy: max(config.HealthyThreshold, health.DefaultHealthyThreshold),
+		},
+		Checker: checker, Interval: config.Interval, RestartAfter: u.RestartAfter,
+	}, nil
+}
+
+// lookAfter has the keeper look after the candidates that have passed their health check.
+func (d *deployment) lookAfter() {
+	l, list := d.ledger.Current().Ledger, []upkeep.Replica{}
+	for name, env := range d.environments {
+		slot := l.Slot(name)
+		if slot.Release == nil || slot.State == bluegreen.Deploying || slot.State == bluegreen.Failed {
+			continue
+		}
+		u, found := d.upkeep.Find(slot.Release.Fingerprint)
+		if !found {
+			continue
+		}
+		for _, c := range env.candidates() {
+			if !store.CanReceiveTraffic(slot.Passed, c.Ref) {
+				continue
+			}
+			plan, err := d.plans.of(u, c.isExternal())
+			if err != nil {
+				d.log.Error("replicas are not looked after", "environment", name, "error", err)
+			}
+			if plan != nil {
+				list = append(list, d.replicaOf(name, c, plan))
+			}
+		}
+	}
+	d.keeper.Set(list)
+}
+
+func (d *deployment) replicaOf(env bluegreen.Environment, c candidate, plan *upkeep.Plan) upkeep.Replica {
+	slot := d.ledger.Current().Ledger.Slot(env)
+	// Nobody has looked at a replica while no agent ran.
+	hasPassed := d.isOpen && (c.isExternal() || slices.Contains(slot.Passed, bluegreen.InstanceRef{
+		ID: c.id, Incarnation: c.incarnation,
+	}))
+	return upkeep.Replica{
+		Run: runOf(env, c.Backend), Plan: plan, Target: probeTarget{c},
+		IsStandby: slot.State == bluegreen.Idle, HasPassed: hasPassed, Restart: c.restart,
+	}
+}
+
+func runOf(env bluegreen.Environment, b router.Backend) upkeep.Run {
+	return upkeep.Run{Environment: env, Backend: b.ID, Address: b.Addr}
+}
+
+// unhealthyCause returns why a replica is unhealthy, "" if it is not.
+func (d *deployment) unhealthyCause(env bluegreen.Environment, b router.Backend) string {
+	return d.keeper.UnhealthyCause(runOf(env, b))
+}
+
+// reportFailure is the frontend's report.
+func (d *deployment) reportFailure(env bluegreen.Environment, b router.Backend, inARow int, cause error) {
+	d.keeper.ReportFailure(runOf(env, b), inARow, cause)
+}
+
+// probeTarget is a candidate as probes see it.
+type probeTarget struct{ candidate }
+
+var _ bluegreen.Target = probeTarget{}
+
+func (t probeTarget) ID() string { return t.id }
+
+func (t probeTarget) Dial(ctx context.Context) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", t.Addr)
+}
+
+func (t probeTarget) Exec(ctx context.Context, command []string) error {
+	if t.isExternal() {
+		return errors.New("the agent runs no commands in external replicas")
+	}
+	return t.exec(ctx, command)
+}
+
+// Exited returns nil: a replica that has ended is no candidate.
+func (t probeTarget) Exited(context.Context) error { return nil }

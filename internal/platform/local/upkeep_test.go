@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package local_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+)
+
+// These are the settings of lookedAfter. A sick replica has the traffic for at most
+// upkeepThreshold times the interval of a second, plus the timeout of a probe.
+const (
+	upkeepThreshold = 2
+	upkeepTimeout   = time.Second
+	upkeepBound     = upkeepThreshold*time.Second + upkeepTimeout
+)
+
+// secret is the value of a header of the health check.
+const secret = "a-very-secret-token"
+
+// lookedAfter returns a deployment that is live with replicas that the agent looks after.
+func lookedAfter(t *testing.T, replicas int, restartAfter time.Duration) *service {
+	t.Helper()
+	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
+	release.Replicas = replicas
+	dir := agenttest.StateDir(t)
+	s := open(t, local.Options{StateDir: dir, Name: "web", Upkeep: &local.Upkeep{
+		Fingerprint: release.Seal().Fingerprint, UnhealthyThreshold: upkeepThreshold, RestartAfter: restartAfter,
+		Health: health.Config{
+			HTTP: &health.HTTP{Headers: map[string]string{"Authorization": secret}}, ProbeTimeout: upkeepTimeout,
+		},
+	}})
+	t.Cleanup(func() {
+		s.must(s.Destroy(context.WithoutCancel(t.Context())))
+		if _, err := os.Stat(filepath.Join(dir, "deployments", "web")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a file of the deployment is left: %v", err)
+		}
+	})
+	s.makeLive(release)
+	return s
+}
+
+// tell sends the live replica with this number a request of its own.
+func (s *service) tell(number int, path string) {
+	s.Helper()
+	s.must(agenttest.Ask(s.Context(), s.platform, s.instance(number), path))
+}
+
+// instance returns the live replica with this number.
+func (s *service) instance(number int) bluegreen.Instance {
+	s.Helper()
+	id := fmt.Sprintf("green-%d", number)
+	for _, instance := range s.instances(bluegreen.Green) {
+		if instance.ID == id {
+			return instance
+		}
+	}
+	s.Fatalf("there is no %s", id)
+	return bluegreen.Instance{}
+}
+
+// signal sends a signal to the process of the live replica with this number.
+func (s *service) signal(number int, with syscall.Signal) {
+	s.Helper()
+	var process struct {
+		PID int `json:"pid"`
+	}
+	id := fmt.Sprintf("green-%d", number)
+	s.must(json.Unmarshal([]byte(s.file("green", "replicas", id, "process.json")), &process))
+	s.must(syscall.Kill(process.PID, with))
+}
+
+// awaitUnready waits until the agent says of these live replicas, and of no others, that
+// they are unhealthy.
+func (s *service) awaitUnready(numbers ...int) {
+	s.Helper()
+	wanted := map[string]bool{}
+	for _, n := range numbers {
+		wanted[fmt.Sprintf("green-%d", n)] = true
+	}
+	agenttest.Eventually(s, func() error {
+		for _, instance := range s.instances(bluegreen.Green) {
+			if wanted[instance.ID] != (instance.Unready != "") {
+				return fmt.Errorf("%s has the cause %q", instance.ID, instance.Unready)
+			}
+		}
+		status, err := s.platform.Observe(s.Context())
+		if err == nil && status.Unready[bluegreen.Green] != len(numbers) {
+			err = fmt.Errorf("%d replicas count as unhealthy", status.Unready[bluegreen.Green])
+		}
+		return err
+	})
+}
+
+// visit makes a request as a client that does not wait for long.
+func visit(url string) error {
+	impatient := &http.Client{Transport: client.Transport, Timeout: upkeepTimeout}
+	response, err := impatient.Get(url)
+	if err != nil {
+		return err
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	return nil
+}
+
+// awaitNoFailure makes requests until so many in a row have succeeded that every replica
+// in the traffic has answered, and returns when the last request failed.
+func (s *service) awaitNoFailure() (last time.Time) {
+	s.Helper()
+	url, inARow := s.endpoint(), 0
+	agenttest.Eventually(s, func() error {
+		for inARow = 0; inARow < 40; inARow++ {
+			if err := visit(url); err != nil {
+				last = time.Now()
+				return err
+			}
+		}
+		return nil
+	})
+	return last
+}
+
+// One of four live replicas falls sick. Clients notice it for no longer than the health
+// check needs, and it comes back once it is well.
+func TestSickReplicaLeavesTheTraffic(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sicken, heal func(*service)
+		cause        string
+	}{
+		"answers 503": {
+			func(s *service) { s.tell(2, "/sicken") }, func(s *service) { s.tell(2, "/heal") }, "http: GET /: 503",
+		},
+		"hangs up": {
+			func(s *service) { s.tell(2, "/hangup") }, func(s *service) { s.tell(2, "/heal") }, "closed",
+		},
+		"hangs": {
+			func(s *service) { s.signal(2, syscall.SIGSTOP) }, func(s *service) { s.signal(2, syscall.SIGCONT) },
+			"no answer within",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := lookedAfter(t, 4, 0)
+			c.sicken(s)
+			sick := time.Now()
+			last := s.awaitNoFailure()
+			s.awaitUnready(2)
+			t.Logf("%s: requests failed for %s; the bound is %s and a client's timeout",
+				name, last.Sub(sick).Round(time.Millisecond), upkeepBound)
+			if cause := s.instance(2).Unready; !strings.Contains(cause, c.cause) {
+				t.Errorf("the cause is %q", cause)
+			}
+			if again := s.awaitNoFailure(); !again.IsZero() {
+				t.Error("a request failed after the replica had left the traffic")
+			}
+			c.heal(s)
+			s.awaitUnready()
+			incarnation := s.instance(2).Incarnation
+			agenttest.Eventually(t, func() error {
+				if _, answered := get(t, s.endpoint()+"/env?BLUEGREEN_INCARNATION"); answered != incarnation {
+					return errors.New("another replica answers")
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// If most replicas are sick, all keep the traffic: those that are left could not carry it.
+func TestMostReplicasAreNeverTakenOut(t *testing.T) {
+	t.Parallel()
+	s := lookedAfter(t, 4, 0)
+	for _, n := range []int{1, 2, 3} {
+		s.tell(n, "/sicken")
+	}
+	s.awaitUnready(1, 2, 3)
+	agenttest.Eventually(t, func() error {
+		answers := map[int]int{}
+		for range 8 {
+			status, _ := get(t, s.endpoint())
+			answers[status]++
+		}
+		if answers[http.StatusServiceUnavailable] != 6 || answers[http.StatusOK] != 2 {
+			return fmt.Errorf("of 8 requests to 4 replicas: %v", answers)
+		}
+		return nil
+	})
+	if log := agenttest.Log(t, s.dir); !strings.Contains(log, "more than half of the replicas are unhealthy") {
+		t.Error("the log does not say that all replicas stay")
+	}
+	s.tell(1, "/heal")
+	s.awaitUnready(2, 3)
+	s.awaitNoFailure()
+}
+
+// What the agent looks after is in its files: the next agent finds a sick replica with
+// its first probe.
+func TestNextAgentLooksAfterReplicas(t *testing.T) {
+	t.Parallel()
+	s := lookedAfter(t, 4, 0)
+	s.tell(2, "/sicken")
+	s.awaitUnready(2)
+	agenttest.Kill(t, s.dir)
+	s.ensureAgent()
+	s.awaitNoFailure()
+	s.awaitUnready(2)
+}
+
+func TestReplicaThatStaysUnhealthyIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	s := lookedAfter(t, 4, time.Second)
+	former := s.instance(2).Incarnation
+	s.tell(2, "/hangup")
+	agenttest.Eventually(t, func() error {
+		now := s.instance(2)
+		if now.Incarnation == former || !now.Running || now.Unready != "" {
+			return fmt.Errorf("it is %+v", now)
+		}
+		return nil
+	})
+	s.awaitNoFailure()
+}
+
+// Header values and commands may be secrets. Only one file has them, which only the
+// agent's user can read.
+func TestHealthCheckIsKeptSecret(t *testing.T) {
+	t.Parallel()
+	s := lookedAfter(t, 1, 0)
+	path := filepath.Join(s.dir, "deployments", "web", "upkeep.json")
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file is %v, %v", info, err)
+	}
+	if !strings.Contains(s.file("upkeep.json"), secret) {
+		t.Error("the health check is not stored")
+	}
+	s.tell(1, "/sicken")
+	s.awaitUnready(1)
+	if strings.Contains(s.file("ledger.json")+agenttest.Log(t, s.dir)+s.instance(1).Unready, secret) {
+		t.Error("the secret is in the ledger, the log or a cause")
+	}
+}
