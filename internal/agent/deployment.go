@@ -42,8 +42,6 @@ type deployment struct {
 	// upkeep and plans say how the replicas are looked after.
 	upkeep *store.UpkeepFile
 	plans  plans
-	// isOpen is set once the files have been followed.
-	isOpen bool
 
 	keeper *upkeep.Keeper
 }
@@ -100,7 +98,6 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		d.environments[env] = newEnvironment(host, log, env, store.EnvironmentDir(dir, env), read, d.reroute)
 	}
 	d.route()
-	d.isOpen = true
 	d.mu.Unlock()
 	if stored.HasLedger() {
 		d.reopen()
@@ -212,17 +209,18 @@ func (d *deployment) commit(
 		d.frontend.Discard(change)
 		return err
 	}
+	former := d.ledger.Current().Ledger
 	err = d.ledger.Commit(next, closed, change.Binding)
 	if d.ledger.Current().Ledger.Generation != next.Generation {
 		d.frontend.Discard(change)
 		return err
 	}
+	d.lookAfter(&former)
 	// Also after an error: what counts is what the file says.
 	if d.frontend.Apply(change, d.ledger.Current().Ledger, d.candidates()) {
 		d.metrics.ObserveSwitch(time.Since(begin))
 		d.log.Info("switched", "live", d.frontend.Live(), "generation", next.Generation)
 	}
-	d.lookAfter()
 	return err
 }
 
@@ -235,8 +233,8 @@ func (d *deployment) reroute() {
 
 // route sends requests where the ledger says.
 func (d *deployment) route() {
+	d.lookAfter(nil)
 	d.frontend.Route(d.ledger.Current().Ledger, d.candidates())
-	d.lookAfter()
 }
 
 // candidates are the replicas that may get traffic.
@@ -272,6 +270,13 @@ func (d *deployment) provision(ctx context.Context, name bluegreen.Environment, 
 // scale changes the size of an environment.
 func (d *deployment) scale(ctx context.Context, name bluegreen.Environment, size int) error {
 	return d.runExclusively(ctx, func() error { return d.environments[name].scale(ctx, size, d.drainBackend(name)) })
+}
+
+// restart ends one run of a replica and starts the replica again.
+func (d *deployment) restart(ctx context.Context, name bluegreen.Environment, id, incarnation string) error {
+	return d.runExclusively(ctx, func() error {
+		return d.environments[name].restart(ctx, id, incarnation, d.drainBackend(name))
+	})
 }
 
 // drainBackend returns a function that drains one backend of the environment.

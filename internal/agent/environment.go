@@ -193,8 +193,11 @@ func (e *environment) candidates() []candidate {
 		list = append(list, candidate{
 			Replica: frontend.Replica{Backend: backend, Ref: bluegreen.InstanceRef{ID: r.id}},
 			id:      r.id, incarnation: status.Incarnation,
-			exec:    func(ctx context.Context, command []string) error { return e.exec(ctx, r.id, command) },
-			restart: r.Restart,
+			exec: func(ctx context.Context, command []string) error { return e.exec(ctx, r.id, command) },
+			restart: func() {
+				// An error is in the log, and the process is tried again.
+				go func() { _ = r.Restart(context.Background(), status.Incarnation) }()
+			},
 		})
 	}
 	return list

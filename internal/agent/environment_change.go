@@ -73,6 +73,27 @@ func (e *environment) scale(ctx context.Context, size int, drain drainBackend) e
 	return e.start(ctx)
 }
 
+// restart ends this run of a replica, whose requests finish first, and starts it again.
+func (e *environment) restart(ctx context.Context, id, incarnation string, drain drainBackend) error {
+	e.mu.Lock()
+	i := slices.IndexFunc(e.replicas, func(r *replica) bool { return r.id == id })
+	if i < 0 {
+		e.mu.Unlock()
+		return fmt.Errorf("there is no instance %q in %s", id, e.name)
+	}
+	r := e.replicas[i]
+	e.mu.Unlock()
+	if r.Status().Incarnation != incarnation {
+		return nil
+	}
+	e.withdraw(r, true)
+	defer e.withdraw(r, false)
+	if err := drain(ctx, id); err != nil {
+		return err
+	}
+	return r.Restart(ctx, incarnation)
+}
+
 // remove stops everything and forgets the workload.
 func (e *environment) remove(ctx context.Context) error {
 	if err := store.RemoveWorkload(e.dir); err != nil {

@@ -52,6 +52,7 @@ func (a *agent) handler() http.Handler {
 
 	mux.HandleFunc("GET "+instance+"/logs", a.handlePlain(a.getLogs))
 	mux.HandleFunc("POST "+instance+"/exec", a.handlePlain(a.postExec))
+	mux.HandleFunc("POST "+instance+"/restart", a.handleLocked(a.postRestart))
 	mux.HandleFunc("POST "+instance+"/dial", a.postDial)
 	return mux
 }

@@ -185,6 +185,18 @@ func (a *agent) postExec(ctx context.Context, r *http.Request) (any, error) {
 	return nil, env.exec(ctx, status.ID, body.Command)
 }
 
+func (a *agent) postRestart(ctx context.Context, r *http.Request) (any, error) {
+	body, err := decode[api.RestartRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	d, env, err := a.existingEnvironmentOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, d.restart(ctx, env, r.PathValue("id"), body.Incarnation)
+}
+
 // instanceOf returns the instance that a request is about.
 func (a *agent) instanceOf(r *http.Request) (*environment, process.Status, error) {
 	d, name, err := a.existingEnvironmentOf(r)

@@ -77,7 +77,8 @@ func newPlan(u store.Upkeep, isExternal bool) (*upkeep.Plan, error) {
 }
 
 // lookAfter has the keeper look after the candidates that have passed their health check.
-func (d *deployment) lookAfter() {
+// After a commit former is the ledger before it: what has passed since then is healthy.
+func (d *deployment) lookAfter(former *bluegreen.Ledger) {
 	l, list := d.ledger.Current().Ledger, []upkeep.Replica{}
 	for name, env := range d.environments {
 		slot := l.Slot(name)
@@ -97,23 +98,30 @@ func (d *deployment) lookAfter() {
 				d.log.Error("replicas are not looked after", "environment", name, "error", err)
 			}
 			if plan != nil {
-				list = append(list, d.replicaOf(name, c, plan))
+				list = append(list, upkeep.Replica{
+					Run: runOf(name, c.Backend), Plan: plan, Target: probeTarget{c}, Restart: c.restart,
+					IsStandby: slot.State == bluegreen.Idle,
+					HasPassed: former != nil && c.isAmong(newlyPassed(slot, former.Slot(name))),
+				})
 			}
 		}
 	}
 	d.keeper.Set(list)
 }
 
-func (d *deployment) replicaOf(env bluegreen.Environment, c candidate, plan *upkeep.Plan) upkeep.Replica {
-	slot := d.ledger.Current().Ledger.Slot(env)
-	// Nobody has looked at a replica while no agent ran.
-	hasPassed := d.isOpen && (c.isExternal() || slices.Contains(slot.Passed, bluegreen.InstanceRef{
-		ID: c.id, Incarnation: c.incarnation,
-	}))
-	return upkeep.Replica{
-		Run: runOf(env, c.Backend), Plan: plan, Target: probeTarget{c},
-		IsStandby: slot.State == bluegreen.Idle, HasPassed: hasPassed, Restart: c.restart,
+// newlyPassed are the runs that have passed their health check since former.
+func newlyPassed(slot, former bluegreen.Slot) []bluegreen.InstanceRef {
+	return slices.DeleteFunc(slices.Clone(slot.Passed), func(ref bluegreen.InstanceRef) bool {
+		return slices.Contains(former.Passed, ref)
+	})
+}
+
+// isAmong reports whether this run of the replica is in passed.
+func (c candidate) isAmong(passed []bluegreen.InstanceRef) bool {
+	if c.isExternal() {
+		return store.CanReceiveTraffic(passed, c.Ref)
 	}
+	return slices.Contains(passed, bluegreen.InstanceRef{ID: c.id, Incarnation: c.incarnation})
 }
 
 func runOf(env bluegreen.Environment, b router.Backend) upkeep.Run {

@@ -72,6 +72,9 @@ type (
 	ExecRequest struct {
 		Command []string `json:"command"`
 	}
+	RestartRequest struct {
+		Incarnation string `json:"incarnation"`
+	}
 	InstanceReply struct {
 		bluegreen.Instance
 		// Address is where the instance listens, "" while it does not run.

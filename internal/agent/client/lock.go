@@ -127,6 +127,17 @@ func (l *Lock) Scale(ctx context.Context, env bluegreen.Environment, replicas in
 	return l.change(ctx, http.MethodPut, path, api.ScaleRequest{Replicas: replicas}, nil)
 }
 
+// Restart ends this run of an instance in env and starts it again. An agent of an earlier
+// version does nothing.
+func (l *Lock) Restart(ctx context.Context, env bluegreen.Environment, run bluegreen.InstanceRef) error {
+	path := environmentPath(l.name, env, "instances", run.ID, "restart")
+	err := l.change(ctx, http.MethodPost, path, api.RestartRequest{Incarnation: run.Incarnation}, nil)
+	if errors.Is(err, errUnknownRequest) {
+		return nil
+	}
+	return err
+}
+
 // Remove stops and removes everything in env.
 func (l *Lock) Remove(ctx context.Context, env bluegreen.Environment) error {
 	return l.change(ctx, http.MethodDelete, environmentPath(l.name, env), nil, nil)

@@ -75,6 +75,8 @@ type Supervisor struct {
 	status Status
 	// current is the process while it runs.
 	current *Process
+	// awaitingRun are closed at the next attempt to start the process.
+	awaitingRun []chan struct{}
 }
 
 // Supervise keeps the replica called id running, beginning with adopted if that is
@@ -130,6 +132,7 @@ func (s *Supervisor) startProcess() *Process {
 		s.host.log.Error("replica cannot be started", "replica", s.id, "error", err)
 		s.mu.Lock()
 		s.startErr, s.status.Exit = err, err.Error()
+		s.endWaits()
 		s.mu.Unlock()
 		return nil
 	}
@@ -182,6 +185,15 @@ func (s *Supervisor) noteRunning(p *Process) {
 	s.status.IsRunning, s.status.Exit = true, ""
 	s.status.Incarnation, s.status.Port = p.Incarnation, p.Port
 	s.current = p
+	s.endWaits()
+}
+
+// endWaits is called, with the mutex held, after an attempt to start the process.
+func (s *Supervisor) endWaits() {
+	for _, waiting := range s.awaitingRun {
+		close(waiting)
+	}
+	s.awaitingRun = nil
 }
 
 // AwaitStart returns the outcome of the first attempt to start.
@@ -217,14 +229,32 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Restart ends the process, if it runs, and does not wait for that. It is then started
-// again as if it had died.
-func (s *Supervisor) Restart() {
+// Restart ends this run of the process, which is then started again as if it had died,
+// and waits for that. If the process does not run, or runs again already, it does nothing.
+func (s *Supervisor) Restart(ctx context.Context, incarnation string) error {
+	again := make(chan struct{})
+	s.mu.Lock()
+	current := s.current
+	if current == nil || current.Incarnation != incarnation {
+		s.mu.Unlock()
+		return nil
+	}
+	s.awaitingRun = append(s.awaitingRun, again)
+	s.mu.Unlock()
+	go current.Terminate(StopGrace)
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("starting %s again: %w", s.id, ctx.Err())
+	case <-s.stopped:
+		return nil
+	case <-again:
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current != nil {
-		go s.current.Terminate(StopGrace)
+	if s.startErr != nil {
+		return fmt.Errorf("starting %s again: %w", s.id, s.startErr)
 	}
+	return nil
 }
 
 // Status returns the replica as it is now.

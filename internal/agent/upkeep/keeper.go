@@ -31,8 +31,8 @@ type Replica struct {
 	Plan   *Plan
 	// IsStandby replicas are probed more rarely.
 	IsStandby bool
-	// HasPassed is set for a run that has just passed the health check of a deploy. It
-	// counts only when the replica is added.
+	// HasPassed is set for a run that has just passed the health check of an apply. That
+	// counts more than what is known of it.
 	HasPassed bool
 	// Restart starts the replica again and does not wait for it; nil if that is not
 	// possible.
@@ -97,13 +97,15 @@ func (k *Keeper) Set(replicas []Replica) {
 // add begins to look after r, or follows a change of its plan.
 func (k *Keeper) add(r Replica) {
 	present := k.runs[r.Run]
-	if present != nil && present.Plan == r.Plan && present.IsStandby == r.IsStandby {
+	if present != nil && present.Plan == r.Plan && present.IsStandby == r.IsStandby && !r.HasPassed {
 		return
 	}
 	w := &watched{Replica: r, condition: condition{hasPassed: r.HasPassed}}
 	if present != nil {
 		present.stop()
-		w.condition = present.condition
+		if !r.HasPassed {
+			w.condition = present.condition
+		}
 	}
 	var ctx context.Context
 	ctx, w.stop = context.WithCancel(k.ctx)

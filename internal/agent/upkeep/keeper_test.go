@@ -154,10 +154,17 @@ func TestConditionIsKeptWhilePlansChange(t *testing.T) {
 			t.Error("two failed requests are enough")
 		}
 		k.ReportFailure(f.run(), 3, errors.New("refused"))
-		k.Set([]upkeep.Replica{f.replica(0)})
+		changed := f.replica(0)
+		changed.HasPassed = false
+		k.Set([]upkeep.Replica{changed})
 		if cause := k.UnhealthyCause(f.run()); cause != "requests: refused" {
 			t.Errorf("the cause is %q", cause)
 		}
+		k.Set([]upkeep.Replica{f.replica(0)})
+		if cause := k.UnhealthyCause(f.run()); cause != "" {
+			t.Errorf("a replica that an apply has checked is unhealthy: %s", cause)
+		}
+		k.ReportFailure(f.run(), 3, errors.New("refused"))
 		k.Set(nil)
 		if cause := k.UnhealthyCause(f.run()); cause != "" {
 			t.Errorf("a replica that is gone is unhealthy: %s", cause)

@@ -91,6 +91,12 @@ func (k *Keeper) restartOverdue(w *watched, now time.Time) {
 	if w.Restart == nil || !w.isOverdue(after, now) || now.Sub(k.restarted[w.Environment]) < after {
 		return
 	}
+	for _, other := range k.runs {
+		isOverdue := other.Restart != nil && other.isOverdue(other.Plan.RestartAfter, now)
+		if isOverdue && other.Environment == w.Environment && other.since.Before(w.since) {
+			return // Its turn comes first.
+		}
+	}
 	k.log.Warn("starting an unhealthy replica again", "replica", w.Target.ID(), "cause", w.cause)
 	w.since, k.restarted[w.Environment] = now, now
 	w.Restart()

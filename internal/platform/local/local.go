@@ -67,7 +67,10 @@ type Platform struct {
 	addresses map[bluegreen.InstanceRef]string
 }
 
-var _ bluegreen.Platform = (*Platform)(nil)
+var (
+	_ bluegreen.Platform  = (*Platform)(nil)
+	_ bluegreen.Restarter = (*Platform)(nil)
+)
 
 // New returns the platform of one deployment. It starts and writes nothing.
 func New(opts Options) (*Platform, error) {
@@ -242,6 +245,15 @@ func (p *Platform) Remove(ctx context.Context, env bluegreen.Environment) error 
 		return err
 	}
 	return lock.Remove(ctx, env)
+}
+
+// Restart implements bluegreen.Restarter.
+func (p *Platform) Restart(ctx context.Context, env bluegreen.Environment, instance bluegreen.Instance) error {
+	lock, err := p.currentLock()
+	if err != nil {
+		return err
+	}
+	return lock.Restart(ctx, env, instance.Ref())
 }
 
 // currentLock returns the lock that was taken last. Only the agent knows whether it is

@@ -37,7 +37,12 @@ const secret = "a-very-secret-token"
 // lookedAfter returns a deployment that is live with replicas that the agent looks after.
 func lookedAfter(t *testing.T, replicas int, restartAfter time.Duration) *service {
 	t.Helper()
-	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
+	return lookedAfterRelease(t, agenttest.Release(t, "1.0.0", agenttest.Healthy), replicas, restartAfter)
+}
+
+// lookedAfterRelease is lookedAfter for this release.
+func lookedAfterRelease(t *testing.T, release bluegreen.Release, replicas int, restartAfter time.Duration) *service {
+	t.Helper()
 	release.Replicas = replicas
 	dir := agenttest.StateDir(t)
 	s := open(t, local.Options{StateDir: dir, Name: "web", Upkeep: &local.Upkeep{
@@ -238,6 +243,30 @@ func TestReplicaThatStaysUnhealthyIsStartedAgain(t *testing.T) {
 		}
 		return nil
 	})
+	s.awaitNoFailure()
+}
+
+// An apply starts an unhealthy replica again, and all replicas are ready when it ends.
+func TestApplyRepairsUnhealthyReplica(t *testing.T) {
+	t.Parallel()
+	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
+	s := lookedAfterRelease(t, release, 2, 0)
+	release.Replicas = 2
+	former := s.instance(1).Incarnation
+	s.tell(1, "/hangup")
+	s.awaitUnready(1)
+	status, err := s.Status(t.Context())
+	s.must(err)
+	desired := bluegreen.Desired{Release: release, Promote: true, KeepStandby: true, MinHealthyPercent: 100}
+	s.must(errOf(s.Apply(t.Context(), status.Ledger, desired)))
+	if now := s.instance(1); now.Incarnation == former || now.Unready != "" {
+		t.Errorf("after the apply it is %+v", now)
+	}
+	status, err = s.Status(t.Context())
+	s.must(err)
+	if status.Usable()[bluegreen.Green] != 2 {
+		t.Errorf("after the apply %d replicas are ready", status.Usable()[bluegreen.Green])
+	}
 	s.awaitNoFailure()
 }
 
