@@ -26,6 +26,7 @@ type healthCheckModel struct {
 	UnhealthyThreshold types.Int64          `tfsdk:"unhealthy_threshold"`
 	Timeout            timetypes.GoDuration `tfsdk:"timeout"`
 	Retries            types.Int64          `tfsdk:"retries"`
+	RestartAfter       timetypes.GoDuration `tfsdk:"restart_after"`
 	MinHealthyPercent  types.Int64          `tfsdk:"min_healthy_percent"`
 }
 
@@ -59,6 +60,7 @@ type healthSettings struct {
 	unhealthyThreshold int
 	minHealthyPercent  int
 	// hasUnknownTimes: a time, a threshold or retries are unknown, and hold a default instead.
+	restartAfter    time.Duration
 	hasUnknownTimes bool
 }
 
@@ -81,6 +83,7 @@ func (m deploymentModel) health(ctx context.Context) (healthSettings, diag.Diagn
 		minHealthyPercent:  intOr(block.MinHealthyPercent, otherwise.MinHealthyPercent),
 		hasUnknownTimes: m.HealthCheck.IsUnknown() || block.Timeout.IsUnknown() || block.Retries.IsUnknown() ||
 			block.Interval.IsUnknown() || block.HealthyThreshold.IsUnknown() || block.UnhealthyThreshold.IsUnknown(),
+		restartAfter: durationOr(block.RestartAfter, 0),
 	}, diags
 }
 

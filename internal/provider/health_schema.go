@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
@@ -46,6 +47,12 @@ func healthCheckAttribute() schema.SingleNestedAttribute {
 				Default:             int64default.StaticInt64(int64(otherwise.HealthCheckRetries)),
 				MarkdownDescription: describe("health_check.retries"),
 				Validators:          []validator.Int64{int64validator.Between(0, 1_000_000)},
+			},
+			"restart_after": schema.StringAttribute{
+				CustomType:          timetypes.GoDurationType{},
+				Optional:            true,
+				MarkdownDescription: describe("health_check.restart_after"),
+				Validators:          []validator.String{notNegative()},
 			},
 			"min_healthy_percent": schema.Int64Attribute{
 				Optional: true, Computed: true,

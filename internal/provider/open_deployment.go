@@ -64,14 +64,15 @@ func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openD
 		diags.AddAttributeError(path.Root("health_check"), "Invalid health check", sentence(err))
 		return o, diags
 	}
-	platform, err := where.open(ctx, name, durationOr(m.DrainTimeout, defaultDrainTimeout))
+	config := m.config(settings)
+	platform, err := where.open(ctx, name, config.DrainTimeout, newUpkeep(desired.Release, settings, config))
 	if err != nil {
 		diags.Append(openError(where, err))
 		return o, diags
 	}
 	o.close = platform.Close
 	o.Deployer = bluegreen.NewDeployer(name, platform, checker, actor())
-	o.Config = m.config(settings)
+	o.Config = config
 	o.Progress = progress(ctx, name, o.mask)
 	o.Mask = o.mask
 	return o, diags

@@ -29,7 +29,8 @@ type location interface {
 	// it at prior.
 	hasSameEndpoints(prior location) bool
 	// open returns the platform of the deployment called name. It connects to nothing.
-	open(ctx context.Context, name string, drainTimeout time.Duration) (openPlatform, error)
+	// care is nil for a platform that is only read from.
+	open(ctx context.Context, name string, drainTimeout time.Duration, care *upkeep) (openPlatform, error)
 	// attributeOf returns the attribute that an error of the platform is about. It
 	// returns false for an error that is about none.
 	attributeOf(err error) (path.Path, bool)

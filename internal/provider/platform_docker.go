@@ -75,7 +75,9 @@ func (p dockerPlatform) hasSameEndpoints(prior location) bool {
 	return ok && p.Publish.Equal(former.Publish) && p.Protocol.Equal(former.Protocol)
 }
 
-func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time.Duration) (openPlatform, error) {
+func (p dockerPlatform) open(
+	ctx context.Context, name string, drainTimeout time.Duration, care *upkeep,
+) (openPlatform, error) {
 	connection, err := p.provider.connection(ctx)
 	if err != nil {
 		return nil, err
@@ -95,6 +97,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, drainTimeout time
 			Protocol:     protocol.Protocol(stringOr(p.Protocol, string(protocol.HTTP))),
 			DrainTimeout: drainTimeout,
 		},
+		Upkeep: care.forAgent(),
 		Agent: docker.Agent{
 			Name:    p.provider.agentName(),
 			Image:   p.AgentImage.ValueString(),
@@ -125,7 +128,7 @@ func (p dockerPlatform) check(name string, _ plannedRelease, _ location) diag.Di
 	if !p.provider.isKnown(context.Background()) {
 		return nil
 	}
-	platform, err := p.open(context.Background(), name, 0)
+	platform, err := p.open(context.Background(), name, 0, nil)
 	if err != nil {
 		return diag.Diagnostics{openError(p, err)}
 	}

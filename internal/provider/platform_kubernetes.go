@@ -70,7 +70,9 @@ func (p kubernetesPlatform) hasSameEndpoints(prior location) bool {
 	return ok && p.Namespace.Equal(former.Namespace) && p.Port.Equal(former.Port) && p.Service.Equal(former.Service)
 }
 
-func (p kubernetesPlatform) open(ctx context.Context, name string, drainTimeout time.Duration) (openPlatform, error) {
+func (p kubernetesPlatform) open(
+	ctx context.Context, name string, drainTimeout time.Duration, _ *upkeep,
+) (openPlatform, error) {
 	if p.client == nil {
 		return nil, errProviderUnknown
 	}

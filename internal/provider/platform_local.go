@@ -76,7 +76,9 @@ func (p localPlatform) protocol() protocol.Protocol {
 var errStateDirUnknown = errors.New("local.state_dir of the provider is not known yet: " +
 	"it depends on a resource that has not been applied")
 
-func (p localPlatform) open(_ context.Context, name string, drainTimeout time.Duration) (openPlatform, error) {
+func (p localPlatform) open(
+	_ context.Context, name string, drainTimeout time.Duration, care *upkeep,
+) (openPlatform, error) {
 	if p.stateDir.IsUnknown() {
 		return nil, errStateDirUnknown
 	}
@@ -93,6 +95,7 @@ func (p localPlatform) open(_ context.Context, name string, drainTimeout time.Du
 			Protocol:      p.protocol(),
 			DrainTimeout:  drainTimeout,
 		},
+		Upkeep:       care.forAgent(),
 		AgentCommand: command,
 	})
 	if err != nil {
@@ -144,7 +147,7 @@ func (p localPlatform) check(name string, release plannedRelease, prior location
 	if p.stateDir.IsUnknown() {
 		return diags
 	}
-	opened, err := p.open(context.Background(), name, 0)
+	opened, err := p.open(context.Background(), name, 0, nil)
 	if err != nil {
 		diags.Append(openError(p, err))
 		return diags

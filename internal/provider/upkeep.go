@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+)
+
+// upkeep says how the replicas of the configured release are looked after between two
+// applies. It is nil where only something is read.
+type upkeep struct {
+	fingerprint        string
+	checks             health.Config
+	unhealthyThreshold int
+	restartAfter       time.Duration
+}
+
+func newUpkeep(release bluegreen.Release, settings healthSettings, config bluegreen.Config) *upkeep {
+	return &upkeep{
+		fingerprint:        release.Seal().Fingerprint,
+		checks:             settings.checks,
+		unhealthyThreshold: config.UnhealthyThreshold,
+		restartAfter:       settings.restartAfter,
+	}
+}
+
+// forAgent is u as the agent of local and docker understands it.
+func (u *upkeep) forAgent() *local.Upkeep {
+	if u == nil {
+		return nil
+	}
+	return &local.Upkeep{
+		Fingerprint: u.fingerprint, Health: u.checks,
+		UnhealthyThreshold: u.unhealthyThreshold, RestartAfter: u.restartAfter,
+	}
+}
