@@ -119,6 +119,8 @@ func (a *agent) deleteEnvironment(ctx context.Context, r *http.Request) (any, er
 	return nil, d.remove(ctx, env)
 }
 
+// getInstances lists the processes of an environment, or its external replicas, of which
+// it tells only whether they are healthy.
 func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 	d, env, err := a.environmentOf(r)
 	list := []api.InstanceReply{}
@@ -134,6 +136,12 @@ func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 			instance.Unready = d.unhealthyCause(env, router.Backend{ID: status.ID, Addr: status.Address()})
 		}
 		list = append(list, api.InstanceReply{Instance: instance, Address: status.Address()})
+	}
+	for _, r := range d.environments[env].externalReplicas().Replicas {
+		list = append(list, api.InstanceReply{Instance: bluegreen.Instance{
+			ID: r.ID, Incarnation: r.Incarnation, Running: true,
+			Unready: d.unhealthyCause(env, router.Backend{ID: r.Backend(), Addr: r.Address}),
+		}, Address: r.Address})
 	}
 	return list, nil
 }

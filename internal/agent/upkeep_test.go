@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package agent
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
+)
+
+// sickServer is a replica that answers with its ID, or 503 while isSick.
+func sickServer(t *testing.T, id string) (replica store.ExternalReplica, isSick *atomic.Bool) {
+	t.Helper()
+	isSick = new(atomic.Bool)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if isSick.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		fmt.Fprint(w, id)
+	}))
+	t.Cleanup(server.Close)
+	return store.ExternalReplica{ID: id, Incarnation: "first", Address: server.Listener.Addr().String()}, isSick
+}
+
+// commitUpkeep commits that all the replicas are live, and how they are looked after.
+func (r *routed) commitUpkeep(care *store.Upkeep, replicas ...store.ExternalReplica) {
+	r.Helper()
+	r.route(replicas...)
+	r.generation++
+	next := liveOn(replicas[0], bluegreen.Green, r.generation)
+	next.Green.Passed = nil
+	for _, replica := range replicas {
+		// On docker the ledger has the run of the container as well.
+		ref := bluegreen.InstanceRef{ID: replica.ID, Incarnation: replica.Incarnation + "/run"}
+		next.Green.Passed = append(next.Green.Passed, ref)
+	}
+	if err := r.Commit(r.Context(), next, nil, store.Frontend{DrainTimeout: longTimeout}, care); err != nil {
+		r.Fatal(err)
+	}
+	status, err := r.client.Deployment(r.Context(), "web")
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.endpoint = status.Endpoint
+}
+
+// upkeepOf is the upkeep of the release that liveOn has.
+func upkeepOf(config health.Config) *store.Upkeep {
+	return &store.Upkeep{
+		Fingerprint: bluegreen.Release{Version: "1.0.0", Image: "web", Replicas: 1}.Seal().Fingerprint,
+		Health:      config, UnhealthyThreshold: 2,
+	}
+}
+
+// eventually waits until condition returns nil.
+func (r *routed) eventually(condition func() error) {
+	r.Helper()
+	attempt := func() (struct{}, error) { return struct{}{}, condition() }
+	pause := backoff.WithBackOff(backoff.NewConstantBackOff(5 * time.Millisecond))
+	if _, err := backoff.Retry(r.Context(), attempt, pause, backoff.WithMaxElapsedTime(time.Minute)); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// awaitUnhealthy waits until the agent says of this replica, and of no other, that it is
+// unhealthy. With "" that is none.
+func (r *routed) awaitUnhealthy(id string) {
+	r.Helper()
+	r.eventually(func() error {
+		instances, err := r.client.Instances(r.Context(), "web", bluegreen.Green)
+		for _, instance := range instances {
+			if (instance.ID == id) != (instance.Unready != "") {
+				err = fmt.Errorf("%s has the cause %q", instance.ID, instance.Unready)
+			}
+		}
+		return err
+	})
+}
+
+// The agent cannot run the commands of the check in an external replica. It leaves them
+// out, and probes what it can reach.
+func TestSickExternalReplicaLeavesTheTraffic(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t)
+	well, _ := sickServer(t, "green-1")
+	sick, isSick := sickServer(t, "green-2")
+	r.commitUpkeep(upkeepOf(health.Config{
+		HTTP: &health.HTTP{}, Exec: &health.Exec{Command: []string{"false"}},
+	}), well, sick)
+	isSick.Store(true)
+	r.awaitUnhealthy("green-2")
+	r.eventually(func() error {
+		for range 4 {
+			if status, body := r.ask(); status != http.StatusOK || body != "green-1" {
+				return fmt.Errorf("%d %s", status, body)
+			}
+		}
+		return nil
+	})
+	isSick.Store(false)
+	r.awaitUnhealthy("")
+}
+
+// A client of an earlier version, or one without a configuration, commits nothing about
+// the upkeep. The agent goes on with what it has.
+func TestCommitWithoutUpkeepChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t)
+	well, _ := sickServer(t, "green-1")
+	sick, isSick := sickServer(t, "green-2")
+	r.commitUpkeep(upkeepOf(health.Config{}), well, sick)
+	r.commitUpkeep(nil, well, sick)
+	isSick.Store(true)
+	r.awaitUnhealthy("green-2")
+}
+
+// Without a stored health check nothing is unhealthy. An unreadable one does not keep the
+// deployment from serving.
+func TestUnreadableUpkeepIsLeftOut(t *testing.T) {
+	t.Parallel()
+	dir := newStateDir(t)
+	deployment := dir.Deployment("web")
+	if err := os.MkdirAll(deployment, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(deployment, "upkeep.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := store.OpenUpkeepFile(deployment)
+	if err == nil || file == nil {
+		t.Errorf("an empty file is read: %v", err)
+	}
+	care, ledger := upkeepOf(health.Config{Interval: time.Minute}), liveOn(webServer(t, "green-1"), bluegreen.Green, 1)
+	if err := file.Commit(care, ledger); err != nil {
+		t.Fatal(err)
+	}
+	if file, err = store.OpenUpkeepFile(deployment); err != nil {
+		t.Fatal(err)
+	}
+	if found, ok := file.Find(care.Fingerprint); !ok || found.Health.Interval != time.Minute {
+		t.Errorf("stored is %+v", found)
+	}
+	// It goes with the last ledger that has the release.
+	if err := file.Commit(nil, bluegreen.NewLedger("web")); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(deployment, "upkeep.json"))
+	if err != nil || strings.Contains(string(content), care.Fingerprint) {
+		t.Errorf("left is %s, %v", content, err)
+	}
+}
