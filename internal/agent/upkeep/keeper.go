@@ -84,7 +84,7 @@ func (k *Keeper) Set(replicas []Replica) {
 	wanted := map[Run]bool{}
 	for _, r := range replicas {
 		wanted[r.Run] = true
-		k.add(r)
+		k.add(r, len(replicas))
 	}
 	for run, w := range k.runs {
 		if !wanted[run] {
@@ -94,8 +94,8 @@ func (k *Keeper) Set(replicas []Replica) {
 	}
 }
 
-// add begins to look after r, or follows a change of its plan.
-func (k *Keeper) add(r Replica) {
+// add begins to look after r, which is one of so many, or follows a change of its plan.
+func (k *Keeper) add(r Replica, replicas int) {
 	present := k.runs[r.Run]
 	if present != nil && present.Plan == r.Plan && present.IsStandby == r.IsStandby && !r.HasPassed {
 		return
@@ -110,7 +110,7 @@ func (k *Keeper) add(r Replica) {
 	var ctx context.Context
 	ctx, w.stop = context.WithCancel(k.ctx)
 	k.runs[r.Run] = w
-	go k.probeRepeatedly(ctx, w, w.firstPause())
+	go k.probeRepeatedly(ctx, w, w.firstPause(replicas))
 }
 
 // UnhealthyCause returns why the run is unhealthy, "" if it is not.

@@ -5,6 +5,7 @@ package upkeep_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -120,6 +121,34 @@ func TestStandbyIsProbedMoreRarely(t *testing.T) {
 		}
 		if n := standby.probes.Load(); n < 9 || n > 12 {
 			t.Errorf("the standby was probed %d times in 60 intervals", n)
+		}
+	})
+}
+
+// Many replicas are probed more rarely, so that the agent stays cheap. One that fails is
+// then probed at its own interval.
+func TestManyReplicasShareTheProbes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newKeeper(t)
+		f := &fakeReplica{id: "green"}
+		var replicas []upkeep.Replica
+		for n := range 100 {
+			r := f.replica(0)
+			r.Address = fmt.Sprint(n)
+			replicas = append(replicas, r)
+		}
+		k.Set(replicas)
+		pass(100 * time.Second)
+		if n := f.probes.Load(); n < 900 || n > 1200 {
+			t.Errorf("100 replicas were probed %d times in 100 s", n)
+		}
+		f.isSick.Store(true)
+		pass(14 * time.Second)
+		for _, r := range replicas {
+			if k.UnhealthyCause(r.Run) == "" {
+				t.Fatalf("%s is not unhealthy", r.Address)
+			}
 		}
 	})
 }

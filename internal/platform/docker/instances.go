@@ -29,6 +29,15 @@ func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) (li
 	if err != nil {
 		return nil, err
 	}
+	unhealthy, err := p.unhealthyContainers(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	for i, instance := range list {
+		if instance.Running && instance.Unready == "" {
+			list[i].Unready = unhealthy[containerOf(instance.Ref())]
+		}
+	}
 	slices.SortFunc(list, func(a, b bluegreen.Instance) int { return strings.Compare(a.ID, b.ID) })
 	return list, nil
 }
@@ -94,13 +103,46 @@ func (p *Platform) unreadiness(c container.InspectResponse) string {
 // not ready.
 func (p *Platform) disconnected() string { return "it is not connected to network " + p.networkName() }
 
+// verdictTimeout is how long the agent may take to say which containers are unhealthy.
+const verdictTimeout = 5 * time.Second
+
+// unhealthyContainers returns why the agent finds containers of env unhealthy, by their
+// ID. If the agent does not answer, nobody has found any.
+func (p *Platform) unhealthyContainers(ctx context.Context, env bluegreen.Environment) (map[string]string, error) {
+	limited, cancel := context.WithTimeout(ctx, verdictTimeout)
+	defer cancel()
+	found, err := p.client.Instances(limited, p.name, env)
+	if err != nil {
+		return nil, ctx.Err()
+	}
+	unhealthy := map[string]string{}
+	for _, instance := range found {
+		if instance.Unready != "" {
+			unhealthy[instance.Incarnation] = instance.Unready
+		}
+	}
+	return unhealthy, nil
+}
+
 // countRunning sets Status.Running and Status.Unready to the number of containers in
 // each environment.
 func (p *Platform) countRunning(ctx context.Context, status *bluegreen.Status) error {
 	list, err := p.engine.ContainerList(ctx, client.ContainerListOptions{
 		Filters: p.deploymentFilter().Add("status", string(container.StateRunning)),
 	})
+	if err != nil {
+		return err
+	}
 	status.Running, status.Unready = map[bluegreen.Environment]int{}, map[bluegreen.Environment]int{}
+	unhealthy := map[bluegreen.Environment]map[string]string{}
+	for _, env := range bluegreen.Environments() {
+		if status.Ledger.Slot(env).Release == nil {
+			continue
+		}
+		if unhealthy[env], err = p.unhealthyContainers(ctx, env); err != nil {
+			return err
+		}
+	}
 	for _, item := range list.Items {
 		env := bluegreen.Environment(item.Labels[labelEnvironment])
 		ref := bluegreen.InstanceRef{ID: item.Labels[labelReplica], Incarnation: incarnation(item.ID, "")}
@@ -108,11 +150,12 @@ func (p *Platform) countRunning(ctx context.Context, status *bluegreen.Status) e
 			continue
 		}
 		status.Running[env]++
-		if unreadyStatus.MatchString(item.Status) || !p.replicaContainerOf(item).isConnected() {
+		if unreadyStatus.MatchString(item.Status) || unhealthy[env][item.ID] != "" ||
+			!p.replicaContainerOf(item).isConnected() {
 			status.Unready[env]++
 		}
 	}
-	return err
+	return nil
 }
 
 // unreadyStatus matches the status of a container whose HEALTHCHECK does not pass, or
