@@ -10,8 +10,8 @@ import (
 // Kind is the kind of an Error. Use it with errors.Is: errors.Is(err, bluegreen.SwitchFailed).
 type Kind string
 
-// The kinds of an operation's failure. In each case the live environment serves what
-// it served before.
+// The kinds of an operation's failure. The error says what serves if that is not what
+// served before.
 const (
 	// EnvironmentBusy: another operation that still runs holds the deployment's lock.
 	EnvironmentBusy Kind = "EnvironmentBusy"
@@ -19,7 +19,8 @@ const (
 	DeployFailed Kind = "DeployFailed"
 	// HealthCheckFailed: too few instances of the release became or stayed healthy.
 	HealthCheckFailed Kind = "HealthCheckFailed"
-	// SwitchFailed: the release could not be made live; traffic is where it was before.
+	// SwitchFailed: the release could not be made live. Traffic is where it was before,
+	// unless it could not be put back.
 	SwitchFailed Kind = "SwitchFailed"
 	// RollbackFailed: there is no standby, or it cannot take the traffic; nothing changed.
 	RollbackFailed Kind = "RollbackFailed"

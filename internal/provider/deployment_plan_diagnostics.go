@@ -58,7 +58,7 @@ func describeHold(ledger bluegreen.Ledger, held *bluegreen.HeldError) string {
 func waysOn(version string, held *bluegreen.HeldError) string {
 	return fmt.Sprintf("It is not deployed again by itself. There are three ways on:\n"+
 		"  - configure another release\n"+
-		"  - keep the release that serves, with rollback = true\n"+
+		"  - keep the release that serves with rollback = true, also to destroy the deployment\n"+
 		"  - try %s once more, with retry = %q", version, held.Record)
 }
 

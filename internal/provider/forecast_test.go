@@ -53,6 +53,9 @@ func deployPreview(ctx context.Context, d *bluegreen.Deployer) error {
 	return err
 }
 
+// withRetry asks for the release once more that an operator rolled back.
+func withRetry(d *bluegreen.Desired) { d.Retry = "deploy-2" }
+
 func rollBack(ctx context.Context, d *bluegreen.Deployer) error { return d.Rollback(ctx, "slow") }
 
 func wantRelease(version string, changes ...func(*bluegreen.Desired)) bluegreen.Desired {
@@ -154,7 +157,8 @@ func TestForecast(t *testing.T) {
 			blueAt: "idle 2.0.0", greenAt: "live 1.0.0",
 		},
 		"forward again": {
-			before: statusAfter(t, deploySecond, rollBack), running: running(2, 2), desired: wantRelease("2.0.0"),
+			before: statusAfter(t, deploySecond, rollBack), running: running(2, 2),
+			desired:  wantRelease("2.0.0", withRetry),
 			live:     serving("blue", "2.0.0", unknownText),
 			rollback: types.BoolValue(true), blueRuns: unknownCount, greenRuns: types.Int64Value(2),
 			blueAt: "live 2.0.0", greenAt: "idle 1.0.0",
@@ -341,7 +345,7 @@ func TestRolledBackWarning(t *testing.T) {
 	before := statusAfter(t, deploySecond, rollBack)
 	prior := &deploymentModel{Rollback: types.BoolValue(false)}
 	plan := deploymentModel{Version: types.StringValue("2.0.0"), Rollback: types.BoolValue(false)}
-	f, err := predict("web", before, wantRelease("2.0.0"))
+	f, err := predict("web", before, wantRelease("2.0.0", withRetry))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -210,3 +210,24 @@ func TestWatchThatIsCutShortWhileLiveFails(t *testing.T) {
 		},
 	)
 }
+
+// Terraform plans before it destroys, and a provider cannot tell that plan from another
+// one. With rollback = true, as the error says, a deployment can be destroyed whose release
+// was taken back.
+func TestHeldReleaseCanBeDestroyed(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"))},
+		resource.TestStep{Config: h.config(version("2.0.0"))},
+		resource.TestStep{
+			PreConfig: h.outside(func(ctx context.Context, ada *bluegreen.Deployer) error {
+				return ada.Rollback(ctx, "it lost orders")
+			}),
+			Config:      h.config(version("2.0.0")),
+			Destroy:     true,
+			ExpectError: regexp.MustCompile(`rollback\s+=\s+true,\s+also\s+to\s+destroy`),
+		},
+		resource.TestStep{Config: h.config(version("2.0.0"), rollback(true)), Destroy: true},
+	)
+}

@@ -55,9 +55,9 @@ func TestShortcutAnswersWhileNothingChanges(t *testing.T) {
 						return d.Rollback(ctx, "slow")
 					})()
 				},
-				Config:             unchanged,
-				PlanOnly:           true,
-				ExpectNonEmptyPlan: true,
+				Config:      unchanged,
+				PlanOnly:    true,
+				ExpectError: heldBack("slow", "deploy-2"),
 			},
 		},
 	})
