@@ -4,6 +4,7 @@ package health
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -63,4 +64,11 @@ func (s statusCodes) contains(code int) bool {
 		}
 	}
 	return false
+}
+
+// AcceptsSuccessOnly reports whether every status code that the check accepts is from 200
+// to 399: what others, such as a kubelet, take for success.
+func (h HTTP) AcceptsSuccessOnly() bool {
+	codes, err := parseStatusCodes(orDefault(h.StatusCodes, DefaultHTTPStatusCodes))
+	return err == nil && !slices.ContainsFunc(codes.ranges, func(r codeRange) bool { return r.high > 399 })
 }

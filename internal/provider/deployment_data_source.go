@@ -70,7 +70,7 @@ func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequ
 	}
 	name := data.Name.ValueString()
 	where := data.location(d.provider)
-	platform, err := where.open(ctx, name, 0, nil)
+	platform, err := where.open(ctx, name, openSettings{})
 	if err != nil {
 		resp.Diagnostics.Append(openError(where, err))
 		return

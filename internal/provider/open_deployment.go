@@ -65,7 +65,11 @@ func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openD
 		return o, diags
 	}
 	config := m.config(settings)
-	platform, err := where.open(ctx, name, config.DrainTimeout, newUpkeep(desired.Release, settings, config))
+	platform, err := where.open(ctx, name, openSettings{
+		drainTimeout: config.DrainTimeout,
+		checks:       settings.checks,
+		upkeep:       newUpkeep(desired.Release, settings, config),
+	})
 	if err != nil {
 		diags.Append(openError(where, err))
 		return o, diags

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
 
 // location is where a deployment is.
@@ -29,11 +30,19 @@ type location interface {
 	// it at prior.
 	hasSameEndpoints(prior location) bool
 	// open returns the platform of the deployment called name. It connects to nothing.
-	// care is nil for a platform that is only read from.
-	open(ctx context.Context, name string, drainTimeout time.Duration, care *upkeep) (openPlatform, error)
+	open(ctx context.Context, name string, s openSettings) (openPlatform, error)
 	// attributeOf returns the attribute that an error of the platform is about. It
 	// returns false for an error that is about none.
 	attributeOf(err error) (path.Path, bool)
+}
+
+// openSettings is what a platform is opened with that every platform has. The zero value is
+// enough for reading.
+type openSettings struct {
+	drainTimeout time.Duration
+	checks       health.Config
+	// upkeep is nil for a platform that is only read from.
+	upkeep *upkeep
 }
 
 // planChecks is what a plan can check of a configured platform.

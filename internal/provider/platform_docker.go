@@ -5,7 +5,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/docker/go-units"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -75,9 +74,7 @@ func (p dockerPlatform) hasSameEndpoints(prior location) bool {
 	return ok && p.Publish.Equal(former.Publish) && p.Protocol.Equal(former.Protocol)
 }
 
-func (p dockerPlatform) open(
-	ctx context.Context, name string, drainTimeout time.Duration, care *upkeep,
-) (openPlatform, error) {
+func (p dockerPlatform) open(ctx context.Context, name string, s openSettings) (openPlatform, error) {
 	connection, err := p.provider.connection(ctx)
 	if err != nil {
 		return nil, err
@@ -95,9 +92,9 @@ func (p dockerPlatform) open(
 		Frontend: docker.Frontend{
 			Listen:       listen,
 			Protocol:     protocol.Protocol(stringOr(p.Protocol, string(protocol.HTTP))),
-			DrainTimeout: drainTimeout,
+			DrainTimeout: s.drainTimeout,
 		},
-		Upkeep: care.forAgent(),
+		Upkeep: s.upkeep.forAgent(),
 		Agent: docker.Agent{
 			Name:    p.provider.agentName(),
 			Image:   p.AgentImage.ValueString(),
@@ -128,7 +125,7 @@ func (p dockerPlatform) check(name string, _ plannedRelease, _ location) diag.Di
 	if !p.provider.isKnown(context.Background()) {
 		return nil
 	}
-	platform, err := p.open(context.Background(), name, 0, nil)
+	platform, err := p.open(context.Background(), name, openSettings{})
 	if err != nil {
 		return diag.Diagnostics{openError(p, err)}
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-jsontypes/jsontypes"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -70,13 +69,11 @@ func (p kubernetesPlatform) hasSameEndpoints(prior location) bool {
 	return ok && p.Namespace.Equal(former.Namespace) && p.Port.Equal(former.Port) && p.Service.Equal(former.Service)
 }
 
-func (p kubernetesPlatform) open(
-	ctx context.Context, name string, drainTimeout time.Duration, _ *upkeep,
-) (openPlatform, error) {
+func (p kubernetesPlatform) open(ctx context.Context, name string, s openSettings) (openPlatform, error) {
 	if p.client == nil {
 		return nil, errProviderUnknown
 	}
-	options, diags := p.options(ctx, name, drainTimeout)
+	options, diags := p.options(ctx, name, s)
 	if diags.HasError() {
 		return nil, errors.New(strings.ToLower(diags.Errors()[0].Detail()))
 	}
@@ -88,13 +85,14 @@ func (p kubernetesPlatform) open(
 }
 
 func (p kubernetesPlatform) options(
-	ctx context.Context, name string, drainTimeout time.Duration,
+	ctx context.Context, name string, s openSettings,
 ) (kubernetes.Options, diag.Diagnostics) {
 	options := kubernetes.Options{
 		Namespace:      p.namespaceName(),
 		Name:           name,
 		PodSettings:    p.podSettings(),
-		DrainTimeout:   drainTimeout,
+		HealthCheck:    &s.checks,
+		DrainTimeout:   s.drainTimeout,
 		RecycleStandby: p.RecycleStandby.IsNull() || p.RecycleStandby.ValueBool(),
 		Adopt:          p.Adopt.ValueBool(),
 	}
@@ -135,7 +133,7 @@ func (p kubernetesPlatform) check(name string, release plannedRelease, _ locatio
 	if !isFullyKnown(context.Background(), p.Namespace, p.Port, p.Service, p.PodTemplate) {
 		return nil
 	}
-	options, diags := p.options(context.Background(), name, 0)
+	options, diags := p.options(context.Background(), name, openSettings{})
 	if diags.HasError() {
 		return diags
 	}

@@ -76,9 +76,7 @@ func (p localPlatform) protocol() protocol.Protocol {
 var errStateDirUnknown = errors.New("local.state_dir of the provider is not known yet: " +
 	"it depends on a resource that has not been applied")
 
-func (p localPlatform) open(
-	_ context.Context, name string, drainTimeout time.Duration, care *upkeep,
-) (openPlatform, error) {
+func (p localPlatform) open(_ context.Context, name string, s openSettings) (openPlatform, error) {
 	if p.stateDir.IsUnknown() {
 		return nil, errStateDirUnknown
 	}
@@ -93,9 +91,9 @@ func (p localPlatform) open(
 			Listen:        []string{p.Listen.ValueString()},
 			PreviewListen: p.PreviewListen.ValueString(),
 			Protocol:      p.protocol(),
-			DrainTimeout:  drainTimeout,
+			DrainTimeout:  s.drainTimeout,
 		},
-		Upkeep:       care.forAgent(),
+		Upkeep:       s.upkeep.forAgent(),
 		AgentCommand: command,
 	})
 	if err != nil {
@@ -147,7 +145,7 @@ func (p localPlatform) check(name string, release plannedRelease, prior location
 	if p.stateDir.IsUnknown() {
 		return diags
 	}
-	opened, err := p.open(context.Background(), name, 0, nil)
+	opened, err := p.open(context.Background(), name, openSettings{})
 	if err != nil {
 		diags.Append(openError(p, err))
 		return diags

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
@@ -25,6 +26,9 @@ type Options struct {
 	// of the release that it is given instead, which are durable with the release.
 	PodSettings
 	Service ServiceOptions
+	// HealthCheck is that of the configuration, from which the readiness probe of new pods
+	// is made. nil makes one that connects to the port.
+	HealthCheck *health.Config
 	// DrainTimeout is how long requests in flight to the old environment may take. It
 	// is the grace period of the pods as well.
 	DrainTimeout time.Duration

@@ -16,7 +16,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	strictjson "sigs.k8s.io/json"
 
@@ -155,7 +154,7 @@ func (o Options) generatedTemplate(
 		Name: o.Name, Image: release.Image, Command: release.Command, Args: release.Args,
 		Env:            o.variables(env, release),
 		Ports:          []corev1.ContainerPort{port},
-		ReadinessProbe: tcpReadinessProbe(o.Port),
+		ReadinessProbe: o.readinessProbe(),
 		Lifecycle:      o.lifecycle(),
 	}
 	if given := findContainer(user, o.Name); given != nil {
@@ -201,17 +200,6 @@ func (o Options) variables(env bluegreen.Environment, release bluegreen.Release)
 		variables = append(variables, corev1.EnvVar{Name: name, Value: values[name]})
 	}
 	return variables
-}
-
-// tcpReadinessProbe makes a pod ready once it accepts connections. Without a probe the
-// pod would get traffic as soon as its process exists. The timeout is long: a port
-// without a listener refuses at once, and a busy node must not take the traffic from
-// all of its pods.
-func tcpReadinessProbe(port int) *corev1.Probe {
-	return &corev1.Probe{
-		ProbeHandler:  corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt(port)}},
-		PeriodSeconds: 1, TimeoutSeconds: 5, SuccessThreshold: 1, FailureThreshold: 3,
-	}
 }
 
 // preStopDelay is how long a pod that is being deleted serves on.
