@@ -57,7 +57,7 @@ func TestShortcutAnswersWhileNothingChanges(t *testing.T) {
 				},
 				Config:      unchanged,
 				PlanOnly:    true,
-				ExpectError: heldBack("slow", "deploy-2"),
+				ExpectError: heldBack("slow"),
 			},
 		},
 	})
