@@ -192,20 +192,20 @@ func TestRollbackToAnUnhealthyStandby(t *testing.T) {
 func TestWatchThatIsCutShortWhileLiveFails(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)
-	patient := attributes{
+	watched := attributes{
 		"bake_time": `"5s"`,
 		"health_check": `{ http = { path = "/healthz" }, interval = "1s", timeout = "4s", retries = 0, ` +
-			`unhealthy_threshold = 100 }`,
+			`unhealthy_threshold = 8 }`,
 	}
 	h.run(
 		resource.TestStep{
-			Config: h.config(version("1.0.0"), patient, behaving(turnsUnhealthy),
+			Config: h.config(version("1.0.0"), watched, behaving(turnsUnhealthy),
 				attributes{"timeouts": `{ create = "8s" }`}),
 			ExpectError: regexp.MustCompile(`(?s)The release is not healthy.*out\s+of\s+time.*of\s+\d+\s+probes\s+` +
 				`of\s+live\s+failed.*503.*Nothing\s+was\s+left\s+behind`),
 		},
 		resource.TestStep{
-			Config:            h.config(version("1.0.1"), patient),
+			Config:            h.config(version("1.0.1"), watched),
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.1")},
 		},
 	)

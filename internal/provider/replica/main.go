@@ -5,7 +5,7 @@
 // version.
 //
 // REPLICA chooses its behavior: "sick" fails every health check, GET /healthz,
-// "sickens" passes only the first one, and "dies" exits with status 3 before
+// "sickens" passes only the first one that no kubelet makes, and "dies" exits with status 3 before
 // it listens. It prints SECRET when it starts. "/replica check" is the HEALTHCHECK of
 // an image, which passes until "/replica fail-checks" was called in the container.
 // Other arguments do nothing.
@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -75,8 +76,12 @@ func handler(behavior string) http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, os.Getenv("BLUEGREEN_VERSION"))
 	})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		if n := probes.Add(1); behavior == "sick" || (behavior == "sickens" && n > 1) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		// A kubelet probes as well, at its own times.
+		if !strings.HasPrefix(r.UserAgent(), "kube-probe/") {
+			probes.Add(1)
+		}
+		if behavior == "sick" || (behavior == "sickens" && probes.Load() > 1) {
 			http.Error(w, "sick", http.StatusServiceUnavailable)
 		}
 	})
