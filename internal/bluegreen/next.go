@@ -161,8 +161,8 @@ func (l Ledger) recoverInterrupted() Ledger {
 	return l.failInterrupted()
 }
 
-// failInterrupted records that a release failed which was being deployed when the
-// process that deployed it died. Only the holder of the lock can know that.
+// failInterrupted records that the release in staging failed if it was being deployed: the
+// process that deployed it has died. Only the holder of the lock can know that.
 func (l Ledger) failInterrupted() Ledger {
 	if l.Slot(l.Staging()).State != Deploying {
 		return l

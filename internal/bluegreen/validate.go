@@ -17,7 +17,7 @@ import (
 // the platforms check them.
 func (l Ledger) Validate() error {
 	if l.Schema < 1 || l.Schema > SchemaVersion {
-		return fmt.Errorf("schema version %d is not in 1 to %d: a newer provider wrote this ledger",
+		return fmt.Errorf("schema version %d is not supported, only 1 to %d: a newer provider wrote this ledger",
 			l.Schema, SchemaVersion)
 	}
 	if _, err := ParseEnvironment(string(l.Live)); err != nil {

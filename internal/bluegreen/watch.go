@@ -123,9 +123,9 @@ func (e *executor) watchLive(ctx context.Context) watchResult {
 			seen.unaskedSince = unaskedSince
 		}
 		switch {
-		case max(seen.failures, seen.restarts) >= e.Config.UnhealthyThreshold:
+		case max(seen.failedInARow, seen.restarts) >= e.Config.UnhealthyThreshold:
 			return seen.withEnd(watchFoundUnhealthy, nil)
-		case seen.failures == 0 && !time.Now().Before(over):
+		case seen.failedInARow == 0 && !time.Now().Before(over):
 			return seen.withEnd(watchPassed, nil)
 		}
 	}

@@ -27,8 +27,8 @@ type watchResult struct {
 	end watchEnd
 	// probes counts the probes that had a result. Each covers all instances of live.
 	probes int
-	// failed counts those that failed, and failures those of them in a row at the end.
-	failed, failures int
+	// failed counts those that failed, and failedInARow those of them in a row at the end.
+	failed, failedInARow int
 	// restarts counts the restarts of instances.
 	restarts int
 	// last is what the last probe with a result found. It is empty if there was none.
@@ -50,11 +50,11 @@ func (r watchResult) withProbe(found finding) watchResult {
 		}
 	}
 	if found.isHealthy() {
-		r.failures = 0
+		r.failedInARow = 0
 		return r
 	}
 	r.failed++
-	r.failures++
+	r.failedInARow++
 	return r
 }
 
@@ -79,7 +79,7 @@ func (r watchResult) err() error {
 	switch r.end {
 	case watchInterrupted:
 		return &CutWatchError{
-			Probes: r.probes, Failed: r.failed, FailedInARow: r.failures,
+			Probes: r.probes, Failed: r.failed, FailedInARow: r.failedInARow,
 			last: r.last, cause: r.cause,
 		}
 	case watchCouldNotProbe:

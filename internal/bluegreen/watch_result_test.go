@@ -57,7 +57,7 @@ func TestWatchResultSaysWhatWasSeen(t *testing.T) {
 		},
 		"unhealthy": {
 			probes: []bool{true, false, false, false},
-			want:   watchResult{end: watchFoundUnhealthy, probes: 4, failed: 3, failures: 3},
+			want:   watchResult{end: watchFoundUnhealthy, probes: 4, failed: 3, failedInARow: 3},
 		},
 		"interrupted at once": {
 			interrupted: time.Millisecond,
@@ -79,7 +79,7 @@ func TestWatchResultSaysWhatWasSeen(t *testing.T) {
 		"interrupted while unhealthy": {
 			probes:      []bool{true, false, false},
 			interrupted: 3500 * time.Millisecond,
-			want:        watchResult{end: watchInterrupted, probes: 3, failed: 2, failures: 2, cause: context.Canceled},
+			want:        watchResult{end: watchInterrupted, probes: 3, failed: 2, failedInARow: 2, cause: context.Canceled},
 			text:        "the last 2 of 3 probes of live failed: 1 of 1 replicas unhealthy: replica green-1: http",
 		},
 		"unreachable": {
@@ -106,12 +106,12 @@ func TestWatchResultSaysWhatWasSeen(t *testing.T) {
 				if (text == "") != (c.text == "") || !strings.Contains(text, c.text) {
 					t.Errorf("the error is %q, want %q in it", text, c.text)
 				}
-				if got.probes > 0 && got.last.isHealthy() != (got.failures == 0) {
-					t.Errorf("%d probes in a row failed, and the last one found %+v", got.failures, got.last)
+				if got.probes > 0 && got.last.isHealthy() != (got.failedInARow == 0) {
+					t.Errorf("%d probes in a row failed, and the last one found %+v", got.failedInARow, got.last)
 				}
 				got.last = finding{}
 				if got.end != c.want.end || got.probes != c.want.probes || got.failed != c.want.failed ||
-					got.failures != c.want.failures ||
+					got.failedInARow != c.want.failedInARow ||
 					!errors.Is(got.cause, c.want.cause) {
 					t.Errorf("the watch saw %+v, want %+v", got, c.want)
 				}
