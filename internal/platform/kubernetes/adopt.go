@@ -5,6 +5,7 @@ package kubernetes
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,7 +96,10 @@ func (p *Platform) findAdoptable(
 		return nil, none, fmt.Errorf("listing Deployments: %w", err)
 	}
 	selected := selectDeployments(service.Spec.Selector, found.Items)
-	if len(selected) != 1 {
+	if len(selected) == 0 {
+		return nil, none, errors.New("its selector must select the pods of one Deployment, and selects those of none")
+	}
+	if len(selected) > 1 {
 		return nil, none, fmt.Errorf("its selector must select the pods of one Deployment, and selects those of %d: %s",
 			len(selected), strings.Join(deploymentNames(selected), ", "))
 	}

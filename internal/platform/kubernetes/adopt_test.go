@@ -153,7 +153,7 @@ func TestClusterAdoptionNeedsOneDeployment(t *testing.T) {
 			t.Errorf("got %v, want %s", err, reason)
 		}
 	}
-	requireRefused("the pods of 0 Deployments")
+	requireRefused("selects those of none")
 	owned := unmanagedDeployment(h.Deployment+"-legacy", h.Image(t), 0)
 	owned.Labels = map[string]string{labelDeployment: "another"}
 	deployments := h.api.Deployments(h.Namespace)

@@ -71,11 +71,12 @@ func (h *harness) desiredAny(version string) bluegreen.Desired {
 func (h *harness) applyAny(version string) error {
 	h.Helper()
 	want := h.desiredAny(version)
-	if _, err := h.platform.Load(h.Context()); err != nil {
+	ledger, err := h.platform.Load(h.Context())
+	if err != nil {
 		_, err = h.Create(h.Context(), want)
 		return err
 	}
-	return h.apply(want)
+	return h.apply(withRetry(want, ledger))
 }
 
 // resize gives a Deployment another size as an autoscaler does.

@@ -98,9 +98,16 @@ func (h *harness) makeLive(version string, replicas int) {
 	if err != nil {
 		_, err = h.Create(h.Context(), want)
 	} else {
-		_, err = h.Apply(h.Context(), ledger, want)
+		_, err = h.Apply(h.Context(), ledger, withRetry(want, ledger))
 	}
 	h.must(err)
+}
+
+// withRetry returns want so that a release that was rolled back is tried once more.
+func withRetry(want bluegreen.Desired, ledger bluegreen.Ledger) bluegreen.Desired {
+	undone, _ := ledger.RolledBack()
+	want.Retry = undone.ID
+	return want
 }
 
 func (h *harness) desired(version string, replicas int) bluegreen.Desired {

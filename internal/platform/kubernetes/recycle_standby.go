@@ -56,9 +56,14 @@ func (p *Platform) recycleStandby(ctx context.Context, run *lockedRun, doc docum
 func (p *Platform) writeRecycling(
 	ctx context.Context, run *lockedRun, w workload, liveRecord string, release *bluegreen.Release,
 ) error {
-	found, err := run.API().Deployments(p.opts.Namespace).Get(ctx, w.deployment, metav1.GetOptions{})
+	// A list, because the Role of the examples has no right to get a Deployment.
+	list, err := run.API().Deployments(p.opts.Namespace).List(ctx, cluster.WithName(w.deployment))
 	if err != nil {
 		return err
+	}
+	found := findDeployment(list.Items, w.deployment)
+	if found == nil {
+		return nil
 	}
 	patch, err := recyclingPatch(w, found, liveRecord, release)
 	if err != nil {

@@ -116,7 +116,7 @@ func TestClusterDeploymentIsRemovedWhileItStarts(t *testing.T) {
 		deleted <- err
 	}()
 	_, err := h.Create(t.Context(), h.desired("1.0.0", 1))
-	if err == nil || !strings.Contains(err.Error(), "was removed while its pods started") {
+	if err == nil || !strings.Contains(err.Error(), "was removed while its pods were starting") {
 		t.Errorf("got %v", err)
 	}
 	h.must(<-deleted)
