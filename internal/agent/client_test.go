@@ -121,7 +121,7 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 	for _, sent := range []error{
 		bluegreen.ErrNotFound, fmt.Errorf("%w: generation 3 cannot follow 1", bluegreen.ErrStale),
 		fmt.Errorf("web: %w", api.ErrLockLost), api.ErrLeaving, errors.New("something else"),
-		&bluegreen.HolderError{Holder: bluegreen.Holder{Name: "somebody", Since: since}},
+		&bluegreen.LockedError{Holder: bluegreen.Holder{Name: "somebody", Since: since}},
 		&durable.UnreadableError{Path: "/a/b", Err: errors.New("it is short")},
 		&images.Error{Path: "/a/b", Err: errors.New("it leaves the archive")},
 		&socket.AddressError{Address: "127.0.0.1:1", Preview: true, Deployment: "other", Err: errors.New("taken")},

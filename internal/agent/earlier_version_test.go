@@ -188,7 +188,7 @@ func makeRecordedCalls(t *testing.T, c *client.Client, image string) {
 	err := errOf(c.Deployment(ctx, "web"))
 	check("reading no deployment", errors.Is(err, bluegreen.ErrNotFound), err)
 	held := lockDeployment(t, c, "web", "ada")
-	var holder *bluegreen.HolderError
+	var holder *bluegreen.LockedError
 	err = errOf(c.Lock(ctx, "web", "bob"))
 	check("locking twice", errors.As(err, &holder) && holder.Holder.Name == "ada", err)
 

@@ -182,7 +182,7 @@ func (l *locks) pause() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, present := range l.held {
-		return &bluegreen.HolderError{Holder: present.holder}
+		return &bluegreen.LockedError{Holder: present.holder}
 	}
 	if l.paused {
 		return api.ErrLeaving

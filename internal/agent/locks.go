@@ -51,7 +51,7 @@ func (l *locks) acquire(name, holder string) (*lock, error) {
 		return nil, api.ErrLeaving
 	}
 	if present := l.held[name]; present != nil {
-		return nil, &bluegreen.HolderError{Holder: present.holder}
+		return nil, &bluegreen.LockedError{Holder: present.holder}
 	}
 	acquired := &lock{token: rand.Text(), holder: bluegreen.Holder{Name: holder, Since: time.Now().UTC()}}
 	acquired.lost, acquired.end = context.WithCancelCause(context.Background())

@@ -31,7 +31,7 @@ func TestLockWaitsForWhatItsHolderBegan(t *testing.T) {
 		if !errors.Is(context.Cause(ctx), api.ErrLockLost) {
 			t.Errorf("the change goes on: %v", context.Cause(ctx))
 		}
-		var held *bluegreen.HolderError
+		var held *bluegreen.LockedError
 		if _, err := l.acquire("web", "second"); !errors.As(err, &held) || held.Holder.Name != "first" {
 			t.Errorf("while the change goes on: %v", err)
 		}

@@ -204,7 +204,7 @@ func TestRemoteLockEndsWithItsConnection(t *testing.T) {
 	near := newTestAgent(t)
 	c := newTunnel(t, near.dir)
 	held := lockDeployment(t, c.Client, "web", "somebody far away")
-	var busy *bluegreen.HolderError
+	var busy *bluegreen.LockedError
 	_, err := near.Lock(t.Context(), "web", "somebody here")
 	if !errors.As(err, &busy) || busy.Holder.Name != "somebody far away" {
 		t.Fatalf("the lock is not held: %v", err)

@@ -51,7 +51,7 @@ func TestRemoteClientThatHangsUpHoldsNothing(t *testing.T) {
 			held.Unlock()
 			return
 		}
-		var busy *bluegreen.HolderError
+		var busy *bluegreen.LockedError
 		if !errors.As(err, &busy) {
 			t.Fatal(err)
 		}

@@ -57,8 +57,8 @@ func (e *executor) converge(ctx context.Context, desired Desired) error {
 		return err
 	}
 	steps, err := e.ledger.Next(desired, status.Usable())
-	var held *HeldError
-	if errors.As(err, &held) {
+	var rolledBack *RolledBackError
+	if errors.As(err, &rolledBack) {
 		return &Error{InvalidState, "deploy", e.ledger.Staging(), err}
 	}
 	if err != nil {

@@ -76,24 +76,24 @@ var (
 	ErrNotProvisioned = errors.New("nothing was provisioned there")
 )
 
-// HolderError says who holds the lock that an operation needs.
-type HolderError struct{ Holder Holder }
+// LockedError says who holds the lock that an operation needs.
+type LockedError struct{ Holder Holder }
 
-func (e *HolderError) Error() string {
+func (e *LockedError) Error() string {
 	since := e.Holder.Since.UTC().Format("2006-01-02 15:04:05 MST")
 	return fmt.Sprintf("the deployment is locked by %s since %s", e.Holder.Name, since)
 }
 
-// HeldError says that a release was taken out of service by a watch or an operator, and
+// RolledBackError says that a release was taken out of service by a watch or an operator, and
 // is not deployed again by itself.
-type HeldError struct {
+type RolledBackError struct {
 	// Record is the ID of the record of the release.
 	Record string
 	// Rollback is the record of the rollback that took it out of service.
 	Rollback Record
 }
 
-func (e *HeldError) Error() string {
+func (e *RolledBackError) Error() string {
 	by := "the watch after its switch"
 	if e.Rollback.Origin == FromOperator {
 		by = e.Rollback.Actor

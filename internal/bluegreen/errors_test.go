@@ -25,7 +25,7 @@ func TestErrorTexts(t *testing.T) {
 	if got, want := err.Error(), "switch of blue: SwitchFailed: it says 503"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	held := &bluegreen.HolderError{Holder: bluegreen.Holder{
+	held := &bluegreen.LockedError{Holder: bluegreen.Holder{
 		Name: "ann@host (pid 1)", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}}
 	want := "the deployment is locked by ann@host (pid 1) since 2026-01-02 03:04:05 UTC"

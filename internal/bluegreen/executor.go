@@ -51,8 +51,8 @@ func (d *Deployer) lock(ctx context.Context, operation string) (unlock func(), e
 	if err == nil {
 		return unlock, nil
 	}
-	var held *HolderError
-	if !errors.As(err, &held) {
+	var locked *LockedError
+	if !errors.As(err, &locked) {
 		return nil, fmt.Errorf("locking the deployment: %w", err)
 	}
 	env := NewLedger(d.Deployment).Staging()

@@ -117,17 +117,17 @@ func (l Ledger) RolledBack() (Record, bool) {
 	return l.Record(live.Replaced)
 }
 
-// requireNotHeld returns a *HeldError if the release with this fingerprint was taken out
+// requireNotRolledBack returns a *HeldError if the release with this fingerprint was taken out
 // of service by a watch or an operator, and retry does not name the record of it.
 //
 // The hold ends when another release has been live.
-func (l Ledger) requireNotHeld(fingerprint, retry string) error {
+func (l Ledger) requireNotRolledBack(fingerprint, retry string) error {
 	rollback, _ := l.LiveRecord()
 	if rollback.RolledBackFingerprint != fingerprint || fingerprint == "" ||
 		rollback.Origin == "" || rollback.Origin == FromConfiguration || retry == rollback.Replaced {
 		return nil
 	}
-	return &HeldError{Record: rollback.Replaced, Rollback: rollback}
+	return &RolledBackError{Record: rollback.Replaced, Rollback: rollback}
 }
 
 // RolledBackFingerprint returns the fingerprint of the release that was rolled back, if

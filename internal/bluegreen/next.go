@@ -65,7 +65,7 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	l = l.recoverInterrupted()
 	var steps []Step
 	want := d.Release.Seal().Fingerprint
-	if err := l.requireNotHeld(want, d.Retry); err != nil && !d.Rollback {
+	if err := l.requireNotRolledBack(want, d.Retry); err != nil && !d.Rollback {
 		return nil, err
 	}
 	switch {

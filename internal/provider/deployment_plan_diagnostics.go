@@ -31,22 +31,22 @@ func replacementWarning(before types.String, from string, after types.String, to
 
 // impossiblePlan says why what is configured is impossible.
 func impossiblePlan(base planBase, plan deploymentModel, err error) diag.Diagnostic {
-	var held *bluegreen.HeldError
-	if errors.As(err, &held) {
-		return diag.NewAttributeErrorDiagnostic(path.Root("version"), heldSummary, paragraphs(
-			describeHold(base.status.Ledger, held)+".",
-			waysOn(plan.Version.ValueString(), held)))
+	var rolledBack *bluegreen.RolledBackError
+	if errors.As(err, &rolledBack) {
+		return diag.NewAttributeErrorDiagnostic(path.Root("version"), rolledBackSummary, paragraphs(
+			describeRefusal(base.status.Ledger, rolledBack)+".",
+			describeOptions(plan.Version.ValueString(), rolledBack)))
 	}
 	return rollbackError(base, plan, err)
 }
 
-// heldSummary is the summary of an error about a release that is not deployed again.
-const heldSummary = "The release was rolled back and is not deployed again"
+// rolledBackSummary is the summary of an error about a release that is not deployed again.
+const rolledBackSummary = "The release was rolled back and is not deployed again"
 
-// describeHold says what was taken out of service, when, who did it and why, and what
+// describeRefusal says what was taken out of service, when, who did it and why, and what
 // serves since then.
-func describeHold(ledger bluegreen.Ledger, held *bluegreen.HeldError) string {
-	live := held.Rollback
+func describeRefusal(ledger bluegreen.Ledger, e *bluegreen.RolledBackError) string {
+	live := e.Rollback
 	text := describeRollback(ledger, live)
 	if live.Origin == bluegreen.FromWatch {
 		text = "The watch after its switch found it unhealthy. " + text
@@ -54,12 +54,12 @@ func describeHold(ledger bluegreen.Ledger, held *bluegreen.HeldError) string {
 	return fmt.Sprintf("%s. Since then %s serves from %s", text, live.Version, live.Environment)
 }
 
-// waysOn says how to continue after a rollback that the configuration did not ask for.
-func waysOn(version string, held *bluegreen.HeldError) string {
+// describeOptions says how to continue after a rollback that the configuration did not ask for.
+func describeOptions(version string, e *bluegreen.RolledBackError) string {
 	return fmt.Sprintf("It is not deployed again by itself. There are three ways on:\n"+
 		"  - configure another release\n"+
 		"  - keep the release that serves with rollback = true, also to destroy the deployment\n"+
-		"  - try %s once more, with retry = %q", version, held.Record)
+		"  - try %s once more, with retry = %q", version, e.Record)
 }
 
 // rollbackError says why the rollback that is configured is impossible.

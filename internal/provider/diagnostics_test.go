@@ -35,7 +35,7 @@ func TestFailuresAreTold(t *testing.T) {
 		Causes:   bluegreen.Verdict{"http": errors.New("GET /healthz: 503")},
 		Logs:     []string{"connecting as " + secret, "refused"},
 	}}}
-	holder := &bluegreen.HolderError{
+	holder := &bluegreen.LockedError{
 		Holder: bluegreen.Holder{Name: "ada@example pid 7", Since: time.Now().Add(-90 * time.Second)},
 	}
 	const serving = "The live environment was not touched: 1.0.0 still serves from green."
@@ -108,7 +108,7 @@ func TestFailuresAreTold(t *testing.T) {
 			},
 		},
 		"busy for less than a second": {
-			failure(bluegreen.EnvironmentBusy, "apply", &bluegreen.HolderError{
+			failure(bluegreen.EnvironmentBusy, "apply", &bluegreen.LockedError{
 				Holder: bluegreen.Holder{Name: "ada@example pid 7", Since: time.Now().Add(time.Hour)},
 			}),
 			"The deployment is busy", []string{"Z.\n\nNothing was touched."},

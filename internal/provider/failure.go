@@ -65,10 +65,10 @@ func (o openDeployment) failureDiagnostic(verb string, err error, outcome string
 	if hasTouchedNothing(err) {
 		outcome = "Nothing was touched."
 	}
-	var held *bluegreen.HeldError
-	if errors.As(err, &held) {
-		return diag.NewAttributeErrorDiagnostic(path.Root("version"), heldSummary,
-			paragraphs(o.mask(sentence(held)), outcome, waysOn(o.desired.Release.Version, held)))
+	var rolledBack *bluegreen.RolledBackError
+	if errors.As(err, &rolledBack) {
+		return diag.NewAttributeErrorDiagnostic(path.Root("version"), rolledBackSummary,
+			paragraphs(o.mask(sentence(rolledBack)), outcome, describeOptions(o.desired.Release.Version, rolledBack)))
 	}
 	detail := paragraphs(o.cause(err), o.logs(err), outcome, a.next)
 	if errors.Is(err, bluegreen.RollbackFailed) {
@@ -111,9 +111,9 @@ func isStopped(err error) bool {
 // cause returns the phase in which the operation failed, and the last thing that
 // was observed there.
 func (o openDeployment) cause(err error) string {
-	var held *bluegreen.HolderError
-	if errors.As(err, &held) {
-		return describeHolder(held.Holder)
+	var locked *bluegreen.LockedError
+	if errors.As(err, &locked) {
+		return describeHolder(locked.Holder)
 	}
 	var failure *bluegreen.Error
 	if !errors.As(err, &failure) {

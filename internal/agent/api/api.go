@@ -124,7 +124,7 @@ var ErrInvalid = errors.New("invalid request")
 func FailureOf(err error) Failure {
 	f := Failure{Code: codeFailed, Message: err.Error()}
 	var (
-		held       *bluegreen.HolderError
+		held       *bluegreen.LockedError
 		unreadable *durable.UnreadableError
 		image      *images.Error
 		address    *socket.AddressError
@@ -172,7 +172,7 @@ func (f Failure) Err() error {
 	switch f.Code {
 	case codeHeld:
 		if f.Holder != nil {
-			return &bluegreen.HolderError{Holder: *f.Holder}
+			return &bluegreen.LockedError{Holder: *f.Holder}
 		}
 	case codeUnreadable:
 		return &durable.UnreadableError{Path: f.Path, Err: cause}

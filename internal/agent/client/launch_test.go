@@ -120,7 +120,7 @@ func TestLockLaunchesTheAgentThatGivesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Unlock()
-	var busy *bluegreen.HolderError
+	var busy *bluegreen.LockedError
 	_, err = c.LaunchAndLock(t.Context(), command, "web", "bob")
 	if !errors.As(err, &busy) || busy.Holder.Name != "ada" {
 		t.Errorf("a lock that ada holds: %v", err)

@@ -121,7 +121,7 @@ func lockNamesItsHolder(p *platformUnderTest) {
 	p.lock()
 	other := p.openAnother("other@host (pid 2)")
 	_, err := other.process.Lock(p.Context(), other.Actor)
-	var held *bluegreen.HolderError
+	var held *bluegreen.LockedError
 	if !errors.As(err, &held) || held.Holder.Name != p.Actor {
 		p.Fatalf("got %v, want the name of the holder, %s", err, p.Actor)
 	}

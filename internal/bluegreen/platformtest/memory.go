@@ -253,7 +253,7 @@ func (p *memoryPlatform) Erase(ctx context.Context) error {
 func (p *memoryPlatform) Lock(ctx context.Context, holder string) (func(), error) {
 	err := p.with(ctx, func(d *memoryDeployment) error {
 		if d.holder != nil {
-			return &bluegreen.HolderError{Holder: bluegreen.Holder{Name: d.holderName}}
+			return &bluegreen.LockedError{Holder: bluegreen.Holder{Name: d.holderName}}
 		}
 		d.holder, d.holderName = p, holder
 		return nil

@@ -74,8 +74,8 @@ func takenBackStaysBack(p *platformUnderTest) {
 	p.mustFail(err, bluegreen.HealthCheckFailed)
 	before := p.ledger()
 	_, err = p.Apply(p.Context(), before, want)
-	var held *bluegreen.HeldError
-	if !errors.As(err, &held) || held.Record != "deploy-2" {
+	var rolledBack *bluegreen.RolledBackError
+	if !errors.As(err, &rolledBack) || rolledBack.Record != "deploy-2" {
 		p.Fatalf("the same configuration applied again: %v", err)
 	}
 	p.mustServe("1.0.0")

@@ -130,7 +130,7 @@ func cannotDeployWhileBusy(p *platformUnderTest) {
 	other := p.openAnother("other@host (pid 2)")
 	_, err := other.Deploy(p.Context(), p.healthy("3.0.0"))
 	p.mustFail(err, bluegreen.EnvironmentBusy)
-	var held *bluegreen.HolderError
+	var held *bluegreen.LockedError
 	if !errors.As(err, &held) || held.Holder.Name != p.Actor {
 		p.Errorf("the error does not name the holder: %v", err)
 	}

@@ -43,10 +43,10 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 
 // lockError makes the engine's error of the cluster's.
 func (p *Platform) lockError(err error) error {
-	var held *cluster.HeldError
+	var locked *cluster.LockedError
 	switch {
-	case errors.As(err, &held):
-		return &bluegreen.HolderError{Holder: bluegreen.Holder{Name: held.Holder, Since: held.Since}}
+	case errors.As(err, &locked):
+		return &bluegreen.LockedError{Holder: bluegreen.Holder{Name: locked.Holder, Since: locked.Since}}
 	case errors.Is(err, cluster.ErrNotOurs):
 		return &notManagedError{Object: objectName("Lease", p.opts.Namespace, leaseName(p.opts.Name))}
 	case cluster.IsNotFound(err, "namespaces", p.opts.Namespace):

@@ -254,7 +254,7 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 	s := newService(t, local.Frontend{})
 	holder := startLockHolder(t, s.dir, "web")
 	_, err := s.platform.Lock(t.Context(), s.Actor)
-	var held *bluegreen.HolderError
+	var held *bluegreen.LockedError
 	if !errors.As(err, &held) || held.Holder.Name != "somebody@else" || held.Holder.Since.IsZero() {
 		t.Fatalf("got %v, want an error that names the holder of the lock", err)
 	}

@@ -36,14 +36,14 @@ var ErrLockLost = errors.New("the lock of the deployment is not held")
 // ErrNotOurs means that the Lease has this name but not our label.
 var ErrNotOurs = errors.New("the Lease is not managed by this provider")
 
-// HeldError means that another holder has the lease.
-type HeldError struct {
+// LockedError means that another holder has the lease.
+type LockedError struct {
 	Holder string
 	// Since is when the holder took it, by the cluster's clock.
 	Since time.Time
 }
 
-func (e *HeldError) Error() string { return "the lock is held by " + e.Holder }
+func (e *LockedError) Error() string { return "the lock is held by " + e.Holder }
 
 // LeaseOptions say which Lease is the lock.
 type LeaseOptions struct {
@@ -115,7 +115,7 @@ func (l *lease) take(ctx context.Context, options LeaseOptions) error {
 		return ErrNotOurs
 	case !isExpired(found.Spec, l.api.Now()):
 		since := cmp.Or(found.Spec.AcquireTime, found.Spec.RenewTime).Time
-		return &HeldError{Holder: *found.Spec.HolderIdentity, Since: since}
+		return &LockedError{Holder: *found.Spec.HolderIdentity, Since: since}
 	}
 	l.setHolder(found, options.Holder)
 	sent := l.api.localTime()

@@ -38,14 +38,14 @@ func TestReleaseThatAWatchTookBackIsNotDeployedAgain(t *testing.T) {
 		}
 		h.mustServe("2.0.0")
 	}
-	var held *bluegreen.HeldError
+	var rolledBack *bluegreen.RolledBackError
 	_, err := h.ledger().Next(desired(h.release("3.0.0")), nil)
-	if !errors.As(err, &held) || held.Record != "deploy-3" || held.Rollback.Origin != bluegreen.FromWatch {
+	if !errors.As(err, &rolledBack) || rolledBack.Record != "deploy-3" || rolledBack.Rollback.Origin != bluegreen.FromWatch {
 		t.Errorf("the plan says %v", err)
 	}
 	preview := desired(h.release("3.0.0"))
 	preview.Promote = false
-	if _, err := h.ledger().Next(preview, nil); !errors.As(err, &held) {
+	if _, err := h.ledger().Next(preview, nil); !errors.As(err, &rolledBack) {
 		t.Errorf("the plan of a preview says %v", err)
 	}
 }
