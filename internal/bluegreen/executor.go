@@ -63,7 +63,7 @@ func (d *Deployer) lock(ctx context.Context, operation string) (unlock func(), e
 }
 
 // commit writes next and makes it the executor's ledger. When Commit returns an
-// error, the stored ledger decides: if it is next all the same, only the answer
+// error, the stored ledger decides: if it is next, only the answer
 // was lost, and commit succeeds.
 func (e *executor) commit(ctx context.Context, next Ledger) error {
 	next.Schema = SchemaVersion

@@ -51,9 +51,9 @@ func number(id string) int {
 	return n
 }
 
-// newRecord returns the ledger with the next number taken, and a record in progress
+// withNextNumber returns the ledger with the next number taken, and a record in progress
 // of that number. The record is not in the ledger yet.
-func (l Ledger) newRecord(op Operation, env Environment, release Release, by stamp) (Ledger, Record) {
+func (l Ledger) withNextNumber(op Operation, env Environment, release Release, by stamp) (Ledger, Record) {
 	l.Sequence++
 	return l, Record{
 		ID: fmt.Sprintf("%s-%d", op, l.Sequence), Operation: op, Environment: env,
@@ -94,7 +94,7 @@ func (l Ledger) archive() (Ledger, []Record) {
 		if r.ID == l.Blue.Record || r.ID == l.Green.Record || r.ID == undone.ID {
 			open = append(open, r)
 		} else {
-			closed = append(closed, r.closed())
+			closed = append(closed, r.withoutInstances())
 		}
 	}
 	l.Records = open

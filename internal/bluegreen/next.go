@@ -152,8 +152,8 @@ func (l Ledger) predictStep(step Step, d Desired) (Ledger, error) {
 	}
 }
 
-// recoverInterrupted returns the ledger that an apply starts from, after whatever
-// operation was interrupted before it.
+// recoverInterrupted returns the ledger that an apply starts from, after an
+// operation that was interrupted before it, if there was one.
 func (l Ledger) recoverInterrupted() Ledger {
 	if l.Destroying {
 		return NewLedger(l.Name)

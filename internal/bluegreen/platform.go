@@ -34,7 +34,7 @@ type Platform interface {
 
 // Store keeps the ledger and the archive of closed records.
 type Store interface {
-	// Load returns the ledger, or ErrNotFound where there is no deployment of
+	// Load returns the ledger, or ErrNotFound if there is no deployment of
 	// that name. It needs no lock. A ledger that cannot be read or understood is
 	// an error, never ErrNotFound. If an autoscaler can change the size of a release
 	// that is Autoscaled, the ledger has the size of now; see Ledger.WithSize.
@@ -70,7 +70,7 @@ type Workloads interface {
 	// finds it out. It changes no environment and leaves at most a cached copy.
 	//
 	// If release.ImageDigest is set, Prepare and Provision use exactly that image,
-	// wherever release.Image points now, or return an error that names it.
+	// also if release.Image points elsewhere now, or return an error that names it.
 	Prepare(ctx context.Context, release Release) (imageDigest string, err error)
 
 	// Provision makes env run exactly this release at this size, whatever was
@@ -129,7 +129,7 @@ type Traffic interface {
 
 	// CanReceiveTraffic reports whether traffic may go to instance if those in passed
 	// passed the health check: it is one of them, or one of them that has restarted
-	// by itself. On a platform that sends traffic to whatever is ready in an
+	// by itself. On a platform that sends traffic to all that is ready in an
 	// environment it is always true. It does no I/O.
 	CanReceiveTraffic(passed []InstanceRef, instance InstanceRef) bool
 

@@ -87,7 +87,7 @@ func (m *model) operate() {
 
 	after := m.serves()
 	m.checkThatClientsSeeTheLedger(after)
-	if err == nil && !faulty.Dead() && !m.wasOvertaken && promise != nil && after != *promise {
+	if err == nil && !faulty.IsDead() && !m.wasOvertaken && promise != nil && after != *promise {
 		m.rt.Fatalf("%s succeeded, and a client is answered with %q instead of %q", operation.name, after, *promise)
 	}
 	isPromised := ctx.Err() != nil && promise != nil && after == *promise

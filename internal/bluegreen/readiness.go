@@ -33,7 +33,7 @@ func (e *executor) awaitHealthy(ctx context.Context, t *probedInstance) Verdict 
 	go func() { judged <- platform.AwaitReady(waiting, t.instance) }()
 	verdict := e.Checker.Await(ctx, t)
 	if !verdict.IsHealthy() {
-		// The attempt has failed for this instance, whatever the platform finds.
+		// The attempt has failed for this instance. What the platform finds does not matter.
 		cancel()
 	}
 	return verdict.merge(<-judged)

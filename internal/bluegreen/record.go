@@ -71,9 +71,9 @@ type Record struct {
 	Health *HealthResult `json:"health,omitempty"`
 }
 
-// closed returns the record as the archive keeps it. What concerns single instances is
+// withoutInstances returns the record as the archive keeps it. What concerns single instances is
 // left out, because they are gone, except for the causes of failures.
-func (r Record) closed() Record {
+func (r Record) withoutInstances() Record {
 	if r.Health == nil {
 		return r
 	}

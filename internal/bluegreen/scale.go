@@ -34,12 +34,12 @@ func (e *executor) scaleBack(ctx context.Context, before Ledger, cause error) er
 	defer cancel()
 	e.progress("scaling back to %d replicas", before.Slot(before.Live).Release.Replicas)
 	back := e.ledger
-	for _, env := range e.ledger.scaled() {
+	for _, env := range e.ledger.scaledEnvironments() {
 		former := before.Slot(env).Release
 		back = back.resize(env, former.Replicas, former.Autoscaled)
 	}
 	err := e.commit(ctx, back)
-	for _, env := range e.ledger.scaled() {
+	for _, env := range e.ledger.scaledEnvironments() {
 		if err == nil {
 			err = e.Platform.Scale(ctx, env, e.ledger.Slot(env).Release.Replicas)
 		}

@@ -13,7 +13,7 @@ type Status struct {
 	// Unready counts those of Running that the platform itself holds not ready. In live
 	// they are drift. In a standby they are not, but a rollback cannot use them.
 	Unready map[Environment]int
-	// Endpoint and Preview are the addresses of live and staging, "" where there is none.
+	// Endpoint and Preview are the addresses of live and staging, "" if there is none.
 	Endpoint, Preview string
 }
 

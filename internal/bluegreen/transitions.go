@@ -37,7 +37,7 @@ func NewLedger(name string) Ledger {
 func NewAdoptedLedger(name string, baseline Release, instances []InstanceRef, at time.Time, actor string) Ledger {
 	l := NewLedger(name)
 	baseline = baseline.Seal()
-	l, record := l.newRecord(OpAdopt, Blue, baseline, stamp{at, actor, FromConfiguration})
+	l, record := l.withNextNumber(OpAdopt, Blue, baseline, stamp{at, actor, FromConfiguration})
 	record.Status, record.SwitchedAt = StatusLive, &at
 	l.Created = true
 	return l.withRecord(record).withSlot(Blue, Slot{
@@ -66,7 +66,7 @@ func (l Ledger) beginDeploy(release Release, by stamp) (Ledger, error) {
 	}
 	release = release.Seal()
 	release.ImageDigest = ""
-	l, record := l.newRecord(OpDeploy, env, release, by)
+	l, record := l.withNextNumber(OpDeploy, env, release, by)
 	l = l.closeUnfinished(slot.Record, "replaced by "+record.ID+" before it went live")
 	return l.withRecord(record).withSlot(env, Slot{
 		State: Deploying, Release: &release, Record: record.ID, DeployedAt: &record.DeployedAt,
@@ -177,7 +177,7 @@ func (l Ledger) rollBack(reason string, by stamp) (Ledger, error) {
 	slot := l.Slot(env)
 	former, _ := l.LiveRecord()
 	l = l.makeStandby(StatusRolledBack)
-	l, record := l.newRecord(OpRollback, env, *slot.Release, by)
+	l, record := l.withNextNumber(OpRollback, env, *slot.Release, by)
 	record.Status, record.SwitchedAt, record.Reason = StatusLive, &by.at, reason
 	record.Replaced, record.RolledBackFingerprint = former.ID, former.Fingerprint
 	former.Status, former.RolledBackAt, former.Reason = StatusRolledBack, &by.at, reason
@@ -226,7 +226,7 @@ func (l Ledger) scale(replicas int, autoscaled bool) (Ledger, error) {
 	if !l.IsServing() {
 		return l, invalidState("scale", l.Live, "nothing is live")
 	}
-	for _, env := range l.scaled() {
+	for _, env := range l.scaledEnvironments() {
 		slot := l.Slot(env)
 		size := replicas
 		if autoscaled {
@@ -237,8 +237,8 @@ func (l Ledger) scale(replicas int, autoscaled bool) (Ledger, error) {
 	return l, nil
 }
 
-// scaled returns the environments that are scaled together: live and its standby.
-func (l Ledger) scaled() []Environment {
+// scaledEnvironments returns the environments that are scaledEnvironments together: live and its standby.
+func (l Ledger) scaledEnvironments() []Environment {
 	return slices.DeleteFunc(Environments(), func(env Environment) bool {
 		slot := l.Slot(env)
 		return slot.Release == nil || (slot.State != Live && slot.State != Idle)

@@ -18,7 +18,7 @@ type Fault string
 const (
 	// Fails: the call does nothing and returns an error.
 	Fails Fault = "fails"
-	// AnswerLost: the call does its work and returns an error all the same.
+	// AnswerLost: the call does its work and returns an error nevertheless.
 	AnswerLost Fault = "answer lost"
 	// DiesBefore: the process dies before the call.
 	DiesBefore Fault = "dies before"
@@ -68,8 +68,8 @@ func (f *Faulty) Calls() []string {
 	return append([]string(nil), f.calls...)
 }
 
-// Dead reports whether the process has died.
-func (f *Faulty) Dead() bool {
+// IsDead reports whether the process has died.
+func (f *Faulty) IsDead() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.dead
@@ -146,7 +146,7 @@ func (f *Faulty) Erase(ctx context.Context) error {
 
 func (f *Faulty) Lock(ctx context.Context, holder string) (unlock func(), err error) {
 	err = f.call("Lock", func() (err error) { unlock, err = f.platform.Lock(ctx, holder); return err })
-	if err != nil && unlock != nil && !f.Dead() {
+	if err != nil && unlock != nil && !f.IsDead() {
 		// The lock is a connection, and ends when the answer is lost.
 		unlock()
 	}
@@ -184,7 +184,7 @@ func (f *Faulty) Scale(ctx context.Context, env bluegreen.Environment, replicas 
 // does depends on the load of the machine. Neither does Dial.
 func (f *Faulty) Instances(ctx context.Context, env bluegreen.Environment) (instances []bluegreen.Instance, err error) {
 	if ctx.Value(checking{}) != nil {
-		if f.Dead() {
+		if f.IsDead() {
 			return nil, ErrInjected
 		}
 		return f.platform.Instances(ctx, env)
@@ -195,7 +195,7 @@ func (f *Faulty) Instances(ctx context.Context, env bluegreen.Environment) (inst
 
 // Dial does not count as a call; see Instances.
 func (f *Faulty) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
-	if f.Dead() {
+	if f.IsDead() {
 		return nil, ErrInjected
 	}
 	return f.platform.Dial(ctx, instance)
@@ -203,7 +203,7 @@ func (f *Faulty) Dial(ctx context.Context, instance bluegreen.Instance) (net.Con
 
 // AwaitReady does not count as a call; see Instances.
 func (f *Faulty) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
-	if platform, ok := f.platform.(bluegreen.Readiness); ok && !f.Dead() {
+	if platform, ok := f.platform.(bluegreen.Readiness); ok && !f.IsDead() {
 		return platform.AwaitReady(ctx, instance)
 	}
 	return nil
@@ -211,7 +211,7 @@ func (f *Faulty) AwaitReady(ctx context.Context, instance bluegreen.Instance) bl
 
 // Ready does not count as a call; see Instances.
 func (f *Faulty) Ready(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
-	if platform, ok := f.platform.(bluegreen.Readiness); ok && !f.Dead() {
+	if platform, ok := f.platform.(bluegreen.Readiness); ok && !f.IsDead() {
 		return platform.Ready(ctx, instance)
 	}
 	return nil

@@ -22,8 +22,8 @@ type Memory struct {
 	started     int
 	// builds counts how often what an image names has changed.
 	builds map[string]int
-	// autoscales is set once Autoscale was called. Traffic then goes to every instance.
-	autoscales bool
+	// isAutoscaled is set once Autoscale was called. Traffic then goes to every instance.
+	isAutoscaled bool
 }
 
 var _ Harness = (*Memory)(nil)
@@ -274,7 +274,7 @@ func (p *memoryPlatform) AwaitTraffic(ctx context.Context, env bluegreen.Environ
 // is not followed by a health check.
 func (p *memoryPlatform) CanReceiveTraffic(passed []bluegreen.InstanceRef, instance bluegreen.InstanceRef) bool {
 	hasPassed := func(ref bluegreen.InstanceRef) bool { return ref.ID == instance.ID }
-	return p.memory.autoscales || slices.ContainsFunc(passed, hasPassed)
+	return p.memory.isAutoscaled || slices.ContainsFunc(passed, hasPassed)
 }
 
 func (p *memoryPlatform) Drain(ctx context.Context, _ bluegreen.Environment) error { return ctx.Err() }

@@ -13,7 +13,7 @@ import (
 func (m *Memory) Autoscale(deployment string, env bluegreen.Environment, replicas int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.autoscales = true
+	m.isAutoscaled = true
 	if d := m.deployments[deployment]; d != nil && d.envs[env] != nil {
 		(&memoryPlatform{memory: m, name: deployment}).start(d.envs[env], env, replicas)
 	}

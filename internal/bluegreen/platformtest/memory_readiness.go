@@ -30,8 +30,8 @@ func newMemoryReadiness() memoryReadiness {
 	return memoryReadiness{restarted: map[string]bool{}, changed: make(chan struct{})}
 }
 
-// of returns the verdict on an instance.
-func (r memoryReadiness) of(instance bluegreen.Instance) bluegreen.Verdict {
+// verdictOn returns the verdict on an instance.
+func (r memoryReadiness) verdictOn(instance bluegreen.Instance) bluegreen.Verdict {
 	if len(r.envs) > 0 && !slices.Contains(r.envs, environmentOf(instance)) {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (r memoryReadiness) of(instance bluegreen.Instance) bluegreen.Verdict {
 
 // isUnready reports whether Memory holds an instance not ready.
 func (r memoryReadiness) isUnready(instance bluegreen.Instance) bool {
-	verdict := r.of(instance)
+	verdict := r.verdictOn(instance)
 	return len(verdict) > 0 && !verdict.IsHealthy()
 }
 
@@ -62,7 +62,7 @@ func (m *Memory) SetReadiness(deployment string, verdict bluegreen.Verdict, envs
 func (p *memoryPlatform) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	for {
 		now := p.readiness()
-		verdict := now.of(instance)
+		verdict := now.verdictOn(instance)
 		if len(verdict) == 0 || verdict.IsHealthy() {
 			return verdict
 		}
@@ -75,7 +75,7 @@ func (p *memoryPlatform) AwaitReady(ctx context.Context, instance bluegreen.Inst
 }
 
 func (p *memoryPlatform) Ready(_ context.Context, instance bluegreen.Instance) bluegreen.Verdict {
-	return p.readiness().of(instance)
+	return p.readiness().verdictOn(instance)
 }
 
 // readiness returns how Memory judges now.
