@@ -5,10 +5,10 @@
 // version.
 //
 // REPLICA chooses its behavior: "sick" fails every health check, GET /healthz,
-// "sickens" passes only the first one that no kubelet makes, and "dies" exits with status 3 before
-// it listens. It prints SECRET when it starts. "/replica check" is the HEALTHCHECK of
-// an image, which passes until "/replica fail-checks" was called in the container.
-// Other arguments do nothing.
+// "sickens" passes only the first one that no kubelet makes, and "dies" exits with
+// status 3 before it listens. After POST /fail it answers with 503 only. It prints
+// SECRET when it starts. "/replica check" is the HEALTHCHECK of an image, which passes
+// until "/replica fail-checks" was called in the container. Other arguments do nothing.
 package main
 
 import (
@@ -72,8 +72,14 @@ var commands = map[string]func() error{
 
 func handler(behavior string) http.Handler {
 	var probes atomic.Int64
+	var isIll atomic.Bool
 	mux := http.NewServeMux()
+	mux.HandleFunc("POST /fail", func(http.ResponseWriter, *http.Request) { isIll.Store(true) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		if isIll.Load() {
+			http.Error(w, "ill", http.StatusServiceUnavailable)
+			return
+		}
 		fmt.Fprint(w, os.Getenv("BLUEGREEN_VERSION"))
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +87,7 @@ func handler(behavior string) http.Handler {
 		if !strings.HasPrefix(r.UserAgent(), "kube-probe/") {
 			probes.Add(1)
 		}
-		if behavior == "sick" || (behavior == "sickens" && probes.Load() > 1) {
+		if behavior == "sick" || isIll.Load() || (behavior == "sickens" && probes.Load() > 1) {
 			http.Error(w, "sick", http.StatusServiceUnavailable)
 		}
 	})
