@@ -133,14 +133,14 @@ func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 			Pending: !status.IsRunning && status.Exit == "",
 		}
 		if status.IsRunning {
-			instance.Unready = d.unreadiness(env, router.Backend{ID: status.ID, Addr: status.Address()})
+			instance.Unready = d.unhealthyCause(env, router.Backend{ID: status.ID, Addr: status.Address()})
 		}
 		list = append(list, api.InstanceReply{Instance: instance, Address: status.Address()})
 	}
 	for _, r := range d.environments[env].externalReplicas().Replicas {
 		list = append(list, api.InstanceReply{Instance: bluegreen.Instance{
 			ID: r.ID, Incarnation: r.Incarnation, Running: true,
-			Unready: d.unreadiness(env, router.Backend{ID: r.Backend(), Addr: r.Address}),
+			Unready: d.unhealthyCause(env, router.Backend{ID: r.Backend(), Addr: r.Address}),
 		}, Address: r.Address})
 	}
 	return list, nil

@@ -133,17 +133,6 @@ func (d *deployment) unhealthyCause(env bluegreen.Environment, b router.Backend)
 	return d.keeper.UnhealthyCause(runOf(env, b))
 }
 
-// unreadiness returns why a replica is not ready, "" if it is. That of a standby is not
-// told here: a rollback probes the standby itself, or is told to go there all the same.
-func (d *deployment) unreadiness(env bluegreen.Environment, b router.Backend) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.ledger.Current().Ledger.Slot(env).State == bluegreen.Idle {
-		return ""
-	}
-	return d.unhealthyCause(env, b)
-}
-
 // reportFailure is the frontend's report.
 func (d *deployment) reportFailure(env bluegreen.Environment, b router.Backend, inARow int, cause error) {
 	d.keeper.ReportFailure(runOf(env, b), inARow, cause)

@@ -22,8 +22,8 @@ type Config struct {
 	// environment finish that has lost the traffic. It bounds the cleaning up
 	// after an operation that failed: that may take DrainTimeout plus one minute.
 	DrainTimeout time.Duration
-	// RollbackCheck has every instance of the standby probed before a rollback. If it is
-	// false, a standby that runs is enough.
+	// RollbackCheck has every instance of the standby probed before a rollback, and requires
+	// that the platform holds it ready. If it is false, a standby that runs is enough.
 	RollbackCheck bool
 	// BakeTime is how long live is watched after a switch; 0 means no watch.
 	BakeTime time.Duration

@@ -97,6 +97,16 @@ func TestRollbackNeedsAReadyStandby(t *testing.T) {
 	h.mustServe("1.0.0")
 }
 
+func TestRollbackWithoutItsCheckGoesToAnUnreadyStandby(t *testing.T) {
+	h := newHarness(t)
+	h.Config.RollbackCheck = false
+	h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Green)
+	if err := h.Rollback(t.Context(), "bad"); err != nil {
+		t.Fatal(err)
+	}
+	h.mustServe("1.0.0")
+}
+
 func TestReadinessAloneIsNoHealthCheck(t *testing.T) {
 	h := newHarness(t)
 	h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": nil})

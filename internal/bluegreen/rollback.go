@@ -79,8 +79,9 @@ func (e *executor) startedInstances(ctx context.Context, env Environment) ([]Ins
 	return forEach(instances, func(i Instance) Instance { return e.awaitStart(waiting, env, i) }), nil
 }
 
-// requireStandby returns the instances of env that run, are ready if the platform judges
-// that, and may receive traffic. It returns an error unless there are enough of them.
+// requireStandby returns the instances of env that run, may receive traffic, and are ready
+// if the platform judges that and the standby is to be checked. It returns an error unless
+// there are enough of them.
 func (e *executor) requireStandby(ctx context.Context, env Environment) ([]Instance, error) {
 	instances, err := e.startedInstances(ctx, env)
 	if err != nil {
@@ -97,7 +98,7 @@ func (e *executor) requireStandby(ctx context.Context, env Environment) ([]Insta
 			causes = append(causes, fmt.Sprintf("replica %s has not been started yet", instance.ID))
 		case !instance.Running:
 			causes = append(causes, fmt.Sprintf("replica %s exited: %s", instance.ID, instance.Exit))
-		case instance.Unready != "":
+		case instance.Unready != "" && e.Config.RollbackCheck:
 			causes = append(causes, fmt.Sprintf("replica %s is not ready: %s", instance.ID, instance.Unready))
 		case !slot.IsCounted(instance.Ref(), e.Platform.CanReceiveTraffic):
 			causes = append(causes, fmt.Sprintf("replica %s was replaced and does not receive traffic yet; "+
