@@ -174,13 +174,14 @@ func (m deploymentModel) checkDeadlines(
 	settings healthSettings,
 ) diag.Diagnostics {
 	var diags diag.Diagnostics
-	if bake := durationOr(m.BakeTime, defaultBakeTime); bake > timeout && !m.BakeTime.IsUnknown() {
+	bake := durationOr(m.BakeTime, defaultBakeTime)
+	if bake > timeout && !m.BakeTime.IsUnknown() {
 		diags.Append(attributeError(path.Root("bake_time"), "The watch cannot end in time",
 			fmt.Sprintf("is %s, but timeouts.%s allows %s for the whole operation", bake, operation, timeout)))
 	}
 	// A division, because the product of two large numbers overflows.
 	probes := time.Duration(max(settings.unhealthyThreshold, 1))
-	if settings.checks.Interval > timeout/probes && !settings.hasUnknownTimes {
+	if bake > 0 && settings.checks.Interval > timeout/probes && !settings.hasUnknownTimes {
 		diags.Append(attributeError(
 			path.Root("health_check").AtName("unhealthy_threshold"),
 			"The watch cannot find the release unhealthy in time",
