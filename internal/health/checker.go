@@ -67,7 +67,7 @@ func (c *Checker) Await(ctx context.Context, target bluegreen.Target) bluegreen.
 	results := newResults(c.checks, c.threshold)
 	for {
 		results.record(c.probeAll(ctx, target))
-		if results.havePassed() {
+		if results.hasPassedAll() {
 			return results.verdict(ctx)
 		}
 		if results.isAnyFailing() {
@@ -102,35 +102,35 @@ func newPace(interval time.Duration) *backoff.ExponentialBackOff {
 	}
 }
 
-// probeAll runs every check once and returns their outcomes in the order of the checks.
-func (c *Checker) probeAll(ctx context.Context, target bluegreen.Target) []outcome {
-	outcomes := make([]outcome, len(c.checks))
+// probeAll runs every check once and returns their probeResults in the order of the checks.
+func (c *Checker) probeAll(ctx context.Context, target bluegreen.Target) []probeResult {
+	probeResults := make([]probeResult, len(c.checks))
 	var running sync.WaitGroup
 	for i := range c.checks {
-		running.Go(func() { outcomes[i] = c.runCheck(ctx, c.checks[i], target) })
+		running.Go(func() { probeResults[i] = c.runCheck(ctx, c.checks[i], target) })
 	}
 	running.Wait()
-	return outcomes
+	return probeResults
 }
 
-func (c *Checker) runCheck(ctx context.Context, check check, target bluegreen.Target) outcome {
+func (c *Checker) runCheck(ctx context.Context, check check, target bluegreen.Target) probeResult {
 	probeCtx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	err := check.probe(probeCtx, target)
 	if err == nil {
-		return outcome{}
+		return probeResult{}
 	}
 	// Once a context has ended, its end is the reason for most errors ("use of
 	// closed network connection"). An answer of the service still counts.
 	if _, answered := errors.AsType[*rejection](err); !answered {
 		if ctx.Err() != nil {
-			return outcome{interrupted: true}
+			return probeResult{interrupted: true}
 		}
 		if probeCtx.Err() != nil && !errors.Is(err, bluegreen.ErrCouldNotAsk) {
 			err = fmt.Errorf("no answer within %s", c.timeout)
 		}
 	}
-	return outcome{cause: newCause(check.subject, err)}
+	return probeResult{cause: newCause(check.subject, err)}
 }
 
 // askExit returns how the instance ended, nil if it runs or the platform did not

@@ -55,8 +55,8 @@ func (r *results) record(round []outcome) {
 	}
 }
 
-// havePassed reports whether every check has passed often enough in a row.
-func (r *results) havePassed() bool {
+// hasPassedAll reports whether every check has passed often enough in a row.
+func (r *results) hasPassedAll() bool {
 	for i := range r.scores {
 		if r.scores[i].streak < r.threshold {
 			return false

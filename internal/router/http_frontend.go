@@ -109,12 +109,12 @@ func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer rw.recycle()
 	var t roundRobin
 	for {
-		s, err := f.router.acquire(&t)
+		a, err := f.router.acquire(&t)
 		if err != nil {
-			rw.reject(s.pool, err)
+			rw.reject(a.pool, err)
 			return
 		}
-		if refused := rw.proxy(s, r); !refused {
+		if refused := rw.proxy(a, r); !refused {
 			return
 		}
 		t.refused++

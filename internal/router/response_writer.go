@@ -17,9 +17,9 @@ type responseWriter struct {
 	http.ResponseWriter
 
 	frontend   *httpFrontend
-	slot       slot
+	assignment assignment
 	counted    bool     // The request is in the metrics.
-	refused    bool     // The replica of the slot refused, before anything was sent.
+	refused    bool     // The replica refused, before anything was sent.
 	failed     bool     // The replica failed the request.
 	clientGone bool     // The client went away while the answer was written.
 	remaining  int64    // How many bytes of the answer's declared length are still to come.
@@ -41,21 +41,21 @@ func (rw *responseWriter) recycle() {
 	responseWriters.Put(rw)
 }
 
-// proxy sends the request to the upstream of the slot and passes the answer on.
+// proxy sends the request to the assigned upstream and passes the answer on.
 // It reports whether the upstream refused, so that another can be asked.
-func (rw *responseWriter) proxy(s slot, r *http.Request) (refused bool) {
-	rw.slot, rw.refused, rw.failed = s, false, false
-	rw.countRequest(s.pool.counters)
+func (rw *responseWriter) proxy(a assignment, r *http.Request) (refused bool) {
+	rw.assignment, rw.refused, rw.failed = a, false, false
+	rw.countRequest(a.pool.counters)
 	finished := false
 	// The proxy panics with http.ErrAbortHandler when an answer breaks off.
 	defer func() {
 		rw.finish(r, finished)
-		s.release()
+		a.release()
 	}()
-	s.upstream.proxy.ServeHTTP(rw, r)
+	a.upstream.proxy.ServeHTTP(rw, r)
 	finished = true
 	if !rw.refused && !rw.failed && !rw.clientGone {
-		s.upstream.noteAnswer()
+		a.upstream.noteAnswer()
 	}
 	return rw.refused
 }
@@ -70,10 +70,10 @@ func (rw *responseWriter) countRequest(c *counters) {
 // finish counts a request that broke off, and an upgraded connection that was cut.
 func (rw *responseWriter) finish(r *http.Request, finished bool) {
 	if rw.upgraded != nil {
-		rw.slot.upstream.conns.remove(rw.upgraded)
+		rw.assignment.upstream.conns.remove(rw.upgraded)
 		rw.frontend.upgraded.remove(rw.upgraded)
 		rw.frontend.upgradedInFlight.leave()
-		finished = !rw.slot.upstream.conns.isClosed()
+		finished = !rw.assignment.upstream.conns.isClosed()
 	}
 	if !finished {
 		rw.countFailure(r, errBrokenOff)
@@ -85,14 +85,14 @@ func (rw *responseWriter) finish(r *http.Request, finished bool) {
 func (rw *responseWriter) countFailure(r *http.Request, cause error) {
 	kind := failUpstream
 	switch {
-	case rw.slot.upstream.conns.isClosed():
+	case rw.assignment.upstream.conns.isClosed():
 		kind = failCut
 	case rw.clientGone || r.Context().Err() != nil:
 		kind = failCanceled
 	}
-	rw.slot.pool.counters.countFailure(kind)
+	rw.assignment.pool.counters.countFailure(kind)
 	if rw.failed = true; kind == failUpstream && r.ContentLength == 0 {
-		rw.slot.upstream.noteFailure(cause)
+		rw.assignment.upstream.noteFailure(cause)
 	}
 }
 
@@ -101,7 +101,7 @@ func handleProxyError(w http.ResponseWriter, r *http.Request, err error) {
 	rw, _ := w.(*responseWriter)
 	if _, refused := errors.AsType[*dialError](err); refused {
 		rw.refused = true
-		rw.slot.upstream.noteFailure(errRefusedConnection)
+		rw.assignment.upstream.noteFailure(errRefusedConnection)
 		return
 	}
 	rw.countFailure(r, errNoAnswer)
@@ -131,7 +131,7 @@ func (rw *responseWriter) Unwrap() http.ResponseWriter { return rw.ResponseWrite
 
 func (rw *responseWriter) WriteHeader(status int) {
 	if status >= http.StatusInternalServerError {
-		rw.slot.pool.counters.countFailure(failStatus)
+		rw.assignment.pool.counters.countFailure(failStatus)
 	}
 	rw.remaining = 0
 	if length := rw.Header()["Content-Length"]; len(length) == 1 {
@@ -169,7 +169,7 @@ func (rw *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	rw.upgraded = conn
-	if !rw.slot.upstream.conns.add(conn) || !rw.frontend.upgraded.add(conn) {
+	if !rw.assignment.upstream.conns.add(conn) || !rw.frontend.upgraded.add(conn) {
 		// Cut already. The proxy notices with its first write.
 		_ = conn.Close()
 	}

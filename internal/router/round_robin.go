@@ -39,26 +39,26 @@ func (t *roundRobin) next() *upstream {
 	return nil
 }
 
-// slot is the place that a request in flight takes in a pool and on an upstream.
-type slot struct {
+// assignment is one request in flight: the pool that serves it, and the upstream that it is on.
+type assignment struct {
 	pool     *Pool
 	inFlight *inFlight
 	upstream *upstream
 }
 
-func (s slot) release() {
-	s.upstream.inFlight.leave()
-	s.inFlight.leave()
+func (a assignment) release() {
+	a.upstream.inFlight.leave()
+	a.inFlight.leave()
 }
 
 // acquire counts a request in on the next upstream. If the upstream refuses the
-// connection, the caller releases the slot, increments t.refused and calls
+// connection, the caller releases the assignment, increments t.refused and calls
 // acquire again.
-func (r *Router) acquire(t *roundRobin) (slot, error) {
+func (r *Router) acquire(t *roundRobin) (assignment, error) {
 	for {
 		pool := r.pool.Load()
 		if pool == nil {
-			return slot{}, errNoPool
+			return assignment{}, errNoPool
 		}
 		state := pool.state.Load()
 		if t.state != state {
@@ -66,16 +66,16 @@ func (r *Router) acquire(t *roundRobin) (slot, error) {
 		}
 		upstream := t.next()
 		if upstream == nil {
-			return slot{pool: pool}, errRefused
+			return assignment{pool: pool}, errRefused
 		}
-		s := slot{pool: pool, inFlight: state.inFlight, upstream: upstream}
-		s.inFlight.enter()
-		s.upstream.inFlight.enter()
+		a := assignment{pool: pool, inFlight: state.inFlight, upstream: upstream}
+		a.inFlight.enter()
+		a.upstream.inFlight.enter()
 		// If neither pointer has changed by now, a caller that swaps one later
 		// sees this request in the counts.
 		if r.pool.Load() == pool && pool.state.Load() == state {
-			return s, nil
+			return a, nil
 		}
-		s.release()
+		a.release()
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
-// slotTester acquires and releases slots as fast as it can. No slot may be on a
+// assignmentTester acquires and releases assignments as fast as it can. No assignment may be to a
 // backend that is marked as unused.
-type slotTester struct {
+type assignmentTester struct {
 	router    *Router
 	unused    sync.Map // backend ID → true
 	stopped   atomic.Bool
@@ -25,8 +25,8 @@ type slotTester struct {
 
 const rounds = 20_000
 
-func startSlotTester(r *Router) *slotTester {
-	c := &slotTester{router: r}
+func startAssignmentTester(r *Router) *assignmentTester {
+	c := &assignmentTester{router: r}
 	for range 4 {
 		c.workers.Go(func() {
 			for !c.stopped.Load() {
@@ -39,20 +39,20 @@ func startSlotTester(r *Router) *slotTester {
 	return c
 }
 
-func (c *slotTester) acquireOnce() {
+func (c *assignmentTester) acquireOnce() {
 	var t roundRobin
-	s, err := c.router.acquire(&t)
+	a, err := c.router.acquire(&t)
 	if err != nil {
 		c.misplaced.Add(1)
 		return
 	}
-	defer s.release()
-	if _, out := c.unused.Load(s.upstream.ID); out {
+	defer a.release()
+	if _, out := c.unused.Load(a.upstream.ID); out {
 		c.misplaced.Add(1)
 	}
 }
 
-func (c *slotTester) stopAndCheck(t *testing.T) {
+func (c *assignmentTester) stopAndCheck(t *testing.T) {
 	t.Helper()
 	c.stopped.Store(true)
 	c.workers.Wait()
@@ -69,7 +69,7 @@ func TestNothingStartsOnTheOldPoolAfterASwitch(t *testing.T) {
 	pools[1].Set([]Backend{{ID: "1"}})
 	r := New("live", protocol.HTTP, Options{})
 	r.Switch(pools[0])
-	c := startSlotTester(r)
+	c := startAssignmentTester(r)
 	for i := range rounds {
 		next := fmt.Sprint((i + 1) % 2)
 		c.unused.Delete(next)
@@ -89,7 +89,7 @@ func TestNothingStartsOnARemovedBackend(t *testing.T) {
 	pool.Set([]Backend{{ID: "0"}})
 	r := New("live", protocol.HTTP, Options{})
 	r.Switch(pool)
-	c := startSlotTester(r)
+	c := startAssignmentTester(r)
 	for i := range rounds / 4 {
 		pool.Set([]Backend{{ID: fmt.Sprint(i + 1)}})
 		if err := pool.WaitBackendIdle(t.Context(), fmt.Sprint(i)); err != nil {

@@ -90,48 +90,48 @@ func (f *tcpFrontend) handle(client net.Conn) {
 // proxy connects the client with a replica until both sides are done.
 func (f *tcpFrontend) proxy(client net.Conn) {
 	defer client.Close()
-	s, replica, err := f.dialReplica()
+	a, replica, err := f.dialReplica()
 	if err != nil {
 		return
 	}
-	defer s.release()
+	defer a.release()
 	defer func() { _ = replica.Close() }() // The error has no use.
-	conns := &s.upstream.conns
+	conns := &a.upstream.conns
 	defer conns.remove(client)
 	defer conns.remove(replica)
 	if conns.add(client) && conns.add(replica) {
 		copyBothWays(client, replica)
 	}
 	if conns.isClosed() {
-		s.pool.counters.countFailure(failCut)
+		a.pool.counters.countFailure(failCut)
 	}
 }
 
 // dialReplica connects to one upstream after the other until one accepts.
-func (f *tcpFrontend) dialReplica() (slot, *net.TCPConn, error) {
+func (f *tcpFrontend) dialReplica() (assignment, *net.TCPConn, error) {
 	var t roundRobin
 	for {
-		s, err := f.router.acquire(&t)
+		a, err := f.router.acquire(&t)
 		if err != nil {
 			counters, kind := f.router.withoutPool, failNoPool
-			if s.pool != nil {
-				counters, kind = s.pool.counters, failRefused
+			if a.pool != nil {
+				counters, kind = a.pool.counters, failRefused
 			}
 			counters.requests.Inc()
 			counters.countFailure(kind)
-			return slot{}, nil, err
+			return assignment{}, nil, err
 		}
-		replica, err := s.upstream.dial(context.Background())
+		replica, err := a.upstream.dial(context.Background())
 		if err == nil {
-			s.pool.counters.requests.Inc()
-			s.upstream.noteAnswer()
-			return s, replica, nil
+			a.pool.counters.requests.Inc()
+			a.upstream.noteAnswer()
+			return a, replica, nil
 		}
-		s.release()
+		a.release()
 		if errors.Is(err, errCut) {
-			return slot{}, nil, err
+			return assignment{}, nil, err
 		}
-		s.upstream.noteFailure(errRefusedConnection)
+		a.upstream.noteFailure(errRefusedConnection)
 		t.refused++
 	}
 }
