@@ -15,9 +15,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// ErrExited is in the cause of each check that had not passed when the instance
+// errExited is in the cause of each check that had not passed when the instance
 // exited. The cause also wraps how the instance ended.
-var ErrExited = errors.New("exited")
+var errExited = errors.New("exited")
 
 // The pause between two probes grows from firstPause to the interval. A service is
 // then found healthy at most a fifth of its boot time plus firstPause after it
@@ -102,15 +102,15 @@ func newPace(interval time.Duration) *backoff.ExponentialBackOff {
 	}
 }
 
-// probeAll runs every check once and returns their probeResults in the order of the checks.
+// probeAll runs every check once and returns the results in the order of the checks.
 func (c *Checker) probeAll(ctx context.Context, target bluegreen.Target) []probeResult {
-	probeResults := make([]probeResult, len(c.checks))
+	round := make([]probeResult, len(c.checks))
 	var running sync.WaitGroup
 	for i := range c.checks {
-		running.Go(func() { probeResults[i] = c.runCheck(ctx, c.checks[i], target) })
+		running.Go(func() { round[i] = c.runCheck(ctx, c.checks[i], target) })
 	}
 	running.Wait()
-	return probeResults
+	return round
 }
 
 func (c *Checker) runCheck(ctx context.Context, check check, target bluegreen.Target) probeResult {

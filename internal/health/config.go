@@ -75,7 +75,7 @@ type GRPC struct {
 	TLS bool `json:"tls,omitempty"`
 }
 
-// Exec is a check that runs a command beside the instance and passes when it
+// Exec is a check that runs a command where the instance runs. It passes when the command
 // exits with 0.
 type Exec struct {
 	Command []string `json:"command,omitempty"`

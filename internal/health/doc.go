@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package health checks whether an instance works: over HTTP, TCP, the gRPC
-// health protocol, or with a command that runs beside it.
+// health protocol, or with a command that runs where the instance does.
 //
 // A [Checker] probes an instance through [bluegreen.Target] alone, so that a
 // process on this machine, a container and a pod are checked by the same code.

@@ -58,7 +58,7 @@ func (p *httpProbe) run(ctx context.Context, target bluegreen.Target) error {
 		return err
 	}
 	defer response.Body.Close()
-	if p.accept.contains(response.StatusCode) {
+	if p.accept.hasCode(response.StatusCode) {
 		drain(ctx, conn, response.Body)
 		return nil
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// outcome is the outcome of one probe of one check. The zero outcome is a pass.
-type outcome struct {
+// probeResult is what one probe of one check found. The zero value is a pass.
+type probeResult struct {
 	cause error
 	// interrupted means that the caller's context ended before the probe completed.
 	interrupted bool
@@ -39,19 +39,19 @@ func newResults(checks []check, threshold int) *results {
 	return &results{threshold: threshold, scores: scores}
 }
 
-// record adds one round of outcomes, in the order of the checks.
-func (r *results) record(round []outcome) {
-	for i, outcome := range round {
+// record adds one round of probes, in the order of the checks.
+func (r *results) record(round []probeResult) {
+	for i, result := range round {
 		score := &r.scores[i]
 		switch {
-		case outcome.interrupted:
+		case result.interrupted:
 			continue
-		case outcome.cause != nil:
+		case result.cause != nil:
 			score.streak = 0
 		default:
 			score.streak++
 		}
-		score.probed, score.cause = true, outcome.cause
+		score.probed, score.cause = true, result.cause
 	}
 }
 
@@ -76,7 +76,7 @@ func (r *results) isAnyFailing() bool {
 }
 
 // verdict returns for each check why it has not passed. The end of ctx is the
-// cause only where no probe found another one.
+// cause only if no probe found another one.
 func (r *results) verdict(ctx context.Context) bluegreen.Verdict {
 	verdict := make(bluegreen.Verdict, len(r.scores))
 	for _, score := range r.scores {
@@ -105,7 +105,7 @@ func (r *results) verdictOfExit(exit error) bluegreen.Verdict {
 	for _, score := range r.scores {
 		verdict[score.name] = nil
 		if score.streak < r.threshold {
-			verdict[score.name] = fmt.Errorf("%w: %w", ErrExited, exit)
+			verdict[score.name] = fmt.Errorf("%w: %w", errExited, exit)
 		}
 	}
 	return verdict

@@ -56,8 +56,8 @@ func parseCode(text string) (int, error) {
 	return code, nil
 }
 
-// contains reports whether code is in the set.
-func (s statusCodes) contains(code int) bool {
+// hasCode reports whether code is in the set.
+func (s statusCodes) hasCode(code int) bool {
 	for _, r := range s.ranges {
 		if r.low <= code && code <= r.high {
 			return true

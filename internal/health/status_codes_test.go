@@ -20,12 +20,12 @@ func TestStatusCodes(t *testing.T) {
 			t.Errorf("%q: %v", list, err)
 		}
 		for _, code := range in {
-			if !codes.contains(code) {
+			if !codes.hasCode(code) {
 				t.Errorf("%q does not contain %d", list, code)
 			}
 		}
 		for _, code := range []int{0, 101, 199, 300, 403, 405, 598} {
-			if codes.contains(code) {
+			if codes.hasCode(code) {
 				t.Errorf("%q contains %d", list, code)
 			}
 		}
