@@ -184,9 +184,9 @@ func (a *agent) collectImages() {
 }
 
 // releaseUnused is called when a lock ends. It drops a deployment that was locked but
-// not created, and restarts the time after which an unused agent ends. A retired
-// agent ends with the last lock, and not before: its container may be about to be
-// removed under that lock.
+// not created, and restarts the time after which an unused agent ends. If the locks are
+// closed, the agent ends with the last one, and not before: the holder of that lock may
+// be about to remove the container of the agent.
 func (a *agent) releaseUnused(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

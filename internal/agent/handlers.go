@@ -45,10 +45,11 @@ func (a *agent) handler() http.Handler {
 	mux.HandleFunc("GET "+env+"/instances", a.handlePlain(a.getInstances))
 	mux.HandleFunc("POST "+env+"/await", a.handlePlain(a.postAwait))
 	mux.HandleFunc("POST "+env+"/drain", a.handlePlain(a.postDrain))
+	// These paths keep the names that earlier versions use.
 	mux.HandleFunc("PUT "+env+"/targets", a.handleLocked(a.putTargets))
 	mux.HandleFunc("PUT "+env+"/blueprint", a.handleLocked(a.putContainerSpec))
 	mux.HandleFunc("GET "+env+"/blueprint", a.handleLocked(a.getContainerSpec))
-	mux.HandleFunc("POST "+one+"/retire", a.handleLocked(a.postRetire))
+	mux.HandleFunc("POST "+one+"/retire", a.handleLocked(a.postEndIfUnused))
 
 	mux.HandleFunc("GET "+instance+"/logs", a.handlePlain(a.getLogs))
 	mux.HandleFunc("POST "+instance+"/exec", a.handlePlain(a.postExec))

@@ -55,9 +55,9 @@ func (a *agent) getContainerSpec(_ context.Context, r *http.Request) (any, error
 	return d.environments[env].externalReplicas().ContainerSpec, nil
 }
 
-// postRetire answers whether the agent ends with the lock of the request.
-func (a *agent) postRetire(_ context.Context, r *http.Request) (any, error) {
-	a.locks.retire(r.PathValue("name"))
+// postEndIfUnused answers whether the agent ends with the last lock.
+func (a *agent) postEndIfUnused(_ context.Context, r *http.Request) (any, error) {
+	a.locks.markDone(r.PathValue("name"))
 	return a.locks.closeIf(a.isUnused), nil
 }
 

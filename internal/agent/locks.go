@@ -35,9 +35,9 @@ type lock struct {
 	end  context.CancelCauseFunc
 	// changes are going on under the lock.
 	changes sync.WaitGroup
-	// retiring is set once the holder has nothing to change any more.
-	retiring bool
-	ended    bool
+	// isDone is true once the holder has said that it will change nothing more.
+	isDone bool
+	ended  bool
 }
 
 func newLocks(freed func(name string)) *locks { return &locks{freed: freed, held: map[string]*lock{}} }
@@ -100,22 +100,23 @@ func (l *locks) withToken(ctx context.Context, name, token string) (_ context.Co
 	}, nil
 }
 
-// retire notes that the holder of the lock of name is not going to change anything more.
-func (l *locks) retire(name string) {
+// markDone notes that the holder of the lock of name will change nothing more.
+func (l *locks) markDone(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if present := l.held[name]; present != nil {
-		present.retiring = true
+		present.isDone = true
 	}
 }
 
-// closeIf gives out no more locks if every holder has retired and condition returns
-// true. The condition stays true from then on, because nothing can be changed.
-func (l *locks) closeIf(condition func() bool) bool {
+// closeIf gives out no more locks if every holder is done and condition returns
+// true; closed reports whether it does. The condition stays true from then on,
+// because nothing can be changed.
+func (l *locks) closeIf(condition func() bool) (closed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, present := range l.held {
-		if !present.retiring {
+		if !present.isDone {
 			return false
 		}
 	}

@@ -315,21 +315,21 @@ func TestTornTargetsAreRefused(t *testing.T) {
 	}
 }
 
-func TestLastOneToLeaveRetiresTheAgent(t *testing.T) {
+func TestLastHolderThatIsDoneEndsTheAgent(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
 	first := lockDeployment(t, c.Client, "web", "somebody")
 	second := lockDeployment(t, c.Client, "other", "somebody else")
-	if retired, err := first.Retire(t.Context()); err != nil || retired {
-		t.Errorf("the first one to leave: retired %t, %v", retired, err)
+	if ends, err := first.EndAgentIfUnused(t.Context()); err != nil || ends {
+		t.Errorf("the first one that is done: ends %t, %v", ends, err)
 	}
 	// The first lock is still held.
-	if retired, err := second.Retire(t.Context()); err != nil || !retired {
-		t.Errorf("the last one to leave: retired %t, %v", retired, err)
+	if ends, err := second.EndAgentIfUnused(t.Context()); err != nil || !ends {
+		t.Errorf("the last one that is done: ends %t, %v", ends, err)
 	}
 	first.Unlock()
 	if _, err := c.PID(t.Context()); err != nil {
-		t.Errorf("it left while the one who retired it holds a lock: %v", err)
+		t.Errorf("it left while the one who ended it holds a lock: %v", err)
 	}
 	second.Unlock()
 }
@@ -362,29 +362,29 @@ func startReplicaThatHangsUp(t *testing.T, id string) store.ExternalReplica {
 	return startReplica(t, id, func(conn net.Conn) { _, _ = io.WriteString(conn, "bye") })
 }
 
-func TestAgentRetiresOnlyWhenNothingNeedsIt(t *testing.T) {
+func TestAgentEndsOnlyWhenNothingNeedsIt(t *testing.T) {
 	t.Parallel()
 	c := newTestAgent(t)
 	web := lockDeployment(t, c.Client, "web", "somebody")
 	defer web.Unlock()
-	retires := func(want bool, why string) {
+	ends := func(want bool, why string) {
 		t.Helper()
-		if got, err := web.Retire(t.Context()); err != nil || got != want {
-			t.Errorf("%s: retired %t, %v", why, got, err)
+		if got, err := web.EndAgentIfUnused(t.Context()); err != nil || got != want {
+			t.Errorf("%s: ends %t, %v", why, got, err)
 		}
 	}
 
 	other := lockDeployment(t, c.Client, "other", "somebody else")
-	retires(false, "another deployment is worked on")
+	ends(false, "another deployment is worked on")
 	other.Unlock()
 	if err := web.StoreContainerSpec(t.Context(), bluegreen.Blue, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	retires(false, "something runs")
+	ends(false, "something runs")
 	if err := web.Remove(t.Context(), bluegreen.Blue); err != nil {
 		t.Fatal(err)
 	}
-	retires(true, "nothing is left")
+	ends(true, "nothing is left")
 	if _, err := c.Lock(t.Context(), "other", "late"); !client.IsUnavailable(err) {
 		t.Errorf("a lock after that: %v", err)
 	}

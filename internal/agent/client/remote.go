@@ -50,14 +50,14 @@ func (l *Lock) ContainerSpec(ctx context.Context, env bluegreen.Environment) (sp
 	return spec, err
 }
 
-// Retire says that nothing is going to be changed under this lock any more, and
-// ends an agent that has no deployment, if every other holder of a lock has said
-// the same. From then on it gives no lock, and it ends with the last one. Of
-// several who leave at the same time the last one retires it. Retire returns
-// false for an agent that is still needed.
-func (l *Lock) Retire(ctx context.Context) (retired bool, err error) {
-	err = l.change(ctx, http.MethodPost, deploymentPath(l.name, "retire"), nil, &retired)
-	return retired, err
+// EndAgentIfUnused says that the holder of this lock will change nothing more. The
+// agent then ends if it has no deployment and every other holder of a lock has said
+// the same: it gives out no more locks, and ends with the last one. ends reports
+// whether it does; it is false for an agent that is still needed.
+func (l *Lock) EndAgentIfUnused(ctx context.Context) (ends bool, err error) {
+	// The path keeps the name that earlier versions use.
+	err = l.change(ctx, http.MethodPost, deploymentPath(l.name, "retire"), nil, &ends)
+	return ends, err
 }
 
 // DialReplica connects to an external replica of env by way of the agent. It reaches this

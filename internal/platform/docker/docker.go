@@ -135,7 +135,7 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 func (p *Platform) unlock(lock *agentclient.Lock) {
 	ctx, cancel := context.WithTimeout(context.Background(), removeAgentTimeout)
 	defer cancel()
-	if idle, err := lock.Retire(ctx); err == nil && idle {
+	if ends, err := lock.EndAgentIfUnused(ctx); err == nil && ends {
 		// A part that cannot be removed does nothing, and is removed the next time.
 		_ = p.manager.removeAgent(ctx)
 		lock.Abandon()
