@@ -45,11 +45,11 @@ func (a *agent) postImage(ctx context.Context, r *http.Request) (any, error) {
 		return nil, err
 	}
 	release := body.Release
-	digest, unpin, err := a.images.Acquire(ctx, release.Image, release.Command, release.ImageDigest)
+	digest, releaseImage, err := a.images.Acquire(ctx, release.Image, release.Command, release.ImageDigest)
 	if err != nil {
 		return nil, err
 	}
-	defer unpin()
+	defer releaseImage()
 	if _, err := images.Argv(a.images.Path(digest), release.Image, release.Command, release.Args); err != nil {
 		return nil, err
 	}
@@ -65,13 +65,13 @@ func (a *agent) provision(
 	if err != nil {
 		return "", err
 	}
-	digest, unpin, err := a.images.Acquire(ctx, release.Image, release.Command, release.ImageDigest)
+	digest, releaseImage, err := a.images.Acquire(ctx, release.Image, release.Command, release.ImageDigest)
 	if err != nil {
 		return "", err
 	}
 	// Former images go even if the new one does not start.
 	defer a.collectImages()
-	defer unpin()
+	defer releaseImage()
 	dir := a.images.Path(digest)
 	argv, err := images.Argv(dir, release.Image, release.Command, release.Args)
 	if err != nil {

@@ -24,9 +24,9 @@ type Store struct {
 	limits limits
 
 	mu sync.Mutex
-	// pinned counts the deploys that have acquired a copy and whose workload does
+	// retained counts the deploys that have acquired a copy and whose workload does
 	// not refer to it yet.
-	pinned map[string]int
+	retained map[string]int
 }
 
 // importPrefix begins the name of a copy that is not complete.
@@ -35,16 +35,16 @@ const importPrefix = ".import-"
 // Open returns the store at dir, and removes the copies that an agent that was
 // killed did not complete.
 func Open(dir string) (*Store, error) {
-	unfinished, err := filepath.Glob(filepath.Join(dir, importPrefix+"*"))
+	incomplete, err := filepath.Glob(filepath.Join(dir, importPrefix+"*"))
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range unfinished {
+	for _, path := range incomplete {
 		if err := os.RemoveAll(path); err != nil {
-			return nil, fmt.Errorf("clearing away an unfinished image: %w", err)
+			return nil, fmt.Errorf("removing an incomplete copy of an image: %w", err)
 		}
 	}
-	return &Store{dir: dir, limits: defaultLimits, pinned: map[string]int{}}, nil
+	return &Store{dir: dir, limits: defaultLimits, retained: map[string]int{}}, nil
 }
 
 // Path is where the copy with this digest is.
@@ -52,14 +52,15 @@ func (s *Store) Path(digest string) string {
 	return filepath.Join(s.dir, strings.Replace(digest, ":", "-", 1))
 }
 
-// Acquire copies the image at path and returns its digest, "sha256:…". With a
-// digest given it returns the copy with that digest; if there is none, the image
-// must still have it. The copy stays at least until release is called.
+// Acquire copies the image at path and returns its digest, "sha256:…". If a digest is
+// given and there is a copy with it, Acquire returns that copy. If there is none, the
+// image at path must still have this digest. The copy stays at least until release is
+// called.
 func (s *Store) Acquire(
 	ctx context.Context, path string, command []string, digest string,
 ) (_ string, release func(), err error) {
-	if digest != "" && s.pin(digest) {
-		return digest, func() { s.unpin(digest) }, nil
+	if digest != "" && s.retain(digest) {
+		return digest, func() { s.release(digest) }, nil
 	}
 	k, err := kindOf(path, command)
 	if err != nil {
@@ -69,7 +70,7 @@ func (s *Store) Acquire(
 	if err != nil {
 		return "", nil, err
 	}
-	release = func() { s.unpin(found) }
+	release = func() { s.release(found) }
 	if digest != "" && found != digest {
 		release()
 		err := fmt.Errorf("it has changed since it was deployed: it was %s and is %s", digest, found)
@@ -78,26 +79,28 @@ func (s *Store) Acquire(
 	return found, release, nil
 }
 
-func (s *Store) pin(digest string) bool {
+// retain keeps the copy with this digest until release is called, and reports whether
+// there is one.
+func (s *Store) retain(digest string) (found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if info, err := os.Stat(s.Path(digest)); err != nil || !info.IsDir() {
 		return false
 	}
-	s.pinned[digest]++
+	s.retained[digest]++
 	return true
 }
 
-func (s *Store) unpin(digest string) {
+func (s *Store) release(digest string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pinned[digest]--; s.pinned[digest] == 0 {
-		delete(s.pinned, digest)
+	if s.retained[digest]--; s.retained[digest] == 0 {
+		delete(s.retained, digest)
 	}
 }
 
-// copyIn copies the image aside, finds out its digest, and moves it, pinned, to
-// where that says.
+// copyIn copies the image to a temporary directory, and moves it to where its digest says. The
+// copy is retained.
 func (s *Store) copyIn(ctx context.Context, path string, k kind) (string, error) {
 	temporary, err := os.MkdirTemp(s.dir, importPrefix)
 	if err != nil {
@@ -112,7 +115,7 @@ func (s *Store) copyIn(ctx context.Context, path string, k kind) (string, error)
 	if err != nil {
 		return "", &Error{Path: path, Err: err}
 	}
-	if s.pin(digest) {
+	if s.retain(digest) {
 		return digest, nil
 	}
 	if err := durable.SyncTree(temporary); err != nil {
@@ -131,11 +134,11 @@ func (s *Store) place(temporary, digest string) error {
 	if err := os.Rename(temporary, s.Path(digest)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	s.pinned[digest]++
+	s.retained[digest]++
 	return durable.SyncDir(s.dir)
 }
 
-// Collect removes the copies that are neither pinned nor among those that inUse
+// Collect removes the copies that are neither retained nor among those that inUse
 // returns. When it is not certain what is in use, everything stays.
 func (s *Store) Collect(inUse func() (map[string]bool, error)) error {
 	s.mu.Lock()
@@ -144,7 +147,7 @@ func (s *Store) Collect(inUse func() (map[string]bool, error)) error {
 	if err != nil {
 		return fmt.Errorf("finding the images in use: %w", err)
 	}
-	for digest := range s.pinned {
+	for digest := range s.retained {
 		used[digest] = true
 	}
 	entries, err := os.ReadDir(s.dir)

@@ -166,16 +166,16 @@ func TestPinnedImageIsTheOneThatWasDeployed(t *testing.T) {
 	}
 	nothing := func() (map[string]bool, error) { return map[string]bool{}, nil }
 	release()
-	if err := i.Collect(nothing); err != nil || !i.pin(digest) {
+	if err := i.Collect(nothing); err != nil || !i.retain(digest) {
 		t.Errorf("the copy is gone while it is acquired: %v", err)
 	}
-	i.unpin(digest)
+	i.release(digest)
 	releaseAgain()
 	unknown := func() (map[string]bool, error) { return nil, errors.New("unknown") }
-	if err := i.Collect(unknown); err == nil || !i.pin(digest) {
+	if err := i.Collect(unknown); err == nil || !i.retain(digest) {
 		t.Errorf("the copy is gone although it may be in use: %v", err)
 	}
-	i.unpin(digest)
+	i.release(digest)
 	if err := i.Collect(nothing); err != nil {
 		t.Fatal(err)
 	}
