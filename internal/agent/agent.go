@@ -25,7 +25,7 @@ import (
 
 // agent serves the deployments of one state directory.
 type agent struct {
-	processes *process.Host
+	processes *process.Manager
 	log       *slog.Logger
 	// predecessor is the agent that this one takes over from, nil for none.
 	predecessor *predecessor
@@ -61,7 +61,7 @@ func openAgent(
 		return nil, err
 	}
 	a := &agent{
-		processes:   process.NewHost(log),
+		processes:   process.NewManager(log),
 		log:         log,
 		predecessor: predecessor,
 		dir:         dir,

@@ -69,7 +69,7 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
 	log := a.log.With("deployment", name)
-	host := a.processes.WithLogger(log)
+	manager := a.processes.WithLogger(log)
 	d := &deployment{
 		name: name, log: log, metrics: metrics,
 		environments: map[bluegreen.Environment]*environment{},
@@ -95,7 +95,7 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 	// What an environment reports before both are there waits.
 	d.mu.Lock()
 	for env, read := range files {
-		d.environments[env] = newEnvironment(host, log, env, store.EnvironmentDir(dir, env), read, d.reroute)
+		d.environments[env] = newEnvironment(manager, log, env, store.EnvironmentDir(dir, env), read, d.reroute)
 	}
 	d.route()
 	d.mu.Unlock()

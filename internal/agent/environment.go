@@ -26,7 +26,7 @@ import (
 // that change it are called by one goroutine at a time; the others are safe for
 // concurrent use.
 type environment struct {
-	processes *process.Host
+	processes *process.Manager
 	log       *slog.Logger
 	name      bluegreen.Environment
 	dir       string
@@ -91,16 +91,16 @@ func readEnvironment(dir string) (environmentFiles, error) {
 // newEnvironment makes the environment run what its files say: replicas that still
 // run are adopted, missing ones are started, and orphans are stopped.
 func newEnvironment(
-	host *process.Host, log *slog.Logger, name bluegreen.Environment, dir string, files environmentFiles,
+	manager *process.Manager, log *slog.Logger, name bluegreen.Environment, dir string, files environmentFiles,
 	changed func(),
 ) *environment {
 	e := &environment{
-		processes: host, log: log, name: name, dir: dir, changed: changed,
+		processes: manager, log: log, name: name, dir: dir, changed: changed,
 		workload: files.workload, external: files.external,
 	}
 	processes := map[string]*process.Process{}
 	for id, state := range files.processes {
-		p, err := host.Adopt(store.ReplicaDir(dir, id), state)
+		p, err := manager.Adopt(store.ReplicaDir(dir, id), state)
 		if err != nil {
 			log.Error("replica cannot be adopted and is started again", "replica", id, "error", err)
 		} else if p != nil {

@@ -9,15 +9,15 @@ import (
 	"strconv"
 )
 
-// incarnationVariable names the run of a replica in its environment. It finds a
-// process whose supervisor was killed before it could store the pid.
+// incarnationVariable is the environment variable that holds the incarnation of a
+// replica. It finds a process whose supervisor was killed before it could store the pid.
 const incarnationVariable = "BLUEGREEN_INCARNATION"
 
-// inheritedVariables are what a replica gets from the environment of this program.
+// inheritedVariables are the environment variables of this program that a replica gets too.
 var inheritedVariables = []string{"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR"}
 
-// Environ is the environment of a run of spec. Where it listens and which run it
-// is override what the spec says.
+// Environ returns the environment variables of a run of spec. PORT, HOST and the
+// incarnation override those of the spec.
 func (spec Spec) Environ(port int, incarnation string) []string {
 	variables := map[string]string{}
 	for _, name := range inheritedVariables {

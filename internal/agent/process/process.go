@@ -60,7 +60,7 @@ func start(dir, work string, argv, environ []string, state State, log io.Writer)
 	return p, nil
 }
 
-// adopt is described at Host.Adopt.
+// adopt takes over the process with this state; see Manager.Adopt.
 func adopt(dir string, state State, log io.Writer) (*Process, error) {
 	if state.PID == 0 {
 		state.PID, state.Identity = findProcess(incarnationVariable + "=" + state.Incarnation)

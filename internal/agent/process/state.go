@@ -10,7 +10,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
-// stateFile says which process a replica is.
+// stateFile is the file that holds the State of a replica's process.
 const stateFile = "process.json"
 
 // State identifies one run of a replica, for the program that adopts it.

@@ -58,7 +58,7 @@ func (s Status) Address() string {
 
 // Supervisor keeps one process running until it is stopped.
 type Supervisor struct {
-	host    *Host
+	manager *Manager
 	id, dir string
 	spec    Spec
 	// changed is called after every start and exit.
@@ -82,15 +82,15 @@ type Supervisor struct {
 // Supervise keeps the replica called id running, beginning with adopted if that is
 // not nil. Its files are in dir, which the supervisor creates and removes. changed
 // is called after every start and exit; it must not wait for a supervisor.
-func (h *Host) Supervise(id, dir string, spec Spec, adopted *Process, changed func()) *Supervisor {
+func (m *Manager) Supervise(id, dir string, spec Spec, adopted *Process, changed func()) *Supervisor {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Supervisor{
-		host: h, id: id, dir: dir, spec: spec, changed: changed,
+		manager: m, id: id, dir: dir, spec: spec, changed: changed,
 		cancel: cancel, started: make(chan struct{}), stopped: make(chan struct{}),
 		status: Status{ID: id},
 	}
 	if adopted != nil {
-		h.ports.claim(adopted.Port)
+		m.ports.claim(adopted.Port)
 		s.noteRunning(adopted)
 	}
 	go s.run(ctx, adopted)
@@ -129,27 +129,27 @@ func (s *Supervisor) run(ctx context.Context, current *Process) {
 func (s *Supervisor) startProcess() *Process {
 	p, err := s.tryStart()
 	if err != nil {
-		s.host.log.Error("replica cannot be started", "replica", s.id, "error", err)
+		s.manager.log.Error("replica cannot be started", "replica", s.id, "error", err)
 		s.mu.Lock()
 		s.startErr, s.status.Exit = err, err.Error()
 		s.endWaits()
 		s.mu.Unlock()
 		return nil
 	}
-	s.host.log.Info("replica started", "replica", s.id, "pid", p.PID, "port", p.Port)
+	s.manager.log.Info("replica started", "replica", s.id, "pid", p.PID, "port", p.Port)
 	s.noteRunning(p)
 	s.changed()
 	return p
 }
 
 func (s *Supervisor) tryStart() (_ *Process, err error) {
-	port, err := s.host.ports.take()
+	port, err := s.manager.ports.take()
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			s.host.ports.release(port)
+			s.manager.ports.release(port)
 		}
 	}()
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
@@ -157,19 +157,19 @@ func (s *Supervisor) tryStart() (_ *Process, err error) {
 	}
 	state := State{Revision: s.spec.Revision, Incarnation: rand.Text(), Port: port}
 	environ := s.spec.Environ(port, state.Incarnation)
-	return start(s.dir, s.spec.Dir, s.spec.Argv, environ, state, s.host.outputs.file(s.logPath()))
+	return start(s.dir, s.spec.Dir, s.spec.Argv, environ, state, s.manager.outputs.file(s.logPath()))
 }
 
 // await returns when the process has ended, by itself or because ctx has.
 func (s *Supervisor) await(ctx context.Context, p *Process) {
 	select {
 	case <-p.exited:
-		s.host.log.Warn("replica exited", "replica", s.id, "pid", p.PID, "exit", p.exit)
+		s.manager.log.Warn("replica exited", "replica", s.id, "pid", p.PID, "exit", p.exit)
 	case <-ctx.Done():
 		p.Terminate(StopGrace)
-		s.host.log.Info("replica stopped", "replica", s.id, "pid", p.PID)
+		s.manager.log.Info("replica stopped", "replica", s.id, "pid", p.PID)
 	}
-	s.host.ports.release(p.Port)
+	s.manager.ports.release(p.Port)
 	s.mu.Lock()
 	s.status.IsRunning, s.status.Exit, s.status.Port = false, p.exit, 0
 	s.current = nil
@@ -220,7 +220,7 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 		return fmt.Errorf("stopping %s: %w", s.id, ctx.Err())
 	case <-s.stopped:
 	}
-	if err := s.host.outputs.file(s.logPath()).Close(); err != nil {
+	if err := s.manager.outputs.file(s.logPath()).Close(); err != nil {
 		return fmt.Errorf("closing the log of %s: %w", s.id, err)
 	}
 	if err := os.RemoveAll(s.dir); err != nil {
