@@ -93,8 +93,9 @@ func openAgent(
 	return a, nil
 }
 
-// received are the sockets of the agent before this one, nil for none.
-func (a *agent) received() *socket.HandedOver {
+// receivedSockets returns the sockets that the agent before this one handed over, nil for
+// none.
+func (a *agent) receivedSockets() *socket.HandedOver {
 	if a.predecessor == nil {
 		return nil
 	}

@@ -91,7 +91,7 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		metrics.Unregister()
 		d.registerer(a).Unregister(d.keeper)
 	}
-	d.frontend = frontend.New(stored.Current().Frontend, a.received(), metrics, d.reportFailure, log)
+	d.frontend = frontend.New(stored.Current().Frontend, a.receivedSockets(), metrics, d.reportFailure, log)
 	// What an environment reports before both are there waits.
 	d.mu.Lock()
 	for env, read := range files {

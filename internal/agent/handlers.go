@@ -46,7 +46,7 @@ func (a *agent) handler() http.Handler {
 	mux.HandleFunc("POST "+env+"/await", a.handlePlain(a.postAwait))
 	mux.HandleFunc("POST "+env+"/drain", a.handlePlain(a.postDrain))
 	// These paths keep the names that earlier versions use.
-	mux.HandleFunc("PUT "+env+"/targets", a.handleLocked(a.putTargets))
+	mux.HandleFunc("PUT "+env+"/targets", a.handleLocked(a.putExternalReplicas))
 	mux.HandleFunc("PUT "+env+"/blueprint", a.handleLocked(a.putContainerSpec))
 	mux.HandleFunc("GET "+env+"/blueprint", a.handleLocked(a.getContainerSpec))
 	mux.HandleFunc("POST "+one+"/retire", a.handleLocked(a.postEndIfUnused))

@@ -14,7 +14,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-func (a *agent) putTargets(ctx context.Context, r *http.Request) (any, error) {
+func (a *agent) putExternalReplicas(ctx context.Context, r *http.Request) (any, error) {
 	replicas, err := decode[[]store.ExternalReplica](r)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (a *agent) dialReplica(r *http.Request) (*net.TCPConn, error) {
 	}
 	replica, ok := conn.(*net.TCPConn)
 	if !ok {
-		return nil, errors.Join(fmt.Errorf("a TCP connection is a %T", conn), conn.Close())
+		return nil, errors.Join(fmt.Errorf("unexpected connection type %T", conn), conn.Close())
 	}
 	return replica, nil
 }

@@ -45,7 +45,7 @@ type settings struct {
 // 1 for a failure, 2 for arguments that it does not understand.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == "connect" {
-		return exitStatus(connect(args[1:], os.Stdin, os.Stdout))
+		return exitStatus(relay(args[1:], os.Stdin, os.Stdout))
 	}
 	s, err := parse(args)
 	switch {
@@ -203,7 +203,7 @@ func (a *agent) serveAPI(ctx context.Context, listener net.Listener, failed chan
 
 // serveMetrics serves the metrics at the address that the flags give.
 func (s settings) serveMetrics(ctx context.Context, a *agent, failed chan<- error) (*http.Server, error) {
-	listener, err := a.received().Listen(s.metricsListen)
+	listener, err := a.receivedSockets().Listen(s.metricsListen)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}

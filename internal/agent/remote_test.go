@@ -235,7 +235,7 @@ func TestRemoteLockEndsWithItsConnection(t *testing.T) {
 
 func TestConnectSaysThatNoAgentRuns(t *testing.T) {
 	t.Parallel()
-	err := connect([]string{"-state-dir", t.TempDir() + "/s"}, strings.NewReader(""), io.Discard)
+	err := relay([]string{"-state-dir", t.TempDir() + "/s"}, strings.NewReader(""), io.Discard)
 	if !errors.Is(err, api.ErrNotRunning) {
 		t.Errorf("got %v", err)
 	}
@@ -246,7 +246,7 @@ func TestConnectWaitsForAnAgentThatIsAboutToListen(t *testing.T) {
 	dir := newStateDir(t)
 	ended := make(chan error, 1)
 	in, from := io.Pipe()
-	go func() { ended <- connect([]string{"-state-dir", string(dir), "-patience", "1m"}, in, io.Discard) }()
+	go func() { ended <- relay([]string{"-state-dir", string(dir), "-patience", "1m"}, in, io.Discard) }()
 	listener, err := listenSocket(dir.Socket())
 	if err != nil {
 		t.Fatal(err)

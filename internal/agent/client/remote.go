@@ -15,37 +15,38 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// NewRemote returns a client of an agent on another host. dial connects to
-// that agent's socket by way of `agent connect`, and returns ErrNotRunning where
-// none runs.
+// NewRemote returns a client of an agent on another host. dial connects to that
+// agent's socket with `agent connect`, and returns ErrNotRunning if no agent runs.
 //
-// Everything that the client does, locks and dialled replicas included, shares
-// one connection, which is opened by the first call and opened again by the next
-// one after it broke.
+// Everything that the client does shares one connection, locks and dialled replicas
+// too. The first call opens it. If it breaks, the next call opens another.
 func NewRemote(dial func(context.Context) (net.Conn, error)) *Client {
 	w := newTransport(dial)
 	return &Client{where: "the remote host", api: api.Version, http: &http.Client{Transport: w}, close: w.close}
 }
 
-// Close hangs up: what goes on over the connection ends with it, locks included.
-// A later call opens another.
+// Close closes the connection, and so ends the locks and calls that use it. A later
+// call opens another.
 func (c *Client) Close() { c.close() }
 
-// Route makes replicas those of env: the agent carries traffic to them, and
-// supervises nothing. Those that go get nothing new and finish what they have
-// in flight, for the drain timeout at most, before Route returns.
+// Route makes replicas those of env: the agent carries traffic to them, and does not
+// supervise them. Former replicas get no new requests. Route returns when they have
+// finished those in flight, or after the drain timeout.
 func (l *Lock) Route(ctx context.Context, env bluegreen.Environment, replicas []store.ExternalReplica) error {
+	// The path keeps the name that earlier versions use.
 	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "targets"), replicas, nil)
 }
 
 // StoreContainerSpec stores the spec that the replicas of env are created from; nil
 // removes it. The agent does not read it.
 func (l *Lock) StoreContainerSpec(ctx context.Context, env bluegreen.Environment, spec []byte) error {
+	// The path keeps the name that earlier versions use.
 	return l.change(ctx, http.MethodPut, environmentPath(l.name, env, "blueprint"), spec, nil)
 }
 
 // ContainerSpec returns what StoreContainerSpec has stored, nil for nothing.
 func (l *Lock) ContainerSpec(ctx context.Context, env bluegreen.Environment) (spec []byte, err error) {
+	// The path keeps the name that earlier versions use.
 	err = l.change(ctx, http.MethodGet, environmentPath(l.name, env, "blueprint"), nil, &spec)
 	return spec, err
 }
@@ -60,8 +61,8 @@ func (l *Lock) EndAgentIfUnused(ctx context.Context) (ends bool, err error) {
 	return ends, err
 }
 
-// DialReplica connects to an external replica of env by way of the agent. It reaches this
-// very incarnation or none.
+// DialReplica connects to an external replica of env through the agent. It fails if the
+// replica has another incarnation.
 func (c *Client) DialReplica(
 	ctx context.Context, name string, env bluegreen.Environment, ref bluegreen.InstanceRef,
 ) (net.Conn, error) {
@@ -91,9 +92,9 @@ func (c *Client) DialReplica(
 	return near, nil
 }
 
-// outgoing is what goes to a replica, as the body of a request. The transport
-// closes it as soon as the response has ended; what of that is still to be read
-// must not be lost with it.
+// outgoing is what goes to a replica, as the body of a request. The transport closes
+// it when the response ends. Close therefore only stops reads, so that the rest of the
+// response can still be written to the connection.
 type outgoing struct{ net.Conn }
 
 func (o outgoing) Close() error { return o.SetReadDeadline(time.Unix(1, 0)) }

@@ -16,10 +16,10 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
-// connect copies between in and out and the socket of the agent until one side
+// relay copies between in and out and the socket of the agent until one side
 // ends. A client on another host uses it, for example over docker exec. The lock of
 // a client that dies ends with in.
-func connect(args []string, in io.Reader, out io.Writer) error {
+func relay(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("agent connect", flag.ContinueOnError)
 	stateDirectory := flags.String("state-dir", "",
 		"directory of the state of the agent to connect to; the default is the agent's own")
