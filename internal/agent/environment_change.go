@@ -24,7 +24,7 @@ func (e *environment) provision(ctx context.Context, next *store.Workload, drain
 	current := e.workload
 	e.mu.Unlock()
 	if !e.externalReplicas().IsEmpty() {
-		return fmt.Errorf("%w: %s has external replicas; the agent starts no processes beside them",
+		return fmt.Errorf("%w: %s has external replicas; the agent does not start processes as well",
 			api.ErrInvalid, e.name)
 	}
 	if current.IsSame(next) {

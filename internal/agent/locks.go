@@ -13,8 +13,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// locks are the locks of the deployments, whether these exist or not. They end
-// with the agent, as the connections of their holders do.
+// locks are the locks of the deployments. A deployment need not exist to be locked. All
+// locks end with the agent, because the connections of their holders do.
 type locks struct {
 	// freed is called with a deployment's name when its lock ends, before another
 	// client can have it.
@@ -23,7 +23,7 @@ type locks struct {
 	mu     sync.Mutex
 	held   map[string]*lock
 	closed bool
-	// paused is true while everything goes over from one agent to another.
+	// paused is true while an agent hands over to another.
 	paused bool
 }
 
@@ -126,7 +126,7 @@ func (l *locks) closeIf(condition func() bool) (closed bool) {
 	return l.closed
 }
 
-// isLast reports whether no lock is given any more and that of name is the last.
+// isLast reports whether locks are closed and only the lock of name is still held.
 func (l *locks) isLast(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

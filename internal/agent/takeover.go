@@ -55,7 +55,7 @@ func (p *predecessor) receive(ctx context.Context) error {
 	}
 	files, ok := p.conn.(*net.UnixConn)
 	if !ok {
-		return fmt.Errorf("a Unix connection is a %T", p.conn)
+		return fmt.Errorf("unexpected connection type %T", p.conn)
 	}
 	for p.lock == nil {
 		message, file, err := receiveFile(files)
@@ -73,7 +73,7 @@ func (p *predecessor) receive(ctx context.Context) error {
 		}
 		tcp, ok := listener.(*net.TCPListener)
 		if !ok {
-			return errors.Join(fmt.Errorf("a %T was handed over", listener), listener.Close())
+			return errors.Join(fmt.Errorf("unexpected listener type %T", listener), listener.Close())
 		}
 		p.sockets.Add(tcp)
 	}

@@ -75,11 +75,12 @@ func PID(t testing.TB, dir string) int {
 	return pid
 }
 
-// Stop ends the agent that serves dir, if any, as kill does, and Kill as kill -9
-// does. They return when it has ended. Its replicas stay.
+// Stop sends SIGTERM to the agent that serves dir, if any, and returns when it has
+// ended. Its replicas stay.
 func Stop(t testing.TB, dir string) { t.Helper(); end(t, dir, syscall.SIGTERM) }
 
-// Kill is described at Stop.
+// Kill sends SIGKILL to the agent that serves dir, if any, and returns when it has
+// ended. Its replicas stay.
 func Kill(t testing.TB, dir string) { t.Helper(); end(t, dir, syscall.SIGKILL) }
 
 func end(t testing.TB, dir string, with syscall.Signal) {

@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// pingAfter is how long nothing need come over a connection before the other
-	// side is asked whether it is there, pingTimeout how long it may take to say so.
-	// A lock ends with its connection, and so also with a host that is gone.
+	// pingAfter is how long a connection may be silent before a ping is sent, pingTimeout
+	// how long the answer may take. A connection without an answer is closed, and the
+	// locks that it holds end.
 	pingAfter   = 15 * time.Second
 	pingTimeout = 15 * time.Second
-	// maxStreams is how much a client may do at a time over its connection: locks and
-	// dialled replicas count. It is far above what any host runs.
+	// maxStreams is how many requests a client may have open on its connection. Locks and
+	// dialled replicas count. It is far more than any host needs.
 	maxStreams = 10_000
 )
 
-// pings finds connections that broke without being closed.
+// HTTP2Config returns settings that find connections that broke without being closed.
 func HTTP2Config() *http.HTTP2Config {
 	return &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxConcurrentStreams: maxStreams}
 }

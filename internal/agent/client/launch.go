@@ -19,9 +19,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
-// Launch returns when an agent answers, and starts one with command if none
-// does: command, which must become the agent, and "-state-dir" with its path.
-// However many start one at the same time, one stays.
+// Launch starts an agent if none answers, and returns when one does. It runs command
+// with "-state-dir" and the directory appended; command must become the agent. If
+// several processes start one at the same time, one agent stays.
 func (c *Client) Launch(ctx context.Context, command []string) error {
 	return c.withLaunch(ctx, command, func() error {
 		_, err := c.PID(ctx)
@@ -29,8 +29,8 @@ func (c *Client) Launch(ctx context.Context, command []string) error {
 	})
 }
 
-// LaunchAndLock is Lock where no agent need be running: it starts one if none
-// does, or if the one there is leaves just then.
+// LaunchAndLock is Lock for when no agent may be running: it starts one if none answers,
+// also if the one that ran is about to end.
 func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, holder string) (*Lock, error) {
 	var acquired *Lock
 	err := c.withLaunch(ctx, command, func() (err error) {
@@ -40,8 +40,8 @@ func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, hold
 	return acquired, err
 }
 
-// withLaunch makes an attempt that an agent must answer, and starts one and
-// repeats it while none does.
+// withLaunch calls attempt, which asks an agent. While no agent answers it starts one
+// and calls attempt again.
 func (c *Client) withLaunch(ctx context.Context, command []string, attempt func() error) error {
 	err := attempt()
 	if !IsUnavailable(err) {
@@ -82,7 +82,7 @@ func (c *Client) PID(ctx context.Context) (int, error) {
 	return reply.PID, err
 }
 
-// IsUnavailable reports whether err is gone once another agent is started.
+// IsUnavailable reports whether err means that no agent can answer until one is started.
 func IsUnavailable(err error) bool {
 	return errors.Is(err, ErrNotRunning) || errors.Is(err, api.ErrLeaving) || errors.Is(err, errNoAnswer)
 }
@@ -92,14 +92,14 @@ type launched struct {
 	dir     store.Dir
 	command []string
 	process *os.Process
-	// ended is closed when it has ended. err is how; nil means that another agent
-	// was there already.
+	// ended is closed when it has ended. err may be read from then on; nil means that it
+	// ended because another agent runs.
 	ended chan struct{}
 	err   error
 }
 
-// ensure starts an agent unless the one it started before still runs. An agent
-// that left because of another which is about to leave itself is started again.
+// ensure starts an agent unless the one it started before still runs. If that one
+// ended because another agent ran, ensure starts it again: the other may be about to end.
 func (l *launched) ensure() error {
 	if l.ended != nil {
 		select {
@@ -140,9 +140,9 @@ func (l *launched) start() error {
 	return nil
 }
 
-// endUnless ends the agent that was started here unless it is the one that
-// serves. It would find that out by itself, but maybe only when the other one
-// has ended, and then stay.
+// endUnless ends the agent that was started here unless its process is pid, which is the
+// one that serves. An agent ends by itself if another one runs. But if it looks only
+// after the other one has ended, it would stay.
 func (l *launched) endUnless(pid int) {
 	if l.process != nil && l.process.Pid != pid {
 		// An error says that it has ended already.

@@ -11,8 +11,8 @@ import (
 // defaultAddress is a free port on loopback.
 const defaultAddress = "127.0.0.1:0"
 
-// resolvePorts returns the addresses to listen on. Where the user leaves the port open,
-// it is the one that was chosen before, in current.
+// resolvePorts returns the addresses to listen on. An address in listen without a port
+// gets the one in current, which was chosen before.
 func resolvePorts(listen, current []string) []string {
 	addresses := slices.Clone(listen)
 	for i, address := range listen {

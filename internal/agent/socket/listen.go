@@ -60,7 +60,7 @@ func Duplicate(original *net.TCPListener) (*net.TCPListener, error) {
 	}
 	listener, ok := copied.(*net.TCPListener)
 	if !ok {
-		return nil, fmt.Errorf("a copy of a TCP listener is a %T", copied)
+		return nil, fmt.Errorf("unexpected listener type %T", copied)
 	}
 	return listener, nil
 }

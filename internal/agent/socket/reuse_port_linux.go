@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ListenReusingPort binds address, whose port the others have at other addresses.
-// Linux refuses one that includes another, as 0.0.0.0 does 127.0.0.1, unless both
-// sockets have SO_REUSEPORT (socket(7)). They have it during the bind only, so that
-// no other program can listen there too.
+// ListenReusingPort binds address. The others listen on the same port at other
+// addresses. Linux refuses an address that includes another one, as 0.0.0.0 includes
+// 127.0.0.1, unless both sockets have SO_REUSEPORT (socket(7)). They have it during the
+// bind only, so that no other program can listen there too.
 func ListenReusingPort(others []*net.TCPListener, address string) (bound *net.TCPListener, err error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
@@ -36,7 +36,7 @@ func ListenReusingPort(others []*net.TCPListener, address string) (bound *net.TC
 	}
 	bound, ok := listener.(*net.TCPListener)
 	if !ok {
-		return nil, errors.Join(fmt.Errorf("a TCP listener is a %T", listener), listener.Close())
+		return nil, errors.Join(fmt.Errorf("unexpected listener type %T", listener), listener.Close())
 	}
 	return bound, reusePort(bound, 0)
 }

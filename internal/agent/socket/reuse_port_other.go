@@ -6,8 +6,9 @@ package socket
 
 import "net"
 
-// ListenReusingPort binds address, whose port the others have at other addresses.
-// Systems that descend from BSD accept one that is specific beside one that is not.
+// ListenReusingPort binds address. The others listen on the same port at other
+// addresses. BSD and macOS accept 127.0.0.1 while another socket has 0.0.0.0, so nothing
+// more is needed here.
 func ListenReusingPort(_ []*net.TCPListener, address string) (*net.TCPListener, error) {
 	return Listen(address)
 }

@@ -22,9 +22,9 @@ import (
 // archive says which file holds the closed records and how much of it counts.
 //
 // Records are appended to the file before the document that counts them is
-// renamed into place. What lies behind Bytes belongs to a commit that never
-// happened: it is ignored, and cut at the next append. So a commit costs the
-// same however long the history is.
+// renamed into place. What follows the first Bytes of the file belongs to a commit that
+// was interrupted: it is ignored, and removed at the next append. So a commit costs the
+// same for a short history and a long one.
 type archive struct {
 	File    string `json:"file,omitempty"`
 	Bytes   int64  `json:"bytes"`
@@ -36,7 +36,7 @@ var archiveName = regexp.MustCompile(`^history-([0-9]{1,18})\.jsonl$`)
 func (a archive) validate() error {
 	empty := a == archive{}
 	if !empty && (!archiveName.MatchString(a.File) || a.Bytes < 0 || a.Records < 0) {
-		return fmt.Errorf("its archive %q of %d records in %d bytes is not valid", a.File, a.Records, a.Bytes)
+		return fmt.Errorf("its history file is invalid: %q with %d records in %d bytes", a.File, a.Records, a.Bytes)
 	}
 	return nil
 }
