@@ -203,7 +203,7 @@ func (e *environment) candidates() []candidate {
 	return list
 }
 
-// exec runs a command beside the replica called id.
+// exec runs a command with the directory and the variables of the replica called id.
 func (e *environment) exec(ctx context.Context, id string, command []string) error {
 	status, w, err := e.find(id)
 	if err != nil {

@@ -139,19 +139,19 @@ func TestTargetThatGoesFinishesWhatItHas(t *testing.T) {
 	}
 }
 
-func TestEnvironmentHasEitherProcessesOrTargets(t *testing.T) {
+func TestEnvironmentHasEitherProcessesOrExternalReplicas(t *testing.T) {
 	t.Parallel()
 	r := newRouted(t)
 	sleeps := bluegreen.Release{Version: "1", Image: "/bin/sleep", Args: []string{"600"}, Replicas: 1}
 	r.route(webServer(t, "green-1"))
 	if _, err := r.Provision(t.Context(), bluegreen.Green, sleeps); err == nil {
-		t.Error("processes are started beside targets")
+		t.Error("processes are started next to external replicas")
 	}
 	if _, err := r.Provision(t.Context(), bluegreen.Blue, sleeps); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Route(t.Context(), bluegreen.Blue, []store.ExternalReplica{webServer(t, "blue-1")}); err == nil {
-		t.Error("external replicas are accepted beside processes")
+		t.Error("external replicas are accepted next to processes")
 	}
 	if err := r.Remove(t.Context(), bluegreen.Blue); err != nil {
 		t.Error(err)

@@ -220,8 +220,8 @@ func (a *agent) deleteLock(_ context.Context, r *http.Request) (any, error) {
 	return nil, nil
 }
 
-// environmentOf returns the environment that a request is about. Where there is
-// no deployment there is no environment, and no error either.
+// environmentOf returns the environment that a request is about, and its deployment. The
+// deployment is nil if it does not exist; that is no error.
 func (a *agent) environmentOf(r *http.Request) (*deployment, bluegreen.Environment, error) {
 	d, env, err := a.existingEnvironmentOf(r)
 	if errors.Is(err, bluegreen.ErrNotFound) {
@@ -231,7 +231,7 @@ func (a *agent) environmentOf(r *http.Request) (*deployment, bluegreen.Environme
 }
 
 // existingEnvironmentOf is environmentOf for a request that needs a deployment. It
-// returns bluegreen.ErrNotFound where there is none.
+// returns bluegreen.ErrNotFound if there is none.
 func (a *agent) existingEnvironmentOf(r *http.Request) (*deployment, bluegreen.Environment, error) {
 	env, err := parseEnvironment(r)
 	if err != nil {

@@ -26,8 +26,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// tunnel is a client of an agent by way of `agent connect`, as one on another
-// host has it.
+// tunnel is a client that reaches an agent through `agent connect`, like one on another
+// host.
 type tunnel struct {
 	*client.Client
 	// opened counts the connections.

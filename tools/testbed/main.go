@@ -14,7 +14,7 @@
 //	testbed load-binary NAME:TAG FILE...
 //	                                build an image FROM scratch that runs the first static binary; import it
 //
-// The README beside this file lists the files and addresses.
+// The README in this directory lists the files and addresses.
 package main
 
 import (

@@ -57,7 +57,7 @@ type (
 	}
 	ProvisionRequest struct {
 		Release bluegreen.Release `json:"release"`
-		// Env travels beside the release, whose own is never encoded.
+		// Env is sent next to the release, because Release.Env is never encoded.
 		Env map[string]string `json:"env,omitempty"`
 	}
 	ProvisionReply struct {
@@ -86,7 +86,7 @@ type (
 type Failure struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
-	// What the typed errors hold besides.
+	// The fields of the typed errors.
 	Holder  *bluegreen.Holder    `json:"holder,omitempty"`
 	Path    string               `json:"path,omitempty"`
 	Address *socket.AddressError `json:"address,omitempty"`

@@ -91,7 +91,7 @@ func (c *Client) Logs(ctx context.Context, name string, env bluegreen.Environmen
 	return list, err
 }
 
-// Exec runs a command beside an instance; nil means that it exited with 0.
+// Exec runs a command where an instance runs; nil means that it exited with 0.
 func (c *Client) Exec(ctx context.Context, name string, env bluegreen.Environment, id string, command []string) error {
 	path := environmentPath(name, env, "instances", id, "exec")
 	return c.call(ctx, http.MethodPost, path, "", api.ExecRequest{Command: command}, nil)

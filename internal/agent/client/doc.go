@@ -9,5 +9,5 @@
 // No request is repeated. If the answer to a change is lost, the change may have
 // happened: the ledger says whether a commit has. ErrNotRunning means that nothing
 // was asked. An error for which IsUnavailable returns true goes away once another
-// agent runs. A lock ends with its connection, hence with the process that holds it.
+// agent runs. A lock ends with its connection, so it ends with the process that holds it.
 package client

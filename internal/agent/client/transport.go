@@ -45,7 +45,7 @@ func newTransport(dial func(context.Context) (net.Conn, error)) *transport {
 	}
 }
 
-// dialError says that there was no connection, hence that nothing was asked.
+// dialError means that there was no connection, so nothing was asked.
 type dialError struct{ err error }
 
 func (e *dialError) Error() string { return e.err.Error() }
@@ -64,7 +64,7 @@ func (w *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return conn.RoundTrip(request)
 }
 
-// open returns the connection, a new one where there is none or it is broken.
+// open returns the connection. If there is none, or it is broken, it opens one.
 func (w *transport) open(ctx context.Context) (*http.ClientConn, error) {
 	select {
 	case <-ctx.Done():

@@ -201,8 +201,8 @@ func (c *copier) count() error {
 	return c.ctx.Err()
 }
 
-// checkLinks finds the links that leave the image by way of other links, which
-// does not show in their text. A link to nothing is allowed.
+// checkLinks refuses links that leave the image through other links, which their text
+// does not show. A link to nothing is allowed.
 func (c *copier) checkLinks() error {
 	return fs.WalkDir(c.into.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.Type() != fs.ModeSymlink {

@@ -20,7 +20,7 @@ import (
 const maxSocketPath = 103
 
 // dnsLabel is what a deployment may be called. A name is part of paths and of
-// host names, so it is checked wherever it enters.
+// host names, so every name that comes from outside is checked.
 var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // ValidateName returns an error unless name is a DNS label of at most 63 characters.

@@ -31,7 +31,7 @@ type Document struct {
 }
 
 // ReadDocument reads the document of the deployment called name in dir. It
-// returns bluegreen.ErrNotFound where there is none.
+// returns bluegreen.ErrNotFound if there is none.
 func ReadDocument(dir, name string) (Document, error) {
 	path := filepath.Join(dir, documentName)
 	content, err := durable.ReadFile(path)

@@ -63,7 +63,7 @@ func TestLedgerOfAnEarlierVersionIsReadAndWrittenAsItWas(t *testing.T) {
 		target, ok := l.RollbackTarget()
 		live, standby := l.Slot(l.Live).Release, l.Slot(l.Staging()).Release
 		if !l.IsServing() || live.Version != want.live || standby.Version != want.standby {
-			t.Errorf("%s: %s is live beside %s", name, live.Version, standby.Version)
+			t.Errorf("%s: %s is live next to %s", name, live.Version, standby.Version)
 		}
 		if ok != (want.target != "") || ok && target.ID != want.target {
 			t.Errorf("%s: a rollback returns to %q, %t", name, target.ID, ok)

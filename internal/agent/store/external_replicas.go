@@ -65,7 +65,7 @@ type ExternalReplicas struct {
 }
 
 // ReadExternalReplicas returns what is stored in the environment at dir, nothing
-// where there is no file.
+// if there is no file.
 func ReadExternalReplicas(dir string) (ExternalReplicas, error) {
 	path := filepath.Join(dir, externalName)
 	var e ExternalReplicas

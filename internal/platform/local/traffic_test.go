@@ -305,7 +305,7 @@ func TestSamePortAtMoreAddresses(t *testing.T) {
 	}
 }
 
-// Another process took the address while no agent ran. The agent starts all the same.
+// Another process took the address while no agent ran. The agent starts anyway.
 func TestAddressTakenWhileNoAgentRan(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
