@@ -46,10 +46,8 @@ type deployment struct {
 	keeper *upkeep.Keeper
 }
 
-// openDeployment makes true what the files of the deployment in dir say.
-//
-// Everything is read before anything is done: a deployment with an unreadable
-// file is left as it is.
+// openDeployment runs the deployment as its files say. It reads all files first, so that
+// it changes nothing in a deployment with an unreadable file.
 func openDeployment(a *agent, name string) (*deployment, error) {
 	dir := a.dir.Deployment(name)
 	files := map[bluegreen.Environment]environmentFiles{}
@@ -152,9 +150,9 @@ func (d *deployment) isStoredOrRuns() bool {
 	return d.ledger.HasLedger()
 }
 
-// observe returns the document, and how many replicas run in each environment, and how
-// many of these are unhealthy, as bluegreen.Status tells it. External replicas count as
-// if they ran.
+// observe returns the document, and for each environment how many replicas run and how
+// many of these are unhealthy. They are counted as in bluegreen.Status. External replicas
+// count as running.
 func (d *deployment) observe() (doc store.Document, running, unready map[bluegreen.Environment]int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -190,7 +188,7 @@ func (d *deployment) history() ([]bluegreen.Record, error) {
 
 // commit replaces the ledger and points traffic where it says. The file comes
 // first: the route changes only once the ledger is durable. care, if not nil, says how
-// the replicas of one of the releases are looked after; without, that stays as it is.
+// the replicas of one of the releases are looked after; if it is nil, that does not change.
 func (d *deployment) commit(
 	next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend, care *store.Upkeep,
 ) error {
@@ -216,7 +214,7 @@ func (d *deployment) commit(
 		return err
 	}
 	d.lookAfter(&former)
-	// Also after an error: what counts is what the file says.
+	// Also after an error, because the file may have been written anyway.
 	if d.frontend.Apply(change, d.ledger.Current().Ledger, d.candidates()) {
 		d.metrics.ObserveSwitch(time.Since(begin))
 		d.log.Info("switched", "live", d.frontend.Live(), "generation", next.Generation)

@@ -119,8 +119,8 @@ func (a *agent) deleteEnvironment(ctx context.Context, r *http.Request) (any, er
 	return nil, d.remove(ctx, env)
 }
 
-// getInstances lists the processes of an environment, or its external replicas, of which
-// it tells only whether they are healthy.
+// getInstances lists the processes of an environment, or its external replicas. It knows of
+// these only whether they are healthy.
 func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 	d, env, err := a.environmentOf(r)
 	list := []api.InstanceReply{}

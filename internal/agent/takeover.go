@@ -121,7 +121,7 @@ func (p *predecessor) confirm() (awaitEnd func(), err error) {
 	}
 	return func() {
 		defer p.conn.Close()
-		// It says nothing any more: this ends with it.
+		// The former agent sends nothing any more, so the read ends when it ends.
 		_, _ = p.conn.Read(make([]byte, 1))
 	}, nil
 }

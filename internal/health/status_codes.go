@@ -67,7 +67,7 @@ func (s statusCodes) hasCode(code int) bool {
 }
 
 // AcceptsSuccessOnly reports whether every status code that the check accepts is from 200
-// to 399: what others, such as a kubelet, take for success.
+// to 399. These are the codes that a kubelet, for example, counts as success.
 func (h HTTP) AcceptsSuccessOnly() bool {
 	codes, err := parseStatusCodes(orDefault(h.StatusCodes, DefaultHTTPStatusCodes))
 	return err == nil && !slices.ContainsFunc(codes.ranges, func(r codeRange) bool { return r.high > 399 })

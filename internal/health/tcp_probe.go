@@ -23,7 +23,7 @@ func (p tcpProbe) run(ctx context.Context, target bluegreen.Target) error {
 	if err != nil {
 		return err
 	}
-	// The connection is all that was asked for: how its end goes says nothing.
+	// The check is whether the instance accepts the connection, so an error here is ignored.
 	_ = conn.Close()
 	return nil
 }

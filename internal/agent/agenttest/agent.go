@@ -25,7 +25,7 @@ import (
 
 // StateDir returns a state directory with a path that is short enough for a
 // socket. When the test ends its agent is stopped, and the test fails if a
-// process is left, or if the agent was a data race's victim.
+// process is left, or if the agent had a data race.
 func StateDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "bg-")
@@ -118,7 +118,7 @@ func KillAll(t testing.TB, dir string) {
 	})
 }
 
-// AwaitEnd waits until no agent serves dir any more: it holds the lock as long as it lives.
+// AwaitEnd waits until no agent holds the lock of dir, which an agent does until it ends.
 func AwaitEnd(t testing.TB, dir string) {
 	t.Helper()
 	lock := flock.New(filepath.Join(dir, "agent.lock"))
@@ -130,7 +130,7 @@ func AwaitEnd(t testing.TB, dir string) {
 	}
 }
 
-// processesIn lists the processes that work in dir, where the system tells.
+// processesIn lists the processes that work in dir. It is empty on systems without /proc.
 func processesIn(dir string) []string {
 	var found []string
 	links, _ := filepath.Glob("/proc/[0-9]*/cwd")

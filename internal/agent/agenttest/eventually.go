@@ -12,8 +12,8 @@ import (
 )
 
 // Eventually waits until condition returns nil, and fails the test with its last
-// error when the test is about to run out of time. It is for what nothing else
-// tells of.
+// error when the test is about to run out of time. It is for
+// conditions that can only be polled.
 func Eventually(t testing.TB, condition func() error) {
 	t.Helper()
 	attempt := func() (struct{}, error) { return struct{}{}, condition() }

@@ -24,9 +24,9 @@ var errNoAnswer = errors.New("the agent did not answer")
 
 // Client talks to the agent of one state directory.
 type Client struct {
-	// dir is the agent's where it is on this machine.
+	// dir is the state directory if the agent is on this machine.
 	dir store.Dir
-	// where is what errors call the place.
+	// where names the place in errors.
 	where string
 	api   int
 	http  *http.Client

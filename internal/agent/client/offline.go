@@ -24,8 +24,8 @@ func NewOffline(stateDir string) (*Offline, error) {
 	return &Offline{dir}, err
 }
 
-// deployment is the directory of a deployment, which need not be there. What
-// others could have written is not read.
+// deployment returns the directory of a deployment, which need not exist. It returns an
+// error if other users can access the state directory.
 func (o *Offline) deployment(name string) (string, error) {
 	if err := o.dir.Check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
@@ -33,8 +33,8 @@ func (o *Offline) deployment(name string) (string, error) {
 	return o.dir.Deployment(name), nil
 }
 
-// Deployment returns the ledger and the endpoints of a deployment, of which
-// Running is nil, or bluegreen.ErrNotFound.
+// Deployment returns the ledger and the endpoints of a deployment, or
+// bluegreen.ErrNotFound. Running is nil in its status.
 func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
 	dir, err := o.deployment(name)
 	if err != nil {

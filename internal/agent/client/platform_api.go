@@ -32,14 +32,14 @@ type (
 var (
 	// ErrNotRunning means that no agent serves the state directory.
 	ErrNotRunning = api.ErrNotRunning
-	// ErrLockLost means that the lock under which a change was to be made is no longer held.
+	// ErrLockLost means that a change was refused because its lock is no longer held.
 	ErrLockLost = api.ErrLockLost
 )
 
 // LingerForever is the value of -linger for an agent that does not end by itself.
 const LingerForever = api.LingerForever
 
-// CheckSupported returns nil where the agent can work.
+// CheckSupported returns nil if the agent can work on this system.
 func CheckSupported() error { return durable.CheckSupported() }
 
 // ValidateName returns an error unless name is a DNS label of at most 63 characters.

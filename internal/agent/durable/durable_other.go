@@ -4,7 +4,7 @@
 
 package durable
 
-// CheckSupported returns nil where the agent can work, ErrUnsupported elsewhere.
+// CheckSupported returns nil if the agent can work on this system, else ErrUnsupported.
 func CheckSupported() error { return ErrUnsupported }
 
 // WriteFile returns ErrUnsupported.

@@ -12,7 +12,7 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// CheckSupported returns nil where the agent can work, ErrUnsupported elsewhere.
+// CheckSupported returns nil if the agent can work on this system, else ErrUnsupported.
 func CheckSupported() error { return nil }
 
 // WriteFile replaces the file at path, durably and in one step, readable by its

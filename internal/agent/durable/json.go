@@ -10,8 +10,8 @@ import (
 	"os"
 )
 
-// ErrUnsupported: this operating system lacks what the agent is built on (Unix
-// sockets with file permissions, process groups, named pipes).
+// ErrUnsupported means that this operating system lacks what the agent needs: Unix
+// sockets with file permissions, process groups and named pipes.
 var ErrUnsupported = errors.New(
 	"running processes with blue/green deployments is not supported on this operating system")
 
@@ -39,8 +39,8 @@ func ReadFile(path string) ([]byte, error) {
 	return content, nil
 }
 
-// ReadJSON decodes the file at path, which holds what kind names, and reports
-// whether there is one. Any other error is an *UnreadableError.
+// ReadJSON decodes the file at path and reports whether there is one. kind says in errors
+// what the file holds. An error is an *UnreadableError.
 func ReadJSON(path, kind string, into any) (found bool, err error) {
 	content, err := ReadFile(path)
 	if err != nil || content == nil {
@@ -52,8 +52,8 @@ func ReadJSON(path, kind string, into any) (found bool, err error) {
 	return true, nil
 }
 
-// WriteJSON replaces the file at path with value, which kind names in errors,
-// durably and in one step.
+// WriteJSON replaces the file at path with value, durably and in one step. kind says
+// in errors what value is.
 func WriteJSON(path, kind string, value any) error {
 	content, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {

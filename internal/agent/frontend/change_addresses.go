@@ -70,7 +70,7 @@ func (f *Frontend) group(
 	return next, nil
 }
 
-// bind listens on address, whose port own listeners of the frontend may have.
+// bind listens on address. onSamePort are the listeners of the frontend with the same port.
 func (f *Frontend) bind(address string, onSamePort []*net.TCPListener) (*net.TCPListener, error) {
 	if len(onSamePort) > 0 {
 		return socket.ListenReusingPort(onSamePort, address)

@@ -9,8 +9,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// drain runs from the switch away from an environment until what is then still in
-// flight there is closed.
+// drain begins when traffic leaves an environment. When it ends, the requests that are
+// still in flight there are closed.
 type drain struct {
 	deadline time.Time
 	timer    *time.Timer
@@ -44,8 +44,8 @@ func (f *Frontend) stopDrain(env bluegreen.Environment) {
 	}
 }
 
-// Drain returns when nothing that came through the live listeners is in flight on
-// env any more, at the latest when its drain timeout, counted from the switch, is over.
+// Drain waits until no request of the live listeners is in flight on env any more. It
+// waits no longer than the drain timeout, which begins with the switch.
 func (f *Frontend) Drain(ctx context.Context, env bluegreen.Environment) error {
 	f.mu.Lock()
 	if f.routes.live == env {
@@ -71,8 +71,8 @@ func (f *Frontend) Drain(ctx context.Context, env bluegreen.Environment) error {
 	return pool.WaitIdle(ctx)
 }
 
-// DrainBackend waits until a backend of env, which gets no new traffic, has nothing
-// in flight any more, for the drain timeout at most.
+// DrainBackend waits until a backend of env has nothing in flight any more, for the drain
+// timeout at most. The backend must get no new traffic.
 func (f *Frontend) DrainBackend(ctx context.Context, env bluegreen.Environment, id string) error {
 	f.mu.Lock()
 	timeout, pools := f.binding.DrainTimeout, f.routes.pools(env)

@@ -32,9 +32,9 @@ type Frontend struct {
 // FailureReport is router.FailureReport with the environment of the replica.
 type FailureReport func(env bluegreen.Environment, b router.Backend, inARow int, cause error)
 
-// New returns a frontend that does not listen yet. It is to listen as binding says,
-// by the sockets in received where these have the address. Failed requests go to report,
-// which must not call the frontend.
+// New returns a frontend that does not listen yet. binding says where it will listen. It
+// uses a socket in received if one has the address. Failed requests are reported to
+// report, which must not call the frontend.
 func New(
 	binding store.Binding, received *socket.HandedOver, metrics *router.Metrics, report FailureReport, log *slog.Logger,
 ) *Frontend {

@@ -34,8 +34,8 @@ func (g *listenerGroup) switchTo(pool *router.Pool) {
 	}
 }
 
-// addresses are what the user wrote; where that leaves the port open, the address
-// that the listener got.
+// addresses returns the addresses in listen. One without a port is replaced by the
+// address that its listener got.
 func (g *listenerGroup) addresses(listen []string) []string {
 	addresses := slices.Clone(listen)
 	for i, address := range listen {
@@ -51,9 +51,9 @@ func (g *listenerGroup) canServe(addresses []string, protocol protocol.Protocol)
 	return g != nil && g.protocol == protocol && slices.EqualFunc(g.listeners, addresses, socket.IsListeningOn)
 }
 
-// share returns another listener on the socket that the group, which may be nil,
-// has at address; nil where it has none. The socket stays open for a new router
-// while the old one releases it.
+// share returns another listener on the socket that the group has at address, nil if it
+// has none. The group may be nil. The socket stays open for a new router while the old
+// one closes its own listener.
 func (g *listenerGroup) share(address string) (*net.TCPListener, error) {
 	if g == nil {
 		return nil, nil
@@ -66,8 +66,8 @@ func (g *listenerGroup) share(address string) (*net.TCPListener, error) {
 	return nil, nil
 }
 
-// onSamePort are the listeners of the group, which may be nil, that have the port
-// of address: at 127.0.0.1, maybe, where all addresses are wanted from now on.
+// onSamePort returns the listeners of the group that have the port of address. They may
+// listen on 127.0.0.1, for example, when address is 0.0.0.0. The group may be nil.
 func (g *listenerGroup) onSamePort(address string) []*net.TCPListener {
 	wanted, err := net.ResolveTCPAddr("tcp", address)
 	if g == nil || err != nil {

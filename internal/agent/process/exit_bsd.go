@@ -14,8 +14,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
-// identify returns what identifies the process with this pid among all that had
-// or will have it: the time at which it started. A zombie is no process.
+// identify tells this process from all others that had or will have the same pid. It
+// returns when the process started. A zombie is no process.
 func identify(pid int) (string, error) {
 	line, err := exec.Command("ps", "-o", "state=", "-o", "lstart=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {

@@ -13,9 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// identify returns what identifies the process with this pid among all that had
-// or will have it: the boot and the time in it at which the process started. A
-// zombie is no process.
+// identify tells this process from all others that had or will have the same pid. It
+// returns the boot of the system and when the process started. A zombie is no process.
 func identify(pid int) (string, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -40,8 +39,8 @@ func awaitNonChild(state State) error {
 	return pidfdWait(state.PID, state.isAlive)
 }
 
-// awaitChild returns when the child has ended and can be waited for, so that the
-// wait occupies no thread. Where that does not work it returns early.
+// awaitChild returns when the child has ended. Waiting for the child then needs no thread
+// of its own. If that does not work, awaitChild returns early.
 func awaitChild(pid int) { _ = pidfdWait(pid, func() bool { return true }) }
 
 // pidfdWait waits for the end of a process, with neither thread nor timer.

@@ -120,7 +120,7 @@ func (p *Process) wait() string {
 	return "exit status 0"
 }
 
-// exitPoll is how often a process is checked where the system does not report its end.
+// exitPoll is how often a process is checked if the system does not report its end.
 const exitPoll = time.Second
 
 func pollExit(state State) {

@@ -229,8 +229,8 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Restart ends this run of the process, which is then started again as if it had died,
-// and waits for that. If the process does not run, or runs again already, it does nothing.
+// Restart ends this run of the process and waits until the process is started again, as
+// after a crash. It does nothing if the process does not run or already runs again.
 func (s *Supervisor) Restart(ctx context.Context, incarnation string) error {
 	again := make(chan struct{})
 	s.mu.Lock()

@@ -51,8 +51,8 @@ func (a archive) next() string {
 }
 
 // extend appends closed durably and returns the archive that holds them. A file
-// with more than twice as many records as are kept is written anew, which costs
-// a commit no more than a constant on average.
+// with more than twice as many records as are kept is replaced by a new one. On average
+// this costs each commit the same.
 func (a archive) extend(dir string, closed []bluegreen.Record, keep int) (archive, error) {
 	if len(closed) == 0 {
 		return a, nil

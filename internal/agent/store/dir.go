@@ -70,7 +70,7 @@ func OpenDir(path string) (Dir, error) {
 	return dir, nil
 }
 
-// LocateDir is OpenDir, where "" is the user's default.
+// LocateDir is OpenDir, but takes "" for the default of the user.
 func LocateDir(path string) (Dir, error) {
 	if path == "" {
 		var err error
@@ -112,7 +112,7 @@ func ReplicaDir(environmentDir, id string) string {
 	return filepath.Join(ReplicasDir(environmentDir), id)
 }
 
-// ReplicaID is what replica number of env is called, counted from 1.
+// ReplicaID is the ID of a replica of env. Numbers are counted from 1.
 func ReplicaID(env bluegreen.Environment, number int) string {
 	return fmt.Sprintf("%s-%d", env, number)
 }

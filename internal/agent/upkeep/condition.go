@@ -63,8 +63,8 @@ func (c *condition) judge(isEnough bool, cause string, now time.Time) (changed b
 	return true
 }
 
-// isOverdue reports whether the replica has been unhealthy for as long as after, which is
-// 0 for ever.
+// isOverdue reports whether the replica has been unhealthy for at least after. An after of
+// 0 means never.
 func (c *condition) isOverdue(after time.Duration, now time.Time) bool {
 	return after > 0 && c.isUnhealthy && now.Sub(c.since) >= after
 }

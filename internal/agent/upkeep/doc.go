@@ -8,7 +8,7 @@
 // many requests, have failed in a row as its plan says, and healthy again once enough
 // probes in a row have passed. A replica that has not been probed yet is healthy. If it
 // has never passed since the Keeper knows it, because it was just started again or the
-// agent was, its first failed probe is enough: nothing speaks for it yet.
+// agent was, its first failed probe makes it unhealthy.
 //
 // The Keeper changes nothing by itself: its owner asks it and routes accordingly.
 package upkeep

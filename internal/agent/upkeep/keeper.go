@@ -94,7 +94,8 @@ func (k *Keeper) Set(replicas []Replica) {
 	}
 }
 
-// add begins to look after r, which is one of so many, or follows a change of its plan.
+// add begins to look after r, or applies a change of its plan. replicas is how many
+// replicas the Keeper looks after in all.
 func (k *Keeper) add(r Replica, replicas int) {
 	present := k.runs[r.Run]
 	if present != nil && present.Plan == r.Plan && present.IsStandby == r.IsStandby && !r.HasPassed {

@@ -203,8 +203,8 @@ func (p *Platform) Prepare(ctx context.Context, release bluegreen.Release) (stri
 	return lock.Prepare(ctx, release)
 }
 
-// absolute returns the path of an image as the agent needs it, whose working directory
-// is another one.
+// absolute returns the absolute path of an image. The agent needs it because its working
+// directory is another one.
 func absolute(path string) (string, error) {
 	found, err := filepath.Abs(path)
 	if err != nil {
