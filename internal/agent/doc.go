@@ -19,17 +19,17 @@
 //
 // What the agent is about to do is on disk before it does it: the ledger before
 // the route changes, the workload before its replicas start or stop. A new agent
-// therefore only has to make true what the files say.
+// therefore only has to do what the files say.
 //
 // # Between two applies
 //
 // The agent probes the replicas with the health check that came with a commit, and
 // takes unhealthy ones out of the traffic; see the packages upkeep and frontend. The
 // health check belongs to the release that the commit was for, by its fingerprint: the
-// release before it keeps its own. A commit without one changes nothing: its sender may
-// be of an earlier version, or know no configuration. Which replicas are unhealthy is
-// not stored. The next agent, also one that takes over, probes at once and believes the
-// first failure.
+// release before it keeps its own. A commit without a health check leaves it as it is:
+// the sender may be of an earlier version, or may not know the configuration. Which
+// replicas are unhealthy is not stored. The next agent, also one that takes over, probes
+// at once and believes the first failure.
 //
 // The agent never changes which environment is live.
 package agent

@@ -30,8 +30,8 @@ const (
 	// retireTimeout is how long clients may take to connect again. Connections that
 	// are idle for all that time are closed.
 	retireTimeout = 10 * time.Second
-	// shutdownTimeout bounds how long the predecessor goes on in all: what is still
-	// in flight then, such as a WebSocket, is closed.
+	// shutdownTimeout bounds how long the predecessor runs after the hand-over. What is
+	// still in flight then, such as a WebSocket, is closed.
 	shutdownTimeout = 40 * time.Second
 )
 

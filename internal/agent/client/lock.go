@@ -77,8 +77,8 @@ func (l *Lock) Unlock() {
 	})
 }
 
-// Abandon closes the connection that holds the lock, as the end of this process does,
-// and does not wait until the agent has released the lock.
+// Abandon closes the connection that holds the lock, and does not wait until the agent has
+// released it.
 func (l *Lock) Abandon() {
 	l.once.Do(func() {
 		l.hangUp()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package frontend is where the clients of one deployment connect: its listeners,
-// the routers behind them, and the route from these to the replicas.
+// Package frontend is where the clients of one deployment connect. It has the listeners
+// and their routers, and decides which replicas get the requests.
 //
 // A Frontend has two listener groups: one for the live environment and one that
 // previews the staging environment. Each group has one router, so that all its
@@ -11,9 +11,9 @@
 // # What happens to open connections
 //
 // A switch closes none: requests in flight finish where they are, and the next
-// request on the same connection goes to the new environment. What is still in
-// flight on the former one when the drain timeout, counted from the switch, is over
-// is closed.
+// request on the same connection goes to the new environment. The drain timeout begins
+// with the switch. When it is over, requests that are still in flight on the former
+// environment are closed.
 //
 // A change of addresses keeps the sockets that stay. Clients of an address that is
 // removed finish their request and are asked to connect again; after the drain

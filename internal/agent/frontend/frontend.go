@@ -22,7 +22,7 @@ type Frontend struct {
 	received *socket.HandedOver
 
 	mu sync.Mutex
-	// binding says where it listens, or is to listen.
+	// binding says where it listens, or where it will.
 	binding store.Binding
 	// live and preview are nil while it does not listen.
 	live, preview *listenerGroup

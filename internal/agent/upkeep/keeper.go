@@ -18,8 +18,8 @@ type Plan struct {
 	Checker bluegreen.Checker
 	// Interval is the time from one probe to the next.
 	Interval time.Duration
-	// RestartAfter is how long a replica may be unhealthy until it is started again,
-	// 0 for ever.
+	// RestartAfter is how long a replica may be unhealthy until it is started again. If it
+	// is 0, the replica is not started again.
 	RestartAfter time.Duration
 }
 
@@ -31,8 +31,8 @@ type Replica struct {
 	Plan   *Plan
 	// IsStandby replicas are probed more rarely.
 	IsStandby bool
-	// HasPassed is set for a run that has just passed the health check of an apply. That
-	// counts more than what is known of it.
+	// HasPassed is set for a run that has just passed the health check of an apply. It is
+	// then healthy, even if its last probes failed.
 	HasPassed bool
 	// Restart starts the replica again and does not wait for it; nil if that is not
 	// possible.
@@ -76,8 +76,8 @@ func New(ctx context.Context, log *slog.Logger, changed func()) *Keeper {
 	}
 }
 
-// Set replaces the replicas that are looked after. What is known of a run that stays is
-// kept. It does not call changed.
+// Set replaces the replicas that are looked after. A run that was looked after before stays
+// as healthy or unhealthy as it was. Set does not call changed.
 func (k *Keeper) Set(replicas []Replica) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

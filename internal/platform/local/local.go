@@ -106,7 +106,7 @@ func New(opts Options) (*Platform, error) {
 	}, nil
 }
 
-// Close ends a lock that is still held, as the end of the process does.
+// Close ends a lock that is still held, as when the process ends.
 func (p *Platform) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
