@@ -56,15 +56,15 @@ func NewPool(env bluegreen.Environment, m *Metrics) *Pool {
 // the last one that the replica answered. The call delays the request.
 type FailureReport func(b Backend, inARow int, cause error)
 
-// OnFailure has every failed request reported. It is called before the first Set.
+// OnFailure makes the pool report every failed request. Call it before the first Set.
 func (p *Pool) OnFailure(report FailureReport) { p.report = report }
 
 // Environment returns the environment the pool belongs to.
 func (p *Pool) Environment() bluegreen.Environment { return p.env }
 
-// Set replaces the backends. One that stays, with its ID and address, keeps its
-// connections. What is in flight on a removed one finishes, and nothing new
-// starts on it once Set has returned.
+// Set replaces the backends. A backend that keeps its ID and address also keeps its
+// connections. Requests in flight on a removed backend finish, and no new ones start on it
+// once Set has returned.
 func (p *Pool) Set(backends []Backend) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -35,9 +35,9 @@ func (k kind) String() string {
 	return [...]string{"a file", "a directory", "an archive"}[k]
 }
 
-// Check returns an *Error unless path can be deployed with command, as
-// far as that shows without opening it: an executable file, or any file, a
-// directory or a .tar.gz archive together with a command.
+// Check returns an *Error unless path can be deployed with command. Without a command it
+// must be an executable file. With a command it may be any file, a directory or a .tar.gz
+// archive. Check does not open it.
 func Check(path string, command []string) error {
 	_, err := kindOf(path, command)
 	return err

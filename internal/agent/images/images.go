@@ -106,7 +106,7 @@ func (s *Store) copyIn(ctx context.Context, path string, k kind) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
-	// What is left after an error goes when the agent starts again.
+	// If this fails, the directory is removed when the agent starts again.
 	defer func() { _ = os.RemoveAll(temporary) }()
 	if err := copyImage(ctx, temporary, path, k, s.limits); err != nil {
 		return "", &Error{Path: path, Err: err}
@@ -139,7 +139,7 @@ func (s *Store) place(temporary, digest string) error {
 }
 
 // Collect removes the copies that are neither retained nor among those that inUse
-// returns. When it is not certain what is in use, everything stays.
+// returns. If inUse returns an error, nothing is removed.
 func (s *Store) Collect(inUse func() (map[string]bool, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,8 +166,8 @@ func (s *Store) Collect(inUse func() (map[string]bool, error)) error {
 	return nil
 }
 
-// digestOf is the digest of everything under dir: paths in lexical order, modes,
-// and content. A directory and an archive of it have the same.
+// digestOf returns the digest of everything under dir: paths in lexical order, modes,
+// and content. A directory and an archive of it have the same digest.
 func digestOf(dir string) (string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
