@@ -40,7 +40,8 @@ func TestReleaseThatAWatchTookBackIsNotDeployedAgain(t *testing.T) {
 	}
 	var rolledBack *bluegreen.RolledBackError
 	_, err := h.ledger().Next(desired(h.release("3.0.0")), nil)
-	if !errors.As(err, &rolledBack) || rolledBack.Record != "deploy-3" || rolledBack.Rollback.Origin != bluegreen.FromWatch {
+	if !errors.As(err, &rolledBack) || rolledBack.Record != "deploy-3" ||
+		rolledBack.Rollback.Origin != bluegreen.FromWatch {
 		t.Errorf("the plan says %v", err)
 	}
 	preview := desired(h.release("3.0.0"))

@@ -79,8 +79,10 @@ func TestWatchResultSaysWhatWasSeen(t *testing.T) {
 		"interrupted while unhealthy": {
 			probes:      []bool{true, false, false},
 			interrupted: 3500 * time.Millisecond,
-			want:        watchResult{end: watchInterrupted, probes: 3, failed: 2, failedInARow: 2, cause: context.Canceled},
-			text:        "the last 2 of 3 probes of live failed: 1 of 1 replicas unhealthy: replica green-1: http",
+			want: watchResult{
+				end: watchInterrupted, probes: 3, failed: 2, failedInARow: 2, cause: context.Canceled,
+			},
+			text: "the last 2 of 3 probes of live failed: 1 of 1 replicas unhealthy: replica green-1: http",
 		},
 		"unreachable": {
 			platform: unreachable,
