@@ -61,7 +61,10 @@ func refusedByValidate() []badInput {
 		},
 		{
 			"unhealthy_threshold_over_update", "health_check.unhealthy_threshold",
-			healthCheck(`{ http = {}, unhealthy_threshold = 100, interval = "1m" }`), `timeouts\.(create|update)`,
+			attributes{
+				"health_check": `{ http = {}, unhealthy_threshold = 100, interval = "1m" }`, "bake_time": `"10s"`,
+			},
+			`timeouts\.(create|update)`,
 		},
 		{"history_short", "history_limit", attributes{"history_limit": "1"}, "at least 2"},
 		{"timeout_negative", "timeouts.create", attributes{"timeouts": `{ create = "-1m" }`}, "longer than zero"},
