@@ -36,8 +36,8 @@ func (e *executor) check(ctx context.Context) (HealthResult, error) {
 }
 
 // checkHealth makes one attempt after the other. It ends when enough instances of
-// env are healthy, when the attempts are used up, or when so many instances have
-// exited that no attempt can succeed.
+// env are healthy, when the attempts are used up, or when so many instances of staging
+// have exited that no attempt can succeed. In live they are started again.
 func (e *executor) checkHealth(ctx context.Context, env Environment) (HealthResult, error) {
 	began := e.Now()
 	for attempt := 0; ; attempt++ {
@@ -56,7 +56,8 @@ func (e *executor) checkHealth(ctx context.Context, env Environment) (HealthResu
 		if ctx.Err() != nil {
 			return result, endOf(ctx)
 		}
-		if attempt >= e.Config.HealthCheckRetries || found.isHopeless() {
+		isOver := found.isHopeless() && !e.isLive(env)
+		if attempt >= e.Config.HealthCheckRetries || isOver {
 			var unhealthy *UnhealthyError
 			if errors.As(err, &unhealthy) {
 				e.addLogs(ctx, unhealthy)
@@ -64,8 +65,8 @@ func (e *executor) checkHealth(ctx context.Context, env Environment) (HealthResu
 			return result, err
 		}
 		e.progress("attempt %d of %d: %v", attempt+1, e.Config.HealthCheckRetries+1, err)
-		if errors.Is(err, ErrCouldNotAsk) {
-			// The platform failed at once. It gets time to recover.
+		if errors.Is(err, ErrCouldNotAsk) || found.isHopeless() {
+			// The attempt failed at once. The platform, or what it starts again, gets time.
 			e.pause(ctx, e.Config.ProbeInterval)
 		}
 	}
@@ -142,9 +143,19 @@ func (e *executor) attemptCheck(ctx context.Context, env Environment) (finding, 
 	return f.withExits(now).withoutScaledAway(now, e.Config.MinHealthyPercent), nil
 }
 
-// awaitStart returns the instance as it is once it is no longer pending, or when ctx ends.
+// isLive reports whether env has the traffic.
+func (e *executor) isLive(env Environment) bool { return e.ledger.IsServing() && env == e.ledger.Live }
+
+// isAboutToStart reports whether the platform is about to start the instance. In live that
+// is every one that does not run, because live is started again after an exit.
+func (e *executor) isAboutToStart(env Environment, instance Instance) bool {
+	return instance.Pending || !instance.Running && e.isLive(env)
+}
+
+// awaitStart returns the instance as it is once it is not about to be started any more, or
+// when ctx ends.
 func (e *executor) awaitStart(ctx context.Context, env Environment, instance Instance) Instance {
-	for instance.Pending && ctx.Err() == nil {
+	for e.isAboutToStart(env, instance) && ctx.Err() == nil {
 		e.pause(ctx, min(e.Config.ProbeInterval, startPause))
 		instances, err := e.Platform.Instances(ctx, env)
 		i := slices.IndexFunc(instances, func(i Instance) bool { return i.ID == instance.ID })
@@ -161,8 +172,12 @@ const startPause = 100 * time.Millisecond
 // checkInstance waits until instance passes its health check, exits, or ctx ends.
 func (e *executor) checkInstance(ctx context.Context, env Environment, instance Instance) outcome {
 	instance = e.awaitStart(ctx, env, instance)
-	if instance.Pending {
-		return outcome{instance: instance, verdict: Verdict{"start": errors.New("it has not been started yet")}}
+	if e.isAboutToStart(env, instance) {
+		o := outcome{instance: instance, verdict: Verdict{"start": errors.New("it has not been started yet")}}
+		if !instance.Pending {
+			o.exit = exitOf([]Instance{instance}, instance)
+		}
+		return o
 	}
 	t := &probedInstance{platform: e.Platform, env: env, instance: instance}
 	o := outcome{instance: instance, verdict: e.awaitHealthy(ctx, t)}

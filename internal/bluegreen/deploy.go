@@ -36,7 +36,7 @@ func (e *executor) bringLive(ctx context.Context) error {
 	if err := e.switchTraffic(ctx); err != nil {
 		return e.giveUpOnError(ctx, err)
 	}
-	return e.watch(ctx)
+	return e.watch(ctx, runsOf(e.ledger.Slot(e.ledger.Live).Passed))
 }
 
 // deploy starts release in staging. It touches nothing but staging.

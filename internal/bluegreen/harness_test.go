@@ -170,6 +170,8 @@ type timedHarness struct {
 	*bluegreen.Deployer
 	memory  *platformtest.Memory
 	checker *timedChecker
+	// exited is set once an instance has exited during a check.
+	exited bool
 }
 
 func newTimedHarness(t *testing.T, isHealthy func(id string, since time.Duration) bool) *timedHarness {
@@ -177,7 +179,7 @@ func newTimedHarness(t *testing.T, isHealthy func(id string, since time.Duration
 	process := memory.Open(t, deployment)
 	checker := &timedChecker{isHealthy: isHealthy, start: time.Now()}
 	d := bluegreen.NewDeployer(deployment, process.Platform, checker, "ann@host")
-	return &timedHarness{d, memory, checker}
+	return &timedHarness{Deployer: d, memory: memory, checker: checker}
 }
 
 // create makes the deployment with four replicas of 1.0.0.

@@ -3,6 +3,9 @@
 package bluegreen_test
 
 import (
+	"context"
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,6 +84,38 @@ func TestPromoteRightAfterARestartOfTheMachine(t *testing.T) {
 			t.Error(err)
 		}
 		if serves := h.memory.Serves(t, deployment); serves != "3.0.0" {
+			t.Errorf("%s serves", serves)
+		}
+	})
+}
+
+// The watch that is resumed after a restart of the machine judges the runs of now. That
+// they are other ones than before is not the release's fault.
+func TestResumedWatchDoesNotCountTheRestartOfTheMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTimedHarness(t, alwaysHealthy)
+		h.create(t)
+		h.Config.BakeTime = 10 * time.Second
+		ctx, interrupt := context.WithCancel(t.Context())
+		h.Progress = func(message string) {
+			if strings.HasPrefix(message, "watching") {
+				interrupt()
+			}
+		}
+		if err := h.DeployAndSwitch(ctx, fourReplicas(h.memory, "2.0.0")); !errors.Is(err, bluegreen.Interrupted) {
+			t.Fatal(err)
+		}
+		h.Progress = nil
+		h.memory.Reboot(deployment)
+		h.memory.StartAll(deployment)
+		status, err := h.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Apply(t.Context(), status.Ledger, desired(fourReplicas(h.memory, "2.0.0"))); err != nil {
+			t.Error(err)
+		}
+		if serves := h.memory.Serves(t, deployment); serves != "2.0.0" {
 			t.Errorf("%s serves", serves)
 		}
 	})

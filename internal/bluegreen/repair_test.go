@@ -3,9 +3,12 @@
 package bluegreen_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -151,6 +154,59 @@ func TestDeployRepairsWhatElseLacksReplicas(t *testing.T) {
 			if steps, err := status.Ledger.Next(want, status.Usable()); err != nil || len(steps) > 0 {
 				t.Errorf("the next plan is %v, %v", steps, err)
 			}
+		})
+	}
+}
+
+// restartingPlatform starts an instance that has exited again after some seconds, as an
+// agent or a kubelet does. A call of Scale does not start it sooner.
+type restartingPlatform struct {
+	bluegreen.Platform
+}
+
+func (p restartingPlatform) Scale(context.Context, bluegreen.Environment, int) error { return nil }
+
+// A replica of live has exited, and the platform is about to start it again. A repair waits
+// for that, and does not call the release unhealthy.
+func TestRepairWaitsForAReplicaThatIsStartedAgain(t *testing.T) {
+	for name, exit := range map[string]func(*timedHarness){
+		"before the repair": func(h *timedHarness) { h.memory.Exit(deployment, "green-2", "signal: killed") },
+		"during its check": func(h *timedHarness) {
+			h.memory.Exit(deployment, "green-3", "signal: killed")
+			h.checker.isHealthy = func(id string, _ time.Duration) bool {
+				if id == "green-2" && !h.exited {
+					h.exited = true
+					h.memory.Exit(deployment, id, "signal: killed")
+					return false
+				}
+				return true
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newTimedHarness(t, alwaysHealthy)
+				h.create(t)
+				h.Platform = restartingPlatform{h.Platform}
+				exit(h)
+				time.AfterFunc(5*time.Second, func() {
+					for _, id := range []string{"green-2", "green-3"} {
+						h.memory.Restart(deployment, id, "signal: killed")
+					}
+				})
+				status, err := h.Status(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := desired(fourReplicas(h.memory, "1.0.0"))
+				if _, err := h.Apply(t.Context(), status.Ledger, want); err != nil {
+					t.Error(err)
+				}
+				status, err = h.Status(t.Context())
+				if err != nil || status.Running[bluegreen.Green] != 4 {
+					t.Errorf("%v run: %v", status.Running, err)
+				}
+			})
 		})
 	}
 }

@@ -11,12 +11,13 @@ import (
 )
 
 // watch probes live for the bake time. If live becomes unhealthy, the release
-// before it comes back.
-func (e *executor) watch(ctx context.Context) error {
+// before it comes back. known has the runs of instances that were seen before, as
+// probeLive needs them.
+func (e *executor) watch(ctx context.Context, known map[string]string) error {
 	env := e.ledger.Live
 	if e.Config.BakeTime > 0 {
 		e.progress("watching %s for %s", env, e.Config.BakeTime)
-		seen := e.watchLive(ctx)
+		seen := e.watchLive(ctx, known)
 		if seen.end == watchFoundUnhealthy {
 			unhealthy := seen.last.unhealthyError()
 			e.addLogs(ctx, unhealthy)
@@ -40,7 +41,9 @@ func (e *executor) resumeWatch(ctx context.Context) error {
 	defer cancel()
 	err := e.Platform.AwaitTraffic(awaiting, e.ledger.Live)
 	if err == nil {
-		return e.watch(ctx)
+		// The instances may have been started again since the switch, for example because
+		// the machine was. Only what happens from now on counts.
+		return e.watch(ctx, map[string]string{})
 	}
 	if ctx.Err() != nil {
 		// The wait was interrupted, which says nothing about the traffic.
@@ -89,9 +92,8 @@ func (e *executor) rollBackAutomatically(ctx context.Context, unhealthy *Unhealt
 // A probe without a result, because the platform could not be asked, counts neither
 // way. If that lasts longer than an attempt of the health check may take, the
 // platform's own judgement counts, and without one the watch ends.
-func (e *executor) watchLive(ctx context.Context) watchResult {
+func (e *executor) watchLive(ctx context.Context, runs map[string]string) watchResult {
 	var seen watchResult
-	runs := runsOf(e.ledger.Slot(e.ledger.Live).Passed)
 	over := time.Now().Add(e.Config.BakeTime)
 	for {
 		pause := e.Config.ProbeInterval

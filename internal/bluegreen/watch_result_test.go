@@ -100,7 +100,7 @@ func TestWatchResultSaysWhatWasSeen(t *testing.T) {
 				d := NewDeployer("web", watchedPlatform{err: c.platform}, &scriptedChecker{results: c.probes}, "tester")
 				d.Config.BakeTime = 5 * time.Second
 				e := &executor{Deployer: d, ledger: Ledger{Live: Green, Green: Slot{Release: &Release{Replicas: 1}}}}
-				got := e.watchLive(ctx)
+				got := e.watchLive(ctx, map[string]string{})
 				text := ""
 				if err := got.err(); err != nil {
 					text = err.Error()
