@@ -4,12 +4,15 @@ package frontend_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,7 +29,8 @@ type served struct {
 	*testing.T
 	*frontend.Frontend
 	replicas map[bluegreen.Environment][]frontend.Replica
-	endpoint string
+	// endpoint and preview are the addresses of live and staging.
+	endpoint, preview string
 }
 
 // serve listens on a free port and sends requests to blue. Every replica answers as
@@ -51,7 +55,7 @@ func serve(t *testing.T, drain time.Duration, handler func(env string) http.Hand
 		t.Fatal(err)
 	}
 	s.Apply(change, liveOn(bluegreen.Blue), s.replicas)
-	s.endpoint = "http://" + change.Addresses[0]
+	s.endpoint, s.preview = "http://"+change.Addresses[0], "http://"+change.PreviewAddress
 	return s
 }
 
@@ -76,15 +80,25 @@ func name(env string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, env) }
 }
 
-func (s *served) expect(env bluegreen.Environment) {
+// answer returns what a client is answered.
+func (s *served) answer() string {
 	s.Helper()
 	response, err := http.Get(s.endpoint)
 	if err != nil {
 		s.Fatal(err)
 	}
 	defer response.Body.Close()
-	if body, err := io.ReadAll(response.Body); err != nil || string(body) != string(env) {
-		s.Errorf("%q answers, %v; want %s", body, err, env)
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return string(body)
+}
+
+func (s *served) expect(env bluegreen.Environment) {
+	s.Helper()
+	if answer := s.answer(); answer != string(env) {
+		s.Errorf("%q answers, want %s", answer, env)
 	}
 }
 
@@ -206,5 +220,45 @@ func TestDrainEndsAtTheTimeout(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// Unhealthy replicas leave the traffic of live and of the preview, but never more than
+// half of them.
+func TestNeverMoreThanHalfOfTheReplicasLeaveTheTraffic(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ replicas, unhealthy, serving int }{
+		{1, 0, 1}, {1, 1, 1}, {2, 1, 1}, {2, 2, 2}, {3, 1, 2}, {3, 2, 3}, {4, 2, 2}, {4, 3, 4},
+	} {
+		for address, env := range map[string]bluegreen.Environment{"live": bluegreen.Blue, "preview": bluegreen.Green} {
+			t.Run(fmt.Sprintf("%s/%d of %d", address, c.unhealthy, c.replicas), func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, time.Minute, name)
+				l := liveOn(bluegreen.Blue)
+				l.Green = bluegreen.Slot{State: bluegreen.Ready, Release: l.Blue.Release}
+				l.Blue.Passed, s.replicas[env] = nil, nil
+				for n := range c.replicas {
+					id := fmt.Sprintf("%s-%d", env, n+1)
+					server := httptest.NewServer(name(id))
+					t.Cleanup(server.Close)
+					l.Blue.Passed = append(l.Blue.Passed, bluegreen.InstanceRef{ID: id})
+					s.replicas[env] = append(s.replicas[env], frontend.Replica{
+						Backend: router.Backend{ID: id, Addr: server.Listener.Addr().String()},
+						Ref:     bluegreen.InstanceRef{ID: id}, IsUnhealthy: n < c.unhealthy,
+					})
+				}
+				s.Route(l, s.replicas)
+				if address == "preview" {
+					s.endpoint = s.preview
+				}
+				answered := map[string]bool{}
+				for range 3 * c.replicas {
+					answered[s.answer()] = true
+				}
+				if len(answered) != c.serving {
+					t.Errorf("%v answer, want %d", slices.Sorted(maps.Keys(answered)), c.serving)
+				}
+			})
+		}
 	}
 }

@@ -17,7 +17,7 @@ type Replica struct {
 	router.Backend
 	// Ref must have passed; see store.CanReceiveTraffic.
 	Ref bluegreen.InstanceRef
-	// IsUnhealthy replicas get no requests of live, unless most of them are.
+	// IsUnhealthy replicas get no requests, unless most of their environment are.
 	IsUnhealthy bool
 }
 
@@ -86,7 +86,8 @@ func (f *Frontend) route(l bluegreen.Ledger, replicas map[bluegreen.Environment]
 		if env != live {
 			f.fill(env, l, replicas)
 		}
-		r.preview[env].Set(backendsOf(replicas[env]))
+		inPreview, _ := withoutUnhealthy(replicas[env])
+		r.preview[env].Set(backendsOf(inPreview))
 	}
 	if switched = former != live; switched {
 		f.stopDrain(live)
@@ -116,13 +117,7 @@ func (f *Frontend) fill(env bluegreen.Environment, l bluegreen.Ledger, replicas 
 			members = append(members, replica)
 		}
 	}
-	healthy := slices.DeleteFunc(slices.Clone(members), func(replica Replica) bool { return replica.IsUnhealthy })
-	// If most replicas are unhealthy, the health check or something that all of them
-	// depend on is at fault, and the few that are left could not serve everybody.
-	isMostlyUnhealthy := 2*len(healthy) < len(members)
-	if !isMostlyUnhealthy {
-		members = healthy
-	}
+	members, isMostlyUnhealthy := withoutUnhealthy(members)
 	if r.isMostlyUnhealthy[env] != isMostlyUnhealthy {
 		r.isMostlyUnhealthy[env] = isMostlyUnhealthy
 		message := "at least half of the replicas are healthy again, and only those get requests"
@@ -133,6 +128,17 @@ func (f *Frontend) fill(env bluegreen.Environment, l bluegreen.Ledger, replicas 
 	}
 	r.members[env] = len(members)
 	r.serving[env].Set(backendsOf(members))
+}
+
+// withoutUnhealthy returns the replicas that get requests: the healthy ones. If more than
+// half are unhealthy, the health check or something that all of them depend on is at
+// fault, and the few that are left could not serve all clients: then all get requests.
+func withoutUnhealthy(replicas []Replica) (serving []Replica, isMostlyUnhealthy bool) {
+	healthy := slices.DeleteFunc(slices.Clone(replicas), func(replica Replica) bool { return replica.IsUnhealthy })
+	if 2*len(healthy) < len(replicas) {
+		return replicas, true
+	}
+	return healthy, false
 }
 
 func backendsOf(replicas []Replica) []router.Backend {
