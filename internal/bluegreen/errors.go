@@ -5,6 +5,7 @@ package bluegreen
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind is the kind of an Error. Use it with errors.Is: errors.Is(err, bluegreen.SwitchFailed).
@@ -85,7 +86,7 @@ func (e *LockedError) Error() string {
 }
 
 // RolledBackError says that a release was taken out of service by a watch or an operator, and
-// is not deployed again by itself.
+// is not deployed again automatically.
 type RolledBackError struct {
 	// Record is the ID of the record of the release.
 	Record string
@@ -99,7 +100,7 @@ func (e *RolledBackError) Error() string {
 		by = e.Rollback.Actor
 	}
 	return fmt.Sprintf("the release of %s was rolled back at %s by %s: %s", e.Record,
-		e.Rollback.DeployedAt.UTC().Format("2006-01-02 15:04:05 MST"), by, e.Rollback.Reason)
+		e.Rollback.DeployedAt.UTC().Format(time.RFC3339), by, e.Rollback.Reason)
 }
 
 // Errors that Ledger.Next returns for a rollback that is not possible.

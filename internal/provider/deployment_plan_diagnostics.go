@@ -56,7 +56,7 @@ func describeRefusal(ledger bluegreen.Ledger, e *bluegreen.RolledBackError) stri
 
 // describeOptions says how to continue after a rollback that the configuration did not ask for.
 func describeOptions(version string, e *bluegreen.RolledBackError) string {
-	return fmt.Sprintf("It is not deployed again by itself. There are three ways on:\n"+
+	return fmt.Sprintf("It is not deployed again automatically. You can:\n"+
 		"  - configure another release\n"+
 		"  - keep the release that serves with rollback = true, also to destroy the deployment\n"+
 		"  - try %s once more, with retry = %q", version, e.Record)

@@ -65,7 +65,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	resp.Diagnostics.Append(opened.warnings(warnings)...)
 	status, statusErr := opened.statusAfter(ctx)
 	switch {
-	case err != nil && statusErr == nil && isWatchCutShort(err) && opened.isFulfilled(status):
+	case err != nil && statusErr == nil && isHealthyCutWatch(err) && opened.isFulfilled(status):
 		resp.Diagnostics.AddWarning("The deployment serves, but was not watched to the end",
 			opened.cause(err)+" The next apply resumes the watch.")
 	case err != nil:

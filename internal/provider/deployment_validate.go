@@ -194,7 +194,8 @@ func (m deploymentModel) checkDeadlines(
 			path.Root("health_check").AtName("timeout"),
 			"The health check cannot end in time",
 			fmt.Sprintf(
-				"and retries result in up to %d attempts of %s, but timeouts.%s allows %s for the whole operation",
+				"is %s, and up to %d attempts of %s do not fit into timeouts.%s, which is %s",
+				settings.timeout,
 				attempts,
 				settings.timeout,
 				operation,

@@ -31,8 +31,8 @@ const (
 	deployNewRelease = "To get another version, deploy it as a new release with rollback = false."
 )
 
-// advices are tried in order: the most specific ones come first.
-var advices = []advice{
+// knownFailures are tried in order: the most specific ones come first.
+var knownFailures = []advice{
 	{bluegreen.ErrExists, "A deployment of this name exists already", ""},
 	{bluegreen.ErrPlanStale, "The plan is stale",
 		"Plan again, and review what has changed before you apply."},
@@ -50,7 +50,7 @@ var advices = []advice{
 	{bluegreen.SwitchFailed, "Traffic could not be switched", correctAndApply},
 	{bluegreen.ErrNothingToRollBackTo, "There is nothing to roll back to", deployNewRelease},
 	{bluegreen.RollbackFailed, "The rollback failed",
-		"Apply again when the standby is well. To roll back to it all the same, set rollback_check = false. " +
+		"Apply again when the standby is healthy. To roll back without this check, set rollback_check = false. " +
 			deployNewRelease},
 	{errChangedAfterwards, "The configured release does not serve",
 		"Find out what else changes this deployment, and plan again."},
@@ -81,7 +81,7 @@ func (o openDeployment) failureDiagnostic(verb string, err error, outcome string
 }
 
 func adviceFor(err error, verb string) advice {
-	for _, a := range advices {
+	for _, a := range knownFailures {
 		if errors.Is(err, a.is) {
 			return a
 		}
@@ -95,9 +95,9 @@ func hasTouchedNothing(err error) bool {
 		errors.Is(err, bluegreen.EnvironmentBusy)
 }
 
-// isWatchCutShort reports whether err is a watch that was cut short before live had
+// isHealthyCutWatch reports whether err is a watch that was cut short before live had
 // failed a probe.
-func isWatchCutShort(err error) bool {
+func isHealthyCutWatch(err error) bool {
 	var cut *bluegreen.CutWatchError
 	return errors.As(err, &cut) && cut.Failed == 0
 }

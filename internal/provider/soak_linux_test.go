@@ -42,9 +42,10 @@ const (
 
 // soakCheck is the health check of the soak.
 var soakCheck = attributes{
-	"replicas":     strconv.Itoa(soakReplicas),
-	"bake_time":    `"3s"`,
-	"health_check": `{ http = { path = "/healthz" }, interval = "1s", probe_timeout = "1s", timeout = "10s", unhealthy_threshold = 2 }`,
+	"replicas":  strconv.Itoa(soakReplicas),
+	"bake_time": `"3s"`,
+	"health_check": `{ http = { path = "/healthz" }, interval = "1s", probe_timeout = "1s", timeout = "10s", ` +
+		`unhealthy_threshold = 2 }`,
 }
 
 // TestSoak runs random applies and faults under load. Every request that fails must have

@@ -44,7 +44,8 @@ func (m *agentManager) renameToFormer(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	cleanup := context.WithoutCancel(ctx)
+	cleanup, cancel := cleanupContext(ctx)
+	defer cancel()
 	former, unknown := m.engine.ContainerInspect(cleanup, m.formerName(), client.ContainerInspectOptions{})
 	if unknown == nil && former.Container.ID == present.Container.ID {
 		// The container is renamed: by another process, or by this one, which lost the answer.

@@ -70,7 +70,9 @@ func (p *Platform) freeSubnet(ctx context.Context) (subnet, error) {
 		return subnet{}, fmt.Errorf("creating network %s: %w", name, err)
 	}
 	found, err := p.engine.NetworkInspect(ctx, created.ID, client.NetworkInspectOptions{})
-	if err := errors.Join(err, p.removeNetwork(context.WithoutCancel(ctx), created.ID)); err != nil {
+	cleanup, cancel := cleanupContext(ctx)
+	defer cancel()
+	if err := errors.Join(err, p.removeNetwork(cleanup, created.ID)); err != nil {
 		return subnet{}, err
 	}
 	return p.subnetOf(found.Network)

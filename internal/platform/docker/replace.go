@@ -106,13 +106,26 @@ func (m *agentManager) replace(ctx context.Context) error {
 	}
 	if err == nil {
 		if err = m.startSuccessor(ctx); err != nil {
-			err = errors.Join(err, m.restoreFormer(context.WithoutCancel(ctx)))
+			cleanup, cancel := cleanupContext(ctx)
+			defer cancel()
+			err = errors.Join(err, m.restoreFormer(cleanup))
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("replacing the agent, container %s: %w", m.Name, err)
 	}
-	return m.removeFormer(context.WithoutCancel(ctx))
+	cleanup, cancel := cleanupContext(ctx)
+	defer cancel()
+	return m.removeFormer(cleanup)
+}
+
+// cleanupTimeout is how long the engine may take to clean up after a step.
+const cleanupTimeout = time.Minute
+
+// cleanupContext returns the context for cleaning up. An interrupt does not end it, and an
+// engine that does not answer does not hold the apply for ever.
+func cleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 }
 
 // startSuccessor starts the new agent and waits until the former agent has ended. Once
