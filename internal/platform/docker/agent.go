@@ -60,7 +60,7 @@ func (m *agentManager) withAgent(ctx context.Context, call func() error) error {
 }
 
 // startAndRetry starts the agent and repeats the call until the agent answers or
-// startTimeout is over. The call failed with last before.
+// startTimeout is over. last is the error of the call before.
 func (m *agentManager) startAndRetry(ctx context.Context, call func() error, last error) error {
 	timedOut := fmt.Errorf("the agent, container %s, did not answer within %s", m.Name, startTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, timedOut)
@@ -97,8 +97,9 @@ func (m *agentManager) prepareImage(ctx context.Context) error {
 }
 
 // ensureRunning starts the agent's container, and creates it if there is none. Several
-// processes may call it at the same time, and one container is the result. A permanent
-// error does not go away. Any other error is gone once the other process is done.
+// processes may call it at the same time, and one container is the result. If another
+// attempt cannot help, the error is permanent. Any other error comes from the work of
+// another process, and is gone when that process is done.
 func (m *agentManager) ensureRunning(ctx context.Context) error {
 	err := m.ensureContainer(ctx)
 	if err != nil && !errdefs.IsConflict(err) {

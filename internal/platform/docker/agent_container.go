@@ -97,7 +97,7 @@ func (m *agentManager) containerOptions(image string) client.ContainerCreateOpti
 func (m *agentManager) labels() map[string]string { return map[string]string{labelAgent: m.Name} }
 
 func (m *agentManager) ensureVolume(ctx context.Context) error {
-	// The engine returns a volume that exists as it is.
+	// The engine does not change a volume that exists already.
 	volume, err := m.engine.VolumeCreate(ctx, client.VolumeCreateOptions{Name: m.Name, Labels: m.labels()})
 	if err != nil {
 		return fmt.Errorf("creating the agent's volume: %w", err)

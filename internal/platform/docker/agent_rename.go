@@ -23,8 +23,9 @@ func (m *agentManager) renameToFormer(ctx context.Context) error {
 	if err != nil && !errdefs.IsNotFound(err) {
 		return err
 	}
-	// A former container that has ended keeps the name from being used. One that runs is
-	// the agent: the process that replaces it is still at it, or died half-way.
+	// A former container that has ended is removed, because it occupies the name. If the
+	// former container still runs, it is the agent: another process is replacing it now, or
+	// died before it was done.
 	if err := m.removeFormer(ctx); err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func (m *agentManager) renameToFormer(ctx context.Context) error {
 	defer cancel()
 	former, unknown := m.engine.ContainerInspect(cleanup, m.formerName(), client.ContainerInspectOptions{})
 	if unknown == nil && former.Container.ID == present.Container.ID {
-		// The container is renamed: by another process, or by this one, which lost the answer.
+		// Another process has renamed the container, or this one has and the answer was lost.
 		return nil
 	}
 	restored := m.setRestartPolicy(cleanup, present.Container.ID, container.RestartPolicyUnlessStopped)

@@ -77,7 +77,7 @@ func (p *Platform) createOptions(spec containerSpec, r replica) client.Container
 		Name: p.containerName(r.id()),
 		Config: &container.Config{
 			Image: spec.Image, Entrypoint: spec.Command, Cmd: spec.Args,
-			Env: spec.environment(r.env), User: spec.Workload.User, Labels: labels,
+			Env: spec.variables(r.env), User: spec.Workload.User, Labels: labels,
 		},
 		HostConfig: spec.Workload.hostConfig(p.networkName()),
 		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
@@ -88,9 +88,9 @@ func (p *Platform) createOptions(spec containerSpec, r replica) client.Container
 
 func (p *Platform) containerName(instance string) string { return p.name + "-" + instance }
 
-// environment returns the environment variables of a replica, sorted by name. The
+// variables returns the environment variables of a replica, sorted by name. The
 // provider's own variables override those of the release.
-func (s containerSpec) environment(env bluegreen.Environment) []string {
+func (s containerSpec) variables(env bluegreen.Environment) []string {
 	all := map[string]string{}
 	maps.Copy(all, s.Env)
 	maps.Copy(all, map[string]string{

@@ -41,10 +41,13 @@ func (c replicaContainer) isRunning() bool { return c.state == container.StateRu
 // A container that does not run has none.
 func (c replicaContainer) isConnected() bool { return c.address.IsValid() }
 
-// isConnected reports whether an endpoint has an address. It is nil for a container that
-// was disconnected from the network.
-func isConnected(endpoint *network.EndpointSettings) bool {
-	return endpoint != nil && endpoint.IPAddress.IsValid()
+// addressOf returns the address of a container's endpoint in a network. The endpoint is
+// nil, and the address the zero value, if the container was disconnected from the network.
+func addressOf(endpoint *network.EndpointSettings) netip.Addr {
+	if endpoint == nil {
+		return netip.Addr{}
+	}
+	return endpoint.IPAddress
 }
 
 // isComplete reports whether the container was created in full. A container that was
@@ -61,7 +64,7 @@ func (c replicaContainer) isComplete() bool {
 // canBeAt reports whether the container may have address. It returns false for a
 // container that was created again by hand, with the same labels, at another address.
 func (c replicaContainer) canBeAt(address netip.Addr) bool {
-	return !c.address.IsValid() || c.address == address
+	return !c.isConnected() || c.address == address
 }
 
 // containers lists the containers of env, running or not, ordered by number.
@@ -91,10 +94,7 @@ func (p *Platform) replicaContainerOf(item container.Summary) replicaContainer {
 	}
 	if item.NetworkSettings != nil {
 		endpoint := item.NetworkSettings.Networks[p.networkName()]
-		c.isAttached = endpoint != nil
-		if isConnected(endpoint) {
-			c.address = endpoint.IPAddress
-		}
+		c.isAttached, c.address = endpoint != nil, addressOf(endpoint)
 	}
 	return c
 }

@@ -64,8 +64,8 @@ func New(opts Options) (*Platform, error) {
 	}, nil
 }
 
-// Close closes the connections. A lock that is still held ends, as it does when the
-// process ends.
+// Close closes the connections. It ends a lock that is still held, as the end of the
+// process would.
 func (p *Platform) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,7 +136,7 @@ func (p *Platform) unlock(lock *agentclient.Lock) {
 	ctx, cancel := context.WithTimeout(context.Background(), removeAgentTimeout)
 	defer cancel()
 	if ends, err := lock.EndAgentIfUnused(ctx); err == nil && ends {
-		// A part that cannot be removed does nothing, and is removed the next time.
+		// What cannot be removed does no harm. The next removal of an agent removes it.
 		_ = p.manager.removeAgent(ctx)
 		lock.Abandon()
 		return

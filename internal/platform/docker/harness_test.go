@@ -155,7 +155,7 @@ func (h *harness) importImage(name string, files map[string]file) error {
 	return awaitProgress(response)
 }
 
-// buildImage builds an image from a Dockerfile and the files beside it.
+// buildImage builds an image from a Dockerfile and other files.
 func (h *harness) buildImage(name, dockerfile string, files map[string][]byte) {
 	h.Helper()
 	var archive bytes.Buffer

@@ -21,8 +21,8 @@ type Host struct {
 	connection Connection
 	// agentName is the name of the agent's container.
 	agentName string
-	// imageMutex and replaceMutex make sure that what several deployments need of
-	// their agent is done once.
+	// imageMutex and replaceMutex let one deployment at a time build the agent's image,
+	// and replace the agent. The next deployment then finds it done.
 	imageMutex, replaceMutex contextMutex
 
 	mu sync.Mutex
@@ -42,7 +42,7 @@ func NewHost(connection Connection, agentName string) *Host {
 	}
 }
 
-// contextMutex is a mutex. Waiting for it ends with a context.
+// contextMutex is a mutex. The end of a context ends the wait for it.
 type contextMutex chan struct{}
 
 // withLock calls do while it holds the mutex.
@@ -56,7 +56,8 @@ func (m contextMutex) withLock(ctx context.Context, do func() error) error {
 	return do()
 }
 
-// addUser returns the engine, and the client of its agent, for one more platform.
+// addUser counts one more open platform. It returns the connections to the engine and to
+// its agent, which the first platform creates.
 func (h *Host) addUser() (*engine, *agentclient.Client, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

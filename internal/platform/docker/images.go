@@ -26,8 +26,8 @@ type images struct {
 	engine     *engine
 	policy     PullPolicy
 	registries []Registry
-	// warn is told why an image is used although the registry could not be asked. It may
-	// be nil.
+	// warn is called with the reason if the registry cannot be asked and the image on the
+	// host is used. It may be nil.
 	warn func(message string)
 }
 

@@ -90,8 +90,8 @@ func (p *Platform) instance(ctx context.Context, c replicaContainer) (bluegreen.
 
 // unreadiness returns why a running container is not ready, or "" if it is.
 func (p *Platform) unreadiness(c container.InspectResponse) string {
-	if c.NetworkSettings == nil || !isConnected(c.NetworkSettings.Networks[p.networkName()]) {
-		return p.disconnected()
+	if c.NetworkSettings == nil || !addressOf(c.NetworkSettings.Networks[p.networkName()]).IsValid() {
+		return "it is not connected to network " + p.networkName()
 	}
 	if hasHealthcheck(c.State) && c.State.Health.Status != container.Healthy {
 		return healthError(c.State.Health).Error()
@@ -99,15 +99,11 @@ func (p *Platform) unreadiness(c container.InspectResponse) string {
 	return ""
 }
 
-// disconnected says why a container without an address in the deployment's network is
-// not ready.
-func (p *Platform) disconnected() string { return "it is not connected to network " + p.networkName() }
-
 // verdictTimeout is how long the agent may take to say which containers are unhealthy.
 const verdictTimeout = 5 * time.Second
 
 // unhealthyContainers returns why the agent finds containers of env unhealthy, by their
-// ID. If the agent does not answer, nobody has found any.
+// ID. If the agent does not answer, it returns none.
 func (p *Platform) unhealthyContainers(ctx context.Context, env bluegreen.Environment) (map[string]string, error) {
 	limited, cancel := context.WithTimeout(ctx, verdictTimeout)
 	defer cancel()

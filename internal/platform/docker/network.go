@@ -118,7 +118,7 @@ func (p *Platform) removeNetwork(ctx context.Context, name string) error {
 	return err
 }
 
-// lowerHalf returns the half of which the engine assigns addresses.
+// lowerHalf returns the half that the engine assigns addresses from.
 func (s subnet) lowerHalf() netip.Prefix {
 	whole := netip.Prefix(s)
 	return netip.PrefixFrom(whole.Addr(), whole.Bits()+1)

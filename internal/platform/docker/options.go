@@ -20,12 +20,12 @@ type Options struct {
 	Name string
 	// Pull says when the image is pulled; the default is PullChanged.
 	Pull PullPolicy
-	// Warn is told what goes wrong and stops nothing. It may be nil.
+	// Warn is called with a message about a problem that stops nothing. It may be nil.
 	Warn func(message string)
 	// Frontend is sent to the agent with every commit.
 	Frontend Frontend
 	// Upkeep is sent to the agent with every commit. If it is nil, the agent looks after
-	// the replicas as it did before. It starts no container again.
+	// the replicas as it did before. The agent itself never starts a container.
 	Upkeep *Upkeep
 	// Agent is the host's agent.
 	Agent Agent

@@ -139,7 +139,7 @@ func (p *Platform) converge(
 		}
 	}
 	if len(remove) > 0 {
-		left := targets(replicas, keep, spec.Workload.Port)
+		left := externalReplicas(replicas, keep, spec.Workload.Port)
 		if err := p.replaceRoutes(ctx, lock, env, left, remove); err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func (p *Platform) converge(
 	if err != nil {
 		return err
 	}
-	return lock.Route(ctx, env, targets(replicas, running, spec.Workload.Port))
+	return lock.Route(ctx, env, externalReplicas(replicas, running, spec.Workload.Port))
 }
 
 // ensureReplica makes the container of one replica run. It uses the container in keep
@@ -203,8 +203,9 @@ func (s subnet) replicas(env bluegreen.Environment, size int) ([]replica, error)
 	return list, nil
 }
 
-// targets returns the addresses at which the agent reaches the containers.
-func targets(replicas []replica, containers []replicaContainer, port int) []agentclient.ExternalReplica {
+// externalReplicas returns the containers as the agent knows them: their IDs, and the
+// addresses that it sends traffic to.
+func externalReplicas(replicas []replica, containers []replicaContainer, port int) []agentclient.ExternalReplica {
 	list := make([]agentclient.ExternalReplica, 0, len(containers))
 	for _, c := range containers {
 		address := replicas[c.number-1].endpoint(port)

@@ -37,7 +37,8 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 		Add("container", containerOf(instance.Ref())).
 		Add("event", string(events.ActionHealthStatus), string(events.ActionDie)),
 	})
-	// The health may have changed before the engine began to send events.
+	// The engine sends no event for a change before it received the request for events. So
+	// the container is inspected once more.
 	for verdict, final = p.inspectHealth(ctx, instance); !final; {
 		select {
 		case <-changes.Messages:

@@ -31,8 +31,8 @@ func (m *agentManager) replaceOutdated(ctx context.Context) error {
 		return nil
 	}
 	return m.replaceMutex.withLock(ctx, func() error {
-		present, current, err := m.inspectAgent(ctx)
-		if err != nil || !present || current {
+		exists, isCurrent, err := m.inspectAgent(ctx)
+		if err != nil || !exists || isCurrent {
 			return err
 		}
 		return m.replace(ctx)
@@ -42,11 +42,11 @@ func (m *agentManager) replaceOutdated(ctx context.Context) error {
 // replaceIncompatible replaces an agent that is older than this program. It returns an
 // error if the wanted image has the older program too.
 func (m *agentManager) replaceIncompatible(ctx context.Context) error {
-	present, current, err := m.inspectAgent(ctx)
+	exists, isCurrent, err := m.inspectAgent(ctx)
 	switch {
-	case err != nil || !present:
+	case err != nil || !exists:
 		return err
-	case current:
+	case isCurrent:
 		return fmt.Errorf("the agent, container %s, is older than this provider, and so is agent_image, %s: "+
 			"set it to an image with this version of the provider", m.Name, m.Image)
 	default:
@@ -56,7 +56,7 @@ func (m *agentManager) replaceIncompatible(ctx context.Context) error {
 
 // inspectAgent reports whether the agent's container exists, and whether it has the
 // wanted image.
-func (m *agentManager) inspectAgent(ctx context.Context) (present, current bool, err error) {
+func (m *agentManager) inspectAgent(ctx context.Context) (exists, isCurrent bool, err error) {
 	wanted, err := m.agentImage(ctx)
 	if err != nil {
 		return false, false, err
@@ -68,8 +68,8 @@ func (m *agentManager) inspectAgent(ctx context.Context) (present, current bool,
 	if err != nil {
 		return false, false, err
 	}
-	current, err = m.hasSameProgram(ctx, found.Container.Image, wanted)
-	return true, current, err
+	isCurrent, err = m.hasSameProgram(ctx, found.Container.Image, wanted)
+	return true, isCurrent, err
 }
 
 // hasSameProgram reports whether two images are the same, or are built from the same
@@ -166,8 +166,8 @@ func (m *agentManager) awaitTakeOver(ctx context.Context) error {
 }
 
 // awaitContainer returns a channel that receives nil when the container is in the
-// condition, or the error that ended the wait. It reads the library's own channels,
-// which block their sender otherwise.
+// condition, or the error that ended the wait. It always reads what the library sends,
+// because the library's goroutine waits for a reader.
 func (m *agentManager) awaitContainer(
 	ctx context.Context, name string, condition container.WaitCondition,
 ) <-chan error {

@@ -49,7 +49,8 @@ func (p *Platform) Restart(
 	if err != nil {
 		return err
 	}
-	if err := p.replaceRoutes(ctx, lock, env, targets(replicas, others, spec.Workload.Port), ended); err != nil {
+	left := externalReplicas(replicas, others, spec.Workload.Port)
+	if err := p.replaceRoutes(ctx, lock, env, left, ended); err != nil {
 		return err
 	}
 	return p.converge(ctx, lock, env, spec, size)

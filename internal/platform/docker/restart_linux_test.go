@@ -21,7 +21,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// dockerd is an engine that only one test uses. It runs beside the engine of all tests.
+// dockerd is an engine that only one test uses. The engine of all other tests
+// runs at the same time.
 type dockerd struct {
 	testing.TB
 	dir, socket string

@@ -36,7 +36,7 @@ func sshClientOptions(host string, options []string) ([]client.Opt, error) {
 		}
 		return sshConn{conn}, nil
 	}
-	// Every new connection is a login.
+	// Each new connection logs in, so idle connections are kept.
 	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: maxIdleConns, IdleConnTimeout: idleTimeout}
 	return []client.Opt{
 		client.WithHTTPClient(&http.Client{Transport: transport}),
