@@ -31,7 +31,8 @@ func newObserver(h *harness) *observer {
 func (h *harness) serviceSource() cluster.Source[*corev1.Service] {
 	services := h.api.Services(h.Namespace)
 	items := func(found *corev1.ServiceList) []corev1.Service { return found.Items }
-	return cluster.NewSource(services.List, items, services.Watch, cluster.WithName(h.Deployment))
+	name := objectName("Service", h.Namespace, h.Deployment)
+	return cluster.NewSource(name, services.List, items, services.Watch, cluster.WithName(h.Deployment))
 }
 
 // selected returns when the Service selects env.

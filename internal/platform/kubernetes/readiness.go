@@ -51,7 +51,7 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 		}
 		var isOver bool
 		isOver, cause = checkInstanceReady(pods, w.container, instance)
-		if cause == nil && isStaging && s.WasInterrupted() {
+		if cause == nil && isStaging && s.HasMissedEvents() {
 			cause = checkEndpoint(s.EndpointSlices(previewName(p.opts.Name)), pod)
 		}
 		return cause == nil || isOver, 0, nil

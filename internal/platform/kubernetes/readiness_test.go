@@ -15,26 +15,26 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// A deploy that could not see the cluster for a while does not switch to pods that the
-// controllers may not know. Otherwise it does not wait for the controllers before the
-// switch, but in it.
+// A deploy that could not see the cluster for a while waits for the controllers before the
+// switch: it does not switch to pods that the controllers may not know. Any other deploy
+// waits for them after the switch.
 func TestClusterControllersThatAreBehind(t *testing.T) {
 	t.Parallel()
 	client, fault := newFaultyClient(t)
 	h := newHarnessWithClient(t, client)
 	h.makeLive("1.0.0", 1)
 	h.Config.HealthCheckTimeout, h.Config.HealthCheckRetries = 5*time.Second, 0
-	isInterrupted := true
+	breaksWatches := true
 	h.Progress = func(message string) {
 		if !strings.HasPrefix(message, "checking the health") {
 			return
 		}
 		h.hideFromPreview(bluegreen.Blue)
 		run := h.platform.currentRun()
-		if isInterrupted {
+		if breaksWatches {
 			fault.breakWatches()
-			h.must(run.Await(t.Context(), func() (bool, time.Duration, error) { return run.WasInterrupted(), 0, nil }))
-		} else if run.WasInterrupted() {
+			h.must(run.Await(t.Context(), func() (bool, time.Duration, error) { return run.HasMissedEvents(), 0, nil }))
+		} else if run.HasMissedEvents() {
 			t.Error("the cluster could not be seen for a while, and nothing broke the watches")
 		}
 	}
@@ -44,7 +44,7 @@ func TestClusterControllersThatAreBehind(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	h.requireServes("1.0.0")
-	isInterrupted = false
+	breaksWatches = false
 	h.must(h.apply(h.desired("2.0.0", 1)))
 	h.requireServes("2.0.0")
 }

@@ -24,6 +24,8 @@ type Object interface {
 
 // Source is what an informer lists and watches.
 type Source[T Object] struct {
+	// Name is what errors call the objects, such as "Deployment default/web-green".
+	Name  string
 	List  func(ctx context.Context, options metav1.ListOptions) (items []T, resourceVersion string, err error)
 	Watch func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error)
 	// Options select the objects.
@@ -64,7 +66,7 @@ func (i *Informer[T]) Items() ([]T, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.stale != nil {
-		return nil, &staleError{i.stale}
+		return nil, &staleError{i.source.Name, i.stale}
 	}
 	items := make([]T, 0, len(i.items))
 	for _, item := range i.items {
@@ -84,7 +86,7 @@ func (i *Informer[T]) run(ctx context.Context) {
 		i.stale = err
 		i.mu.Unlock()
 		if ctx.Err() == nil {
-			i.notifier.interrupted.Store(true)
+			i.notifier.hasMissedEvents.Store(true)
 		}
 		i.notifier.notify()
 		if Pause(ctx, pace.NextBackOff()) != nil {
@@ -142,9 +144,13 @@ func (i *Informer[T]) apply(event watch.EventType, item T) {
 }
 
 // staleError means that an informer cannot see the cluster at the moment.
-type staleError struct{ err error }
+type staleError struct {
+	// watched is the name of the informer's source.
+	watched string
+	err     error
+}
 
-func (e *staleError) Error() string { return "watching the cluster: " + e.err.Error() }
+func (e *staleError) Error() string { return "watching " + e.watched + ": " + e.err.Error() }
 
 func (e *staleError) Unwrap() error { return e.err }
 

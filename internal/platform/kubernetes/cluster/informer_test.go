@@ -13,8 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// An informer whose watch breaks notes that it was interrupted, and goes on.
-func TestInformerNotesThatItWasInterrupted(t *testing.T) {
+// An informer whose watch breaks notes that it has missed events, names what it watches in
+// the error, and starts another watch.
+func TestInformerNotesThatItMissedEvents(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -23,6 +24,7 @@ func TestInformerNotesThatItWasInterrupted(t *testing.T) {
 	watches := make(chan *watch.FakeWatcher)
 	n := newNotifier()
 	informer := startInformer(ctx, &running, Source[*corev1.Pod]{
+		Name: "the pods",
 		List: func(context.Context, metav1.ListOptions) ([]*corev1.Pod, string, error) { return nil, "1", nil },
 		Watch: func(ctx context.Context, _ metav1.ListOptions) (watch.Interface, error) {
 			w := watch.NewFake()
@@ -48,14 +50,20 @@ func TestInformerNotesThatItWasInterrupted(t *testing.T) {
 	first := <-watches
 	first.Add(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "one", UID: "1"}})
 	awaitPod("one")
-	if n.interrupted.Load() {
-		t.Error("it was interrupted before its watch broke")
+	if n.hasMissedEvents.Load() {
+		t.Error("it has missed events before its watch broke")
 	}
 	first.Stop()
+	if err := n.await(ctx, func() (bool, time.Duration, error) {
+		_, err := informer.Items()
+		return err != nil, 0, err
+	}); err == nil || err.Error() != "watching the pods: the watch ended" {
+		t.Errorf("while its watch is broken, the error is %v", err)
+	}
 	second := <-watches
 	second.Add(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "two", UID: "2"}})
 	awaitPod("two")
-	if !n.interrupted.Load() {
-		t.Error("its watch broke, and it was not interrupted")
+	if !n.hasMissedEvents.Load() {
+		t.Error("its watch broke, and it has missed no events")
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 // notifier wakes those who wait for a change.
 type notifier struct {
-	// interrupted is set once any informer could not see the cluster for a while.
-	interrupted atomic.Bool
+	// hasMissedEvents is set once any informer could not see the cluster for a while.
+	hasMissedEvents atomic.Bool
 
 	mu sync.Mutex
 	// changed is closed at the next change.

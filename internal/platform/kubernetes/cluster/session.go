@@ -78,8 +78,9 @@ func (s *Session) Writer(ctx context.Context) (*API, error) {
 // Err returns an error with ErrLockLost once the lock is lost.
 func (s *Session) Err() error { return s.notifier.err() }
 
-// WasInterrupted reports whether any informer could not see the cluster for a while.
-func (s *Session) WasInterrupted() bool { return s.notifier.interrupted.Load() }
+// HasMissedEvents reports whether any informer of the session could not see the cluster for
+// a while, and so saw changes late.
+func (s *Session) HasMissedEvents() bool { return s.notifier.hasMissedEvents.Load() }
 
 // Await calls check now and after every change that an informer of the session sees,
 // until check is done or returns an error. It goes on where the error says that an
