@@ -227,7 +227,7 @@ func (c *Cluster) Image(t testing.TB) string {
 }
 
 // replicaPackage is the test service.
-const replicaPackage = "github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/replica"
+const replicaPackage = "github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/clustertest/replica"
 
 // loadReplica builds the test service and puts it into an image of its own on the node.
 func (c *Cluster) loadReplica() (string, error) {
