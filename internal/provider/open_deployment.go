@@ -154,17 +154,6 @@ func (o openDeployment) observe(status bluegreen.Status) observedModel {
 	return observe(o.id, status, o.desired.MinHealthyPercent).model()
 }
 
-// isFulfilled reports whether the deployment is what the configuration asks for: no
-// remaining step changes which release serves or is ready.
-func (o openDeployment) isFulfilled(status bluegreen.Status) bool {
-	steps, err := status.Ledger.Next(o.desired, status.Usable())
-	if err != nil {
-		return false
-	}
-	return !forecast{steps: steps}.hasStep(
-		bluegreen.StepDeployAndSwitch, bluegreen.StepPreview, bluegreen.StepPromote, bluegreen.StepRollback)
-}
-
 // progress returns a function that logs each phase. TF_LOG_PROVIDER=INFO shows them.
 func progress(ctx context.Context, name string, mask func(string) string) func(string) {
 	ctx = tflog.SetField(ctx, "deployment", name)
