@@ -32,5 +32,5 @@ func check(ctx context.Context, address string) error {
 	return nil
 }
 
-// ownAddress returns the address at which a service that runs beside this process listens.
+// ownAddress returns the address of a service on this machine.
 func ownAddress(port string) string { return net.JoinHostPort("127.0.0.1", port) }

@@ -9,7 +9,7 @@
 //	GET /stream?every=500  one line every half second until either side ends it
 //
 // It listens on $HOST:$PORT (127.0.0.1:8080). On SIGTERM it stops once the requests in
-// flight are answered. "service check" checks a service that runs beside it, and exits with
+// flight are answered. "service check" checks a service on the same machine, and exits with
 // 0 if that service is healthy.
 package main
 

@@ -51,7 +51,7 @@ func TestExamples(t *testing.T) {
 		t.Run(directory, func(t *testing.T) {
 			t.Parallel()
 			copied := filepath.Join(t.TempDir(), "examples")
-			// The whole tree, because an example may use a module beside it.
+			// The whole tree, because an example may use a module of another directory.
 			if err := os.CopyFS(copied, os.DirFS(examplesDir)); err != nil {
 				t.Fatal(err)
 			}

@@ -138,7 +138,7 @@ func TestForecast(t *testing.T) {
 			rollback: types.BoolValue(false), blueRuns: unknownCount, greenRuns: types.Int64Value(0),
 			blueAt: "live 2.0.0", greenAt: "idle ",
 		},
-		"a preview beside what serves": {
+		"a preview while a release serves": {
 			before: statusAfter(t), running: running(0, 2), desired: wantRelease("2.0.0", withoutPromote),
 			live:     serving("green", "1.0.0", types.StringValue("deploy-1")),
 			rollback: types.BoolValue(false), blueRuns: unknownCount, greenRuns: types.Int64Value(2),

@@ -80,8 +80,7 @@ func dockerAttribute() resource.SingleNestedAttribute {
 	}
 }
 
-// dockerWorkloadAttributes are what a release consists of on Docker, beside what
-// it consists of everywhere.
+// dockerWorkloadAttributes returns the attributes that are part of a release on Docker only.
 func dockerWorkloadAttributes() map[string]resource.Attribute {
 	return map[string]resource.Attribute{
 		"network": resource.StringAttribute{

@@ -159,7 +159,7 @@ func (v foreignLabel) ValidateString(ctx context.Context, req validator.StringRe
 	}
 }
 
-// siblings are attributes beside the one that a validator is on.
+// siblings returns attributes of the block that has the validated attribute.
 func siblings(names ...string) []path.Expression {
 	var all []path.Expression
 	for _, name := range names {
