@@ -4,7 +4,6 @@ package kubernetes
 
 import (
 	"cmp"
-	"context"
 	"net"
 	"strconv"
 
@@ -12,8 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // serviceApply has all fields of a Service that we set, for a server-side apply.
@@ -49,39 +46,6 @@ type servicePort struct {
 }
 
 var serviceKind = metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}
-
-// writeLiveService writes the selector, the ledger and the history of the live
-// Service in one request, which moves traffic to next.Live. The cluster refuses the
-// request where the Service is not what it was before.
-func (p *Platform) writeLiveService(
-	ctx context.Context, run *lockedRun, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
-) (serviceSnapshot, error) {
-	doc := before.withLedger(next, closed, run.API().Now())
-	annotations, err := doc.annotations()
-	if err != nil {
-		return serviceSnapshot{}, err
-	}
-	var others map[string]string
-	if before.service != nil {
-		if before.service.DeletionTimestamp != nil {
-			// What is written to it is lost.
-			return serviceSnapshot{}, newBeingDeletedError("Service", before.service)
-		}
-		others = before.service.Annotations
-	}
-	if err := checkSize(annotations, others, before.ledger, next); err != nil {
-		return serviceSnapshot{}, err
-	}
-	live, selector := p.workloadOf(doc, next.Live), podLabels(p.opts.Name, noEnvironment)
-	if next.IsServing() {
-		selector = live.selector
-	}
-	written, err := p.replaceLiveService(ctx, run, p.liveService(live, selector, annotations), before.service)
-	if err != nil {
-		return serviceSnapshot{}, err
-	}
-	return p.remember(serviceSnapshot{written, doc, true}), nil
-}
 
 // liveService returns the Service that clients use, with w behind it.
 func (p *Platform) liveService(w workload, selector, annotations map[string]string) serviceApply {

@@ -12,8 +12,42 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/csaupgrade"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
+
+// writeLiveService writes the selector, the ledger and the history of the live
+// Service in one request, which moves traffic to next.Live. The cluster refuses the
+// request where the Service is not what it was before.
+func (p *Platform) writeLiveService(
+	ctx context.Context, run *lockedRun, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
+) (serviceSnapshot, error) {
+	doc := before.withLedger(next, closed, run.API().Now())
+	annotations, err := doc.annotations()
+	if err != nil {
+		return serviceSnapshot{}, err
+	}
+	var others map[string]string
+	if before.service != nil {
+		if before.service.DeletionTimestamp != nil {
+			// What is written to it is lost.
+			return serviceSnapshot{}, newBeingDeletedError("Service", before.service)
+		}
+		others = before.service.Annotations
+	}
+	if err := checkSize(annotations, others, before.ledger, next); err != nil {
+		return serviceSnapshot{}, err
+	}
+	live, selector := p.workloadOf(doc, next.Live), podLabels(p.opts.Name, noEnvironment)
+	if next.IsServing() {
+		selector = live.selector
+	}
+	written, err := p.replaceLiveService(ctx, run, p.liveService(live, selector, annotations), before.service)
+	if err != nil {
+		return serviceSnapshot{}, err
+	}
+	return p.remember(serviceSnapshot{written, doc, true}), nil
+}
 
 // replaceLiveService writes the live Service over found, nil for none. The cluster
 // refuses the write if there is another Service, or another version of it, by now.
