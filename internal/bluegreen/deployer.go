@@ -108,4 +108,10 @@ func (d *Deployer) Destroy(ctx context.Context) error {
 }
 
 // Status returns the ledger and what runs now. It takes no lock and changes nothing.
-func (d *Deployer) Status(ctx context.Context) (Status, error) { return d.Platform.Observe(ctx) }
+func (d *Deployer) Status(ctx context.Context) (Status, error) {
+	status, err := d.Platform.Observe(ctx)
+	if err == nil {
+		status.StandbyCauses = d.standbyCauses(ctx, status)
+	}
+	return status, err
+}

@@ -85,19 +85,6 @@ func (l Ledger) Staging() Environment { return l.Live.Other() }
 // IsServing reports whether there is a live environment that traffic reaches.
 func (l Ledger) IsServing() bool { return l.Slot(l.Live).State == Live }
 
-// RollbackTarget returns the record of the standby that a rollback would make live:
-// the release that the live one replaced and that was not itself rolled back. Without
-// such a standby it returns false.
-func (l Ledger) RollbackTarget() (Record, bool) {
-	live, serving := l.LiveRecord()
-	standby := l.Slot(l.Staging())
-	if !serving || standby.State != Idle || standby.Release == nil || standby.Record != live.Replaced {
-		return Record{}, false
-	}
-	target, known := l.Record(standby.Record)
-	return target, known && target.Status == StatusSuperseded
-}
-
 // WithSize returns the ledger with replicas as the size of env if the release there
 // is autoscaled, and unchanged otherwise. A size below 1 counts as 1.
 func (l Ledger) WithSize(env Environment, replicas int) Ledger {

@@ -3,6 +3,7 @@
 package bluegreen
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -79,8 +80,8 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 		if !l.Slot(l.Live).HasRelease(want) {
 			return nil, ErrRollbackOfNewRelease
 		}
-		if _, available := l.RollbackTarget(); !available {
-			return nil, ErrNothingToRollBackTo
+		if _, err := l.rollbackTarget(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNothingToRollBackTo, err)
 		}
 		steps = append(steps, StepRollback)
 	case l.IsServing() && l.Slot(l.Live).HasRelease(want):

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // rollBack makes the release before the live one live again, in one commit. If
@@ -90,34 +89,9 @@ func (e *executor) requireStandby(ctx context.Context, env Environment) ([]Insta
 	slot := e.ledger.Slot(env)
 	// While the standby's pods are replaced, there are more instances than its size.
 	size := min(slot.Release.expectedSize(instances), slot.Release.Replicas)
-	var able []Instance
-	var causes []string
-	for _, instance := range instances {
-		switch {
-		case instance.Pending:
-			causes = append(causes, fmt.Sprintf("replica %s has not been started yet", instance.ID))
-		case !instance.Running:
-			causes = append(causes, fmt.Sprintf("replica %s exited: %s", instance.ID, instance.Exit))
-		case instance.Unready != "" && e.Config.RollbackCheck:
-			causes = append(causes, fmt.Sprintf("replica %s is not ready: %s", instance.ID, instance.Unready))
-		case !slot.IsCounted(instance.Ref(), e.Platform.CanReceiveTraffic):
-			causes = append(causes, fmt.Sprintf("replica %s was replaced and does not receive traffic yet; "+
-				"an apply without the rollback changes that", instance.ID))
-		default:
-			able = append(able, instance)
-		}
-	}
+	able, causes := slot.judgeStandby(instances, e.Platform.CanReceiveTraffic, e.Config.RollbackCheck)
 	if len(able) < requiredReplicas(size, e.Config.MinHealthyPercent) {
-		return nil, fmt.Errorf("%d of %d replicas of the standby can take the traffic%s",
-			len(able), size, suffix(causes))
+		return nil, tooFewError(len(able), size, causes)
 	}
 	return able, nil
-}
-
-// suffix returns the causes as the end of a sentence.
-func suffix(causes []string) string {
-	if len(causes) == 0 {
-		return ""
-	}
-	return ": " + strings.Join(causes, "; ")
 }

@@ -13,6 +13,9 @@ type Status struct {
 	// Unready counts those of Running that the platform itself holds not ready. In live
 	// they are drift. In a standby they are not, but a rollback cannot use them.
 	Unready map[Environment]int
+	// StandbyCauses says why instances of the standby cannot take the traffic. Deployer.Status
+	// asks for it if some cannot; the platform itself leaves it empty.
+	StandbyCauses []string
 	// Endpoint and Preview are the addresses of live and staging, "" if there is none.
 	Endpoint, Preview string
 }
@@ -34,16 +37,4 @@ func (s Slot) IsCounted(
 	instance InstanceRef, canReceive func(passed []InstanceRef, instance InstanceRef) bool,
 ) bool {
 	return s.Release == nil || s.State != Live && s.State != Idle || canReceive(s.Passed, instance)
-}
-
-// CanRollBack reports whether a rollback would work now: the release before the
-// live one is standing by, and at least minHealthyPercent (1..100) of its instances
-// run and are ready.
-func (s Status) CanRollBack(minHealthyPercent int) bool {
-	target, ok := s.Ledger.RollbackTarget()
-	if !ok {
-		return false
-	}
-	size := s.Ledger.Slot(target.Environment).Release.Replicas
-	return s.Running[target.Environment]-s.Unready[target.Environment] >= requiredReplicas(size, minHealthyPercent)
 }

@@ -3,6 +3,7 @@
 package bluegreen_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -37,6 +38,28 @@ func TestStatusSaysWhetherARollbackIsPossible(t *testing.T) {
 	if status, err = h.Status(t.Context()); err != nil || status.CanRollBack(1) {
 		t.Errorf("a rollback without a standby is possible: %+v, %v", status, err)
 	}
+}
+
+// What blocks a rollback is said: by the ledger, or by each replica that is not healthy.
+func TestStatusSaysWhatBlocksARollback(t *testing.T) {
+	h := newHarness(t)
+	mustBeBlockedBy := func(want string) {
+		t.Helper()
+		status, err := h.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := status.RollbackBlocked(100); got == nil || got.Error() != want {
+			t.Errorf("the rollback is blocked by %v, not by %q", got, want)
+		}
+	}
+	h.Mask = func(text string) string { return strings.ReplaceAll(text, "signal", "***") }
+	h.memory.Exit(deployment, "green-1", "signal: killed")
+	mustBeBlockedBy("1 of 2 replicas of the standby can take the traffic: replica green-1 exited: ***: killed")
+	if err := h.CleanupStaging(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustBeBlockedBy("the release before this one (deploy-1) is no longer in green: it is empty")
 }
 
 // An instance in an empty environment counts, so that a plan shows it as drift. One in the

@@ -169,9 +169,9 @@ func (l Ledger) revertSwitch(reason string) (Ledger, error) {
 // rollBack makes the standby live again. It needs no health check, because the
 // standby has served before.
 func (l Ledger) rollBack(reason string, by stamp) (Ledger, error) {
-	target, available := l.RollbackTarget()
-	if !available {
-		return l, &Error{RollbackFailed, "rollback", l.Live, ErrNothingToRollBackTo}
+	target, err := l.rollbackTarget()
+	if err != nil {
+		return l, &Error{RollbackFailed, "rollback", l.Live, fmt.Errorf("%w: %w", ErrNothingToRollBackTo, err)}
 	}
 	env := target.Environment
 	slot := l.Slot(env)

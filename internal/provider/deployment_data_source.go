@@ -88,6 +88,9 @@ func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequ
 		resp.Diagnostics.AddError("The deployment could not be read", sentence(err))
 		return
 	}
+	// The answers of replicas may contain secrets that this configuration does not know, and
+	// so cannot mask.
+	status.StandbyCauses = nil
 	minHealthyPercent := bluegreen.DefaultConfig().MinHealthyPercent
 	data.observedModel = observe(where.id(name).ValueString(), status, minHealthyPercent).model()
 	data.History = recordModels(status.Ledger.MergeHistory(archive))

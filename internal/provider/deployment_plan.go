@@ -93,6 +93,9 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 	if base.prior == nil && plan.workload().canAdopt() {
 		expected.allowAdoption()
 	}
+	if base.prior != nil {
+		expected.keepRollbackBlocked(base.prior.observedModel)
+	}
 	plan.observedModel = expected.attributes.model()
 	plan.planEndpoints(base, platform, r.provider)
 	diags.Append(rolledBackWarning(base, *plan, expected)...)

@@ -78,9 +78,8 @@ func rollbackError(base planBase, plan deploymentModel, err error) diag.Diagnost
 			plan.Version.ValueString(), live.Version))
 	default:
 		return diag.NewAttributeErrorDiagnostic(attribute, "There is nothing to roll back to", fmt.Sprintf(
-			"%s serves, and there is no standby from before it: it is the first release, its standby was removed or "+
-				"given up for a deploy, or it came back by a rollback itself.\n\nSet rollback = false. To get another "+
-				"version, deploy it as a new release.", live.Version))
+			"%s serves, and %v.\n\nSet rollback = false. To get another version, deploy it as a new release.",
+			live.Version, base.status.RollbackBlocked(100)))
 	}
 }
 

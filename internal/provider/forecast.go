@@ -45,7 +45,20 @@ func predict(id string, before bluegreen.Status, desired bluegreen.Desired) (for
 		f.attributes.environments[env] = f.environment(env)
 	}
 	f.attributes.RollbackAvailable = f.rollbackAvailable()
+	f.attributes.RollbackBlocked = f.rollbackBlocked()
 	return f, nil
+}
+
+// keepRollbackBlocked keeps why no rollback was available before, if the apply does nothing
+// about it. A plan does not ask the replicas of the standby again.
+func (f *forecast) keepRollbackBlocked(prior observedModel) {
+	if !f.isBlockedByReplicas() {
+		return
+	}
+	f.attributes.RollbackBlocked = types.StringUnknown()
+	if len(f.steps) == 0 && prior.RollbackAvailable.Equal(f.attributes.RollbackAvailable) {
+		f.attributes.RollbackBlocked = prior.RollbackBlocked
+	}
 }
 
 // allowAdoption makes the attributes unknown that depend on whether the create
@@ -61,7 +74,7 @@ func (f *forecast) allowAdoption() {
 		HealthCheckPassed: types.BoolUnknown(),
 		DeployedAt:        types.StringUnknown(),
 	}
-	f.attributes.RollbackAvailable = types.BoolUnknown()
+	f.attributes.RollbackAvailable, f.attributes.RollbackBlocked = types.BoolUnknown(), types.StringUnknown()
 	if !f.after.Ledger.IsServing() {
 		f.attributes.LiveEnvironment = types.StringUnknown()
 		f.attributes.LiveVersion = types.StringUnknown()
@@ -121,4 +134,20 @@ func (f forecast) rollbackAvailable() types.Bool {
 		return types.BoolUnknown()
 	}
 	return f.attributes.RollbackAvailable
+}
+
+// rollbackBlocked returns why no rollback is available after the apply. It is unknown if
+// only the replicas of the standby can tell.
+func (f forecast) rollbackBlocked() types.String {
+	if f.attributes.RollbackAvailable.IsUnknown() || f.isBlockedByReplicas() {
+		return types.StringUnknown()
+	}
+	return f.attributes.RollbackBlocked
+}
+
+// isBlockedByReplicas reports whether there is a standby to roll back to, and too few of
+// its replicas are healthy.
+func (f forecast) isBlockedByReplicas() bool {
+	_, hasTarget := f.after.Ledger.RollbackTarget()
+	return hasTarget && f.attributes.RollbackAvailable.Equal(types.BoolValue(false))
 }

@@ -319,6 +319,7 @@ func TestUnhealthyStandbyIsNoChange(t *testing.T) {
 	t.Parallel()
 	before := statusAfter(t, deploySecond)
 	before.Unready = map[bluegreen.Environment]int{before.Ledger.Staging(): 1}
+	before.StandbyCauses = []string{"replica green-2 is not ready: http: GET /: 503"}
 	found := observe("web", before, 100).model()
 	ledger, err := json.Marshal(before.Ledger)
 	if err != nil {
@@ -333,11 +334,78 @@ func TestUnhealthyStandbyIsNoChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.keepRollbackBlocked(found)
 	planned := f.attributes.model()
 	planned.Endpoint, planned.PreviewEndpoint = found.Endpoint, found.PreviewEndpoint
 	if len(f.steps) > 0 || found.RollbackAvailable.ValueBool() || !planned.isEqual(found) {
 		t.Errorf("found %v, planned %v by %v", found, planned, f.steps)
 	}
+}
+
+// A plan says why no rollback will be available, if that is known before the apply.
+func TestForecastOfWhyARollbackIsBlocked(t *testing.T) {
+	t.Parallel()
+	known := types.StringValue
+	for name, tt := range map[string]struct {
+		before  bluegreen.Status
+		desired bluegreen.Desired
+		prior   observedModel
+		want    types.String
+	}{
+		"of the first release": {
+			before: bluegreen.Status{Ledger: bluegreen.NewLedger("web")}, desired: wantRelease("1.0.0"),
+			want: known("there is no release before this one"),
+		},
+		"not blocked": {
+			before: statusAfter(t, deploySecond), desired: wantRelease("3.0.0"), want: types.StringNull(),
+		},
+		"by a preview": {
+			before: statusAfter(t, deploySecond), desired: wantRelease("3.0.0", withoutPromote),
+			want: known("the release before this one (deploy-1) is no longer in green: " +
+				"the preview of 3.0.0 took its place"),
+		},
+		"because the standby is removed": {
+			before: statusAfter(t, deploySecond), desired: wantRelease("2.0.0", withoutStandby),
+			want: known("the release before this one (deploy-1) is no longer in green: it is empty"),
+		},
+		"by the rollback itself": {
+			before: statusAfter(t, deploySecond), desired: wantRelease("2.0.0", withRollback),
+			want: known("2.0.0 was itself rolled back (deploy-2)"),
+		},
+		"by replicas, and nothing changes": {
+			before: withUnreadyStandby(statusAfter(t, deploySecond)), desired: wantRelease("2.0.0"),
+			prior: observedModel{RollbackAvailable: types.BoolValue(false), RollbackBlocked: known("as before")},
+			want:  known("as before"),
+		},
+		"by replicas since min_healthy_percent is higher": {
+			before: withUnreadyStandby(statusAfter(t, deploySecond)), desired: wantRelease("2.0.0"),
+			prior: observedModel{RollbackAvailable: types.BoolValue(true), RollbackBlocked: types.StringNull()},
+			want:  types.StringUnknown(),
+		},
+		"by replicas, and the apply changes the size": {
+			before: withUnreadyStandby(statusAfter(t, deploySecond)), desired: wantRelease("2.0.0", withThreeReplicas),
+			prior: observedModel{RollbackAvailable: types.BoolValue(false), RollbackBlocked: known("as before")},
+			want:  types.StringUnknown(),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, err := predict("web", tt.before, tt.desired)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.keepRollbackBlocked(tt.prior)
+			if !f.attributes.RollbackBlocked.Equal(tt.want) {
+				t.Errorf("rollback_blocked is %s, not %s", f.attributes.RollbackBlocked, tt.want)
+			}
+		})
+	}
+}
+
+// withUnreadyStandby returns the status with one unhealthy replica in the standby.
+func withUnreadyStandby(s bluegreen.Status) bluegreen.Status {
+	s.Unready = counts{s.Ledger.Staging(): 1}
+	return s
 }
 
 func TestRolledBackWarning(t *testing.T) {

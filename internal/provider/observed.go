@@ -21,6 +21,7 @@ type observedModel struct {
 	LiveImage          types.String `tfsdk:"live_image"`
 	DeploymentID       types.String `tfsdk:"deployment_id"`
 	RollbackAvailable  types.Bool   `tfsdk:"rollback_available"`
+	RollbackBlocked    types.String `tfsdk:"rollback_blocked"`
 	Endpoint           types.String `tfsdk:"endpoint"`
 	PreviewEndpoint    types.String `tfsdk:"preview_endpoint"`
 	Environments       types.Map    `tfsdk:"environments"`
@@ -51,6 +52,7 @@ func observe(id string, status bluegreen.Status, minHealthyPercent int) observat
 			ID:                 types.StringValue(id),
 			StagingEnvironment: types.StringValue(status.Ledger.Staging().String()),
 			RollbackAvailable:  types.BoolValue(status.CanRollBack(minHealthyPercent)),
+			RollbackBlocked:    errorOrNull(status.RollbackBlocked(minHealthyPercent)),
 			Endpoint:           textOrNull(status.Endpoint),
 			PreviewEndpoint:    textOrNull(status.Preview),
 		},
@@ -119,6 +121,7 @@ func (m observedModel) isEqual(o observedModel) bool {
 		m.LiveImage.Equal(o.LiveImage) &&
 		m.DeploymentID.Equal(o.DeploymentID) &&
 		m.RollbackAvailable.Equal(o.RollbackAvailable) &&
+		m.RollbackBlocked.Equal(o.RollbackBlocked) &&
 		m.Endpoint.Equal(o.Endpoint) &&
 		m.PreviewEndpoint.Equal(o.PreviewEndpoint) &&
 		m.Environments.Equal(o.Environments)
@@ -151,6 +154,7 @@ func unknownObservation(id types.String) observedModel {
 		LiveImage:          types.StringUnknown(),
 		DeploymentID:       types.StringUnknown(),
 		RollbackAvailable:  types.BoolUnknown(),
+		RollbackBlocked:    types.StringUnknown(),
 		Endpoint:           types.StringUnknown(),
 		PreviewEndpoint:    types.StringUnknown(),
 		Environments:       types.MapUnknown(environmentType),
@@ -162,6 +166,13 @@ func textOrNull(s string) types.String {
 		return types.StringNull()
 	}
 	return types.StringValue(s)
+}
+
+func errorOrNull(err error) types.String {
+	if err == nil {
+		return types.StringNull()
+	}
+	return types.StringValue(err.Error())
 }
 
 func timeOrNull(t *time.Time) types.String {

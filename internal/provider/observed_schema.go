@@ -39,7 +39,15 @@ var observedFields = []field{
 	{
 		"rollback_available",
 		types.BoolType,
-		"Whether a rollback is possible: the release before the live one is there, and enough of its replicas run.",
+		"Whether a rollback would work now: the release before the live one is there, and at least " +
+			"`min_healthy_percent` of its replicas are healthy.",
+	},
+	{
+		"rollback_blocked",
+		types.StringType,
+		"Why a rollback would not work now: there is no release before the live one, it was itself rolled back, or " +
+			"too few of its replicas are healthy. The resource adds the cause of each; the data source does not, " +
+			"because it cannot mask secrets in them. Null if `rollback_available` is true.",
 	},
 	{"endpoint", types.StringType, "Where clients reach the live environment."},
 	{"preview_endpoint", types.StringType, "Where clients reach the staging environment, to look at what is there."},

@@ -24,6 +24,9 @@ func keepPlanned(ctx context.Context, planned, found observedModel) (observedMod
 	if !planned.RollbackAvailable.IsUnknown() {
 		kept.RollbackAvailable = planned.RollbackAvailable
 	}
+	if !planned.RollbackBlocked.IsUnknown() {
+		kept.RollbackBlocked = planned.RollbackBlocked
+	}
 	if !planned.Endpoint.IsUnknown() {
 		kept.Endpoint = planned.Endpoint
 	}

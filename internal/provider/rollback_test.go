@@ -4,9 +4,11 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"testing"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -172,6 +174,18 @@ func TestRollbackToAnUnhealthyStandby(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 		},
 		resource.TestStep{
+			// The agent finds the standby unhealthy. The next refresh tells, and the plan
+			// stays empty.
+			PreConfig: h.awaitBlockedRollback,
+			Config:    h.config(version("2.0.0"), unwatched),
+			ConfigStateChecks: []statecheck.StateCheck{
+				stateHas(knownvalue.Bool(false), "rollback_available"),
+				stateHas(knownvalue.StringRegexp(regexp.MustCompile(
+					`^0 of 1 replicas of the standby can take the traffic: replica green-1 is not ready: .*503`,
+				)), "rollback_blocked"),
+			},
+		},
+		resource.TestStep{
 			Config: h.config(version("2.0.0"), unwatched, rollback(true)),
 			// Either the agent has found it already, or the probe of the rollback does.
 			ExpectError: regexp.MustCompile(`(?s)The rollback failed.*rollback.*standby.*` +
@@ -187,6 +201,20 @@ func TestRollbackToAnUnhealthyStandby(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 		},
 	)
+}
+
+// awaitBlockedRollback waits until no rollback is available.
+func (h *harness) awaitBlockedRollback() {
+	h.t.Helper()
+	_, err := backoff.Retry(h.t.Context(), func() (struct{}, error) {
+		if h.status().RollbackBlocked(100) == nil {
+			return struct{}{}, errors.New("a rollback is still available")
+		}
+		return struct{}{}, nil
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(pollInterval)), backoff.WithMaxElapsedTime(waitLimit))
+	if err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // A create whose time is over while live fails its probes is an error, and leaves nothing.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -160,7 +161,7 @@ func mustHaveSameSettings(t *testing.T, before, after tftypes.Value) {
 		t.Fatalf("the state is %s: %v", after, err)
 	}
 	for name := range want {
-		if name == "environments" || name == "rollback_available" {
+		if name == "environments" || strings.HasPrefix(name, "rollback_") {
 			continue
 		}
 		if !got[name].Equal(want[name]) {
