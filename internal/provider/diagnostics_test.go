@@ -162,7 +162,8 @@ func TestFailuresAreTold(t *testing.T) {
 func openWeb() openDeployment {
 	release := bluegreen.Release{Env: map[string]string{"SECRET": secret, "DEBUG": "1"}}
 	return openDeployment{
-		name: "web", id: "web", location: localPlatform{},
+		platformWarnings: &messages{},
+		name:             "web", id: "web", location: localPlatform{},
 		desired: bluegreen.Desired{Release: release}, mask: newMask(release.Env),
 	}
 }

@@ -185,6 +185,9 @@ func (o openDeployment) lastLines(from string, lines []string) string {
 // warnings reports problems that do not affect the live environment.
 func (o openDeployment) warnings(problems []error) diag.Diagnostics {
 	var diags diag.Diagnostics
+	for _, message := range o.platformWarnings.list {
+		diags.AddWarning("The apply went on in spite of a problem", o.mask(message))
+	}
 	for _, problem := range problems {
 		diags.AddWarning("The old environment could not be completed or removed", paragraphs(o.cause(problem),
 			"The configured release serves, and its traffic was not affected.", "The next apply tries again."))

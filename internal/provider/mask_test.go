@@ -63,9 +63,12 @@ func TestSecretsAreMaskedInEveryError(t *testing.T) {
 	t.Parallel()
 	o := openWeb()
 	err := errors.New("starting web with SECRET=" + secret)
+	warned := openWeb()
+	warned.platformWarnings.add(err.Error())
 	for _, detail := range []string{
 		o.failureDiagnostic("updated", err, "").Detail(),
 		o.warnings([]error{err})[0].Detail(),
+		warned.warnings(nil)[0].Detail(),
 		o.unreadableDiagnostic(err).Detail(),
 		o.afterCreate(errors.New("disk full"), bluegreen.Status{}, err),
 		o.afterUpdate(bluegreen.Ledger{}, bluegreen.Status{}, err),

@@ -27,6 +27,8 @@ type openDeployment struct {
 	desired  bluegreen.Desired
 	// mask hides the values of the environment variables of desired in a text.
 	mask func(text string) string
+	// platformWarnings are problems that the platform met and that stopped nothing.
+	platformWarnings *messages
 	// close ends the connections.
 	close func()
 }
@@ -52,6 +54,7 @@ type timeoutOf func(ctx context.Context, otherwise time.Duration) (time.Duration
 func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openDeployment, diag.Diagnostics) {
 	name, where := m.Name.ValueString(), m.platform(r.provider)
 	o := openDeployment{name: name, id: where.id(name).ValueString(), location: where, close: func() {}}
+	o.platformWarnings = &messages{}
 	settings, diags := m.health(ctx)
 	desired, more := m.desired(ctx, settings)
 	diags.Append(more...)
@@ -69,6 +72,7 @@ func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openD
 		drainTimeout: config.DrainTimeout,
 		checks:       settings.checks,
 		upkeep:       newUpkeep(desired.Release, settings, config),
+		warn:         o.platformWarnings.add,
 	})
 	if err != nil {
 		diags.Append(openError(where, err))
@@ -81,6 +85,11 @@ func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openD
 	o.Mask = o.mask
 	return o, diags
 }
+
+// messages are texts that are collected during an operation.
+type messages struct{ list []string }
+
+func (m *messages) add(message string) { m.list = append(m.list, message) }
 
 // create creates the deployment.
 //

@@ -43,6 +43,8 @@ type openSettings struct {
 	checks       health.Config
 	// upkeep is nil for a platform that is only read from.
 	upkeep *upkeep
+	// warn, if it is not nil, is called with a message about a problem that stops nothing.
+	warn func(message string)
 }
 
 // planChecks is what a plan can check of a configured platform.

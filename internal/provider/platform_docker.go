@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
@@ -88,7 +87,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, s openSettings) (
 		Connection: connection,
 		Name:       name,
 		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullChanged))),
-		Warn:       func(message string) { tflog.Warn(ctx, message) },
+		Warn:       s.warn,
 		Frontend: docker.Frontend{
 			Listen:       listen,
 			Protocol:     protocol.Protocol(stringOr(p.Protocol, string(protocol.HTTP))),

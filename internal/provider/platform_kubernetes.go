@@ -96,6 +96,9 @@ func (p kubernetesPlatform) options(
 		RecycleStandby: p.RecycleStandby.IsNull() || p.RecycleStandby.ValueBool(),
 		Adopt:          p.Adopt.ValueBool(),
 	}
+	if s.upkeep != nil {
+		options.UnhealthyThreshold = s.upkeep.unhealthyThreshold
+	}
 	if !isSet(p.Service) {
 		return options, nil
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	// HealthCheck is that of the configuration, from which the readiness probe of new pods
 	// is made. nil makes one that connects to the port.
 	HealthCheck *health.Config
+	// UnhealthyThreshold is how many probes in a row must fail until the readiness probe of
+	// HealthCheck takes a pod out of the traffic; 0 means 3, the default of Kubernetes.
+	UnhealthyThreshold int
 	// DrainTimeout is how long requests in flight to the old environment may take. It
 	// is the grace period of the pods as well.
 	DrainTimeout time.Duration

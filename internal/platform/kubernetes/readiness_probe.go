@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -34,6 +35,8 @@ func (o Options) readinessProbe() *corev1.Probe {
 	if checks.ProbeTimeout > 0 {
 		probe.TimeoutSeconds = wholeSeconds(checks.ProbeTimeout)
 	}
+	probe.SuccessThreshold = cmp.Or(int32(checks.HealthyThreshold), probe.SuccessThreshold)
+	probe.FailureThreshold = cmp.Or(int32(o.UnhealthyThreshold), probe.FailureThreshold)
 	http := checks.HTTP
 	if http == nil && checks.TCP == nil && checks.GRPC == nil && checks.Exec == nil {
 		http = &health.HTTP{}

@@ -5,6 +5,7 @@ package kubernetes
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,13 +15,13 @@ import (
 
 func TestReadinessProbeIsTheHealthCheck(t *testing.T) {
 	t.Parallel()
-	const times = `"timeoutSeconds":5,"periodSeconds":1,"successThreshold":1,"failureThreshold":3}`
+	const times = `"timeoutSeconds":5,"periodSeconds":1,"successThreshold":1,"failureThreshold":5}`
 	const host = `"httpHeaders":[{"name":"Host","value":"localhost"}]},`
 	for name, c := range map[string]struct {
 		checks *health.Config
 		want   string
 	}{
-		"none": {nil, `{"tcpSocket":{"port":8080},` + times},
+		"none": {nil, `{"tcpSocket":{"port":8080},` + strings.Replace(times, "5}", "3}", 1)},
 		"the default": {
 			&health.Config{}, `{"httpGet":{"path":"/","port":8080,"scheme":"HTTP",` + host + times,
 		},
@@ -31,10 +32,11 @@ func TestReadinessProbeIsTheHealthCheck(t *testing.T) {
 					Headers: map[string]string{"X-Key": "k"}, StatusCodes: "200,302",
 				},
 				TCP: &health.TCP{}, Interval: 1500 * time.Millisecond, ProbeTimeout: 2 * time.Second,
+				HealthyThreshold: 4,
 			},
 			`{"httpGet":{"path":"/ready","port":9000,"scheme":"HTTPS","httpHeaders":[` +
 				`{"name":"Host","value":"example.com"},{"name":"X-Key","value":"k"}]},` +
-				`"timeoutSeconds":2,"periodSeconds":2,"successThreshold":1,"failureThreshold":3}`,
+				`"timeoutSeconds":2,"periodSeconds":2,"successThreshold":4,"failureThreshold":5}`,
 		},
 		"http that accepts an error": {
 			&health.Config{HTTP: &health.HTTP{StatusCodes: "200,404"}}, `{"tcpSocket":{"port":8080},` + times,
@@ -49,7 +51,9 @@ func TestReadinessProbeIsTheHealthCheck(t *testing.T) {
 			`{"exec":{"command":["/ready","-q"]},` + times,
 		},
 	} {
-		options := Options{Name: "web", PodSettings: PodSettings{Port: 8080}, HealthCheck: c.checks}
+		options := Options{
+			Name: "web", PodSettings: PodSettings{Port: 8080}, HealthCheck: c.checks, UnhealthyThreshold: 5,
+		}
 		got, err := json.Marshal(options.readinessProbe())
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s:\ngot  %s, %v\nwant %s", name, got, err, c.want)
