@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 var soakTime = flag.Duration("soak", time.Hour, "how long the soak runs")
@@ -71,12 +73,22 @@ func TestSoak(t *testing.T) {
 		<-done
 		// What a fault has left is repaired before the next one.
 		s.apply("repair")
-		if version := s.version; version != "" {
-			h.answers(version)
-		}
+		s.mustServe()
 	}
 	load()
 	s.report()
+}
+
+// mustServe fails the test unless the release serves that was applied last. A replica that
+// has just fallen ill may answer until it is noticed.
+func (s *soak) mustServe() {
+	s.h.t.Helper()
+	_, err := backoff.Retry(s.h.t.Context(), func() (struct{}, error) {
+		return struct{}{}, s.h.answered(s.h.t.Context(), s.h.status().Endpoint, s.version)
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(pollInterval)), backoff.WithMaxElapsedTime(noticed))
+	if err != nil {
+		s.h.t.Errorf("%s: %v", time.Since(s.begun).Round(time.Millisecond), err)
+	}
 }
 
 // soak is a deployment under load, and what its clients have seen.
@@ -134,6 +146,7 @@ func (s *soak) operationNames() []string {
 func (s *soak) operate(name string) {
 	s.h.t.Helper()
 	s.operations[name]++
+	s.h.t.Logf("%s: %s", time.Since(s.begun).Round(time.Millisecond), name)
 	try := func(config []attributes) bool {
 		s.tf.write(s.h.config(config...))
 		_, err := s.tf.start(s.h.t.Context(), "apply", "-auto-approve").wait()
@@ -182,6 +195,7 @@ func (s *soak) inject(fault string) {
 	s.mu.Lock()
 	s.operations["fault: "+fault]++
 	s.mu.Unlock()
+	s.h.t.Logf("%s: fault: %s", time.Since(s.begun).Round(time.Millisecond), fault)
 	begin := time.Now()
 	replicas := s.h.replicas()
 	if len(replicas) == 0 {
@@ -205,11 +219,10 @@ func (s *soak) inject(fault string) {
 		}
 		s.allow(fault, begin, noticed)
 	case "agent killed":
-		if agent, err := strconv.Atoi(s.h.agentPID()); err == nil {
-			_ = syscall.Kill(agent, syscall.SIGKILL)
-		}
-		// Nothing restarts it but the next apply, which follows.
-		s.allowUntilApplied(fault, begin)
+		endpoint := s.h.status().Endpoint
+		s.killAgent()
+		s.startAgent(endpoint)
+		s.allow(fault, begin, clientTimeout)
 	case "provider killed":
 		for _, child := range childrenOf(s.h.t, os.Getpid()) {
 			for _, provider := range childrenOf(s.h.t, child) {
@@ -226,10 +239,28 @@ func (s *soak) allow(cause string, begin time.Time, d time.Duration) {
 	s.faulty = append(s.faulty, faultyTime{cause, begin, time.Now().Add(d)})
 }
 
-// allowUntilApplied allows requests to fail until the agent answers again.
-func (s *soak) allowUntilApplied(cause string, begin time.Time) {
-	s.tf.start(s.h.t.Context(), "apply", "-auto-approve").wait()
-	s.allow(cause, begin, clientTimeout)
+// killAgent returns once the agent is dead.
+func (s *soak) killAgent() {
+	pid := s.h.agentPID()
+	if agent, err := strconv.Atoi(pid); err == nil {
+		_ = syscall.Kill(agent, syscall.SIGKILL)
+	}
+	for pid != "" && s.h.agentPID() == pid {
+		time.Sleep(pollInterval)
+	}
+}
+
+// startAgent applies until the agent serves again: nothing else restarts it. An apply fails
+// at once while another one holds the lock of the state.
+func (s *soak) startAgent(endpoint string) {
+	address := strings.TrimPrefix(endpoint, "http://")
+	for s.h.t.Context().Err() == nil {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			conn.Close()
+			return
+		}
+		s.tf.start(s.h.t.Context(), "apply", "-auto-approve").wait()
+	}
 }
 
 // addressOf returns where a replica listens.
