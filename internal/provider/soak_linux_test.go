@@ -134,7 +134,16 @@ func (s *soak) apply(name string) {
 		s.version = fmt.Sprintf("1.%d.0", s.releases)
 	}
 	s.operations[name]++
-	s.tf.apply(s.h.config(s.config...))
+	s.tf.write(s.h.config(s.config...))
+	if output, err := s.startApply().wait(); err != nil {
+		s.h.t.Fatalf("the apply of %q failed:\n%s", name, output)
+	}
+}
+
+// startApply starts an apply of what is configured. It waits for another one that runs: one
+// starts the agent after a fault, while the operation goes on.
+func (s *soak) startApply() *process {
+	return s.tf.start(s.h.t.Context(), "apply", "-auto-approve", "-lock-timeout=5m")
 }
 
 func (s *soak) operationNames() []string {
@@ -149,7 +158,7 @@ func (s *soak) operate(name string) {
 	s.h.t.Logf("%s: %s", time.Since(s.begun).Round(time.Millisecond), name)
 	try := func(config []attributes) bool {
 		s.tf.write(s.h.config(config...))
-		_, err := s.tf.start(s.h.t.Context(), "apply", "-auto-approve").wait()
+		_, err := s.startApply().wait()
 		return err == nil
 	}
 	switch name {
@@ -176,7 +185,7 @@ func (s *soak) operate(name string) {
 // release back because of a fault.
 func (s *soak) converge(config []attributes) {
 	s.tf.write(s.h.config(config...))
-	output, err := s.tf.start(s.h.t.Context(), "apply", "-auto-approve").wait()
+	output, err := s.startApply().wait()
 	switch {
 	case err == nil:
 		s.config, s.version = config, fmt.Sprintf("1.%d.0", s.releases)
@@ -250,8 +259,7 @@ func (s *soak) killAgent() {
 	}
 }
 
-// startAgent applies until the agent serves again: nothing else restarts it. An apply fails
-// at once while another one holds the lock of the state.
+// startAgent applies until the agent serves again: nothing else restarts it.
 func (s *soak) startAgent(endpoint string) {
 	address := strings.TrimPrefix(endpoint, "http://")
 	for s.h.t.Context().Err() == nil {
@@ -259,7 +267,7 @@ func (s *soak) startAgent(endpoint string) {
 			conn.Close()
 			return
 		}
-		s.tf.start(s.h.t.Context(), "apply", "-auto-approve").wait()
+		s.startApply().wait()
 	}
 }
 
