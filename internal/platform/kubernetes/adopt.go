@@ -21,19 +21,19 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// adoption is the workload that a deployment began with: a Deployment that
-// was not made by this provider, which runs on unchanged as the release in blue.
+// adoption is the workload that was adopted: a Deployment that another tool created. It
+// runs on unchanged as the release in blue.
 type adoption struct {
 	Deployment string             `json:"deployment"`
 	Selector   map[string]string  `json:"selector"`
 	Container  string             `json:"container"`
 	Port       intstr.IntOrString `json:"port"`
-	// Fingerprint is that of the release that stands for the workload.
+	// Fingerprint is the fingerprint of the release that the ledger has for the workload.
 	Fingerprint string `json:"fingerprint"`
 }
 
-// isReplaced reports whether blue runs a release that was deployed there. What was
-// adopted has been removed then.
+// isReplaced reports whether the pods of a later release have been started in blue. The
+// adopted workload was removed before that.
 func (a *adoption) isReplaced(blue bluegreen.Slot) bool {
 	hasStarted := blue.State == bluegreen.Ready || blue.State == bluegreen.Live || blue.State == bluegreen.Idle
 	return hasStarted && blue.Release != nil && !blue.HasRelease(a.Fingerprint)
@@ -43,9 +43,9 @@ func (a *adoption) workload() workload {
 	return workload{bluegreen.Blue, a.Deployment, a.Selector, a.Container, a.Port}
 }
 
-// adoptionError is a Service that cannot be adopted.
+// adoptionError reports a Service that cannot be adopted.
 type adoptionError struct {
-	// Object is "Service default/web".
+	// Object names the Service, such as "Service default/web".
 	Object string
 	Err    error
 }
@@ -57,9 +57,9 @@ func (e *adoptionError) Error() string {
 // Unwrap makes the cause visible to errors.Is and errors.As.
 func (e *adoptionError) Unwrap() error { return e.Err }
 
-// adopt returns the snapshot that an unmanaged Service would have if the
-// Deployment behind it were our release in blue. It writes nothing: the first commit
-// does, and the Service is ours from then on.
+// adopt returns the snapshot of an unmanaged Service as if the Deployment behind it ran a
+// release in blue. It writes nothing. The first commit writes the ledger to the Service,
+// and from then on this provider manages the Service.
 func (p *Platform) adopt(ctx context.Context, api *cluster.API, service *corev1.Service) (serviceSnapshot, error) {
 	adopted, baseline, err := p.findAdoptable(ctx, api, service)
 	if err != nil {
@@ -74,13 +74,13 @@ func (p *Platform) adopt(ctx context.Context, api *cluster.API, service *corev1.
 		refs = append(refs, instance.Ref())
 	}
 	ledger := bluegreen.NewAdoptedLedger(p.opts.Name, baseline, refs, api.Now(), cluster.FieldManager)
-	// No Terraform state has it yet.
+	// The deployment is in no Terraform state yet.
 	ledger.Created = false
 	return p.remember(serviceSnapshot{service, document{ledger: ledger, adopted: adopted}, true}), nil
 }
 
-// findAdoptable returns the workload behind a Service and the release that stands for
-// it, or why the Service cannot be adopted.
+// findAdoptable returns the workload behind a Service, and the release that the ledger
+// records for it. The error says why the Service cannot be adopted.
 func (p *Platform) findAdoptable(
 	ctx context.Context, api *cluster.API, service *corev1.Service,
 ) (*adoption, bluegreen.Release, error) {
@@ -114,14 +114,15 @@ func (p *Platform) findAdoptable(
 	return &adoption{deployment.Name, service.Spec.Selector, container.Name, target, fingerprint}, baseline, nil
 }
 
-// checkAdoptable returns why the Deployment cannot be adopted.
+// checkAdoptable returns an error if the Deployment cannot be adopted.
 func (p *Platform) checkAdoptable(deployment *appsv1.Deployment) error {
 	if owner := deployment.Labels[labelDeployment]; owner != "" && owner != p.opts.Name {
 		return fmt.Errorf("its Deployment %s belongs to the deployment %q", deployment.Name, owner)
 	}
 	for _, env := range bluegreen.Environments() {
 		if deployment.Name == workloadName(p.opts.Name, env) {
-			// A release in env would replace the Deployment while it serves.
+			// A release in env gets this name. It would replace the Deployment while that
+			// serves.
 			return fmt.Errorf("its Deployment has the name %s, which the %s environment needs: "+
 				"create a Deployment of another name, let the Service select its pods, and adopt that",
 				deployment.Name, env)
@@ -141,7 +142,7 @@ func deploymentNames(deployments []*appsv1.Deployment) []string {
 	return names
 }
 
-// selectDeployments returns those whose pods the selector of a Service selects.
+// selectDeployments returns the Deployments whose pods the selector of a Service selects.
 func selectDeployments(selector map[string]string, all []appsv1.Deployment) []*appsv1.Deployment {
 	var selected []*appsv1.Deployment
 	for i := range all {
@@ -153,8 +154,8 @@ func selectDeployments(selector map[string]string, all []appsv1.Deployment) []*a
 	return selected
 }
 
-// findServingContainer returns the container that declares the port, or the first
-// where none does.
+// findServingContainer returns the container that declares the port, or the first one if
+// none does.
 func findServingContainer(containers []corev1.Container, target intstr.IntOrString) corev1.Container {
 	for _, container := range containers {
 		for _, port := range container.Ports {
@@ -166,14 +167,14 @@ func findServingContainer(containers []corev1.Container, target intstr.IntOrStri
 	return containers[0]
 }
 
-// adoptedRelease is the release that stands for the adopted Deployment.
+// adoptedRelease returns the release that the ledger records for an adopted Deployment.
 func adoptedRelease(deployment *appsv1.Deployment, container corev1.Container) bluegreen.Release {
 	podVersion, version := deployment.Spec.Template.Labels[labelVersion], deployment.Labels[labelVersion]
 	return bluegreen.Release{
 		Version: cmp.Or(podVersion, version, imageTag(container.Image), "adopted"),
 		Image:   container.Image, Command: container.Command, Args: container.Args,
 		Replicas: desiredReplicas(deployment),
-		// No configuration makes the same release.
+		// No configured release has such settings, so that none is taken for this one.
 		Settings: adoptedFrom(deployment.Name),
 	}
 }
@@ -184,7 +185,7 @@ type adoptedFrom string
 // Identity implements bluegreen.Settings.
 func (name adoptedFrom) Identity() string { return "adopted from Deployment " + string(name) }
 
-// imageTag returns the tag of an image reference, "" where it has none.
+// imageTag returns the tag of an image reference, or "" if it has none.
 func imageTag(image string) string {
 	image, _, _ = strings.Cut(image, "@")
 	i := strings.LastIndex(image, ":")
@@ -194,8 +195,8 @@ func imageTag(image string) string {
 	return image[i+1:]
 }
 
-// labelAdopted labels the adopted Deployment as ours, so that it is found and, in the
-// end, removed. It does not change the pods.
+// labelAdopted gives the adopted Deployment the labels of this deployment. The provider
+// finds it by these labels, and removes it in the end. The pods do not change.
 func (p *Platform) labelAdopted(ctx context.Context, run *lockedRun, adopted *adoption) error {
 	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%q,%q:%q}}}`,
 		labelDeployment, p.opts.Name, labelEnvironment, bluegreen.Blue)

@@ -79,8 +79,8 @@ func (h *harness) createUnmanagedWorkload(replicas int32) {
 	}))
 }
 
-// What serves already becomes blue unnoticed by clients, and a rollback goes back
-// to it.
+// A Deployment that serves already becomes blue. Clients do not notice, and a rollback
+// goes back to it.
 func TestClusterAdoption(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(o *Options) { o.Adopt, o.Service.Port, o.RecycleStandby = true, 80, true })
@@ -114,7 +114,8 @@ func TestClusterAdoption(t *testing.T) {
 	if service.Annotations["team"] != "shop" || service.Spec.Type != corev1.ServiceTypeNodePort {
 		t.Errorf("the fields of others in the Service are gone: %+v", service)
 	}
-	// The next release replaces what was rolled back, the one after it what was adopted.
+	// The next release replaces the one that was rolled back. The release after it
+	// replaces the adopted Deployment.
 	h.makeLive("3.0.0", 2)
 	h.makeLive("4.0.0", 2)
 	clients.awaitAnswer("4.0.0")
@@ -162,7 +163,8 @@ func TestClusterAdoptionNeedsOneDeployment(t *testing.T) {
 	requireRefused(`belongs to the deployment "another"`)
 	h.must(deployments.Delete(t.Context(), owned.Name, metav1.DeleteOptions{}))
 	for _, env := range bluegreen.Environments() {
-		// What serves has the name that a release needs, which would replace it.
+		// The Deployment that serves has the name that a release needs. The release would
+		// replace it.
 		owned.Name, owned.Labels = workloadName(h.Deployment, env), nil
 		before, err := deployments.Create(t.Context(), owned, metav1.CreateOptions{})
 		h.must(err)

@@ -10,8 +10,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// isAutoscaled reports whether an autoscaler, such as a HorizontalPodAutoscaler,
-// decides on the size of any environment.
+// isAutoscaled reports whether an autoscaler, such as a HorizontalPodAutoscaler, sets the
+// number of replicas in any environment.
 func isAutoscaled(l bluegreen.Ledger) bool {
 	return slices.ContainsFunc(bluegreen.Environments(), func(env bluegreen.Environment) bool {
 		release := l.Slot(env).Release
@@ -19,8 +19,8 @@ func isAutoscaled(l bluegreen.Ledger) bool {
 	})
 }
 
-// withCurrentSizes returns the ledger with the sizes that the Deployments have now,
-// where an autoscaler decides on them.
+// withCurrentSizes returns the ledger with the current sizes of the Deployments. It
+// changes only the sizes that an autoscaler sets.
 func (p *Platform) withCurrentSizes(d document, deployments []appsv1.Deployment) bluegreen.Ledger {
 	for _, env := range bluegreen.Environments() {
 		if found := findDeployment(deployments, p.workloadOf(d, env).deployment); found != nil {

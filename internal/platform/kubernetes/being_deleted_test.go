@@ -115,7 +115,8 @@ func TestClusterDestroyWaitsForTheService(t *testing.T) {
 	h.requireNothingLeft()
 }
 
-// A Service that is deleted by hand is not written to any more, and is not what serves.
+// A Service that is deleted by hand is not written to any more, and does not count as
+// serving.
 func TestClusterServiceDeletedByHand(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -4,11 +4,14 @@ package kubernetes
 
 import "github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 
-// The connection to a cluster, for who opens platforms: see package cluster.
+// These types of package cluster are part of this package's API.
 type (
-	Client       = cluster.Client
+	// Client is the connection to a cluster. Several platforms can share it.
+	Client = cluster.Client
+	// ClientConfig says how the cluster is reached.
 	ClientConfig = cluster.Config
-	ExecConfig   = cluster.ExecConfig
+	// ExecConfig names a program that returns credentials for the cluster.
+	ExecConfig = cluster.ExecConfig
 )
 
 // NewClient returns a client for config. It reads no file and connects to nothing.

@@ -12,9 +12,10 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Commit implements bluegreen.Store. The ledger, the history and the selector are
-// one write, which the cluster refuses if the Service was changed meanwhile.
-// Then the Service is read again, and it is decided again whether next follows.
+// Commit implements bluegreen.Store. It writes the ledger, the history and the selector
+// in one request. The cluster refuses the request if the Service has changed since it was
+// read. Commit then reads the Service again, and repeats the write only if next still
+// follows the ledger there.
 func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) error {
 	run, err := p.requireLock(ctx)
 	if err != nil {
@@ -41,14 +42,14 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 	}
 }
 
-// isOutdatedWrite reports whether the cluster refused a write because the object is
-// not what it was when it was read.
+// isOutdatedWrite reports whether the cluster refused a write because the object has
+// changed, or was created, since it was read.
 func isOutdatedWrite(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
 }
 
-// commitAfter commits next as the successor of before, with the writes to other
-// objects that come before and after it.
+// commitAfter commits next, which follows the ledger in before. It also writes the other
+// objects that the commit changes, some before the Service and some after it.
 func (p *Platform) commitAfter(
 	ctx context.Context, run *lockedRun, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
 ) error {
@@ -61,8 +62,9 @@ func (p *Platform) commitAfter(
 	isAdoption := before.adopted != nil && before.ledger.Generation == 0
 	var recycleErr error
 	if hasSameLive(before.ledger, next) && canRecycle(next) {
-		// This comes before the ledger says that the watch has ended, so that it is not
-		// forgotten. Other commits do not fail for a standby that cannot be changed.
+		// The standby is recycled before the ledger says that the watch has ended. If
+		// this fails, that ledger is not written, so that the next commit tries again.
+		// Any other ledger is written even if the standby cannot be changed.
 		recycleErr = p.recycleStandby(ctx, run, before.document)
 		if recycleErr != nil && before.ledger.WatchDue != "" {
 			return recycleErr
@@ -82,7 +84,8 @@ func (p *Platform) commitAfter(
 		events = append([]event{adoptedEvent(before)}, events...)
 	}
 	if before.ledger.IsServing() && !hasSameLive(before.ledger, next) && canRecycle(next) {
-		// What is the standby now had the traffic until this moment.
+		// The new standby had the traffic until this moment, and may still have
+		// connections.
 		recycleErr = p.recycleStandby(ctx, run, written.document)
 	}
 	err = errors.Join(recycleErr, p.pointPreview(ctx, run, p.workloadOf(written.document, next.Staging())))

@@ -13,7 +13,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// deploymentApply has all fields of a Deployment that we set, for a server-side apply.
+// deploymentApply is the body of a server-side apply. It has every field of a Deployment
+// that this provider sets.
 type deploymentApply struct {
 	metav1.TypeMeta `json:",inline"`
 	Metadata        objectMeta     `json:"metadata"`
@@ -23,15 +24,15 @@ type deploymentApply struct {
 type deploymentSpec struct {
 	Replicas int                  `json:"replicas"`
 	Selector metav1.LabelSelector `json:"selector"`
-	// Paused is false: a paused Deployment creates no pods.
+	// Paused is always false, because a paused Deployment creates no pods.
 	Paused bool `json:"paused"`
-	// RevisionHistoryLimit is 0: a rollback goes to the other environment.
+	// RevisionHistoryLimit is always 0, because a rollback goes to the other environment.
 	RevisionHistoryLimit int             `json:"revisionHistoryLimit"`
 	Strategy             strategy        `json:"strategy"`
 	Template             json.RawMessage `json:"template"`
 }
 
-// strategy is how pods are replaced.
+// strategy says how pods are replaced.
 type strategy struct {
 	Type          string        `json:"type"`
 	RollingUpdate rollingUpdate `json:"rollingUpdate"`
@@ -76,13 +77,14 @@ func (o Options) deployment(env bluegreen.Environment, release bluegreen.Release
 // templateDigest returns the digest that a template is labelled with.
 func templateDigest(template json.RawMessage) string {
 	var labelled struct{ Metadata objectMeta }
-	// podTemplate has just encoded it.
+	// Decoding cannot fail, because podTemplate has just encoded the template.
 	_ = json.Unmarshal(template, &labelled)
 	return labelled.Metadata.Labels[labelTemplate]
 }
 
-// pinImage makes the pods of a release that was deployed before run the very image that
-// they ran then. It leaves the template's digest as it is: it is the same release.
+// pinImage sets the image of a release that was deployed before to the very image that it
+// ran then. It keeps the label with the digest of the template, because the release is
+// the same.
 func (o Options) pinImage(template json.RawMessage, release bluegreen.Release) (json.RawMessage, error) {
 	if release.ImageDigest == "" {
 		return template, nil

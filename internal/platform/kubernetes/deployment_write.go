@@ -19,8 +19,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// writeDeployment writes the Deployment over found, nil for none. The cluster refuses
-// that where something else is there by now.
+// writeDeployment creates the Deployment, or replaces found if that is not nil. The
+// cluster refuses the write if the Deployment has changed, or was created, since it was
+// found.
 func (p *Platform) writeDeployment(
 	ctx context.Context, run *lockedRun, want deploymentApply, found *appsv1.Deployment,
 ) (*appsv1.Deployment, error) {
@@ -37,8 +38,8 @@ func (p *Platform) writeDeployment(
 	}
 	deployments := api.Deployments(p.opts.Namespace)
 	if found == nil {
-		// An apply cannot require that there is none: it would change a Deployment that
-		// another holder of the lock created meanwhile.
+		// A server-side apply cannot require that there is none. It would change a
+		// Deployment that another holder of the lock created meanwhile.
 		var object appsv1.Deployment
 		if err := json.Unmarshal(encoded, &object); err != nil {
 			return nil, err
@@ -51,7 +52,7 @@ func (p *Platform) writeDeployment(
 }
 
 // tryDeployment returns an error if the cluster would refuse to write the Deployment. It
-// writes nothing. What the cluster cannot try is no error.
+// writes nothing. If the cluster cannot try the write, it returns nil.
 func (p *Platform) tryDeployment(ctx context.Context, run *lockedRun, want deploymentApply) error {
 	encoded, err := json.Marshal(want)
 	if err != nil {
@@ -70,8 +71,9 @@ func (p *Platform) tryDeployment(ctx context.Context, run *lockedRun, want deplo
 	return err
 }
 
-// isUntried reports whether err says nothing about the Deployment: an admission webhook
-// takes no part in a dry run, or what is there now is going to be removed first.
+// isUntried reports whether err says nothing about the write. That is so if an admission
+// webhook does not support dry runs. It is also so if only the selector differs, because
+// a Deployment with another selector is removed before the write.
 func isUntried(err error) bool {
 	var answer apierrors.APIStatus
 	if !errors.As(err, &answer) {
@@ -87,9 +89,9 @@ func isUntried(err error) bool {
 		})
 }
 
-// updateDeployment calls update with the current Deployment, nil where there is none.
-// It calls update again where the cluster says that the Deployment has changed
-// meanwhile, as its status does all the time.
+// updateDeployment calls update with the current Deployment, or with nil if there is
+// none. If the cluster refuses the write because the Deployment has changed, it calls
+// update again. A Deployment changes often, because its status is part of it.
 func (p *Platform) updateDeployment(
 	ctx context.Context, informers *workloadInformers, update func(found *appsv1.Deployment) error,
 ) error {
@@ -108,13 +110,13 @@ func (p *Platform) updateDeployment(
 	}
 }
 
-// conflictWait is how long a refused write waits at most for a newer Deployment. The
-// cluster may have had another reason for the conflict, such as a quota that two
-// requests wanted to use at once.
+// conflictWait limits how long a refused write waits for another version of the
+// Deployment. There may be none, because the cluster can have another reason for a
+// conflict, such as a quota that two requests wanted to use at once.
 const conflictWait = time.Second
 
-// awaitOtherVersion returns when the Deployment is not this version any more, nil for
-// none, or after conflictWait.
+// awaitOtherVersion returns when the Deployment is not this version any more, or after
+// conflictWait. version is nil if there was no Deployment.
 func (i *workloadInformers) awaitOtherVersion(ctx context.Context, version *appsv1.Deployment) error {
 	waiting, cancel := context.WithTimeout(ctx, conflictWait)
 	defer cancel()
@@ -128,7 +130,7 @@ func (i *workloadInformers) awaitOtherVersion(ctx context.Context, version *apps
 	return err
 }
 
-// resourceVersionOf returns "" for nil.
+// resourceVersionOf returns the resourceVersion of a Deployment, or "" if there is none.
 func resourceVersionOf(d *appsv1.Deployment) string {
 	if d == nil {
 		return ""
@@ -136,9 +138,9 @@ func resourceVersionOf(d *appsv1.Deployment) string {
 	return d.ResourceVersion
 }
 
-// managedDeployment returns the current Deployment, nil where there is none, or a
-// *notManagedError if this provider does not manage it. It waits for a Deployment that is
-// being deleted to go: what is written to it would be lost.
+// managedDeployment returns the current Deployment, or nil if there is none. The error is
+// a *notManagedError if this provider does not manage the Deployment. If the Deployment
+// is being deleted, it waits until it is gone, because a write to it would be lost.
 func (p *Platform) managedDeployment(ctx context.Context, informers *workloadInformers) (*appsv1.Deployment, error) {
 	var found *appsv1.Deployment
 	if err := informers.awaitDeployment(ctx, func(now *appsv1.Deployment) bool {
@@ -159,9 +161,9 @@ func (p *Platform) isManaged(d *appsv1.Deployment) bool {
 
 func isBeingDeleted(d *appsv1.Deployment) bool { return d != nil && d.DeletionTimestamp != nil }
 
-// awaitDeployment returns when isDone accepts the Deployment, nil for none. If that
-// does not happen because the Deployment's finalizers hold it, the error has a
-// *beingDeletedError.
+// awaitDeployment returns when isDone accepts the Deployment, which is nil if there is
+// none. If the wait fails while the Deployment is being deleted, the error wraps a
+// *beingDeletedError that names its finalizers.
 func (i *workloadInformers) awaitDeployment(ctx context.Context, isDone func(*appsv1.Deployment) bool) error {
 	var now *appsv1.Deployment
 	err := i.session.Await(ctx, func() (done bool, again time.Duration, err error) {

@@ -9,7 +9,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Dial implements bluegreen.Workloads, by port-forward.
+// Dial implements bluegreen.Workloads. It connects by port-forward.
 func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
 	pod, w, err := p.podOf(ctx, instance)
 	if err != nil {

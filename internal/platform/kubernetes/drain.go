@@ -13,10 +13,10 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// Drain implements bluegreen.Traffic. The connections to a pod cannot be seen from
-// outside. So Drain waits for DrainTimeout, counted from when traffic left, where the
-// environment still runs what had the traffic. Connections that are open after that
-// end with the pods.
+// Drain implements bluegreen.Traffic. If the environment still runs pods that had the
+// traffic, Drain waits until DrainTimeout has passed since the traffic left. It cannot
+// end sooner, because the connections to a pod cannot be seen from outside. Connections
+// that are still open then end with the pods.
 func (p *Platform) Drain(ctx context.Context, env bluegreen.Environment) error {
 	snapshot, err := p.ensureSnapshot(ctx)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// Erase implements bluegreen.Store. The live Service, which has the ledger, goes last.
+// Erase implements bluegreen.Store. It deletes the live Service last, because that holds
+// the ledger.
 func (p *Platform) Erase(ctx context.Context) error {
 	run, err := p.requireLock(ctx)
 	if err != nil {
@@ -27,7 +28,7 @@ func (p *Platform) Erase(ctx context.Context) error {
 			return err
 		}
 		err = p.deleteServices(ctx, run, snapshot.service)
-		// The Service's status may have changed since it was read.
+		// A Service that has changed since is read again. It may be only its status.
 		if !apierrors.IsConflict(err) || ctx.Err() != nil {
 			return err
 		}
@@ -52,8 +53,8 @@ func (p *Platform) deleteServices(ctx context.Context, run *lockedRun, live *cor
 	return nil
 }
 
-// deleteService returns when the Service is gone: until then the next deployment of
-// its name would write its ledger to a Service that is about to go.
+// deleteService deletes a Service and waits until it is gone. A new deployment of the
+// same name would otherwise write its ledger to a Service that is being deleted.
 func (p *Platform) deleteService(
 	ctx context.Context, run *lockedRun, name string, preconditions *metav1.Preconditions,
 ) error {
@@ -74,9 +75,9 @@ func (p *Platform) deleteService(
 	return nil
 }
 
-// awaitServiceGone returns when a Service that was deleted is gone. A load balancer
-// holds it by a finalizer until the load balancer is gone itself, which takes minutes.
-// The Service is polled: watching one needs the right to list all Services.
+// awaitServiceGone returns when a Service that was deleted is gone. That takes minutes if
+// a load balancer holds it by a finalizer. The Service is polled, because a watch needs
+// the right to list all Services.
 func (p *Platform) awaitServiceGone(ctx context.Context, run *lockedRun, name string) error {
 	pace := backoff.ExponentialBackOff{
 		InitialInterval: 50 * time.Millisecond, Multiplier: 2, MaxInterval: time.Second,
@@ -85,7 +86,7 @@ func (p *Platform) awaitServiceGone(ctx context.Context, run *lockedRun, name st
 	for pace.Reset(); ; {
 		found, err := run.API().Services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
 		if cluster.IsNotFound(err, "services", name) || err == nil && found.DeletionTimestamp == nil {
-			// A Service that is not being deleted is another one of this name.
+			// A Service that is not being deleted is a new one of the same name.
 			return nil
 		}
 		if err == nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// couldNotAsk returns an error of the cluster as one that says nothing about an instance.
+// couldNotAsk wraps an error of the cluster in bluegreen.ErrCouldNotAsk, because it says
+// nothing about an instance.
 func couldNotAsk(err error) error { return fmt.Errorf("%w: %w", bluegreen.ErrCouldNotAsk, err) }
 
 // explainUnanswered returns err as one of bluegreen.ErrCouldNotAsk if the cluster did not
@@ -26,9 +27,9 @@ func explainUnanswered(err error) error {
 	return err
 }
 
-// UnreadableError is an object of ours whose content cannot be read.
+// UnreadableError reports an object of the deployment whose content cannot be read.
 type UnreadableError struct {
-	// Object is "Service default/web".
+	// Object names the object, such as "Service default/web".
 	Object string
 	Err    error
 }
@@ -40,12 +41,12 @@ func (e *UnreadableError) Error() string {
 // Unwrap makes the cause visible to errors.Is and errors.As.
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
-// notManagedError is an object that has the name of one of ours and is not
-// managed by this provider.
+// notManagedError reports an object that has a name the deployment needs, and that this
+// provider does not manage.
 type notManagedError struct {
-	// Object is "Service default/web".
+	// Object names the object, such as "Service default/web".
 	Object string
-	// Adoptable is set where it is the Service that clients use, which can be adopted.
+	// Adoptable is set for the Service that clients use, because it can be adopted.
 	Adoptable bool
 }
 
@@ -58,10 +59,10 @@ func (e *notManagedError) Error() string {
 	return text
 }
 
-// beingDeletedError is an object that was deleted and is still held by its
-// finalizers. What is written to it is lost.
+// beingDeletedError reports an object that was deleted and is still held by its
+// finalizers. A write to it would be lost.
 type beingDeletedError struct {
-	// Object is "Service default/web".
+	// Object names the object, such as "Service default/web".
 	Object     string
 	Since      time.Time
 	Finalizers []string
@@ -69,7 +70,7 @@ type beingDeletedError struct {
 
 func (e *beingDeletedError) Error() string {
 	return fmt.Sprintf("%s was deleted at %s and is still held by its finalizers (%s): "+
-		"wait for the controllers that remove them, or remove them where no controller does, and try again",
+		"wait for the controllers that remove them, or remove them if no controller does, and try again",
 		e.Object, e.Since.UTC().Format(time.RFC3339), strings.Join(e.Finalizers, ", "))
 }
 
@@ -79,10 +80,10 @@ func newBeingDeletedError(kind string, o metav1.Object) *beingDeletedError {
 	return &beingDeletedError{object, o.GetDeletionTimestamp().Time, o.GetFinalizers()}
 }
 
-// orphanError are pods that no controller ends, as those of a Deployment that was
-// deleted with --cascade=orphan.
+// orphanError reports pods that no controller deletes, such as those of a Deployment that
+// was deleted with --cascade=orphan.
 type orphanError struct {
-	// Object is "Deployment default/web-green".
+	// Object names the Deployment, such as "Deployment default/web-green".
 	Object string
 	Pods   []string
 }

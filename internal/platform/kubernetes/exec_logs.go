@@ -11,7 +11,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Exec implements bluegreen.Workloads, by pods/exec.
+// Exec implements bluegreen.Workloads. It runs the command in the container that runs the
+// release.
 func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, command []string) error {
 	pod, w, err := p.podOf(ctx, instance)
 	if err != nil {
@@ -24,8 +25,9 @@ func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, comman
 	return explainUnanswered(api.Exec(ctx, p.opts.Namespace, pod.Name, w.container, command))
 }
 
-// Logs implements bluegreen.Workloads. Where the container was restarted since, it
-// returns the log of the previous run, which is all that the cluster keeps.
+// Logs implements bluegreen.Workloads. If the container was restarted after the run of
+// the instance, Logs returns the log of the last run that ended. The cluster keeps no
+// older one.
 func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int) ([]string, error) {
 	numbered, w, err := p.podOf(ctx, instance)
 	if err != nil {

@@ -117,7 +117,7 @@ func (h *harness) desired(version string, replicas int) bluegreen.Desired {
 	}
 }
 
-// apply applies what is desired, as a plan would that was made just now.
+// apply applies what is desired, as after a plan that was made just now.
 func (h *harness) apply(want bluegreen.Desired) error {
 	h.Helper()
 	ledger, err := h.platform.Load(h.Context())

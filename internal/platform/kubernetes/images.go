@@ -27,14 +27,15 @@ func pinnedImage(release bluegreen.Release) string {
 	return pinned.String()
 }
 
-// isImageOf reports whether image is that of the release, by its tag or its digest.
+// isImageOf reports whether image is the image of the release, by its tag or by its
+// digest.
 func isImageOf(image string, release bluegreen.Release) bool {
 	return image == release.Image || image == pinnedImage(release)
 }
 
-// imageToPull returns the reference that new pods of release use. The nodes pull by digest
-// if they ask the registry at every start. Otherwise they may have an image that was never
-// in a registry, and that has no name but its tag.
+// imageToPull returns the reference that new pods of release use. If the nodes ask the
+// registry at every start, it is the digest. Otherwise it is the tag, because a node may
+// have an image that was never in a registry, and that has no other name.
 func imageToPull(container *corev1.Container, release bluegreen.Release) string {
 	policy := corev1.PullIfNotPresent
 	if container != nil {
@@ -62,7 +63,7 @@ func hasLatestTag(image string) bool {
 	return isTagged && tagged.Tag() == "latest"
 }
 
-// otherImageError means that a pod runs another image than the release was deployed as.
+// otherImageError reports a pod that runs another image than the release was deployed as.
 type otherImageError struct{ pod, image, digest, want string }
 
 func (e *otherImageError) Error() string {
@@ -71,7 +72,7 @@ func (e *otherImageError) Error() string {
 }
 
 // checkImage returns an *otherImageError if the container of a pod has started with
-// another image than want, which may be "" for any.
+// another image than want. It accepts every image if want is "".
 func checkImage(pod *corev1.Pod, container, want string) error {
 	status := containerStatus(pod, container)
 	if got := imageDigest(status); want != "" && got != "" && got != want {
@@ -80,7 +81,7 @@ func checkImage(pod *corev1.Pod, container, want string) error {
 	return nil
 }
 
-// markOtherImages makes the instances unready whose pods run another image than want.
+// markOtherImages marks instances as unready if their pods run another image than want.
 func markOtherImages(instances []bluegreen.Instance, pods []*corev1.Pod, container, want string) {
 	failures := map[types.UID]error{}
 	for _, pod := range pods {

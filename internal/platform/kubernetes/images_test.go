@@ -15,7 +15,8 @@ import (
 
 const someDigest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// What the nodes pull at every start, they pull by the digest that was recorded.
+// If the nodes pull an image at every start, they pull it by the digest that was
+// recorded.
 func TestImageToPull(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -101,7 +102,7 @@ func TestClusterMovedTagIsNoRollbackTarget(t *testing.T) {
 	h.requireServes("2.0.0")
 }
 
-// What the cluster refuses is found before the standby is given up.
+// A release that the cluster refuses is found out before the standby is given up.
 func TestClusterRefusedDeploymentKeepsTheStandby(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// Instances implements bluegreen.Workloads. While an informer runs for the
-// environment's pods it sends no request, else one LIST.
+// Instances implements bluegreen.Workloads. It sends no request if an informer has the
+// current pods of the environment. Otherwise it sends one LIST.
 func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
 	snapshot, err := p.ensureSnapshot(ctx)
 	if err != nil {
@@ -31,13 +31,13 @@ func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]
 	slot := snapshot.ledger.Slot(env)
 	instances := p.numberPods(w, pods, slot.Passed)
 	if slot.Release != nil && env == snapshot.ledger.Staging() {
-		// Traffic must not go to another build under the version of the release.
+		// Another build under the version of the release must not get traffic.
 		markOtherImages(instances, pods, w.container, slot.Release.ImageDigest)
 	}
 	return instances, nil
 }
 
-// numberPods makes instances of the active pods.
+// numberPods returns the active pods as instances, in the order of their numbers.
 func (p *Platform) numberPods(
 	w workload, pods []*corev1.Pod, recorded []bluegreen.InstanceRef,
 ) []bluegreen.Instance {
@@ -60,7 +60,8 @@ func (p *Platform) numberPods(
 	return instances
 }
 
-// pods returns the pods of w, from an informer that is current or from the cluster.
+// pods returns the pods of w. It asks the cluster unless an informer has the current
+// ones.
 func (p *Platform) pods(ctx context.Context, w workload) ([]*corev1.Pod, error) {
 	if run := p.currentRun(); run != nil {
 		if pods, isCurrent := run.CurrentPods(w.selector); isCurrent {
@@ -82,8 +83,8 @@ func (p *Platform) pods(ctx context.Context, w workload) ([]*corev1.Pod, error) 
 	return pods, nil
 }
 
-// podOf returns the pod of an instance, perhaps as it was a while ago, and the
-// workload that it belongs to.
+// podOf returns the pod of an instance, and the workload that it belongs to. The pod may
+// be an older copy.
 func (p *Platform) podOf(ctx context.Context, instance bluegreen.Instance) (*corev1.Pod, workload, error) {
 	name, _, _ := strings.Cut(instance.ID, "-")
 	env, err := bluegreen.ParseEnvironment(name)
@@ -111,17 +112,17 @@ func (p *Platform) podOf(ctx context.Context, instance bluegreen.Instance) (*cor
 	return nil, w, fmt.Errorf("%s: its pod is gone", instance.ID)
 }
 
-// numberedPod returns the pod with this UID if it was numbered, else nil.
+// numberedPod returns the pod with this UID if it was numbered, and nil otherwise.
 func (p *Platform) numberedPod(uid types.UID) *corev1.Pod {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.numbers.pods[uid]
 }
 
-// countReady counts the pods of w that run the slot's release and are ready, by the
-// Deployment's status. During a rollout there may be more of them than there should
-// be, which is not counted. A Deployment that was changed by hand runs nothing of the
-// release. isFinal is false where the status may be behind the pods.
+// countReady returns how many pods of w run the slot's release and are ready, according
+// to the Deployment's status. It never returns more than the Deployment should have,
+// because a rollout starts more for a while. If the Deployment has another image, set by
+// hand, it returns 0. isFinal is false if the status may be behind the pods.
 func countReady(w workload, slot bluegreen.Slot, deployments []appsv1.Deployment) (count int, isFinal bool) {
 	found := findDeployment(deployments, w.deployment)
 	if found == nil || isBeingDeleted(found) {
@@ -136,8 +137,8 @@ func countReady(w workload, slot bluegreen.Slot, deployments []appsv1.Deployment
 	return count, count == size
 }
 
-// countInstances returns how many instances of env are ready. It lists the pods as
-// well, but only while they become ready.
+// countInstances returns how many instances of env are ready. It lists the pods only if
+// the Deployment does not count all of them as ready.
 func (p *Platform) countInstances(
 	ctx context.Context, snapshot serviceSnapshot, env bluegreen.Environment, deployments []appsv1.Deployment,
 ) (int, error) {

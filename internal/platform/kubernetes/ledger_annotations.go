@@ -14,8 +14,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// The annotations of the live Service: all that is stored of a deployment besides
-// what runs.
+// The annotations of the live Service. They hold everything that is stored about a
+// deployment.
 const (
 	annotationLedger  = cluster.FieldManager + "/ledger"
 	annotationHistory = cluster.FieldManager + "/history"
@@ -27,15 +27,15 @@ const (
 type document struct {
 	ledger  bluegreen.Ledger
 	history []bluegreen.Record
-	// trafficLeft is when traffic left an environment that still runs what had it, by
-	// the cluster's clock.
+	// trafficLeft says when the traffic left an environment that still runs what had it.
+	// The times are those of the cluster's clock.
 	trafficLeft map[bluegreen.Environment]time.Time
-	// adopted is the workload that the deployment began with, nil where it began
-	// empty.
+	// adopted is the workload that was adopted, or nil if there is none any more.
 	adopted *adoption
 }
 
-// readDocument returns the document of a Service of ours.
+// readDocument returns the document in the annotations of a Service. If this provider
+// does not manage the Service, the error is a *notManagedError.
 func readDocument(svc *corev1.Service) (document, error) {
 	object := objectName("Service", svc.Namespace, svc.Name)
 	var d document
@@ -84,7 +84,7 @@ func (d document) withLedger(next bluegreen.Ledger, closed []bluegreen.Record, n
 		case hadTraffic && !hasTraffic:
 			left[env] = now
 		case hasTraffic, next.Slot(env).State == bluegreen.Ready:
-			// What is ready has replaced what had the traffic, and never had any.
+			// A release that is ready has replaced the one that had the traffic.
 			delete(left, env)
 		}
 	}

@@ -20,7 +20,7 @@ const maxAnnotations = 256 << 10
 const (
 	// maxCauses is how many causes a record keeps.
 	maxCauses = 5
-	// maxCause is the size of one of them.
+	// maxCause is the size of one cause.
 	maxCause = 256
 	// maxReason is the size of the reason of a record.
 	maxReason = 1024
@@ -28,17 +28,18 @@ const (
 
 // The sizes by which the ledger grows, in bytes.
 const (
-	// passedSize is that of a replica that passed, with its ID and its incarnation.
+	// passedSize is the size of a replica that passed, with its ID and its incarnation.
 	passedSize = 80
-	// evidenceSize is that of a replica whose release is checked: its results of five
+	// evidenceSize is the size of a replica whose release is checked: the results of five
 	// checks, and the replica in the record and in the slot.
 	evidenceSize = 5*24 + 2*passedSize
-	// failureSize is that of the causes of a failed check, or of an automatic rollback: a
-	// record and two reasons. The names of the checks, times and digests are included.
+	// failureSize is the size of the causes of a failed check, or of an automatic
+	// rollback: a record and two reasons. It includes the names of the checks, times and
+	// digests.
 	failureSize = maxCauses*(maxCause+32) + 2*maxReason + 2<<10
 )
 
-// sizeError is a ledger that does not fit into the annotations of a Service.
+// sizeError reports a ledger that does not fit into the annotations of a Service.
 type sizeError struct{ Bytes int }
 
 func (e *sizeError) Error() string {
@@ -78,7 +79,7 @@ func reservedSize(before, next bluegreen.Ledger) int {
 }
 
 // limitTexts returns the records with their reasons and causes cut to the limits. The
-// error of the apply that failed has them all.
+// error of the failed apply has the full texts.
 func limitTexts(records []bluegreen.Record) []bluegreen.Record {
 	records = slices.Clone(records)
 	for i := range records {

@@ -12,12 +12,12 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// lockedRun is one hold of the lock, with what is known for as long as it is held.
+// lockedRun is a session that holds the lock, and what that holder has read or written.
 type lockedRun struct {
 	*cluster.Session
-	// preview is the preview Service, nil before it was read.
+	// preview is the preview Service, or nil until it was read.
 	preview *previewState
-	// recycledFor is the live record for which the standby was recycled, "" for none.
+	// recycledFor is the ID of the live record for which the standby was recycled, or "".
 	recycledFor string
 }
 
@@ -41,7 +41,7 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 	return func() { p.unlock(run) }, nil
 }
 
-// lockError makes the engine's error of the cluster's.
+// lockError translates an error of package cluster into one of the engine.
 func (p *Platform) lockError(err error) error {
 	var locked *cluster.LockedError
 	switch {
@@ -57,7 +57,7 @@ func (p *Platform) lockError(err error) error {
 	}
 }
 
-// unlockTime limits the requests that remain when the lock is given up.
+// unlockTime limits the requests that are still to be made when the lock is given up.
 const unlockTime = 5 * time.Second
 
 func (p *Platform) unlock(run *lockedRun) {
@@ -69,7 +69,7 @@ func (p *Platform) unlock(run *lockedRun) {
 	run.Unlock(unlockTime)
 }
 
-// dropRun takes the run away from the platform, and returns it, nil for none.
+// dropRun returns the run that holds the lock, or nil, and removes it from the platform.
 func (p *Platform) dropRun() *lockedRun {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,15 +89,15 @@ func (p *Platform) requireLock(ctx context.Context) (*lockedRun, error) {
 	return run, err
 }
 
-// currentRun returns the run that holds the lock, nil if the lock is not held.
+// currentRun returns the run that holds the lock, or nil if the lock is not held.
 func (p *Platform) currentRun() *lockedRun {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.run
 }
 
-// readSession returns a session for a method that changes nothing: that of the lock
-// if it is held, else a new one, which release closes.
+// readSession returns a session for a method that changes nothing. If the lock is held,
+// it is the session of the lock. Otherwise it is a new one, which release closes.
 func (p *Platform) readSession(ctx context.Context) (s *cluster.Session, release func(), err error) {
 	if run := p.currentRun(); run != nil {
 		return run.Session, func() {}, nil

@@ -33,8 +33,9 @@ func (h *harness) whileLeaseExpires(fault *faultyTransport, work func()) {
 	fault.clockAhead.Store(int64(2 * cluster.LeaseDuration))
 }
 
-// A holder that was cut off finds, when it sees again, what another has made live
-// meanwhile in the environment that it was to deploy to.
+// A holder is cut off from the cluster, and meanwhile another one makes a release live in
+// the environment that the first was to deploy to. When the first reaches the cluster
+// again, it finds that release.
 func TestClusterHolderThatWasCutOffLeavesLiveAlone(t *testing.T) {
 	t.Parallel()
 	client, fault := newFaultyClient(t)
@@ -159,7 +160,7 @@ func TestClusterFirstWriteThatComesLateIsRefused(t *testing.T) {
 	h.requireServes("3.0.0")
 }
 
-// Who waits for the cluster learns that the lock is lost.
+// A wait for the cluster ends with an error when the lock is lost.
 func TestClusterLostLockEndsTheWait(t *testing.T) {
 	t.Parallel()
 	client, fault := newFaultyClient(t)

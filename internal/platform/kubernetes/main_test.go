@@ -21,7 +21,7 @@ type testCluster struct {
 	apps appsv1client.AppsV1Interface
 }
 
-// sharedCluster is nil where there is none.
+// sharedCluster is nil if there is no cluster.
 var sharedCluster *testCluster
 
 func TestMain(m *testing.M) { os.Exit(clustertest.Main(m, setUp)) }

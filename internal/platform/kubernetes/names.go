@@ -13,8 +13,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// The labels of our objects. We find the objects by the first two; the others are
-// for people and their tools.
+// The labels of the objects that this provider manages. It finds objects by the first
+// two. The third says which template a pod was made from. The others are for people and
+// their tools.
 const (
 	labelDeployment  = cluster.FieldManager + "/deployment"
 	labelEnvironment = cluster.FieldManager + "/environment"
@@ -28,12 +29,12 @@ const (
 // longestName leaves room for "-preview" in the name of a Service.
 const longestName = validation.DNS1035LabelMaxLength - len("-preview")
 
-// noEnvironment is the environment that a Service without traffic selects. A Service
-// without a selector would keep its endpoints.
+// noEnvironment is the environment that a Service without traffic selects. No pod is in
+// it. A Service without any selector would keep its endpoints.
 const noEnvironment = "none"
 
-// ValidateName returns an error unless a deployment can have this name: it is
-// that of a Service.
+// ValidateName returns an error unless a deployment can have this name. A Service gets
+// the same name.
 func ValidateName(name string) error {
 	if problems := validation.IsDNS1035Label(name); len(problems) > 0 {
 		return fmt.Errorf("%q cannot be the name of a Service: %s", name, strings.Join(problems, "; "))
@@ -44,7 +45,7 @@ func ValidateName(name string) error {
 	return nil
 }
 
-// validateNamespace returns an error unless name can be that of a namespace.
+// validateNamespace returns an error unless a namespace can have this name.
 func validateNamespace(name string) error {
 	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 		return fmt.Errorf("%q cannot be the name of a namespace: %s", name, strings.Join(problems, "; "))
@@ -60,20 +61,20 @@ func workloadName(deployment string, env bluegreen.Environment) string {
 	return deployment + "-" + env.String()
 }
 
-// objectName is how errors name an object: "Service default/web".
+// objectName returns the name of an object in errors, such as "Service default/web".
 func objectName(kind, namespace, name string) string { return kind + " " + namespace + "/" + name }
 
-// serviceObject is how errors name the live Service.
+// serviceObject returns the name of the live Service in errors.
 func (p *Platform) serviceObject() string {
 	return objectName("Service", p.opts.Namespace, p.opts.Name)
 }
 
-// deploymentObject is how errors name a Deployment of ours.
+// deploymentObject returns the name of a Deployment in errors.
 func (p *Platform) deploymentObject(name string) string {
 	return objectName("Deployment", p.opts.Namespace, name)
 }
 
-// objectLabels are on every object of the deployment.
+// objectLabels returns the labels that every object of the deployment has.
 func objectLabels(deployment string) map[string]string {
 	return map[string]string{
 		labelDeployment: deployment,
@@ -83,7 +84,7 @@ func objectLabels(deployment string) map[string]string {
 	}
 }
 
-// podLabels select the pods of an environment.
+// podLabels returns the labels that select the pods of an environment.
 func podLabels(deployment, env string) map[string]string {
 	return map[string]string{labelDeployment: deployment, labelEnvironment: env}
 }
@@ -101,5 +102,5 @@ func versionLabel(version string) string {
 	return strings.Trim(value[:min(len(value), validation.LabelValueMaxLength)], "-._")
 }
 
-// mergeMaps returns the pairs of both maps; where both have a key, that of b.
+// mergeMaps returns the entries of both maps. If both have a key, b wins.
 func mergeMaps(a, b map[string]string) map[string]string { return labels.Merge(a, b) }

@@ -30,7 +30,7 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	case read.err != nil:
 		return bluegreen.Status{}, read.err
 	case err != nil:
-		// That there is nothing is only said when both answers say so.
+		// ErrNotFound is returned only if the cluster has answered both requests.
 		return bluegreen.Status{}, err
 	case read.service == nil:
 		return bluegreen.Status{}, bluegreen.ErrNotFound
@@ -44,7 +44,7 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 		}
 	}
 	if !p.isSelectingLive(read.serviceSnapshot) {
-		// No replica of live counts while the traffic goes elsewhere.
+		// No replica of live counts if the traffic goes elsewhere.
 		status.Running[read.ledger.Live] = 0
 	}
 	status.Endpoint, status.Preview = p.endpoint(read.service), p.serviceAddress(previewName(p.opts.Name))

@@ -17,48 +17,50 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// Options say which deployment it is, and how it runs.
+// Options say which deployment it is, and how it runs on the cluster.
 type Options struct {
-	// Namespace and Name are those of the Service that clients use.
+	// Namespace and Name are the names of the Service that clients use, and of its
+	// namespace.
 	Namespace, Name string
-	// PodSettings are those of the configuration. They are validated before anything
-	// is changed, and Port is the default of Service.Port. Provision reads the settings
-	// of the release that it is given instead, which are durable with the release.
+	// PodSettings are the settings in the configuration. New validates them, and Port is
+	// the default of Service.Port. Provision uses the settings of the release instead,
+	// which the ledger keeps.
 	PodSettings
 	Service ServiceOptions
-	// HealthCheck is that of the configuration, from which the readiness probe of new pods
-	// is made. nil makes one that connects to the port.
+	// HealthCheck is the health check in the configuration. The readiness probe of new
+	// pods is made from it. If it is nil, the probe connects to the port.
 	HealthCheck *health.Config
 	// UnhealthyThreshold is how many probes in a row must fail until the readiness probe of
 	// HealthCheck takes a pod out of the traffic; 0 means 3, the default of Kubernetes.
 	UnhealthyThreshold int
-	// DrainTimeout is how long requests in flight to the old environment may take. It
-	// is the grace period of the pods as well.
+	// DrainTimeout is how long requests in flight to the old environment may take. It is
+	// also the grace period of the pods.
 	DrainTimeout time.Duration
-	// RecycleStandby replaces the standby's pods, one by one, when the watch over the
-	// new environment has ended. Clients that keep their connections open would stay on
-	// the old pods for as long as those live.
+	// RecycleStandby replaces the standby's pods, one by one, when the watch over the new
+	// environment has ended. Without it, clients that keep their connections open stay on
+	// the old pods.
 	RecycleStandby bool
 	// Adopt takes over an existing Service of this name, which this provider does not
 	// manage, and the Deployment that it selects.
 	Adopt bool
-	// adoptedSelector are labels that none of our pods may have together: those that
-	// select the pods of the adopted Deployment.
+	// adoptedSelector are the labels that select the pods of the adopted Deployment. No
+	// pod of a release may have all of them.
 	adoptedSelector map[string]string
-	// SchedulingGrace is how long a pod may find no node before that is a failure;
-	// 0 is 30 seconds.
+	// SchedulingGrace is how long a pod may wait for a node before the deploy fails; 0 is
+	// 30 seconds.
 	SchedulingGrace time.Duration
 }
 
-// defaultSchedulingGrace is long enough for a node to have room again, and not for
-// a new node to be added.
+// defaultSchedulingGrace gives a node time to have room again. It is too short for a new
+// node to be added.
 const defaultSchedulingGrace = 30 * time.Second
 
 // PodSettings are the part of a release that only Kubernetes knows. A release carries
-// them as its Settings: changing them makes another release.
+// them as its Settings, so that changing them makes another release.
 type PodSettings struct {
-	// Port is where the pods listen. They find it in PORT. 0 means that it is not
-	// known, which is enough for an existing deployment that gets no new pods.
+	// Port is the port that the pods listen on. They find it in the variable PORT. 0
+	// means that it is not known. That is enough for an existing deployment that gets no
+	// new pods.
 	Port int
 	// PodTemplate is JSON that is merged over the generated pod template; "" is nothing.
 	PodTemplate string
@@ -66,15 +68,16 @@ type PodSettings struct {
 
 var _ bluegreen.Settings = PodSettings{}
 
-// Identity implements bluegreen.Settings. It contains the pod template as a value:
-// the same JSON in another format makes no other release.
+// Identity implements bluegreen.Settings. It contains the decoded pod template, so that
+// the same JSON in another format is no other release.
 func (s PodSettings) Identity() string {
 	identity := struct {
 		Port        int `json:"port"`
 		PodTemplate any `json:"pod_template,omitempty"`
 	}{Port: s.Port}
 	if s.PodTemplate != "" && json.Unmarshal([]byte(s.PodTemplate), &identity.PodTemplate) != nil {
-		// The plan refuses what is not JSON. Here it only has to differ.
+		// The plan refuses a template that is not JSON. Here it is enough that two of
+		// them are different releases.
 		identity.PodTemplate = s.PodTemplate
 	}
 	// Numbers and values that were decoded from JSON always encode; map keys are sorted.
@@ -82,7 +85,7 @@ func (s PodSettings) Identity() string {
 	return string(encoded)
 }
 
-// settingsOf returns the settings of Kubernetes that a release carries.
+// settingsOf returns the settings that a release has for Kubernetes.
 func settingsOf(release bluegreen.Release) (PodSettings, error) {
 	settings, ok := release.Settings.(PodSettings)
 	if !ok {
@@ -95,16 +98,16 @@ func settingsOf(release bluegreen.Release) (PodSettings, error) {
 type ServiceOptions struct {
 	// Type is "ClusterIP", "NodePort" or "LoadBalancer"; "" is ClusterIP.
 	Type string
-	// Port is the one that clients use; 0 is the port of the pods.
+	// Port is the port that clients use; 0 is the port of the pods.
 	Port int
 	// NodePort is the port on every node; 0 lets the cluster choose.
 	NodePort            int
 	Annotations, Labels map[string]string
 }
 
-// OptionError is a setting that cannot be used.
+// OptionError reports a setting that cannot be used.
 type OptionError struct {
-	// Option is its name in the kubernetes block: "service.port".
+	// Option is the name of the setting in the kubernetes block, such as "service.port".
 	Option string
 	Err    error
 }
@@ -127,7 +130,7 @@ func (o Options) Validate(image string) error {
 	return o.validate(image)
 }
 
-// validate is Validate for a deployment whose port may not be known.
+// validate does the work of Validate. The port may be unknown.
 func (o Options) validate(image string) error {
 	if err := ValidateName(o.Name); err != nil {
 		return err

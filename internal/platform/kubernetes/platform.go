@@ -14,11 +14,11 @@ type Platform struct {
 	client *Client
 
 	mu sync.Mutex
-	// run holds the lock; it is nil if the lock is not held.
+	// run is the session that holds the lock, or nil if the lock is not held.
 	run *lockedRun
-	// snapshot is the Service as it was last read or written.
+	// snapshot is the live Service as this platform last read or wrote it.
 	snapshot serviceSnapshot
-	// numbers are those of the pods.
+	// numbers are the replica numbers of the pods.
 	numbers replicaNumbers
 }
 
@@ -40,8 +40,8 @@ func New(client *Client, opts Options) (*Platform, error) {
 	return &Platform{opts: opts, client: client, numbers: newReplicaNumbers()}, nil
 }
 
-// Close ends what the platform does in the background, as the end of the process
-// would: a lock that is still held runs out by itself.
+// Close ends what the platform does in the background. It does not release a lock that is
+// still held. Such a lock runs out by itself, as it would at the end of the process.
 func (p *Platform) Close() {
 	if run := p.dropRun(); run != nil {
 		run.Close()

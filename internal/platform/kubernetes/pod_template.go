@@ -23,7 +23,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// TemplateError is a pod_template that cannot be used.
+// TemplateError reports a pod_template that cannot be used.
 type TemplateError struct{ Err error }
 
 func (e *TemplateError) Error() string { return "pod_template: " + e.Err.Error() }
@@ -31,9 +31,9 @@ func (e *TemplateError) Error() string { return "pod_template: " + e.Err.Error()
 // Unwrap makes the cause visible to errors.Is and errors.As.
 func (e *TemplateError) Unwrap() error { return e.Err }
 
-// A pod that is being deleted serves on during its preStop hook, so that every node has
-// dropped it before it refuses connections. The hook takes a third of the drain
-// timeout, within these limits: kube-proxy follows within a second, a load balancer
+// A pod that is being deleted goes on serving during its preStop hook. This gives every
+// node the time to stop sending it connections. The hook takes a third of the drain
+// timeout, within these limits: kube-proxy follows within a second, and a load balancer
 // may take longer.
 const (
 	minPreStopDelay = 2 * time.Second
@@ -44,13 +44,13 @@ const (
 // it, so that a release may listen on another port than the one before.
 const portName = "traffic"
 
-// podTemplate returns the pod template of a release in an environment. The release's
-// own template is merged over the generated one as kubectl merges a patch: lists of
-// containers, volumes and variables by their names.
+// podTemplate returns the pod template of a release in an environment. It merges the
+// release's own template over the generated one, as kubectl merges a patch: containers,
+// volumes and variables are merged by name.
 //
-// It contains the values of the release's environment variables, and with it the
-// Deployment does: who may read Deployments may read them. A variable with a
-// secretKeyRef keeps its value to those who may read Secrets.
+// The Deployment contains the template, and with it the values of the release's
+// environment variables. Whoever may read Deployments may read them. The value of a
+// variable with a secretKeyRef is not in the template.
 func (o Options) podTemplate(env bluegreen.Environment, release bluegreen.Release) (json.RawMessage, error) {
 	settings, err := settingsOf(release)
 	if err != nil {
@@ -79,7 +79,8 @@ func (o Options) podTemplate(env bluegreen.Environment, release bluegreen.Releas
 	if err := o.checkMerged(env, release.Image, template); err != nil {
 		return nil, &TemplateError{err}
 	}
-	// Encoding the typed template makes the same bytes of the same settings.
+	// The same settings always have the same bytes, because the template is encoded
+	// again.
 	canonical, err := json.Marshal(template)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the pod template: %w", err)
@@ -87,7 +88,7 @@ func (o Options) podTemplate(env bluegreen.Environment, release bluegreen.Releas
 	return labelWithDigest(canonical)
 }
 
-// userTemplate returns the user's template, nil where there is none.
+// userTemplate returns the user's template, or nil if there is none.
 func (o Options) userTemplate() (*corev1.PodTemplateSpec, error) {
 	if o.PodTemplate == "" {
 		return nil, nil
@@ -143,9 +144,9 @@ func withoutDirectives(tree any) any {
 	}
 }
 
-// generatedTemplate returns the pod template without the user's. It has no readiness
-// probe and no preStop hook where the user's container has its own: two kinds of
-// probe cannot be merged into one.
+// generatedTemplate returns the pod template before the user's is merged over it. It
+// leaves out the readiness probe or the preStop hook if the user's container has its own,
+// because probes of two kinds cannot be merged.
 func (o Options) generatedTemplate(
 	env bluegreen.Environment, release bluegreen.Release, user *corev1.PodTemplateSpec,
 ) corev1.PodTemplateSpec {
@@ -187,8 +188,8 @@ func (o Options) generatedTemplate(
 	}
 }
 
-// variables returns the release's environment variables, and those that an instance
-// has on every platform.
+// variables returns the release's environment variables, and those that replicas have on
+// every platform.
 func (o Options) variables(env bluegreen.Environment, release bluegreen.Release) []corev1.EnvVar {
 	values := map[string]string{
 		"PORT": strconv.Itoa(o.Port), "HOST": "0.0.0.0",
@@ -202,12 +203,12 @@ func (o Options) variables(env bluegreen.Environment, release bluegreen.Release)
 	return variables
 }
 
-// preStopDelay is how long a pod that is being deleted serves on.
+// preStopDelay returns how long a pod that is being deleted goes on serving.
 func (o Options) preStopDelay() time.Duration {
 	return max(minPreStopDelay, min(maxPreStopDelay, o.DrainTimeout/3)).Truncate(time.Second)
 }
 
-// gracePeriod is how long a pod may take to end, with the preStop delay.
+// gracePeriod returns how long a pod may take to end, including the preStop delay.
 func (o Options) gracePeriod() time.Duration {
 	return max(o.DrainTimeout, o.preStopDelay()+time.Second)
 }
@@ -217,8 +218,8 @@ func (o Options) lifecycle() *corev1.Lifecycle {
 	return &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: sleep}}
 }
 
-// checkMerged returns an error where the user's template would make pods that the
-// deployment does not find, or that do not run its release.
+// checkMerged returns an error if the merged template makes pods that the deployment does
+// not find, or that do not run its release.
 func (o Options) checkMerged(env bluegreen.Environment, image string, template *corev1.PodTemplateSpec) error {
 	for key, want := range podLabels(o.Name, env.String()) {
 		if template.Labels[key] != want {
@@ -243,7 +244,7 @@ func (o Options) checkMerged(env bluegreen.Environment, image string, template *
 	return nil
 }
 
-// findContainer returns the container of this name, nil where there is none.
+// findContainer returns the container of this name, or nil if there is none.
 func findContainer(template *corev1.PodTemplateSpec, name string) *corev1.Container {
 	if template == nil {
 		return nil
@@ -255,8 +256,8 @@ func findContainer(template *corev1.PodTemplateSpec, name string) *corev1.Contai
 	return &template.Spec.Containers[i]
 }
 
-// labelWithDigest labels the template with its own digest, so that each pod says which
-// template it was made from.
+// labelWithDigest adds a label with the digest of the template. Each pod has the label,
+// which says what template the pod was made from.
 func labelWithDigest(encoded []byte) (json.RawMessage, error) {
 	sum := sha256.Sum256(encoded)
 	label := fmt.Sprintf(`{"metadata":{"labels":{%q:%q}}}`, labelTemplate, hex.EncodeToString(sum[:8]))

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// activePods drops the pods that are being deleted, and those that have ended and were
-// replaced already, as an eviction leaves them.
+// activePods returns the pods without those that are being deleted or have ended. A pod
+// that was evicted stays as one that has ended, and another one replaces it.
 func activePods(pods []*corev1.Pod) []*corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
 		hasEnded := pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
@@ -21,7 +21,8 @@ func activePods(pods []*corev1.Pod) []*corev1.Pod {
 	})
 }
 
-// checkPodReady returns why a pod gets no traffic, nil when it does.
+// checkPodReady returns an error with the reason if the pod is not ready. Such a pod gets
+// no traffic.
 func checkPodReady(pod *corev1.Pod) error {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type != corev1.PodReady {
@@ -39,7 +40,7 @@ func checkPodReady(pod *corev1.Pod) error {
 func isNotReady(pod *corev1.Pod) bool { return checkPodReady(pod) != nil }
 
 // containerStatus returns the status of a container of the pod. It is empty until the
-// kubelet has reported.
+// kubelet has reported one.
 func containerStatus(pod *corev1.Pod, container string) corev1.ContainerStatus {
 	for _, status := range pod.Status.ContainerStatuses {
 		if status.Name == container {
@@ -49,8 +50,8 @@ func containerStatus(pod *corev1.Pod, container string) corev1.ContainerStatus {
 	return corev1.ContainerStatus{}
 }
 
-// describeLastExit says how the last run of a pod's container ended, and which pod and
-// container that was, "" where none has ended.
+// describeLastExit returns how the last run of a container ended, with the names of the
+// pod and the container. It returns "" if no run has ended.
 func describeLastExit(pod *corev1.Pod, status corev1.ContainerStatus) string {
 	exit := lastExit(status)
 	if exit == "" {
@@ -62,7 +63,7 @@ func describeLastExit(pod *corev1.Pod, status corev1.ContainerStatus) string {
 	return fmt.Sprintf("%s (pod %s, container %q)", exit, pod.Name, status.Name)
 }
 
-// lastExit says how the last run of a container ended, "" where none has.
+// lastExit returns how the last run of a container ended, or "" if none has.
 func lastExit(status corev1.ContainerStatus) string {
 	end := cmp.Or(status.State.Terminated, status.LastTerminationState.Terminated)
 	if end == nil {
@@ -73,7 +74,7 @@ func lastExit(status corev1.ContainerStatus) string {
 		text += " (" + end.Reason + ")"
 	}
 	if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" {
-		// The container never ran; there is only the message of the runtime.
+		// The container never ran, so the message of the runtime is all there is.
 		text += ": " + firstLine(end.Message)
 	}
 	return text
@@ -84,7 +85,7 @@ func firstLine(text string) string {
 	return line
 }
 
-// servingPort returns the port of the pod at which w serves, 0 where the pod has none.
+// servingPort returns the port of the pod at which w serves, or 0 if the pod has none.
 func servingPort(pod *corev1.Pod, w workload) int {
 	if w.port.Type == intstr.Int {
 		return w.port.IntValue()

@@ -11,18 +11,19 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// previewState is what a lockedRun knows of the preview, the Service that leads to
+// previewState is what a lockedRun knows about the preview, the Service that leads to
 // staging.
 type previewState struct {
 	exists bool
-	// isManaged is false if this provider does not manage the Service. It is not changed then,
-	// and nothing can be deployed; everything else works without it.
+	// isManaged is false if this provider does not manage the Service. It is then never
+	// changed, and a deploy fails. Everything else works without a preview.
 	isManaged bool
-	// deployment is the one that the preview was pointed at, "" where that is not known.
+	// deployment is the name of the Deployment that the preview leads to, or "" if that
+	// is not known.
 	deployment string
 }
 
-// readPreview reads the preview, once while the lock is held.
+// readPreview reads the preview once while the lock is held.
 func (p *Platform) readPreview(ctx context.Context, run *lockedRun) error {
 	if run.preview != nil {
 		return nil
@@ -60,7 +61,7 @@ func (p *Platform) previewService(staging workload) serviceApply {
 	return serviceApply{serviceKind, meta, serviceSpec{Selector: staging.selector, Ports: ports}}
 }
 
-// previewObject is how errors name the preview.
+// previewObject returns the name of the preview in errors.
 func (p *Platform) previewObject() string {
 	return objectName("Service", p.opts.Namespace, previewName(p.opts.Name))
 }

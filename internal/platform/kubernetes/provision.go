@@ -12,8 +12,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Prepare implements bluegreen.Workloads. Only the nodes of the cluster can pull an image,
-// so that it finds out no digest. It asks the API server whether it accepts the Deployment.
+// Prepare implements bluegreen.Workloads. It asks the API server whether it accepts the
+// Deployment. It pulls no image and finds out no digest, because only the nodes can pull
+// images.
 func (p *Platform) Prepare(ctx context.Context, release bluegreen.Release) (imageDigest string, err error) {
 	run, err := p.requireLock(ctx)
 	if err != nil {
@@ -49,9 +50,9 @@ func (p *Platform) wantedDeployment(
 	return opts.deployment(env, release)
 }
 
-// Provision implements bluegreen.Workloads. It returns when every pod has started
-// its container, or at once when a pod never will. The pods have the settings that the
-// release carries; those of the options are not used.
+// Provision implements bluegreen.Workloads. It returns when every pod has started its
+// container, or with an error as soon as it is certain that a pod never will. The pods
+// get the settings of the release. The settings in the options are not used.
 func (p *Platform) Provision(
 	ctx context.Context, env bluegreen.Environment, release bluegreen.Release,
 ) (imageDigest string, err error) {
@@ -73,7 +74,7 @@ func (p *Platform) Provision(
 		template: want.Metadata.Labels[labelTemplate], replicas: release.Replicas, isAutoscaled: release.Autoscaled,
 	}
 	if snapshot.ledger.IsServing() && snapshot.ledger.Live == env {
-		// The Deployment is gone; pods that are left of it may still serve.
+		// The Deployment of live is gone. Pods that are left of it may still serve.
 		rollout.isLive = true
 		err = p.rollOut(ctx, run, env, want, rollout)
 	} else {
@@ -85,9 +86,9 @@ func (p *Platform) Provision(
 	return rollout.digest, nil
 }
 
-// provisionStaging uses what is left of the same release, such as one that was rolled
-// back. It recreates the Deployment where nothing is left or the pods are not complete
-// in time.
+// provisionStaging uses the Deployment in staging if it runs the same release, such as
+// one that was rolled back. It recreates the Deployment if there is no such Deployment,
+// or if the pods are not complete within standbyTime.
 func (p *Platform) provisionStaging(
 	ctx context.Context, run *lockedRun, env bluegreen.Environment, want deploymentApply, rollout *rollout,
 ) error {
@@ -101,17 +102,18 @@ func (p *Platform) provisionStaging(
 	return p.rollOut(ctx, run, env, want, rollout)
 }
 
-// errNothingToReuse means that there is no Deployment of the same release.
+// errNothingToReuse means that staging has no Deployment of the same release.
 var errNothingToReuse = errors.New("nothing is left of the release")
 
-// rollOut writes the Deployment and waits for its pods. Where it is to be recreated,
-// everything that runs in env is removed first.
+// rollOut writes the Deployment and waits for its pods. If the Deployment is to be
+// recreated, it first removes everything that runs in env.
 func (p *Platform) rollOut(
 	ctx context.Context, run *lockedRun, env bluegreen.Environment, want deploymentApply, rollout *rollout,
 ) error {
 	if err := p.updateDeployment(ctx, rollout.informers, func(found *appsv1.Deployment) error {
 		if rollout.isRecreated {
-			// The pods of another release go at once: what they had in flight is drained.
+			// The pods of another release have been drained, and so can be removed at
+			// once.
 			if err := p.remove(ctx, run, env); err != nil {
 				return err
 			}

@@ -20,14 +20,16 @@ import (
 // checkReady is the name of the pod's readiness among the checks.
 const checkReady = "ready"
 
-// AwaitReady implements bluegreen.Readiness.
+// AwaitReady implements bluegreen.Readiness. It waits until the pod is ready.
 //
-// When an informer could not see the cluster for a while, the cluster's controllers
-// may have had the same trouble. Then a pod in staging has to be among the endpoints
-// of the preview, too. The controller that makes these makes those of the live
-// Service: as long as it does not know the pods, a switch would leave the live Service
-// without endpoints. Otherwise this would cost seconds for nothing, because the former
-// endpoints stay until the controller has made the new ones.
+// After an informer has missed events, it also waits until a pod in staging is among the
+// endpoints of the preview. The cluster's controllers may have missed the same events. A
+// controller that does not know the pods yet would leave the live Service without
+// endpoints after the switch, and the same controller writes the endpoints of the
+// preview.
+//
+// Without missed events this wait would cost seconds and gain nothing: the Service keeps
+// its former endpoints until the controller has written the new ones.
 func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	s, release, err := p.readSession(ctx)
 	if err != nil {
@@ -42,7 +44,8 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 	ledger := p.lastSnapshot().ledger
 	isStaging := !ledger.IsServing() || ledger.Live != w.environment
 	var cause error
-	// The cause is what was seen last, however the wait ends, unless the lock was lost.
+	// However the wait ends, the cause is what was seen last. Only the loss of the lock
+	// replaces it.
 	if err := s.Await(ctx, func() (bool, time.Duration, error) {
 		pods, err := informer.Items()
 		if err != nil {
@@ -61,8 +64,7 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 	return bluegreen.Verdict{checkReady: cause}
 }
 
-// checkEndpoint returns why a pod is not among the endpoints of the preview, nil where
-// it is.
+// checkEndpoint returns an error unless the pod is among the endpoints of the preview.
 func checkEndpoint(preview *cluster.Informer[*discoveryv1.EndpointSlice], pod *corev1.Pod) error {
 	found, err := preview.Items()
 	if err == nil && !readyEndpoints(found)[pod.UID] {
@@ -72,7 +74,7 @@ func checkEndpoint(preview *cluster.Informer[*discoveryv1.EndpointSlice], pod *c
 	return err
 }
 
-// Ready implements bluegreen.Readiness.
+// Ready implements bluegreen.Readiness. It does not wait.
 func (p *Platform) Ready(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
 	_, w, err := p.podOf(ctx, instance)
 	if err != nil {
@@ -86,8 +88,8 @@ func (p *Platform) Ready(ctx context.Context, instance bluegreen.Instance) blueg
 	return bluegreen.Verdict{checkReady: cause}
 }
 
-// checkInstanceReady returns why this run of the instance is not ready, nil when it
-// is. isOver says that the run never will be.
+// checkInstanceReady returns an error if this run of the instance is not ready. isOver is
+// true if it will never be ready.
 func checkInstanceReady(
 	pods []*corev1.Pod, container string, instance bluegreen.Instance,
 ) (isOver bool, cause error) {

@@ -14,14 +14,15 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
 
-// readinessProbe returns the probe by which the kubelet takes a pod out of the traffic, and
-// puts it back. It makes the check of the configuration. Of several checks it makes one,
-// because a container has one readiness probe: the first of http, grpc, exec and tcp.
+// readinessProbe returns the probe by which the kubelet takes a pod out of the traffic
+// and puts it back. The probe does what the health check of the configuration does. A
+// container has one readiness probe. So if there are several checks, only the first of
+// http, grpc, exec and tcp is used.
 //
-// What the kubelet cannot check in this way, it checks by a connection: an answer that the
-// configuration accepts and the kubelet does not, and gRPC over TLS.
+// The probe only connects to the port if the kubelet cannot make the check. These are
+// checks that accept other status codes than the kubelet, and gRPC over TLS.
 //
-// The probe is no part of a release's identity: another health check takes effect with
+// The probe is not part of a release's identity. Another health check takes effect with
 // the next deploy.
 func (o Options) readinessProbe() *corev1.Probe {
 	probe := tcpReadinessProbe(o.Port)
@@ -82,7 +83,7 @@ func (o Options) httpGet(check health.HTTP) *corev1.HTTPGetAction {
 	return action
 }
 
-// probedPort returns the port of a check; 0 is the one that the pods serve.
+// probedPort returns the port of a check. 0 stands for the port that the pods serve.
 func (o Options) probedPort(port int) intstr.IntOrString {
 	if port == 0 {
 		port = o.Port

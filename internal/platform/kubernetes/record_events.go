@@ -47,7 +47,7 @@ func eventsBetween(before, next bluegreen.Ledger) []event {
 	return events
 }
 
-// liveEvent returns what happened to the live environment, nil for nothing.
+// liveEvent returns what happened to the live environment, or nil if nothing did.
 func liveEvent(before, next bluegreen.Ledger) *event {
 	live, isServing := next.LiveRecord()
 	former, _ := before.LiveRecord()
@@ -75,7 +75,7 @@ func liveEvent(before, next bluegreen.Ledger) *event {
 	return &happened
 }
 
-// stagingEvent returns what happened to the release in staging, nil for nothing.
+// stagingEvent returns what happened to the release in staging, or nil if nothing did.
 func stagingEvent(before, next bluegreen.Ledger) *event {
 	was, is := before.Slot(next.Staging()), next.Slot(next.Staging())
 	record, exists := next.Record(is.Record)
@@ -105,8 +105,8 @@ func adoptedEvent(snapshot serviceSnapshot) event {
 		snapshot.adopted.Deployment, snapshot.ledger.Blue.Release.Version)
 }
 
-// incompleteEvent says that a commit was written and a write that follows it was not.
-// The next commit writes it.
+// incompleteEvent says that a commit was written, but not everything that follows it. The
+// next commit writes the rest.
 func incompleteEvent(err error) event {
 	return event{corev1.EventTypeWarning, "Incomplete", err.Error()}
 }
@@ -114,8 +114,8 @@ func incompleteEvent(err error) event {
 // maxEventMessage is the length that Kubernetes allows for a message, in bytes.
 const maxEventMessage = 1024
 
-// recordEvents writes the events in the background. No caller waits for
-// them, and a failure to write them has no consequence.
+// recordEvents writes the events in the background. No caller waits for them, and an
+// error is ignored.
 func (p *Platform) recordEvents(run *lockedRun, events []event) {
 	service := p.lastSnapshot().service
 	if len(events) == 0 || service == nil {

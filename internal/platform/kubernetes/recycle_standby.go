@@ -15,29 +15,30 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// annotationRecycled is the live record for which a standby's pods were replaced.
+// annotationRecycled is the ID of the live record for which a standby's pods were
+// replaced. It is in the pod template, so that a new value replaces the pods.
 const annotationRecycled = cluster.FieldManager + "/recycled-for"
 
-// canRecycle reports whether the pods that the standby of next had when traffic left
-// it are needed no more: the watch over the live release has ended, or there is none,
-// as after a rollback.
+// canRecycle reports whether the pods that the standby had when the traffic left it may
+// be replaced. They may be once the watch over the live release has ended, or if there is
+// none, as after a rollback.
 func canRecycle(next bluegreen.Ledger) bool {
 	standby := next.Slot(next.Staging())
 	return next.IsServing() && next.WatchDue == "" && standby.State == bluegreen.Idle && standby.Release != nil
 }
 
-// hasSameLive reports whether the commit of next leaves traffic where it was before.
+// hasSameLive reports whether the commit of next leaves the traffic where it was before.
 func hasSameLive(before, next bluegreen.Ledger) bool {
 	return before.IsServing() && before.Live == next.Live
 }
 
-// recycleStandby replaces the pods of the standby one by one, new ones ready first. It
-// is one write, and the cluster does the rest, also when this process has ended. The
-// same write twice changes nothing. Each lockedRun writes it once, whether or not it
-// was written before: a write that was lost comes with the next commit.
+// recycleStandby replaces the pods of the standby one by one. Each new pod is ready
+// before an old one ends. It writes the Deployment once, and the cluster does the rest,
+// even after this process has ended. The same write twice changes nothing. So each
+// lockedRun makes it once, even if an earlier one has: that write may have been lost.
 //
-// It leaves an adopted Deployment as it is: its pods may stop serving before every
-// node knows that they end.
+// It does not change an adopted Deployment, because its pods may stop serving before
+// every node knows that they end.
 func (p *Platform) recycleStandby(ctx context.Context, run *lockedRun, doc document) error {
 	live, _ := doc.ledger.LiveRecord()
 	w := p.workloadOf(doc, doc.ledger.Staging())
@@ -56,7 +57,7 @@ func (p *Platform) recycleStandby(ctx context.Context, run *lockedRun, doc docum
 func (p *Platform) writeRecycling(
 	ctx context.Context, run *lockedRun, w workload, liveRecord string, release *bluegreen.Release,
 ) error {
-	// A list, because the Role of the examples has no right to get a Deployment.
+	// It lists, because the Role of the examples has no right to get a Deployment.
 	list, err := run.API().Deployments(p.opts.Namespace).List(ctx, cluster.WithName(w.deployment))
 	if err != nil {
 		return err
@@ -78,8 +79,8 @@ func (p *Platform) writeRecycling(
 	return err
 }
 
-// recyclingPatch replaces the pods of the standby's Deployment. The new ones are started
-// from the image that the release was deployed as, wherever its tag points now.
+// recyclingPatch returns the patch that replaces the pods of the standby's Deployment.
+// The new pods run the image that the release was deployed as, even if its tag has moved.
 func recyclingPatch(
 	w workload, found *appsv1.Deployment, liveRecord string, release *bluegreen.Release,
 ) ([]byte, error) {

@@ -15,8 +15,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// replicaNumbers gives pods numbers, because the names of pods mean nothing to people:
-// "green-2" is one pod for as long as it lives, while the lock is held and in the ledger.
+// replicaNumbers gives pods numbers, because the names of pods mean nothing to people.
+// The pod that is "green-2" stays "green-2" as long as the platform is open, and beyond
+// that if the ledger has it.
 type replicaNumbers struct {
 	numbers map[types.UID]int
 	pods    map[types.UID]*corev1.Pod
@@ -26,9 +27,9 @@ func newReplicaNumbers() replicaNumbers {
 	return replicaNumbers{map[types.UID]int{}, map[types.UID]*corev1.Pod{}}
 }
 
-// assign gives every pod of env a number and returns the pods in that order. Pods that
-// are in the ledger or were numbered before keep their number. The others get what is
-// free, the oldest first.
+// assign gives every pod of env a number, and returns the pods in the order of their
+// numbers. Pods that are in the ledger or were numbered before keep their number. The
+// others get the lowest free numbers, the oldest pod first.
 func (n replicaNumbers) assign(
 	env bluegreen.Environment, pods []*corev1.Pod, recorded []bluegreen.InstanceRef,
 ) []*corev1.Pod {
@@ -61,7 +62,7 @@ func (n replicaNumbers) assign(
 	return ordered
 }
 
-// recordedNumber returns the number that a pod has in the ledger, 0 for none.
+// recordedNumber returns the number that a pod has in the ledger, or 0 if it has none.
 func recordedNumber(env bluegreen.Environment, pod types.UID, recorded []bluegreen.InstanceRef) int {
 	for _, ref := range recorded {
 		uid, _ := parseIncarnation(ref.Incarnation)
@@ -73,8 +74,8 @@ func recordedNumber(env bluegreen.Environment, pod types.UID, recorded []bluegre
 	return 0
 }
 
-// incarnation identifies one run of a container: a pod that replaces another has a new
-// one, and so has a container that was restarted in its pod.
+// incarnation identifies one run of a container. It is another one if the pod was
+// replaced, or if the container was restarted in its pod.
 func incarnation(pod types.UID, restarts int32) string {
 	return fmt.Sprintf("%s/%d", pod, restarts)
 }

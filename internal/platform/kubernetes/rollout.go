@@ -19,39 +19,41 @@ import (
 type rollout struct {
 	opts      Options
 	informers *workloadInformers
-	// generation is that of the Deployment as it was written.
+	// generation is the generation of the Deployment after it was written.
 	generation int64
 	replicas   int
-	// isAutoscaled is set where an autoscaler may want another number of pods by now.
+	// isAutoscaled is set if an autoscaler may want another number of pods by now.
 	isAutoscaled bool
-	// template is the digest of the pods' template, "" for any.
+	// template is the digest of the template that the pods must have, or "" for any.
 	template string
-	// isRecreated is set where the Deployment replaces everything that ran in the environment.
+	// isRecreated is set if everything that ran in the environment was removed before the
+	// Deployment was written.
 	isRecreated bool
-	// isLive is set where what runs may serve clients.
+	// isLive is set if pods in the environment may serve clients.
 	isLive bool
-	// hasExisted is set once the Deployment was seen. If it goes then, it does not come
-	// back.
+	// hasExisted is set once the Deployment was seen. A Deployment that disappears after
+	// that does not come back.
 	hasExisted bool
-	// release is that of the pods that are to stay, nil for any. Pods with another image
-	// are replaced, so that they cannot start is no failure.
+	// release is the release that the pods must run, or nil for any. Pods with another
+	// image are about to be replaced, so it is no failure if they cannot start.
 	release *bluegreen.Release
 	// known are pods that passed the health check before. Their image is not checked again.
 	known []bluegreen.InstanceRef
 	// creation checks the pods whose containers are not created yet.
 	creation creationChecker
-	// isTerminating is set while pods are being deleted, and terminated is when that
-	// was last so: their end makes room for others.
+	// isTerminating is set while pods are being deleted. terminated is when pods were
+	// last being deleted. Their end makes room for other pods.
 	isTerminating bool
 	terminated    time.Time
 	// progress describes what was seen last.
 	progress string
-	// digest is what the image of the pods is pinned to, "" where the nodes do not tell.
+	// digest is the digest of the image that the pods run, or "" if the nodes do not
+	// report it.
 	digest string
 }
 
-// await returns when the environment has exactly the pods that it should have, each
-// with a container that has started, or when that cannot happen.
+// await returns when the environment has exactly the pods that it should have, and each
+// has started its container. It returns an error as soon as that cannot happen any more.
 func (r *rollout) await(ctx context.Context) error {
 	err := r.informers.session.Await(ctx, func() (bool, time.Duration, error) { return r.check(ctx) })
 	if err != nil && ctx.Err() != nil && r.progress != "" {
@@ -60,6 +62,7 @@ func (r *rollout) await(ctx context.Context) error {
 	return err
 }
 
+// check looks at the Deployment and its pods once. It is the cluster.Check of await.
 func (r *rollout) check(ctx context.Context) (done bool, again time.Duration, err error) {
 	deployment, pods, err := r.informers.current()
 	if err != nil || deployment == nil && !r.hasExisted {
@@ -103,7 +106,8 @@ func (r *rollout) check(ctx context.Context) (done bool, again time.Duration, er
 	return isComplete && r.isRolledOut(deployment, size), again, nil
 }
 
-// shorterWait returns the shorter of two waits; 0 is no need to check again.
+// shorterWait returns the shorter of two waits. 0 means that there is nothing to wait
+// for.
 func shorterWait(a, b time.Duration) time.Duration {
 	if a == 0 || b == 0 {
 		return max(a, b)
@@ -111,7 +115,7 @@ func shorterWait(a, b time.Duration) time.Duration {
 	return min(a, b)
 }
 
-// size is how many pods there are to be.
+// size returns how many pods there should be.
 func (r *rollout) size(deployment *appsv1.Deployment) int {
 	if r.isAutoscaled && deployment.Generation >= r.generation {
 		return desiredReplicas(deployment)
@@ -119,9 +123,9 @@ func (r *rollout) size(deployment *appsv1.Deployment) int {
 	return r.replicas
 }
 
-// isRolledOut reports whether no other pods are on their way. Where there was a
-// Deployment before, its pods may be about to be replaced by others of the same
-// release, which only the Deployment's controller can tell.
+// isRolledOut reports whether the cluster has replaced all pods that it is going to
+// replace. If a Deployment existed before, other pods of the same release may be about to
+// replace its pods. Only the status of the Deployment tells.
 func (r *rollout) isRolledOut(deployment *appsv1.Deployment, size int) bool {
 	if r.isRecreated {
 		return true
@@ -139,15 +143,16 @@ func (r *rollout) noteTerminatingPods() {
 	}
 }
 
-// hasOldImage reports whether the pod has another image than those that are to stay.
+// hasOldImage reports whether the pod has another image than the release, and so is about
+// to be replaced.
 func (r *rollout) hasOldImage(pod *corev1.Pod) bool {
 	return r.release != nil && !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
 		return c.Name == r.informers.workload.container && isImageOf(c.Image, *r.release)
 	})
 }
 
-// checkImage returns an error for a pod that was started with another image than the
-// release was deployed as.
+// checkImage returns an error if the pod was started with another image than the release
+// was deployed as.
 func (r *rollout) checkImage(pod *corev1.Pod) error {
 	isKnown := slices.ContainsFunc(r.known, func(ref bluegreen.InstanceRef) bool {
 		uid, _ := parseIncarnation(ref.Incarnation)
@@ -175,8 +180,8 @@ func (r *rollout) describeWaitingPod(pods []*corev1.Pod) string {
 	return ""
 }
 
-// imageDigest returns what the image of a container is pinned to, "" where the node
-// does not tell.
+// imageDigest returns the digest of the image of a container, or "" if the node does not
+// report it.
 func imageDigest(status corev1.ContainerStatus) string {
 	i := strings.LastIndex(status.ImageID, "sha256:")
 	if i < 0 {

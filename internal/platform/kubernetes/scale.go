@@ -18,8 +18,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// Scale implements bluegreen.Workloads. When an environment gets smaller, the pods
-// with the highest numbers go, and before them those that never got traffic.
+// Scale implements bluegreen.Workloads. If an environment gets smaller, the pods that
+// never got traffic are removed first, and then those with the highest numbers.
 func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
 	run, err := p.requireLock(ctx)
 	if err != nil {
@@ -55,16 +55,16 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	if slot.State == bluegreen.Idle {
 		return p.withLogs(ctx, run, awaitStandby(ctx, rollout))
 	}
-	// New pods get traffic once the engine has checked them.
+	// It does not wait until the pods are ready, because the engine checks their health.
 	return p.withLogs(ctx, run, rollout.await(ctx))
 }
 
-// standbyTime is how long a standby may take to be complete. Live does not wait for it
-// any longer.
+// standbyTime is how long a standby may take to be complete. Then the apply goes on with
+// live.
 const standbyTime = 30 * time.Second
 
-// awaitStandby waits for the pods of a standby and gives them, which no health check
-// looks at, the time to become ready. If they do not, the status says so.
+// awaitStandby waits until the pods of a standby are ready, because no health check does.
+// If they are not ready in time, it returns nil, and the status does not count them.
 func awaitStandby(ctx context.Context, rollout *rollout) error {
 	limited, cancel := context.WithTimeout(ctx, standbyTime)
 	defer cancel()
@@ -82,8 +82,8 @@ func awaitStandby(ctx context.Context, rollout *rollout) error {
 	return err
 }
 
-// writeSize gives the Deployment its size. The cluster refuses that unless the
-// Deployment is as it was found.
+// writeSize sets the number of replicas of the Deployment. The cluster refuses the write
+// if the Deployment has changed since it was found.
 func (p *Platform) writeSize(
 	ctx context.Context, run *lockedRun, w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int,
 ) (*appsv1.Deployment, error) {
@@ -99,8 +99,8 @@ func (p *Platform) writeSize(
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-// sizePatch sets the size of a Deployment, and the image of the release that the
-// ledger has for it, if another was set by hand.
+// sizePatch returns the patch that sets the number of replicas. If another image was set
+// by hand, the patch also sets the image of the slot's release.
 func sizePatch(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replicas int) map[string]any {
 	spec := map[string]any{"replicas": replicas, "paused": false}
 	container := findContainer(&found.Spec.Template, w.container)
@@ -110,14 +110,15 @@ func sizePatch(w workload, found *appsv1.Deployment, slot bluegreen.Slot, replic
 	return map[string]any{"metadata": map[string]any{"resourceVersion": found.ResourceVersion}, "spec": spec}
 }
 
-// imagePatch sets the image of a container in a pod template.
+// imagePatch returns the patch that sets the image of a container in a pod template.
 func imagePatch(container, image string) map[string]any {
 	return map[string]any{"spec": map[string]any{
 		"containers": []any{map[string]any{"name": container, "image": image}},
 	}}
 }
 
-// markSurplusPods marks the pods that go when the environment gets smaller.
+// markSurplusPods marks the pods that the cluster is to remove if the environment gets
+// smaller.
 func (p *Platform) markSurplusPods(
 	ctx context.Context, run *lockedRun, informers *workloadInformers, slot bluegreen.Slot, replicas int,
 ) error {
@@ -135,7 +136,7 @@ func (p *Platform) markSurplusPods(
 	slices.SortStableFunc(instances, func(a, b bluegreen.Instance) int {
 		return trafficRank(slot, b) - trafficRank(slot, a)
 	})
-	// The ReplicaSet's controller takes the pods with the lowest cost first.
+	// The ReplicaSet's controller removes the pods with the lowest cost first.
 	const lowCost = `{"metadata":{"annotations":{"` + corev1.PodDeletionCost + `":"-1"}}}`
 	for _, instance := range instances[replicas:] {
 		uid, _ := parseIncarnation(instance.Incarnation)
@@ -152,7 +153,7 @@ func (p *Platform) markSurplusPods(
 	return nil
 }
 
-// trafficRank is 1 for an instance that has been given traffic, else 0.
+// trafficRank returns 1 for an instance that has been given traffic, and 0 for any other.
 func trafficRank(slot bluegreen.Slot, instance bluegreen.Instance) int {
 	if instance.Running && slices.Contains(slot.Passed, instance.Ref()) {
 		return 1

@@ -13,7 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// serviceApply has all fields of a Service that we set, for a server-side apply.
+// serviceApply is the body of a server-side apply. It has every field of a Service that
+// this provider sets.
 type serviceApply struct {
 	metav1.TypeMeta `json:",inline"`
 	Metadata        objectMeta  `json:"metadata"`
@@ -27,7 +28,7 @@ type objectMeta struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// UID and ResourceVersion make an apply fail with a conflict unless the object has
-	// the same ones. With a UID it fails as well where there is no object.
+	// the same ones. With a UID it also fails if there is no object.
 	UID             types.UID `json:"uid,omitempty"`
 	ResourceVersion string    `json:"resourceVersion,omitempty"`
 }
@@ -63,8 +64,8 @@ func (p *Platform) servicePort(w workload) servicePort {
 	return servicePort{Port: p.clientPort(), TargetPort: w.port, Protocol: corev1.ProtocolTCP}
 }
 
-// clientPort is the port at which clients reach the Services: where the options do
-// not say, as after an import, the one that the Service has.
+// clientPort returns the port at which clients reach the Services. If the options do not
+// set it, as after an import, it is the port that the Service has.
 func (p *Platform) clientPort() int {
 	port := cmp.Or(p.opts.Service.Port, p.opts.Port)
 	if service := p.lastSnapshot().service; port == 0 && service != nil && len(service.Spec.Ports) > 0 {
@@ -73,8 +74,9 @@ func (p *Platform) clientPort() int {
 	return port
 }
 
-// endpoint is the address at which clients reach the live environment: that of the
-// load balancer where there is one, else the name of the Service in the cluster.
+// endpoint returns the address at which clients reach the live environment. It is the
+// address of the load balancer if there is one, and the name of the Service in the
+// cluster otherwise.
 func (p *Platform) endpoint(service *corev1.Service) string {
 	for _, balancer := range service.Status.LoadBalancer.Ingress {
 		if host := cmp.Or(balancer.Hostname, balancer.IP); host != "" {
@@ -84,7 +86,7 @@ func (p *Platform) endpoint(service *corev1.Service) string {
 	return p.serviceAddress(p.opts.Name)
 }
 
-// serviceAddress is the address of a Service in the cluster.
+// serviceAddress returns the address of a Service in the cluster.
 func (p *Platform) serviceAddress(service string) string {
 	return hostPort(service+"."+p.opts.Namespace+".svc", p.clientPort())
 }

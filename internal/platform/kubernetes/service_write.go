@@ -16,9 +16,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// writeLiveService writes the selector, the ledger and the history of the live
-// Service in one request, which moves traffic to next.Live. The cluster refuses the
-// request where the Service is not what it was before.
+// writeLiveService writes the selector, the ledger and the history of the live Service in
+// one request. The request moves the traffic to next.Live. The cluster refuses it if the
+// Service has changed since before was read.
 func (p *Platform) writeLiveService(
 	ctx context.Context, run *lockedRun, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
 ) (serviceSnapshot, error) {
@@ -30,7 +30,7 @@ func (p *Platform) writeLiveService(
 	var others map[string]string
 	if before.service != nil {
 		if before.service.DeletionTimestamp != nil {
-			// What is written to it is lost.
+			// A write to it would be lost.
 			return serviceSnapshot{}, newBeingDeletedError("Service", before.service)
 		}
 		others = before.service.Annotations
@@ -49,8 +49,9 @@ func (p *Platform) writeLiveService(
 	return p.remember(serviceSnapshot{written, doc, true}), nil
 }
 
-// replaceLiveService writes the live Service over found, nil for none. The cluster
-// refuses the write if there is another Service, or another version of it, by now.
+// replaceLiveService creates the live Service, or replaces found if that is not nil. The
+// cluster refuses the write if the Service has changed, or was created, since it was
+// read.
 func (p *Platform) replaceLiveService(
 	ctx context.Context, run *lockedRun, want serviceApply, found *corev1.Service,
 ) (*corev1.Service, error) {
@@ -65,8 +66,9 @@ func (p *Platform) replaceLiveService(
 	return p.applyService(ctx, run, want, true)
 }
 
-// createService creates a Service. An apply cannot require that there is none: it would
-// overwrite a Service that another holder of the lock created meanwhile.
+// createService creates a Service. It does not use a server-side apply, which cannot
+// require that there is none: it would overwrite a Service that another holder of the
+// lock created meanwhile.
 func (p *Platform) createService(ctx context.Context, run *lockedRun, want serviceApply) (*corev1.Service, error) {
 	encoded, err := json.Marshal(want)
 	if err != nil {
@@ -87,13 +89,13 @@ func (p *Platform) createService(ctx context.Context, run *lockedRun, want servi
 // because other tools may have written an adopted Service under a name like that.
 const createManager = cluster.FieldManager + "-create"
 
-// ownCreatedFields makes the fields that a create has set those of an apply, and returns
-// the Service after that. An apply removes a label, an annotation or a port that is no
-// longer wanted only if no create or update has set it.
+// ownCreatedFields hands the fields that createManager owns over to cluster.FieldManager,
+// and returns the Service after that. A server-side apply removes a label, an annotation
+// or a port that is no longer wanted only if no create or update owns it.
 func (p *Platform) ownCreatedFields(
 	ctx context.Context, run *lockedRun, service *corev1.Service,
 ) (*corev1.Service, error) {
-	// The patch has the Service's resourceVersion.
+	// The patch contains the Service's resourceVersion.
 	patch, err := csaupgrade.UpgradeManagedFieldsPatch(service, sets.New(createManager), cluster.FieldManager)
 	if err != nil || patch == nil {
 		return service, err
@@ -106,7 +108,8 @@ func (p *Platform) ownCreatedFields(
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-// applyService writes a Service. force takes the fields that others have set.
+// applyService writes a Service by a server-side apply. force overwrites fields that
+// others have set.
 func (p *Platform) applyService(
 	ctx context.Context, run *lockedRun, want serviceApply, force bool,
 ) (*corev1.Service, error) {

@@ -8,7 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What the first write of the Service has set goes when it is not configured any more.
+// A setting of the Service that is not configured any more is removed, even if the first
+// write has made it.
 func TestClusterServiceLosesWhatIsNotConfigured(t *testing.T) {
 	t.Parallel()
 	const key = "example.com/team"

@@ -17,16 +17,17 @@ import (
 
 // serviceSnapshot is the live Service as it was last read or written.
 type serviceSnapshot struct {
-	// service is nil where there is none of ours.
+	// service is nil if the Service does not exist.
 	service *corev1.Service
 	document
 	// isLoaded is false until the Service was read.
 	isLoaded bool
 }
 
-// readSnapshot reads the Service and remembers it. A Service that does not exist is
-// no error. A Service that we do not manage is one, unless it is to be adopted, and
-// so is a Service that is being deleted, unless its ledger says that we do that.
+// readSnapshot reads the live Service and remembers it. If there is none, the snapshot
+// has no service. It returns an error for a Service that this provider does not manage,
+// unless Adopt is set. It also returns an error for a Service that is being deleted,
+// unless its ledger says that a destroy deletes it.
 func (p *Platform) readSnapshot(ctx context.Context) (serviceSnapshot, error) {
 	api, err := p.client.API()
 	if err != nil {
@@ -66,7 +67,8 @@ func (p *Platform) remember(snapshot serviceSnapshot) serviceSnapshot {
 	return snapshot
 }
 
-// ensureSnapshot returns the snapshot that is remembered, or reads the first one.
+// ensureSnapshot returns the remembered snapshot. It reads the Service if there is none
+// yet.
 func (p *Platform) ensureSnapshot(ctx context.Context) (serviceSnapshot, error) {
 	if snapshot := p.lastSnapshot(); snapshot.isLoaded {
 		return snapshot, nil
@@ -74,7 +76,7 @@ func (p *Platform) ensureSnapshot(ctx context.Context) (serviceSnapshot, error) 
 	return p.readSnapshot(ctx)
 }
 
-// lastSnapshot returns the snapshot that is remembered. It may not be loaded.
+// lastSnapshot returns the remembered snapshot, which may not be loaded.
 func (p *Platform) lastSnapshot() serviceSnapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,9 +19,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// This file answers why a pod does not start. Four things keep it from that: the
-// cluster refuses to create it, no node takes it, a node cannot create its containers,
-// and a container cannot run.
+// This file finds out why a pod does not start: the cluster refuses to create it, no node
+// takes it, a node cannot create its containers, or a container cannot run.
 
 // hasStarted reports whether the container runs or has ever run.
 func hasStarted(status corev1.ContainerStatus) bool {
@@ -29,9 +28,10 @@ func hasStarted(status corev1.ContainerStatus) bool {
 	return state.Running != nil || state.Terminated != nil || status.LastTerminationState.Terminated != nil
 }
 
-// checkReplicaFailure returns why the cluster creates no pods for the Deployment, such
-// as a quota, a policy or a missing service account, or how long to wait until that is
-// certain: pods that end may make room, and what admits pods may be starting itself.
+// checkReplicaFailure returns an error if the cluster creates no pods for the Deployment,
+// for example because of a quota, a policy or a missing service account. While that may
+// pass, it returns how long to wait. It passes if pods that end make room, or if an
+// admission webhook is only starting.
 func (r *rollout) checkReplicaFailure(deployment *appsv1.Deployment) (wait time.Duration, err error) {
 	failure, since := findReplicaFailure(deployment)
 	if failure == nil || deployment.Status.ObservedGeneration < r.generation {
@@ -43,8 +43,8 @@ func (r *rollout) checkReplicaFailure(deployment *appsv1.Deployment) (wait time.
 	return 0, failure
 }
 
-// replicaFailureDeadline is until when the cluster may refuse pods before that is a
-// failure. Where other pods have just ended, the cluster takes a while to try again.
+// replicaFailureDeadline returns how long the cluster may refuse pods before that is a
+// failure. After other pods have ended, the cluster takes a while to try again.
 func (r *rollout) replicaFailureDeadline(failure *StartError, since time.Time) time.Time {
 	switch {
 	case r.isTerminating:
@@ -58,7 +58,8 @@ func (r *rollout) replicaFailureDeadline(failure *StartError, since time.Time) t
 	}
 }
 
-// findReplicaFailure returns why the last pod was refused, and since when that is so.
+// findReplicaFailure returns why the cluster refuses to create pods, and since when. It
+// returns nil if the cluster does not refuse.
 func findReplicaFailure(deployment *appsv1.Deployment) (failure *StartError, since time.Time) {
 	i := slices.IndexFunc(deployment.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
 		return c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue
@@ -71,8 +72,8 @@ func findReplicaFailure(deployment *appsv1.Deployment) (failure *StartError, sin
 	return failure, condition.LastTransitionTime.Time
 }
 
-// checkPod returns why the pod will never start, or how long to wait until that is
-// certain.
+// checkPod returns an error if the pod will never start. While that is not certain, it
+// returns how long to wait before the next check.
 func (r *rollout) checkPod(ctx context.Context, pod *corev1.Pod) (wait time.Duration, err error) {
 	container, grace, api := r.informers.workload.container, r.opts.SchedulingGrace, r.informers.session.API()
 	if failure := findStartFailure(pod, container); failure != nil {
@@ -88,7 +89,7 @@ func (r *rollout) checkPod(ctx context.Context, pod *corev1.Pod) (wait time.Dura
 	return 0, &StartError{Pod: pod.Name, Reason: corev1.PodReasonUnschedulable, Message: message}
 }
 
-// unschedulableMessage returns why no node takes the pod, "" where a node may.
+// unschedulableMessage returns why no node takes the pod, or "" if a node may.
 func unschedulableMessage(pod *corev1.Pod) string {
 	for _, condition := range pod.Status.Conditions {
 		isRefused := condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse
@@ -99,19 +100,19 @@ func unschedulableMessage(pod *corev1.Pod) string {
 	return ""
 }
 
-// reasonCrashLoop is the reason for which a container that ends again and again waits.
-// The cluster gives it only when the pause before the next start is long enough to be
+// reasonCrashLoop is the cluster's reason while a container that ends again and again
+// waits for its next start. The cluster does not report it if the wait is too short to be
 // seen.
 const reasonCrashLoop = "CrashLoopBackOff"
 
-// permanentReasons are the reasons for which a container waits that do not go away
-// without a change. A first failed pull is not one: the next pull may succeed.
+// permanentReasons are the reasons of waiting containers that do not go away without a
+// change. A first failed pull is not among them, because the next pull may succeed.
 var permanentReasons = []string{
 	"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", reasonCrashLoop,
 }
 
-// permanentReason returns why a container will not run, and the cluster's message; the
-// reason is "" while it may still run.
+// permanentReason returns the reason why a container will never run, and the cluster's
+// message. The reason is "" if the container may still run.
 func permanentReason(status corev1.ContainerStatus) (reason, message string) {
 	waiting, end := status.State.Waiting, status.State.Terminated
 	switch {
@@ -124,9 +125,9 @@ func permanentReason(status corev1.ContainerStatus) (reason, message string) {
 	}
 }
 
-// findStartFailure returns why a pod will never start the container that runs the
-// release, nil as long as it may. Once that container has started, its health is for
-// the health check to find out.
+// findStartFailure returns an error if a pod will never start the container that runs the
+// release, and nil if it may. Once that container has started, the health check decides
+// about it.
 func findStartFailure(pod *corev1.Pod, container string) *StartError {
 	if hasStarted(containerStatus(pod, container)) {
 		return nil
@@ -134,8 +135,8 @@ func findStartFailure(pod *corev1.Pod, container string) *StartError {
 	return findFailedContainer(pod, "")
 }
 
-// findFailedContainer returns which container of a pod, other than this one, will
-// never run, nil as long as all may.
+// findFailedContainer returns an error about a container of the pod that will never run,
+// or nil if all may run. It does not look at the container with the name except.
 func findFailedContainer(pod *corev1.Pod, except string) *StartError {
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if status.Name == except {
@@ -150,11 +151,11 @@ func findFailedContainer(pod *corev1.Pod, except string) *StartError {
 	return nil
 }
 
-// creationErrors are a node's reasons for a container that it could not create. The
-// node tries again.
+// creationErrors are the reasons for which a node could not create a container. The node
+// tries again.
 var creationErrors = []string{"CreateContainerError", "RunContainerError"}
 
-// creatingReasons are the reasons of a container that is being created.
+// creatingReasons are the reasons of a container that is waiting to be created.
 var creatingReasons = slices.Concat([]string{"ContainerCreating", "PodInitializing"}, creationErrors)
 
 // creationChecker finds out why nodes do not create the containers of pods.
@@ -163,9 +164,10 @@ type creationChecker struct {
 	checked map[types.UID]time.Time
 }
 
-// check returns why the container is not created after more than grace, or how long
-// to wait until that is certain. It reads the pod's Events once per grace, and not
-// before. Without the right to read them it goes on waiting.
+// check returns an error if the container was not created within grace and will not be.
+// While that is not certain, it returns how long to wait before the next check. It reads
+// the pod's Events at most once in that time. Without the right to read them, it goes on
+// waiting.
 func (c *creationChecker) check(
 	ctx context.Context, api *cluster.API, pod *corev1.Pod, container string, grace time.Duration,
 ) (wait time.Duration, err error) {
@@ -191,12 +193,12 @@ func (c *creationChecker) check(
 	if last := lastEvent(ctx, api, pod); isMissingVolumeSource(last) {
 		return 0, &StartError{Pod: pod.Name, Container: container, Reason: last.Reason, Message: last.Message}
 	}
-	// It may be a large image.
+	// The node may be pulling a large image.
 	return grace, nil
 }
 
-// creatingSince returns since when a pod has had its node, and whether its container
-// is still to be created there.
+// creatingSince returns when the pod got its node, and whether its container is still to
+// be created there.
 func creatingSince(pod *corev1.Pod, container string) (since time.Time, isCreating bool) {
 	i := slices.IndexFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue
@@ -211,8 +213,8 @@ func creatingSince(pod *corev1.Pod, container string) (since time.Time, isCreati
 	return pod.Status.Conditions[i].LastTransitionTime.Time, true
 }
 
-// lastEvent returns the newest Event about the pod, an empty one where there is none
-// or it cannot be read.
+// lastEvent returns the newest Event about the pod. It returns an empty one if there is
+// none, or if the Events cannot be read.
 func lastEvent(ctx context.Context, api *cluster.API, pod *corev1.Pod) corev1.Event {
 	about := fields.OneTermEqualSelector("involvedObject.uid", string(pod.UID)).String()
 	found, err := api.Events(pod.Namespace).List(ctx, metav1.ListOptions{FieldSelector: about})
@@ -225,8 +227,8 @@ func lastEvent(ctx context.Context, api *cluster.API, pod *corev1.Pod) corev1.Ev
 }
 
 // isMissingVolumeSource reports whether an Event says that the source of a volume, such
-// as a Secret, does not exist. Other reasons for which a volume is not mounted, such
-// as a disk that another node still uses, often go away.
+// as a Secret, does not exist. Other reasons often go away, such as a disk that another
+// node still uses.
 func isMissingVolumeSource(event corev1.Event) bool {
 	return event.Reason == "FailedMount" && strings.Contains(event.Message, "not found")
 }

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// StartError means that a pod, or a Deployment, cannot start without a change.
+// StartError reports a pod, or a Deployment, that cannot start without a change.
 type StartError struct {
-	// Deployment is set where the cluster creates no pods for it; else Pod is set.
+	// Deployment is set if the cluster creates no pods for it. Otherwise Pod is set.
 	Deployment, Pod string
-	// Container is the one of the pod that cannot start, "" where the pod has no node.
+	// Container is the container that cannot start, or "" if the pod has no node.
 	Container string
-	// Reason is the cluster's word for it: "ImagePullBackOff".
+	// Reason is the reason that the cluster gives, such as "ImagePullBackOff".
 	Reason  string
 	Message string
-	// Exit says how the container ended last, "" where it has not run.
+	// Exit says how the container ended last. It is "" if the container has not run.
 	Exit string
 	// Logs are the last lines that the container wrote. They are shown and not stored.
 	Logs []string
@@ -47,11 +47,11 @@ func (e *StartError) Error() string {
 // startErrorLines is how many of a container's last lines a StartError has.
 const startErrorLines = 10
 
-// withLogs adds the last lines of its container to a StartError.
+// withLogs adds the last lines of the log to a StartError about a container.
 func (p *Platform) withLogs(ctx context.Context, run *lockedRun, err error) error {
 	var failure *StartError
 	if errors.As(err, &failure) && failure.Exit != "" {
-		// The logs are an extra: without them the error is complete.
+		// If the log cannot be read, the error is reported without it.
 		failure.Logs, _ = run.API().Logs(ctx, p.opts.Namespace, failure.Pod, failure.Container, false, startErrorLines)
 	}
 	return err

@@ -14,9 +14,9 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// AwaitTraffic implements bluegreen.Traffic. It returns when the endpoints of the
-// Service are exactly the ready pods of env. When the nodes have taken over the
-// endpoints, the cluster does not tell.
+// AwaitTraffic implements bluegreen.Traffic. It returns when the endpoints of the Service
+// are exactly the ready pods of env. The cluster does not tell when the nodes use the new
+// endpoints.
 func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) error {
 	s, release, err := p.readSession(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *Platform) AwaitTraffic(ctx context.Context, env bluegreen.Environment) 
 	return err
 }
 
-// endpointMismatch says how the endpoints differ from the ready pods, "" where they do
+// endpointMismatch returns how the endpoints differ from the ready pods, or "" if they do
 // not.
 func endpointMismatch(slices []*discoveryv1.EndpointSlice, pods []*corev1.Pod) string {
 	endpoints := readyEndpoints(slices)
@@ -81,7 +81,7 @@ func readyEndpoints(slices []*discoveryv1.EndpointSlice) map[types.UID]bool {
 	uids := map[types.UID]bool{}
 	for _, slice := range slices {
 		for _, endpoint := range slice.Endpoints {
-			// "Ready" is true when it is not set.
+			// An endpoint is ready if the condition is not set.
 			if endpoint.TargetRef != nil && (endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready) {
 				uids[endpoint.TargetRef.UID] = true
 			}
@@ -90,13 +90,14 @@ func readyEndpoints(slices []*discoveryv1.EndpointSlice) map[types.UID]bool {
 	return uids
 }
 
-// CanReceiveTraffic implements bluegreen.Traffic: the Service sends traffic to every
-// ready pod of the environment.
+// CanReceiveTraffic implements bluegreen.Traffic. It is always true, because the Service
+// sends traffic to every ready pod of the environment.
 func (p *Platform) CanReceiveTraffic([]bluegreen.InstanceRef, bluegreen.InstanceRef) bool {
 	return true
 }
 
-// isSelectingLive reports whether the Service selects what its ledger says.
+// isSelectingLive reports whether the Service selects the pods of the environment that
+// its ledger calls live.
 func (p *Platform) isSelectingLive(snapshot serviceSnapshot) bool {
 	if !snapshot.ledger.IsServing() {
 		return true

@@ -16,26 +16,28 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// workload is where an environment runs: a Deployment and its pods.
+// workload is what runs a release in an environment: a Deployment and its pods.
 type workload struct {
 	environment bluegreen.Environment
 	// deployment is the Deployment's name.
 	deployment string
-	// selector are the labels of its pods.
+	// selector is the labels that select its pods.
 	selector map[string]string
-	// container runs the release. port of it is where clients are served: a name where
-	// every release may have a port of its own.
+	// container is the name of the container that runs the release. port is its port for
+	// clients. The port is a name, so that each release can listen on another one. In an
+	// adopted workload it may be a number.
 	container string
 	port      intstr.IntOrString
 }
 
-// managedWorkload returns where env runs, unless that is an adopted Deployment.
+// managedWorkload returns the workload of env that this provider creates. An adopted
+// workload is another one.
 func (o Options) managedWorkload(env bluegreen.Environment) workload {
 	labels := podLabels(o.Name, env.String())
 	return workload{env, workloadName(o.Name, env), labels, o.Name, intstr.FromString(portName)}
 }
 
-// workloadOf returns where env runs the release that the ledger has for it.
+// workloadOf returns the workload that runs the release of env in the ledger.
 func (p *Platform) workloadOf(d document, env bluegreen.Environment) workload {
 	if d.adopted != nil && env == bluegreen.Blue && d.ledger.Blue.HasRelease(d.adopted.Fingerprint) {
 		return d.adopted.workload()
@@ -43,7 +45,7 @@ func (p *Platform) workloadOf(d document, env bluegreen.Environment) workload {
 	return p.opts.managedWorkload(env)
 }
 
-// allWorkloads returns every place where env may run something.
+// allWorkloads returns every workload that env may have.
 func (p *Platform) allWorkloads(d document, env bluegreen.Environment) []workload {
 	all := []workload{p.opts.managedWorkload(env)}
 	if d.adopted != nil && env == bluegreen.Blue {
@@ -52,8 +54,8 @@ func (p *Platform) allWorkloads(d document, env bluegreen.Environment) []workloa
 	return all
 }
 
-// ownPods returns those of the pods that the workload's Deployment controls. The
-// labels of an adopted workload may be those of other pods as well.
+// ownPods returns the pods without those of other controllers. The selector of an adopted
+// workload may match such pods as well.
 func (w workload) ownPods(pods []*corev1.Pod) []*corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
 		owner := metav1.GetControllerOf(pod)
@@ -69,13 +71,12 @@ type workloadInformers struct {
 	pods        *cluster.Informer[*corev1.Pod]
 }
 
-// informersFor returns the session's informers for w, and starts them where they do
-// not run.
+// informersFor returns the session's informers for w. It starts them if they do not run.
 func informersFor(s *cluster.Session, w workload) *workloadInformers {
 	return &workloadInformers{w, s, s.Deployment(w.deployment), s.Pods(w.selector)}
 }
 
-// deployment returns the Deployment, nil where there is none.
+// deployment returns the Deployment, or nil if there is none.
 func (i *workloadInformers) deployment() (*appsv1.Deployment, error) {
 	found, err := i.deployments.Items()
 	if err != nil || len(found) == 0 {
@@ -84,7 +85,7 @@ func (i *workloadInformers) deployment() (*appsv1.Deployment, error) {
 	return found[0], nil
 }
 
-// current returns the Deployment, nil where there is none, and the active pods.
+// current returns the Deployment, or nil if there is none, and the active pods.
 func (i *workloadInformers) current() (*appsv1.Deployment, []*corev1.Pod, error) {
 	deployment, err := i.deployment()
 	if err != nil {
@@ -100,7 +101,7 @@ func (i *workloadInformers) hasTerminatingPods() bool {
 	return err == nil && slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil })
 }
 
-// listDeployments returns all Deployments of ours.
+// listDeployments returns the Deployments of this deployment.
 func (p *Platform) listDeployments(ctx context.Context, api *cluster.API) ([]appsv1.Deployment, error) {
 	ours := cluster.WithLabels(map[string]string{labelDeployment: p.opts.Name})
 	found, err := api.Deployments(p.opts.Namespace).List(ctx, ours)
@@ -110,7 +111,7 @@ func (p *Platform) listDeployments(ctx context.Context, api *cluster.API) ([]app
 	return found.Items, nil
 }
 
-// findDeployment returns the Deployment of this name, nil where there is none.
+// findDeployment returns the Deployment of this name, or nil if there is none.
 func findDeployment(deployments []appsv1.Deployment, name string) *appsv1.Deployment {
 	i := slices.IndexFunc(deployments, func(d appsv1.Deployment) bool { return d.Name == name })
 	if i < 0 {
@@ -119,7 +120,7 @@ func findDeployment(deployments []appsv1.Deployment, name string) *appsv1.Deploy
 	return &deployments[i]
 }
 
-// desiredReplicas returns how many pods a Deployment is to have.
+// desiredReplicas returns how many pods a Deployment should have.
 func desiredReplicas(d *appsv1.Deployment) int {
 	if d.Spec.Replicas == nil {
 		return 0

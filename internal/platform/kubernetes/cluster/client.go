@@ -29,8 +29,8 @@ const (
 	requestBurst      = 200
 )
 
-// Client is a connection to a cluster, shared by the deployments on it. It
-// connects when the first of them needs it.
+// Client is the connection to a cluster, which the deployments on it share. It connects
+// when one of them first needs it.
 type Client struct {
 	open func() (*API, error)
 }
@@ -40,12 +40,12 @@ func NewClient(config Config) *Client {
 	return &Client{open: sync.OnceValues(func() (*API, error) { return newAPI(config) })}
 }
 
-// API returns the cluster's API. The first call reads the kubeconfig; none connects.
+// API returns the cluster's API. The first call reads the kubeconfig. No call connects.
 func (c *Client) API() (*API, error) { return c.open() }
 
 // Close closes the connections that no request uses.
 func (c *Client) Close() {
-	// A client that could not be opened has none.
+	// A client that could not be opened has no connections.
 	if api, err := c.open(); err == nil {
 		utilnet.CloseIdleConnectionsFor(api.http.Transport)
 	}
@@ -57,18 +57,19 @@ type API struct {
 	clock clock
 	// localTime is the clock of this machine.
 	localTime func() time.Time
-	// streams is the configuration of what leaves HTTP: port-forward and exec.
+	// streams is the configuration of port-forward and exec, which use connections of
+	// their own.
 	streams *rest.Config
 	http    *http.Client
 }
 
-// Now returns the time by the cluster's clock, to the second. What two machines
-// write to be compared must not depend on how their own clocks differ.
+// Now returns the time by the cluster's clock, to the second. The clocks of two machines
+// may differ, so the times that they write and compare are those of the cluster.
 func (a *API) Now() time.Time { return a.clock.now() }
 
-// discardClientLogs keeps client-go from writing to standard error what it returns
-// as an error as well. The logger belongs to the process: it is set once, before
-// any code of client-go runs that may read it.
+// discardClientLogs keeps client-go from writing to standard error. What it writes there
+// it also returns as an error. The logger belongs to the whole process. It is set once,
+// before any code of client-go can read it.
 var discardClientLogs = sync.OnceFunc(func() { klog.SetSlogLogger(slog.New(slog.DiscardHandler)) })
 
 func newAPI(settings Config) (*API, error) {
@@ -103,7 +104,7 @@ func newAPI(settings Config) (*API, error) {
 
 // UnreachableError means that the cluster did not answer.
 type UnreachableError struct {
-	// Address is where the cluster was expected.
+	// Address is the address at which the cluster was expected.
 	Address string
 	Err     error
 }
@@ -116,9 +117,9 @@ func (e *UnreachableError) Error() string {
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // IsNotFound reports whether err is the answer of an API server that it has no such
-// object. client-go makes the same error of every 404, also of one from a proxy
-// whose backend is away or from an address with a wrong path. resource is the
-// plural in lower case: "services".
+// object. client-go returns the same kind of error for every 404, such as the 404 of a
+// proxy that has lost its backend, or of a wrong path. resource is the plural in lower
+// case, such as "services".
 func IsNotFound(err error, resource, name string) bool {
 	var answer apierrors.APIStatus
 	if !apierrors.IsNotFound(err) || apierrors.IsUnexpectedServerError(err) || !errors.As(err, &answer) {
@@ -128,8 +129,8 @@ func IsNotFound(err error, resource, name string) bool {
 	return details != nil && details.Kind == resource && details.Name == name
 }
 
-// transport makes an UnreachableError of a request without an answer, and reads the
-// cluster's clock.
+// transport returns an UnreachableError for a request without an answer, and reads the
+// cluster's clock from every answer.
 type transport struct {
 	next  http.RoundTripper
 	host  string

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// clock follows the cluster's clock by the Date of its answers.
+// clock follows the cluster's clock. It reads the Date of the cluster's answers.
 type clock struct {
 	// offset is how far the cluster is ahead of this machine.
 	offset atomic.Int64
@@ -19,7 +19,7 @@ func (c *clock) read(header http.Header, now time.Time) {
 	if err != nil {
 		return
 	}
-	// The header is cut to the second: within that, the clocks agree.
+	// The header has whole seconds. Clocks that differ by less are taken as equal.
 	if ahead := date.Sub(now); ahead > 0 || ahead < -time.Second {
 		c.offset.Store(int64(ahead))
 	} else {

@@ -18,14 +18,14 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Config says how the cluster is reached. The settings have the names and the
-// meaning that the provider hashicorp/kubernetes gave them: what is set here takes
-// precedence over the kubeconfig.
+// Config says how the cluster is reached. The settings have the same names and meaning as
+// in the provider hashicorp/kubernetes. A setting here takes precedence over the
+// kubeconfig.
 type Config struct {
-	// ConfigPaths are kubeconfig files; the first one that has a setting wins.
-	// Without any file and without a Host, the environment is used: KUBE_CONFIG_PATHS,
-	// KUBE_CONFIG_PATH, KUBECONFIG, and last the service account of the pod that
-	// this process runs in. There is no default file and no default host.
+	// ConfigPaths are kubeconfig files. If several files have a setting, the first one
+	// wins. Without any file and without a Host, the environment is used:
+	// KUBE_CONFIG_PATHS, KUBE_CONFIG_PATH, KUBECONFIG, and last the service account of
+	// the pod that this process runs in. There is no default file and no default host.
 	ConfigPaths []string
 	// Context is the kubeconfig's context to use instead of its current one.
 	Context string
@@ -43,10 +43,10 @@ type Config struct {
 	// Exec is a program that returns credentials; nil is none.
 	Exec *ExecConfig
 
-	// WrapTransport is put around every request but port-forward and exec; nil is
-	// nothing. What it returns should implement net.RoundTripperWrapper.
+	// WrapTransport wraps the transport of all requests except port-forward and exec. It
+	// may be nil. What it returns should implement net.RoundTripperWrapper.
 	WrapTransport func(http.RoundTripper) http.RoundTripper
-	// LocalTime is the clock by which a lease runs out here; nil is time.Now.
+	// LocalTime is the clock of this machine, by which a lease runs out; nil is time.Now.
 	LocalTime func() time.Time
 }
 
@@ -62,9 +62,10 @@ type ExecConfig struct {
 var errNoCluster = errors.New(
 	"no cluster is configured: set config_path or host, or KUBE_CONFIG_PATH in the environment")
 
-// ConfigError is a setting that cannot be used.
+// ConfigError reports a setting that cannot be used.
 type ConfigError struct {
-	// Setting is its name in the provider's kubernetes block: "config_path".
+	// Setting is the name of the setting in the kubernetes block of the provider, such as
+	// "config_path".
 	Setting string
 	Err     error
 }
@@ -74,7 +75,7 @@ func (e *ConfigError) Error() string { return e.Setting + ": " + e.Err.Error() }
 // Unwrap makes the cause visible to errors.Is and errors.As.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// anyVersion completes a host to a URL; any version would do.
+// anyVersion is a version for completing a host to a URL. The URL does not depend on it.
 var anyVersion = schema.GroupVersion{Version: "v1"}
 
 // load returns what client-go needs. It reads files and connects to nothing.
@@ -133,7 +134,7 @@ func readKubeconfigs(paths []string) (*clientcmdapi.Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		// The loading rules skip a missing file; a typing error would then lead to
+		// The loading rules would skip a missing file. A typing error could then lead to
 		// another cluster.
 		if _, err := os.Stat(path); err != nil {
 			return nil, err

@@ -14,9 +14,9 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// Dial connects to a port of a pod by port-forward, which works from wherever the
-// API server is reached. The connection ends with the session at the latest. It has
-// no deadlines. An error is an UnansweredError unless the pod has refused the connection.
+// Dial connects to a port of a pod by port-forward. That works from every place that
+// reaches the API server. The connection ends with the session at the latest. It has no
+// deadlines. The error is an UnansweredError unless the pod has refused the connection.
 func (s *Session) Dial(ctx context.Context, pod string, port int) (net.Conn, error) {
 	tunnel, err := s.tunnels.get(pod)
 	if err != nil {
@@ -24,8 +24,8 @@ func (s *Session) Dial(ctx context.Context, pod string, port int) (net.Conn, err
 	}
 	conn, err := s.dialBy(ctx, tunnel, pod, port)
 	if errors.Is(err, errTunnelEnded) {
-		// Another connection may have ended the tunnel, or the node, because the pod
-		// refuses connections. A new tunnel shows which.
+		// The tunnel may have ended because of another connection, or because the pod
+		// refuses this one. A second attempt, by a new tunnel, shows which.
 		conn, err = s.dialBy(ctx, tunnel, pod, port)
 	}
 	return conn, err
@@ -41,8 +41,8 @@ func (s *Session) dialBy(ctx context.Context, tunnel *tunnel, pod string, port i
 	return tunnel.dial(ctx, stream, port)
 }
 
-// openPortForward opens a port-forward over a WebSocket, or over SPDY where the
-// cluster knows no WebSockets.
+// openPortForward opens a port-forward over a WebSocket, or over SPDY if the cluster does
+// not support WebSockets.
 func (a *API) openPortForward(namespace, pod string) (httpstream.Connection, error) {
 	request := a.core.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward")
 	byWebSocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(request.URL(), a.streams)
@@ -60,8 +60,8 @@ func (a *API) openPortForward(namespace, pod string) (httpstream.Connection, err
 	return stream, err
 }
 
-// isWebSocketRefused reports whether err came from a server, or a proxy in front of
-// it, that knows no WebSockets.
+// isWebSocketRefused reports whether err came from a server, or a proxy in front of it,
+// that does not support WebSockets.
 func isWebSocketRefused(err error) bool {
 	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 }

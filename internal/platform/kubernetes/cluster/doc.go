@@ -10,8 +10,8 @@
 // outlives the call of its Close or Unlock.
 //
 // The lock is a Lease, which its holder renews every few seconds. It is lost when
-// the Lease is removed or another holder takes it. It is not lost when it only ran out
-// while the cluster could not be reached, unless it was taken meanwhile.
+// the Lease is removed or another holder takes it. It is not lost if the Lease has only
+// run out, as while the cluster cannot be reached: the holder renews it.
 // Once it is lost it stays lost: [Session.Writer] returns an error with
 // [ErrLockLost], and every [Session.Await] that is not done ends with the same
 // error. Ask for the Writer immediately before each write, and make the write

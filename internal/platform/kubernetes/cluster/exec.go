@@ -15,11 +15,11 @@ import (
 	"k8s.io/client-go/util/exec"
 )
 
-// maxOutput is how much of a command's output is kept, from its end.
+// maxOutput is how many bytes of a command's output are kept, from its end.
 const maxOutput = 4 << 10
 
-// Exec runs a command in a container. Where the command fails, the error has its
-// exit status and the last line of its output.
+// Exec runs a command in a container. If the command fails, the error has its exit status
+// and the last line of its output.
 func (a *API) Exec(ctx context.Context, namespace, pod, container string, command []string) error {
 	executor, err := a.executor(namespace, pod, &corev1.PodExecOptions{
 		Container: container, Command: command, Stdout: true, Stderr: true,
@@ -44,7 +44,7 @@ func (a *API) Exec(ctx context.Context, namespace, pod, container string, comman
 	}
 }
 
-// executor runs a command over a WebSocket, or over SPDY where the cluster knows no
+// executor runs a command over a WebSocket, or over SPDY if the cluster does not support
 // WebSockets.
 func (a *API) executor(namespace, pod string, options *corev1.PodExecOptions) (remotecommand.Executor, error) {
 	request := a.core.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
@@ -60,8 +60,8 @@ func (a *API) executor(namespace, pod string, options *corev1.PodExecOptions) (r
 	return remotecommand.NewFallbackExecutor(byWebSocket, bySPDY, isWebSocketRefused)
 }
 
-// tailBuffer keeps the end of what is written to it. The two outputs of a command
-// are copied by a goroutine each.
+// tailBuffer keeps the end of what is written to it. Two goroutines write to it at the
+// same time, one for each output of the command.
 type tailBuffer struct {
 	mu   sync.Mutex
 	kept []byte

@@ -32,23 +32,23 @@ type Source[T Object] struct {
 	Options metav1.ListOptions
 }
 
-// Informer has the objects that a LIST found, kept current by a WATCH. When the
-// watch breaks it starts again, soon: the informers of client-go wait for up to half
-// a minute, and do not tell that their copy is old.
+// Informer has the objects that a LIST found, kept current by a WATCH. If the watch
+// breaks, it starts another one within about a second. The informers of client-go are not
+// used, because they wait for up to half a minute and do not tell that their copy is old.
 type Informer[T Object] struct {
 	source   Source[T]
 	notifier *notifier
 
 	mu    sync.Mutex
 	items map[types.UID]T
-	// stale is why the items may not be current, nil while they are.
+	// stale is the reason why the items may not be current, or nil if they are.
 	stale error
 }
 
 var errNotListed = errors.New("the cluster has not answered yet")
 
-// StartInformer starts an informer that runs until the session ends. Every change
-// wakes those who wait in the session's Await.
+// StartInformer starts an informer that runs until the session ends. Every change wakes
+// the calls of the session's Await.
 func StartInformer[T Object](s *Session, source Source[T]) *Informer[T] {
 	return startInformer(s.ctx, &s.running, source, s.notifier)
 }
@@ -95,8 +95,8 @@ func (i *Informer[T]) run(ctx context.Context) {
 	}
 }
 
-// listAndWatch lists and watches once. It returns why the watch ended. It calls
-// onList when the cluster has answered.
+// listAndWatch lists and watches once, and returns why the watch ended. It calls onList
+// once the cluster has answered.
 func (i *Informer[T]) listAndWatch(ctx context.Context, onList func()) error {
 	items, version, err := i.source.List(ctx, i.source.Options)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"k8s.io/client-go/gentype"
 )
 
-// LeaseDuration is when the lease of a holder that died runs out, counted from its
-// last renewal. A living holder renews it three times as often.
+// LeaseDuration is how long a lease lasts after its last renewal. A holder renews it
+// three times in that time.
 const LeaseDuration = 15 * time.Second
 
 const (
@@ -33,7 +33,8 @@ const TokenAnnotation = FieldManager + "/token"
 // ErrLockLost means that the lock was lost, and with it the right to change anything.
 var ErrLockLost = errors.New("the lock of the deployment is not held")
 
-// ErrNotOurs means that the Lease has this name but not our label.
+// ErrNotOurs means that a Lease has the name of the lock, and not the label of this
+// provider.
 var ErrNotOurs = errors.New("the Lease is not managed by this provider")
 
 // LockedError means that another holder has the lease.
@@ -50,13 +51,14 @@ type LeaseOptions struct {
 	Namespace, Name string
 	// Labels are given to a Lease that is created.
 	Labels map[string]string
-	// OwnerLabel is the one of Labels that an existing Lease must have as well.
+	// OwnerLabel is the key of the label in Labels that an existing Lease must have too.
 	OwnerLabel string
-	// Holder is the name of who takes the lease.
+	// Holder is the name of the process that takes the lease.
 	Holder string
 }
 
-// isExpired reports whether the holder of the lease has not renewed it in time.
+// isExpired reports whether the lease has no holder, or one that has not renewed it in
+// time.
 func isExpired(spec coordinationv1.LeaseSpec, now time.Time) bool {
 	if spec.HolderIdentity == nil || *spec.HolderIdentity == "" {
 		return true
@@ -72,26 +74,27 @@ type lease struct {
 	client *gentype.ClientWithList[*coordinationv1.Lease, *coordinationv1.LeaseList]
 	api    *API
 
-	// requests lets one request about the lease run at a time.
+	// requests lets only one request about the lease run at a time.
 	requests sync.Mutex
 	// object is the lease as it was last written.
 	object *coordinationv1.Lease
 
 	mu sync.Mutex
-	// until is when the lease runs out, by a clock that goes on while the machine sleeps.
+	// until is when the lease runs out, by a clock that does not stop while the machine
+	// sleeps.
 	until time.Time
-	// lost is why the lease will never be held again, nil while it may be held.
+	// lost is the reason why the lease is lost for good, or nil.
 	lost error
-	// onLost is called with lost when that happens. It may be nil.
+	// onLost is called with that reason when the lease is lost. It may be nil.
 	onLost func(lost error)
 }
 
-// takeLease takes the lease, or returns a *HeldError, ErrNotOurs or another error.
+// takeLease takes the lease. The error is a *LockedError, ErrNotOurs or another error.
 func takeLease(ctx context.Context, api *API, options LeaseOptions) (*lease, error) {
 	l := &lease{client: api.Leases(options.Namespace), api: api}
 	for {
 		err := l.take(ctx, options)
-		// Another holder was faster: the next attempt finds out who.
+		// Another holder was faster. The next attempt finds out which one.
 		wasWritten := apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
 		if !wasWritten && !IsNotFound(err, "leases", options.Name) {
 			return l, err
@@ -131,7 +134,7 @@ func (l *lease) take(ctx context.Context, options LeaseOptions) error {
 	return nil
 }
 
-// setHolder makes holder the one who took the lease just now.
+// setHolder writes into object that holder takes the lease now.
 func (l *lease) setHolder(object *coordinationv1.Lease, holder string) {
 	now, seconds := metav1.NewMicroTime(l.api.Now()), int32(LeaseDuration.Seconds())
 	object.Annotations = maps.Clone(object.Annotations)
@@ -144,8 +147,8 @@ func (l *lease) setHolder(object *coordinationv1.Lease, holder string) {
 	}
 }
 
-// expiry returns when a lease ends whose request was sent at this time. It drops the
-// monotonic clock, which stops while a machine sleeps: the lease runs on.
+// expiry returns when a lease ends that was requested at this time. It drops the reading
+// of the monotonic clock, because that clock stops while the machine sleeps.
 func expiry(sent time.Time) time.Time { return sent.Round(0).Add(LeaseDuration) }
 
 // keep renews the lease until ctx ends or the lease is lost.
@@ -161,8 +164,9 @@ func (l *lease) keep(ctx context.Context) {
 	}
 }
 
-// check returns an error unless the lease is held. A lease that ran out while the
-// cluster could not be reached is still held, and renewed, unless it was taken.
+// check returns an error unless the lease is held. A lease may run out while the cluster
+// cannot be reached. It is then renewed, and still held unless another holder has taken
+// it.
 func (l *lease) check(ctx context.Context) error {
 	until, lost := l.state()
 	if lost != nil {
@@ -189,7 +193,8 @@ func (l *lease) extend(until time.Time) {
 	l.until = until
 }
 
-// lose makes every later write fail, ends the waits of the session, and returns why.
+// lose makes every later write fail, ends the waits of the session, and returns the error
+// that they get.
 func (l *lease) lose(why string) error {
 	lost := fmt.Errorf("%w: %s", ErrLockLost, why)
 	l.mu.Lock()
@@ -216,8 +221,8 @@ func (l *lease) renew(ctx context.Context) error {
 	return err
 }
 
-// retryOnConflict calls act once more where the Lease has changed and is still ours:
-// the answer to an earlier write may have been lost.
+// retryOnConflict calls act once more if the Lease has changed and this process still
+// holds it. That happens if the answer to an earlier write was lost.
 func (l *lease) retryOnConflict(ctx context.Context, act func(context.Context) error) error {
 	err := act(ctx)
 	if !apierrors.IsConflict(err) {
@@ -256,7 +261,7 @@ func (l *lease) reread(ctx context.Context) error {
 	return nil
 }
 
-// release deletes the Lease unless it is lost.
+// release gives up the lease and deletes the Lease. It does nothing if the lease is lost.
 func (l *lease) release(ctx context.Context) error {
 	l.requests.Lock()
 	defer l.requests.Unlock()

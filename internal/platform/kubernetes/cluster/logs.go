@@ -13,8 +13,8 @@ import (
 // maxLogBytes limits what is read for the last lines of a log.
 const maxLogBytes = 64 << 10
 
-// Logs returns the last n lines that a container wrote, or fewer where they are
-// long. previous asks for the run before the last restart.
+// Logs returns the last n lines that a container wrote, or fewer if they are long.
+// previous asks for the run before the last restart.
 func (a *API) Logs(ctx context.Context, namespace, pod, container string, previous bool, n int) ([]string, error) {
 	lines, limit := int64(n), int64(maxLogBytes)
 	options := &corev1.PodLogOptions{Container: container, Previous: previous, TailLines: &lines, LimitBytes: &limit}

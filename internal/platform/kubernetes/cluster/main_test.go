@@ -9,7 +9,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/clustertest"
 )
 
-// sharedCluster is nil where there is none.
+// sharedCluster is nil if there is no cluster.
 var (
 	sharedCluster *clustertest.Cluster
 	sharedAPI     *API

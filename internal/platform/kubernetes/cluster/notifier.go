@@ -19,7 +19,7 @@ type notifier struct {
 	mu sync.Mutex
 	// changed is closed at the next change.
 	changed chan struct{}
-	// stopped is why waiting has ended, nil until then.
+	// stopped is the reason why every wait ends, or nil.
 	stopped error
 }
 
@@ -39,7 +39,8 @@ func (n *notifier) notify() {
 	n.changed = make(chan struct{})
 }
 
-// stop ends every wait that is not done when it looks once more.
+// stop ends every wait with the error why. A wait calls its check once more, and succeeds
+// if that does.
 func (n *notifier) stop(why error) {
 	n.mu.Lock()
 	n.stopped = why
@@ -47,15 +48,15 @@ func (n *notifier) stop(why error) {
 	n.notify()
 }
 
-// err returns why waiting has ended, nil until then.
+// err returns the reason why every wait ends, or nil.
 func (n *notifier) err() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.stopped
 }
 
-// Check is what [Session.Await] waits for. It reports whether the wait is over. A
-// positive again asks for another call after this time even if nothing changes.
+// Check reports whether a wait of [Session.Await] is over. It is called after every
+// change. If again is positive, it is also called after that time.
 type Check func() (done bool, again time.Duration, err error)
 
 // await implements Session.Await.
@@ -79,7 +80,8 @@ func (n *notifier) await(ctx context.Context, check Check) error {
 	}
 }
 
-// awaitChange returns when changed is closed or the time is over; 0 is never.
+// awaitChange returns when changed is closed or the time again is over. If again is 0, it
+// waits for the change only.
 func awaitChange(ctx context.Context, changed <-chan struct{}, again time.Duration) error {
 	var elapsed <-chan time.Time
 	if again > 0 {

@@ -20,11 +20,11 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// resources are clients for the kinds of objects that a deployment is made of.
+// resources are the clients for the kinds of objects that a deployment is made of.
 //
-// The typed client sets of client-go would do the same. But any one of them links
-// all API groups, and makes this program larger by half. Terraform reads and hashes
-// it each time it runs.
+// The typed client sets of client-go would do the same. But any one of them links all API
+// groups, and makes this program larger by half. Terraform reads and hashes the program
+// each time it runs.
 type resources struct {
 	// core is for the subresources of a pod.
 	core rest.Interface
@@ -43,11 +43,12 @@ type kind[T Object, L runtime.Object] func(namespace string) *gentype.ClientWith
 // scheme has the types that the cluster and this program exchange.
 var scheme = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
-	// The options of requests, and answers that are errors, are of this version.
+	// The options of requests, and errors in answers, are of this version.
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 	builder := runtime.NewSchemeBuilder(
 		corev1.AddToScheme, appsv1.AddToScheme, coordinationv1.AddToScheme, discoveryv1.AddToScheme)
-	// This fails where two groups register the same type: always or never.
+	// This fails only if two groups register the same type, and so at the first run or
+	// never.
 	utilruntime.Must(builder.AddToScheme(scheme))
 	return scheme
 })
@@ -80,8 +81,8 @@ func newResources(config *rest.Config, connection *http.Client) (resources, erro
 	}, errors.Join(err1, err2, err3, err4)
 }
 
-// kindOf returns the client for a resource of a group, whose objects are *T and whose
-// lists are *L. name is the plural in lower case.
+// kindOf returns the client for a resource of a group. Its objects are *T and its lists
+// are *L. name is the plural in lower case.
 func kindOf[T, L any, PT interface {
 	*T
 	Object

@@ -35,8 +35,8 @@ type Session struct {
 	endpointSlices map[string]*Informer[*discoveryv1.EndpointSlice]
 }
 
-// NewSession returns a session without a lock, which nothing can be written with.
-// It outlives ctx, until it is closed.
+// NewSession returns a session without a lock. It can only be used for reading. It runs
+// until it is closed, even if ctx ends before.
 func NewSession(ctx context.Context, api *API, namespace string) *Session {
 	s := &Session{
 		api: api, namespace: namespace, notifier: newNotifier(),
@@ -48,8 +48,8 @@ func NewSession(ctx context.Context, api *API, namespace string) *Session {
 	return s
 }
 
-// Lock takes the lease and returns a session that renews it. While another holder
-// holds it, the error is a *HeldError.
+// Lock takes the lease and returns a session that renews it. If another holder has the
+// lease, the error is a *LockedError.
 func Lock(ctx context.Context, api *API, options LeaseOptions) (*Session, error) {
 	held, err := takeLease(ctx, api, options)
 	if err != nil {
@@ -64,10 +64,9 @@ func Lock(ctx context.Context, api *API, options LeaseOptions) (*Session, error)
 // API returns the API for reading.
 func (s *Session) API() *API { return s.api }
 
-// Writer returns the API for the next write, or an error with ErrLockLost. Ask for
-// it immediately before each write, after reading what the write depends on: what
-// was read while the lock was held, and has not changed since, was not written by
-// another holder.
+// Writer returns the API for the next write, or an error with ErrLockLost. Ask for it
+// immediately before each write, after reading what the write depends on. Then no other
+// holder of the lock has written in between.
 func (s *Session) Writer(ctx context.Context) (*API, error) {
 	if s.lease == nil {
 		return nil, ErrLockLost
@@ -75,21 +74,21 @@ func (s *Session) Writer(ctx context.Context) (*API, error) {
 	return s.api, s.lease.check(ctx)
 }
 
-// Err returns an error with ErrLockLost once the lock is lost.
+// Err returns an error with ErrLockLost once the lock is lost, and nil before.
 func (s *Session) Err() error { return s.notifier.err() }
 
 // HasMissedEvents reports whether any informer of the session could not see the cluster for
 // a while, and so saw changes late.
 func (s *Session) HasMissedEvents() bool { return s.notifier.hasMissedEvents.Load() }
 
-// Await calls check now and after every change that an informer of the session sees,
-// until check is done or returns an error. It goes on where the error says that an
-// informer is not current, unless the cluster forbids what the informer asks. It
-// returns an error as well when ctx ends or the lock is lost.
+// Await calls check now, and after every change that an informer of the session sees,
+// until check is done or returns an error. It goes on waiting if the error says that an
+// informer is not current, unless the cluster forbids the informer's request. It also
+// returns an error if ctx ends or the lock is lost.
 func (s *Session) Await(ctx context.Context, check Check) error { return s.notifier.await(ctx, check) }
 
-// Go runs f in the background. The session's end waits for it; the context of f does
-// not end with the session, but after the limit.
+// Go runs f in the background. The end of the session waits for f. The context of f does
+// not end with the session, but after limit.
 func (s *Session) Go(limit time.Duration, f func(ctx context.Context)) {
 	s.running.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), limit)
@@ -98,8 +97,8 @@ func (s *Session) Go(limit time.Duration, f func(ctx context.Context)) {
 	})
 }
 
-// Close ends the session and leaves the lease as it is, as the end of the process
-// would: it runs out by itself. It returns when nothing of the session runs any more.
+// Close ends the session, and returns when nothing of it runs any more. It does not
+// release the lease, which runs out by itself as it would at the end of the process.
 func (s *Session) Close() {
 	if s.lease != nil {
 		_ = s.lease.lose("the platform was closed") // No caller waits for the error.
@@ -107,8 +106,8 @@ func (s *Session) Close() {
 	s.stop()
 }
 
-// Unlock ends the session and gives the lease up, within the limit. Where that fails
-// the lease runs out by itself.
+// Unlock ends the session and releases the lease. If that fails, or takes longer than
+// limit, the lease runs out by itself.
 func (s *Session) Unlock(limit time.Duration) {
 	s.stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), limit)
@@ -122,15 +121,15 @@ func (s *Session) stop() {
 	s.running.Wait()
 }
 
-// Deployment returns the informer for the Deployment of this name, and starts it
-// where it does not run.
+// Deployment returns the informer for the Deployment of this name. It starts the informer
+// if it does not run.
 func (s *Session) Deployment(name string) *Informer[*appsv1.Deployment] {
 	return ensureInformer(s, s.deployments, name, func() Source[*appsv1.Deployment] {
 		return s.api.deploymentSource(s.namespace, name)
 	})
 }
 
-// Pods returns the informer for the pods with these labels, and starts it where it
+// Pods returns the informer for the pods with these labels. It starts the informer if it
 // does not run.
 func (s *Session) Pods(selector map[string]string) *Informer[*corev1.Pod] {
 	return ensureInformer(s, s.pods, labels.FormatLabels(selector), func() Source[*corev1.Pod] {
@@ -138,8 +137,8 @@ func (s *Session) Pods(selector map[string]string) *Informer[*corev1.Pod] {
 	})
 }
 
-// EndpointSlices returns the informer for those of a Service, and starts it where it
-// does not run.
+// EndpointSlices returns the informer for the EndpointSlices of a Service. It starts the
+// informer if it does not run.
 func (s *Session) EndpointSlices(service string) *Informer[*discoveryv1.EndpointSlice] {
 	return ensureInformer(s, s.endpointSlices, service, func() Source[*discoveryv1.EndpointSlice] {
 		return s.api.endpointSliceSource(s.namespace, service)
@@ -157,8 +156,8 @@ func ensureInformer[T Object](
 	return informers[key]
 }
 
-// CurrentPods returns the pods with these labels where an informer runs for them and
-// is current. It starts none.
+// CurrentPods returns the pods with these labels. isCurrent is false if no informer for
+// them runs, or if that is not current. CurrentPods starts no informer.
 func (s *Session) CurrentPods(selector map[string]string) (pods []*corev1.Pod, isCurrent bool) {
 	s.mu.Lock()
 	informer := s.pods[labels.FormatLabels(selector)]

@@ -20,7 +20,7 @@ import (
 type tunnels struct {
 	mu    sync.Mutex
 	byPod map[string]*tunnel
-	// closed refuses new tunnels.
+	// closed is set once no tunnel may be opened any more.
 	closed bool
 }
 
@@ -49,7 +49,8 @@ func (t *tunnels) close() {
 	}
 }
 
-// tunnel is a port-forward to one pod. It is opened again where it has ended.
+// tunnel is a port-forward to one pod. If it has ended, the next connection opens it
+// again.
 type tunnel struct {
 	// opening is full while the tunnel is being opened.
 	opening chan struct{}
@@ -60,7 +61,7 @@ type tunnel struct {
 	requests int
 }
 
-// ensureOpen returns the open tunnel. It calls open where there is none.
+// ensureOpen returns the open tunnel. It calls open if there is none.
 func (t *tunnel) ensureOpen(
 	ctx context.Context, open func() (httpstream.Connection, error),
 ) (httpstream.Connection, error) {
@@ -89,7 +90,8 @@ func (t *tunnel) ensureOpen(
 		}
 		return r.stream, t.setStream(r.stream)
 	case <-ctx.Done():
-		// The dialer of client-go takes no context: what it may still open is closed.
+		// The dialer of client-go takes no context. If it still opens a connection, that
+		// is closed.
 		go func() {
 			if r := <-opened; r.err == nil {
 				_ = r.stream.Close()
@@ -99,7 +101,7 @@ func (t *tunnel) ensureOpen(
 	}
 }
 
-// openStream returns the stream, nil where there is none or it has ended.
+// openStream returns the stream, or nil if there is none or it has ended.
 func (t *tunnel) openStream() httpstream.Connection {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -125,8 +127,8 @@ func (t *tunnel) setStream(stream httpstream.Connection) error {
 	return nil
 }
 
-// closeStream closes a stream that cannot be used any more. The next connection
-// opens another one.
+// closeStream closes a stream that cannot be used any more. The next connection opens
+// another stream.
 func (t *tunnel) closeStream(stream httpstream.Connection) {
 	t.mu.Lock()
 	if t.stream == stream {
@@ -152,11 +154,12 @@ func (t *tunnel) nextRequest() int {
 	return t.requests
 }
 
-// errTunnelEnded means that the tunnel ended, and the connection with it.
+// errTunnelEnded means that the tunnel ended, and with it the connection.
 var errTunnelEnded error = &UnansweredError{errors.New("port-forward: the connection to the node ended")}
 
-// dial opens a connection to a port of the pod. A node that cannot reach the port
-// ends the tunnel, and the library would wait for its answer forever.
+// dial opens a connection to a port of the pod. It also waits for the end of the tunnel.
+// A node that cannot reach the port ends the tunnel, and the library would wait for the
+// answer for ever.
 func (t *tunnel) dial(ctx context.Context, stream httpstream.Connection, port int) (net.Conn, error) {
 	type result struct {
 		conn *tunnelConn
@@ -191,13 +194,13 @@ func (t *tunnel) dial(ctx context.Context, stream httpstream.Connection, port in
 		}
 		return nil, errTunnelEnded
 	case <-ctx.Done():
-		// A stream that does not answer is no use to the next connection either.
+		// The stream does not answer, so the next connection must not use it.
 		t.closeStream(stream)
 		return nil, &UnansweredError{ctx.Err()}
 	}
 }
 
-// openConn asks for a connection: one stream for its data and one for its failure.
+// openConn asks for a connection. It has one stream for its data and one for its failure.
 func (t *tunnel) openConn(stream httpstream.Connection, port int) (*tunnelConn, error) {
 	headers := http.Header{}
 	headers.Set(corev1.PortHeader, strconv.Itoa(port))

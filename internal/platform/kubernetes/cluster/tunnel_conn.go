@@ -17,12 +17,12 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// refusalTime is how long a new connection waits to be refused. The node sends
-// nothing when the pod accepts the connection, and soon a message when it does not.
+// refusalTime is how long a new connection waits for a refusal. The node sends nothing if
+// the pod accepts the connection, and soon a message if it does not.
 const refusalTime = 20 * time.Millisecond
 
-// failureTime is how long the end of a connection waits for the node's message. A
-// node ends both streams of a connection at once, but they are read independently.
+// failureTime is how long a Read at the end of a connection waits for the node's message.
+// The node ends both streams of the connection at once, but they are read independently.
 const failureTime = time.Second
 
 // tunnelConn is a connection through a tunnel. It has no deadlines.
@@ -34,8 +34,8 @@ type tunnelConn struct {
 	close    sync.Once
 	// hasWritten is set once anything was written.
 	hasWritten atomic.Bool
-	// ended is closed when the node has said how the connection went; failure is what
-	// it said, nil for nothing.
+	// ended is closed when the node has ended the stream of failures. failure is then the
+	// error that it sent, or nil.
 	ended   chan struct{}
 	failure error
 }
@@ -50,7 +50,7 @@ func (c *tunnelConn) readFailure() {
 	}
 }
 
-// forwardError makes an error of the node's message that it cannot connect to the pod.
+// forwardError returns the node's message that it cannot connect to the pod as an error.
 func forwardError(message string) error {
 	if strings.Contains(message, "connection refused") {
 		return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
@@ -59,7 +59,7 @@ func forwardError(message string) error {
 	return &UnansweredError{errors.New("port-forward: " + line)}
 }
 
-// awaitRefusal returns the connection unless it is refused soon.
+// awaitRefusal returns the connection unless it is refused within refusalTime.
 func (c *tunnelConn) awaitRefusal(ctx context.Context) (net.Conn, error) {
 	timer := time.NewTimer(refusalTime)
 	defer timer.Stop()
@@ -77,8 +77,8 @@ func (c *tunnelConn) awaitRefusal(ctx context.Context) (net.Conn, error) {
 	return c, nil
 }
 
-// Read returns the node's message where the pod never accepted the connection, and
-// says so where the tunnel ended.
+// Read returns the node's message as an error if the pod never accepted the connection,
+// and errTunnelEnded if the tunnel ended.
 func (c *tunnelConn) Read(buffer []byte) (int, error) {
 	n, err := c.Stream.Read(buffer)
 	if err == nil || n > 0 {
@@ -94,7 +94,8 @@ func (c *tunnelConn) Read(buffer []byte) (int, error) {
 	return n, c.explainEnd(err)
 }
 
-// explainEnd returns errTunnelEnded for an error of a connection whose tunnel has ended.
+// explainEnd returns errTunnelEnded for an error of a connection whose tunnel has ended,
+// and any other error as it is.
 func (c *tunnelConn) explainEnd(err error) error {
 	if err == nil {
 		return nil
@@ -113,9 +114,9 @@ func (c *tunnelConn) Write(data []byte) (int, error) {
 	return n, c.explainEnd(err)
 }
 
-// Close ends the connection. It ends the tunnel as well if the pod has refused a
-// connection that something was written to: the node keeps the data that is not
-// read, and up to a fifth of the later connections would never get an answer.
+// Close ends the connection. If the pod has refused the connection after something was
+// written to it, Close also ends the tunnel. The node keeps the data that was not read,
+// and up to a fifth of the later connections would never get an answer.
 func (c *tunnelConn) Close() error {
 	c.close.Do(func() {
 		_ = c.Reset()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Pause waits for d, and returns an error when ctx ends before.
+// Pause waits for d. It returns an error if ctx ends before.
 func Pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return waitError(ctx)
@@ -26,7 +26,7 @@ func Pause(ctx context.Context, d time.Duration) error {
 // stoppedError is the error of a context that ended a wait, in words for users.
 type stoppedError struct{ err error }
 
-// waitError returns why ctx ended a wait, nil if it has not ended.
+// waitError returns an error if ctx has ended, and nil otherwise.
 func waitError(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return &stoppedError{err}

@@ -33,11 +33,12 @@ import (
 type Cluster struct {
 	// Dir is where the test bed keeps its files.
 	Dir string
-	// Config and HTTP are for the clients that a test needs besides the ones under test.
+	// Config and HTTP are for clients that a test uses in addition to the ones under
+	// test.
 	Config *rest.Config
 	HTTP   *http.Client
 	Core   corev1client.CoreV1Interface
-	// Namespace is made for the tests of this process, and removed when they are over.
+	// Namespace is created for the tests of this process, and removed when they are over.
 	Namespace string
 	image     func() (string, error)
 }
@@ -45,10 +46,10 @@ type Cluster struct {
 // onCluster matches the tests that need a cluster.
 const onCluster = "^(TestCluster|TestConformance|BenchmarkCluster)"
 
-// Main runs the tests of a package and returns its exit code. Before that it calls
-// setUp with the cluster. Where there is no cluster it does not: the tests that need one
-// are skipped, and a line says so. That is a failure where BLUEGREEN_REQUIRE_KUBERNETES
-// is set.
+// Main runs the tests of a package and returns its exit code. Before that it calls setUp
+// with the cluster. If there is no cluster, it does not call setUp, skips the tests that
+// need a cluster, and prints a line that says so. If BLUEGREEN_REQUIRE_KUBERNETES is set,
+// a missing cluster is a failure.
 func Main(m *testing.M, setUp func(*Cluster) (tearDown func(), err error)) int {
 	flag.Parse()
 	c, err := find()
@@ -82,8 +83,9 @@ func Main(m *testing.M, setUp func(*Cluster) (tearDown func(), err error)) int {
 	return code
 }
 
-// findLeakedGoroutines returns an error about those that do not end. spdystream
-// waits half a minute for the answer to a stream, and so does a tunnel that was given up.
+// findLeakedGoroutines returns an error about goroutines that do not end. It waits for
+// them, because spdystream, and with it a tunnel that was given up, waits half a minute
+// for the answer to a stream.
 func findLeakedGoroutines() error {
 	limit := time.Now().Add(time.Minute)
 	err := goleak.Find()
@@ -143,13 +145,14 @@ func stateDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "bluegreen-testbed"), err
 }
 
-// Kubeconfig is the file of the cluster's administrator.
+// Kubeconfig returns the path of the kubeconfig of the administrator.
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.Dir, "kubeconfig") }
 
-// LimitedKubeconfig is the file of a user who may do nothing but what a test grants.
+// LimitedKubeconfig returns the path of the kubeconfig of a user who may do only what a
+// test grants.
 func (c *Cluster) LimitedKubeconfig() string { return filepath.Join(c.Dir, "kubeconfig-limited") }
 
-// close removes everything that the tests made, and returns 1 when it cannot.
+// close removes everything that the tests created. It returns 1 if it cannot.
 func (c *Cluster) close() int {
 	defer utilnet.CloseIdleConnectionsFor(c.HTTP.Transport)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -215,8 +218,8 @@ func (c *Cluster) Run(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// Image returns the name of the test service's image on the node: see the package
-// replica.
+// Image returns the name of the test service's image on the node. The package replica is
+// the test service.
 func (c *Cluster) Image(t testing.TB) string {
 	t.Helper()
 	image, err := c.image()
@@ -226,8 +229,9 @@ func (c *Cluster) Image(t testing.TB) string {
 	return image
 }
 
-// replicaPackage is the test service.
-const replicaPackage = "github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/clustertest/replica"
+// replicaPackage is the import path of the test service.
+const replicaPackage = "github.com/bluegreen/terraform-provider-bluegreen/" +
+	"internal/platform/kubernetes/clustertest/replica"
 
 // loadReplica builds the test service and puts it into an image of its own on the node.
 func (c *Cluster) loadReplica() (string, error) {

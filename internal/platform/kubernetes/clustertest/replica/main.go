@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Replica is what the tests of the Kubernetes platform deploy, alone in an image:
+// Replica is the service that the tests of the Kubernetes platform deploy. It is the only
+// program in its image.
 //
 //	/         answers with the version, or with 503 once it is unhealthy
 //	/sicken   makes it unhealthy
 //	/exit     ends it with status 7
 //	/slow     answers with the version, after the duration in the query
 //
-// With BEHAVIOUR "unhealthy" it is unhealthy from the start, and with "crashing" it
-// exits at once with status 3. BOOT is how long it takes until it listens. Run by the
-// name "true" or "false" it is that command.
+// If the variable BEHAVIOUR is "unhealthy", it is unhealthy from the start. If it is
+// "crashing", it exits at once with status 3. BOOT is how long it takes until it listens.
+// If the program is called "true" or "false", it does what that command does.
 package main
 
 import (
