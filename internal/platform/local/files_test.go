@@ -34,8 +34,8 @@ func TestImageOverwrittenLaterChangesNothing(t *testing.T) {
 	s.expectVersion("1.0.0")
 }
 
-// A mistyped image is found before anything is given up: the standby still takes the
-// traffic.
+// A mistyped image is found before anything is given up. The standby is still there for a
+// rollback.
 func TestMistypedImageLeavesTheStandby(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
@@ -51,7 +51,7 @@ func TestMistypedImageLeavesTheStandby(t *testing.T) {
 	s.expectVersion("1.0.0")
 }
 
-// A preview is promoted as the build that was checked, also if the file at its path is
+// A preview is promoted as the build that was checked, even if the file at its path is
 // another one now and the promote comes with another size.
 func TestPromotedPreviewIsTheBuildThatWasChecked(t *testing.T) {
 	t.Parallel()

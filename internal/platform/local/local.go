@@ -63,7 +63,7 @@ type Platform struct {
 
 	mu   sync.Mutex
 	lock *client.Lock
-	// addresses caches the address of each run of an instance. It does not change.
+	// addresses caches the address of each run of an instance, which never changes.
 	addresses map[bluegreen.InstanceRef]string
 }
 
@@ -106,7 +106,7 @@ func New(opts Options) (*Platform, error) {
 	}, nil
 }
 
-// Close ends a lock that is still held, as when the process ends.
+// Close ends a lock that is still held, as the end of the process would.
 func (p *Platform) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -203,8 +203,8 @@ func (p *Platform) Prepare(ctx context.Context, release bluegreen.Release) (stri
 	return lock.Prepare(ctx, release)
 }
 
-// absolute returns the absolute path of an image. The agent needs it because its working
-// directory is another one.
+// absolute returns the absolute path of an image. The agent needs it, because the agent
+// has another working directory.
 func absolute(path string) (string, error) {
 	found, err := filepath.Abs(path)
 	if err != nil {

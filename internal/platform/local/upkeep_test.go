@@ -40,7 +40,7 @@ func lookedAfter(t *testing.T, replicas int, restartAfter time.Duration) *servic
 	return lookedAfterRelease(t, agenttest.Release(t, "1.0.0", agenttest.Healthy), replicas, restartAfter)
 }
 
-// lookedAfterRelease is lookedAfter for this release.
+// lookedAfterRelease makes this release live in a deployment like that of lookedAfter.
 func lookedAfterRelease(t *testing.T, release bluegreen.Release, replicas int, restartAfter time.Duration) *service {
 	t.Helper()
 	release.Replicas = replicas
@@ -61,7 +61,7 @@ func lookedAfterRelease(t *testing.T, release bluegreen.Release, replicas int, r
 	return s
 }
 
-// tell sends the live replica with this number a request of its own.
+// tell sends a request directly to the live replica with this number.
 func (s *service) tell(number int, path string) {
 	s.Helper()
 	s.must(agenttest.Ask(s.Context(), s.platform, s.instance(number), path))
@@ -128,7 +128,7 @@ func visit(url string) error {
 }
 
 // awaitNoFailure makes requests until so many in a row have succeeded that every replica
-// in the traffic has answered, and returns when the last request failed.
+// in the traffic has answered. It returns the time of the last request that failed.
 func (s *service) awaitNoFailure() (last time.Time) {
 	s.Helper()
 	url, inARow := s.endpoint(), 0
@@ -218,8 +218,8 @@ func TestMostReplicasAreNeverTakenOut(t *testing.T) {
 	s.awaitNoFailure()
 }
 
-// What the agent looks after is in its files: the next agent finds a sick replica with
-// its first probe.
+// The agent keeps in its files what it looks after. So the next agent finds a sick
+// replica with its first probe.
 func TestNextAgentLooksAfterReplicas(t *testing.T) {
 	t.Parallel()
 	s := lookedAfter(t, 4, 0)
