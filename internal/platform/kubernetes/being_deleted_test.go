@@ -36,7 +36,7 @@ func (h *harness) addFinalizer() (release func()) {
 	return release
 }
 
-// awaitService returns the Service once isDone accepts it, nil for none.
+// awaitService returns the Service once isDone accepts it, which is nil if there is none.
 func (h *harness) awaitService(isDone func(*corev1.Service) bool) *corev1.Service {
 	h.Helper()
 	session := h.session()

@@ -20,7 +20,7 @@ type faultyTransport struct {
 	clockAhead atomic.Int64
 
 	mu sync.Mutex
-	// matches reports whether a request is intercepted, nil for none.
+	// matches reports whether a request is intercepted. If it is nil, none is.
 	matches func(*http.Request) bool
 	// isLossy loses what is intercepted; otherwise it arrives after restore.
 	isLossy bool
