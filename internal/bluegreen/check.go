@@ -37,7 +37,8 @@ func (e *executor) check(ctx context.Context) (HealthResult, error) {
 
 // checkHealth makes one attempt after the other. It ends when enough instances of
 // env are healthy, when the attempts are used up, or when so many instances of staging
-// have exited that no attempt can succeed. In live they are started again.
+// have exited that no attempt can succeed. In live they are started again, and so are those
+// that are not ready, once, after the first attempt.
 func (e *executor) checkHealth(ctx context.Context, env Environment) (HealthResult, error) {
 	began := e.Now()
 	for attempt := 0; ; attempt++ {
@@ -65,6 +66,12 @@ func (e *executor) checkHealth(ctx context.Context, env Environment) (HealthResu
 			return result, err
 		}
 		e.progress("attempt %d of %d: %v", attempt+1, e.Config.HealthCheckRetries+1, err)
+		if attempt == 0 && e.isLive(env) {
+			// A replica may have turned unhealthy since the operation began.
+			if err := e.restartUnready(ctx); err != nil {
+				return result, err
+			}
+		}
 		if errors.Is(err, ErrCouldNotAsk) || found.isHopeless() {
 			// The attempt failed at once. The platform, or what it starts again, gets time.
 			e.pause(ctx, e.Config.ProbeInterval)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,6 +134,41 @@ func TestRepairStartsUnreadyInstancesAgain(t *testing.T) {
 		t.Errorf("after the repair there is still %v", steps)
 	}
 	h.mustServe("2.0.0")
+}
+
+// unreadyWhenScaled is a platform whose live instances turn unready when their number changes.
+type unreadyWhenScaled struct {
+	bluegreen.Platform
+	bluegreen.Readiness
+	bluegreen.Restarter
+	turnUnready func()
+}
+
+func (p unreadyWhenScaled) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
+	p.turnUnready()
+	return p.Platform.Scale(ctx, env, replicas)
+}
+
+// A replica of live turns unhealthy after an apply has begun, so that no repair was planned.
+// The apply starts it again and does what it was asked for.
+func TestScaleRepairsWhatTurnsUnhealthyMeanwhile(t *testing.T) {
+	h := newHarness(t)
+	h.Config.HealthCheckTimeout = 50 * time.Millisecond
+	h.Platform = unreadyWhenScaled{
+		h.Platform, h.Platform.(bluegreen.Readiness), h.Platform.(bluegreen.Restarter),
+		sync.OnceFunc(func() {
+			h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Blue)
+		}),
+	}
+	want := desired(h.release("2.0.0"))
+	want.Release.Replicas = 3
+	if _, err := h.Apply(t.Context(), h.ledger(), want); err != nil {
+		t.Fatal(err)
+	}
+	status, err := h.Status(t.Context())
+	if err != nil || status.Running[bluegreen.Blue] != 3 || status.Unready[bluegreen.Blue] != 0 {
+		t.Errorf("%v run, %v are not ready: %v", status.Running, status.Unready, err)
+	}
 }
 
 // A preview and a new release beside a live that lacks a replica repair it too, so that
