@@ -5,39 +5,56 @@ package provider
 import (
 	"context"
 	"fmt"
-	"reflect"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// comparingServer is the provider of the acceptance tests. For every refresh and
-// every plan that the shortcut answers it asks the framework too, and fails the test
-// unless both answers have the same bytes: state, private state, identity,
-// diagnostics and all other fields of the answer.
+// comparingServer is the provider of the acceptance tests. For each call that the shortcut
+// answers it asks the framework too, and fails the test unless both answers are the same
+// in all fields: state, private state, identity, diagnostics and all others. If another
+// call got the answer of the shortcut at the same time, it compares the framework with
+// itself.
 type comparingServer struct {
 	*server
 	t testing.TB
-	// answered counts the answers of the shortcut.
-	answered shortcutCounts
 	// lastRefresh is the last request of a refresh.
 	lastRefresh atomic.Pointer[tfprotov6.ReadResourceRequest]
-}
-
-// shortcutCounts counts answers of the shortcut that were compared.
-type shortcutCounts struct{ refreshes, plans atomic.Int64 }
-
-func (c *shortcutCounts) String() string {
-	return fmt.Sprintf("%d refreshes and %d plans", c.refreshes.Load(), c.plans.Load())
 }
 
 // allAnswered counts the answers of the shortcut in all tests.
 var allAnswered shortcutCounts
 
 func newComparingServer(t testing.TB) *comparingServer {
-	return &comparingServer{server: newServer("test"), t: t}
+	c := &comparingServer{server: newServer("test"), t: t}
+	t.Cleanup(func() {
+		allAnswered.upgrades.Add(c.shortcut.answered.upgrades.Load())
+		allAnswered.refreshes.Add(c.shortcut.answered.refreshes.Load())
+		allAnswered.plans.Add(c.shortcut.answered.plans.Load())
+	})
+	return c
+}
+
+// UpgradeResourceState compares two answers, of which the shortcut's is in JSON.
+func (c *comparingServer) UpgradeResourceState(
+	ctx context.Context, req *tfprotov6.UpgradeResourceStateRequest,
+) (*tfprotov6.UpgradeResourceStateResponse, error) {
+	before := c.shortcut.answered.upgrades.Load()
+	answer, err := c.server.UpgradeResourceState(ctx, req)
+	if err != nil || c.shortcut.answered.upgrades.Load() == before {
+		return answer, err
+	}
+	framework, err := c.ProviderServer.UpgradeResourceState(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	c.mustBeSame("upgrade", answer, framework)
+	return answer, nil
 }
 
 // ReadResource compares two answers that are made from the same status.
@@ -46,118 +63,89 @@ func (c *comparingServer) ReadResource(
 ) (*tfprotov6.ReadResourceResponse, error) {
 	c.lastRefresh.Store(req)
 	ctx = withSharedStatus(ctx)
+	before := c.shortcut.answered.refreshes.Load()
 	answer, err := c.server.ReadResource(ctx, req)
-	// The shortcut returns the very state that it was given. The framework encodes it
-	// again.
-	if err != nil || answer.NewState != req.CurrentState {
+	if err != nil || c.shortcut.answered.refreshes.Load() == before {
 		return answer, err
 	}
-	c.answered.refreshes.Add(1)
-	allAnswered.refreshes.Add(1)
 	framework, err := c.ProviderServer.ReadResource(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	c.mustBeEqual("refresh", answer, framework)
+	c.mustBeSame("refresh", answer, framework)
 	return answer, nil
 }
 
+// PlanResourceChange compares two plans.
 func (c *comparingServer) PlanResourceChange(
 	ctx context.Context, req *tfprotov6.PlanResourceChangeRequest,
 ) (*tfprotov6.PlanResourceChangeResponse, error) {
+	before := c.shortcut.answered.plans.Load()
 	answer, err := c.server.PlanResourceChange(ctx, req)
-	if err != nil || answer.PlannedState != req.PriorState {
+	if err != nil || c.shortcut.answered.plans.Load() == before {
 		return answer, err
 	}
-	c.answered.plans.Add(1)
-	allAnswered.plans.Add(1)
 	framework, err := c.ProviderServer.PlanResourceChange(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	c.mustBeEqual("plan", answer, framework)
+	c.mustBeSame("plan", answer, framework)
 	return answer, nil
 }
 
-// UpgradeResourceState compares the values. The bytes differ: the provider returns
-// JSON, and the framework MessagePack.
-func (c *comparingServer) UpgradeResourceState(
-	ctx context.Context, req *tfprotov6.UpgradeResourceStateRequest,
-) (*tfprotov6.UpgradeResourceStateResponse, error) {
-	answer, err := c.server.UpgradeResourceState(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	framework, err := c.ProviderServer.UpgradeResourceState(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	if got, want := answer.UpgradedState, framework.UpgradedState; !c.hasSameValues(got, want) {
-		c.t.Errorf("the provider upgrades a state to\n%s\nand the framework to\n%s", formatted(got), formatted(want))
-	}
-	return answer, nil
-}
-
-// mustBeEqual fails the test unless both answers, of the same type, have the same
-// bytes on the wire.
-func (c *comparingServer) mustBeEqual(call string, shortcut, framework any) {
+func (c *comparingServer) mustBeSame(call string, shortcut, framework any) {
 	c.t.Helper()
-	a, b := reflect.ValueOf(shortcut).Elem(), reflect.ValueOf(framework).Elem()
-	for i := range a.NumField() {
-		got, want := a.Field(i).Interface(), b.Field(i).Interface()
-		if !c.isSameField(got, want) {
-			c.t.Errorf("%s of a %s: the shortcut answers\n%s\nand the framework\n%s",
-				a.Type().Field(i).Name, call, formatted(got), formatted(want))
-		}
+	if diff := compareAnswers(c.shortcut.facts(), shortcut, framework); diff != "" {
+		c.t.Errorf("the shortcut answers the %s differently (+) than the framework (-):\n%s", call, diff)
 	}
 }
 
-func (c *comparingServer) isSameField(got, want any) bool {
-	gotState, isState := got.(*tfprotov6.DynamicValue)
-	wantState, _ := want.(*tfprotov6.DynamicValue)
-	if isState && gotState != nil && wantState != nil {
-		// The framework encodes the elements of a map in random order: that is the only
-		// difference of two encodings with the same values and the same length.
-		return len(gotState.MsgPack) == len(wantState.MsgPack) && len(gotState.JSON) == len(wantState.JSON) &&
-			c.hasSameValues(gotState, wantState)
-	}
-	if a, b := reflect.ValueOf(got), reflect.ValueOf(want); a.Kind() == reflect.Slice && a.Len() == 0 {
+// compareAnswers returns what differs in two answers, "" if nothing does. It compares all
+// fields. It decodes states and identities first, because the framework encodes the
+// elements of a map in random order.
+func compareAnswers(facts schemaFacts, shortcut, framework any) string {
+	return cmp.Diff(framework, shortcut,
+		cmp.Transformer("state", func(state *tfprotov6.DynamicValue) decodedObject {
+			return decodeObject(state, facts.objectType)
+		}),
+		cmp.Transformer("identity", func(identity *tfprotov6.ResourceIdentityData) decodedObject {
+			if identity == nil {
+				return decodedObject{}
+			}
+			return decodeObject(identity.IdentityData, facts.identityType)
+		}),
 		// A message does not tell an empty list from none.
-		return b.Len() == 0
-	}
-	return reflect.DeepEqual(got, want)
+		cmpopts.EquateEmpty(),
+	)
 }
 
-func (c *comparingServer) hasSameValues(a, b *tfprotov6.DynamicValue) bool {
-	var values [2]tftypes.Value
-	for i, state := range []*tfprotov6.DynamicValue{a, b} {
-		var err error
-		if values[i], err = state.Unmarshal(c.shortcut.facts().objectType); err != nil {
-			c.t.Errorf("the answer %s: %v", formatted(state), err)
-			return false
-		}
-	}
-	return values[0].Equal(values[1])
+// decodedObject is a state, a plan or an identity in an answer. Its zero value is an answer
+// without one.
+type decodedObject struct {
+	IsThere, IsNull bool
+	Attributes      map[string]tftypes.Value
 }
 
-func formatted(field any) string {
-	switch value := field.(type) {
-	case *tfprotov6.DynamicValue:
-		if value != nil {
-			return fmt.Sprintf("%q %q", value.MsgPack, value.JSON)
-		}
-	case *tfprotov6.ResourceIdentityData:
-		if value != nil {
-			return formatted(value.IdentityData)
-		}
-	case []byte:
-		return string(value)
-	case []*tfprotov6.Diagnostic:
-		var text string
-		for _, d := range value {
-			text += d.Summary + ": " + d.Detail + "\n"
-		}
-		return text
+func decodeObject(encoded *tfprotov6.DynamicValue, objectType tftypes.Type) decodedObject {
+	if encoded == nil {
+		return decodedObject{}
 	}
-	return fmt.Sprintf("%+v", field)
+	value, err := encoded.Unmarshal(objectType)
+	decoded := decodedObject{IsThere: true, IsNull: value.IsNull()}
+	if err == nil {
+		err = value.As(&decoded.Attributes)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("an answer of the provider cannot be decoded: %v", err))
+	}
+	return decoded
+}
+
+// formatted returns diagnostics as a text.
+func formatted(diagnostics []*tfprotov6.Diagnostic) string {
+	var text strings.Builder
+	for _, d := range diagnostics {
+		fmt.Fprintf(&text, "%s: %s\n", d.Summary, d.Detail)
+	}
+	return text.String()
 }

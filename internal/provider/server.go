@@ -60,15 +60,14 @@ func (s *server) withInterrupt(ctx context.Context) (interruptible context.Conte
 	}
 }
 
-// UpgradeResourceState returns a state of the current version unchanged, in JSON as
-// Terraform sends it. Terraform has removed the attributes that the schema lacks.
+// UpgradeResourceState upgrades the state of a deployment.
 func (s *server) UpgradeResourceState(
 	ctx context.Context, req *tfprotov6.UpgradeResourceStateRequest,
 ) (*tfprotov6.UpgradeResourceStateResponse, error) {
-	if req.TypeName == deploymentType && req.Version == s.shortcut.facts().GetVersion() &&
-		req.RawState != nil && len(req.RawState.JSON) > 0 {
-		state := &tfprotov6.DynamicValue{JSON: req.RawState.JSON}
-		return &tfprotov6.UpgradeResourceStateResponse{UpgradedState: state}, nil
+	if req.TypeName == deploymentType {
+		if unchanged := s.shortcut.upgrade(req); unchanged != nil {
+			return unchanged, nil
+		}
 	}
 	return s.ProviderServer.UpgradeResourceState(ctx, req)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -17,31 +18,34 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// shortcut answers the refresh and the plan of a deployment that has not changed,
-// without the framework. The framework walks the whole schema several times for each
-// answer, which is more than half of the time of a plan of many deployments.
+// shortcut answers Terraform without the framework for a deployment that has not changed:
+// the upgrade of its state, its refresh and its plan. The framework walks the whole schema
+// several times for each answer, which is more than half of the time of a plan of many
+// deployments.
 //
-// The invariant: an answer of the shortcut has the same bytes as the framework's
-// answer to the same request, made from the same status of the deployment. Only the
-// order of the elements of a map may differ: the framework encodes them in random
-// order. A shortcut that is not sure gives no answer, and the framework answers.
+// The invariant: the shortcut answers only if the framework would answer the same, from
+// the same status of the deployment. Same means that Terraform reads the same from every
+// field of the answer: the state or the plan, the private state, the identity, and no
+// diagnostics. If the shortcut is not sure, it returns nil, and the framework answers.
 //
-// The acceptance tests hold the invariant: comparingServer asks the framework for
-// every answer of the shortcut too, and fails the test if a byte differs.
+// The acceptance tests check the invariant: comparingServer also asks the framework for
+// each answer of the shortcut, and fails the test if a field differs.
 type shortcut struct {
 	provider *bluegreenProvider
 	// facts are derived from the schema when they are first needed.
-	facts func() schemaFacts
+	facts    func() schemaFacts
+	answered shortcutCounts
 }
+
+// shortcutCounts counts the answers of a shortcut. A nil is no answer.
+type shortcutCounts struct{ upgrades, refreshes, plans atomic.Int64 }
 
 // schemaFacts are what the shortcut needs to know of the schema of a deployment.
 type schemaFacts struct {
 	schema.Schema
-	objectType tftypes.Type
-	// keepsDefaults holds if the defaults change nothing of the state.
-	keepsDefaults condition
-	identity      tfsdk.ResourceIdentity
-	identityType  tftypes.Type
+	objectType   tftypes.Type
+	identity     tfsdk.ResourceIdentity
+	identityType tftypes.Type
 }
 
 func newShortcut(p *bluegreenProvider) *shortcut {
@@ -51,13 +55,28 @@ func newShortcut(p *bluegreenProvider) *shortcut {
 		var identity resource.IdentitySchemaResponse
 		(&deploymentResource{}).IdentitySchema(ctx, resource.IdentitySchemaRequest{}, &identity)
 		return schemaFacts{
-			Schema:        s,
-			objectType:    s.Type().TerraformType(ctx),
-			keepsDefaults: keepsNestedDefaults(ctx, s.Attributes),
-			identity:      tfsdk.ResourceIdentity{Schema: identity.IdentitySchema},
-			identityType:  identity.IdentitySchema.Type().TerraformType(ctx),
+			Schema:       s,
+			objectType:   s.Type().TerraformType(ctx),
+			identity:     tfsdk.ResourceIdentity{Schema: identity.IdentitySchema},
+			identityType: identity.IdentitySchema.Type().TerraformType(ctx),
 		}
 	})}
+}
+
+// upgrade returns a state of the current version of the schema as Terraform sent it, nil
+// if the framework must upgrade it. The framework would decode it and encode it again.
+//
+// The invariant holds for each state that fits the schema. Terraform itself removes the
+// attributes that the schema lacks before it asks, and refuses a state that does not fit
+// when it decodes the answer.
+func (s *shortcut) upgrade(req *tfprotov6.UpgradeResourceStateRequest) *tfprotov6.UpgradeResourceStateResponse {
+	if req.Version != s.facts().GetVersion() || req.RawState == nil || len(req.RawState.JSON) == 0 {
+		return nil
+	}
+	s.answered.upgrades.Add(1)
+	return &tfprotov6.UpgradeResourceStateResponse{
+		UpgradedState: &tfprotov6.DynamicValue{JSON: req.RawState.JSON},
+	}
 }
 
 // plan returns the plan that changes nothing, nil if the framework must plan. The
@@ -79,7 +98,7 @@ func (s *shortcut) plan(
 		return nil
 	}
 	config, ok := s.decode(req.Config)
-	if !ok || !s.facts().keepsDefaults(config, state) {
+	if !ok || !hasDefaults(ctx, s.facts().Attributes, config, state) {
 		return nil
 	}
 	r, prior, private, ok := s.resource(ctx, state, req.PriorPrivate)
@@ -98,6 +117,7 @@ func (s *shortcut) plan(
 	if !ok {
 		return nil
 	}
+	s.answered.plans.Add(1)
 	return &tfprotov6.PlanResourceChangeResponse{
 		PlannedState:    req.PriorState,
 		PlannedPrivate:  req.PriorPrivate,
@@ -149,6 +169,7 @@ func (s *shortcut) read(ctx context.Context, req *tfprotov6.ReadResourceRequest)
 	if !ok {
 		return nil
 	}
+	s.answered.refreshes.Add(1)
 	return &tfprotov6.ReadResourceResponse{NewState: req.CurrentState, NewIdentity: identity, Private: req.Private}
 }
 
@@ -205,88 +226,75 @@ func hasSameReplicas(config tftypes.Value, prior deploymentModel) bool {
 	return unconfigured.Replicas.Equal(prior.Replicas)
 }
 
-// condition holds for the values of one attribute if its default changes nothing of
-// the state: the attribute is configured, or the state is the default already. It is
-// asked only if Terraform proposes the prior state, which has each configured value.
-type condition func(config, state tftypes.Value) bool
-
-// keepsNestedDefaults is the condition for an object with these attributes.
-func keepsNestedDefaults(ctx context.Context, attributes map[string]schema.Attribute) condition {
-	conditions := map[string]condition{}
-	for name, attribute := range attributes {
-		if c := keepsDefault(ctx, attribute); c != nil {
-			conditions[name] = c
-		}
-	}
-	return func(config, state tftypes.Value) bool {
-		if config.IsNull() || state.IsNull() {
-			// The framework fills in no default below an object that is null.
-			return true
-		}
-		var configured, before map[string]tftypes.Value
-		if config.As(&configured) != nil || state.As(&before) != nil {
-			return false
-		}
-		for name, holds := range conditions {
-			if !holds(configured[name], before[name]) {
-				return false
-			}
-		}
+// hasDefaults reports whether the state already has the default of each attribute that
+// is not configured, at any depth. The framework's defaults then change nothing of a plan
+// that proposes the state, which has all configured values.
+func hasDefaults(ctx context.Context, attributes map[string]schema.Attribute, config, state tftypes.Value) bool {
+	if config.IsNull() || state.IsNull() {
+		// The framework fills in no default below an object that is null.
 		return true
 	}
+	var configured, before map[string]tftypes.Value
+	if config.As(&configured) != nil || state.As(&before) != nil {
+		return false
+	}
+	for name, attribute := range attributes {
+		if !hasDefault(ctx, attribute, configured[name], before[name]) {
+			return false
+		}
+	}
+	return true
 }
 
-// keepsDefault is the condition for one attribute, nil for an attribute that has no
-// default.
-func keepsDefault(ctx context.Context, attribute schema.Attribute) condition {
+// hasDefault reports whether one attribute is configured, has its default in the state,
+// or has no default.
+func hasDefault(ctx context.Context, attribute schema.Attribute, config, state tftypes.Value) bool {
 	switch a := attribute.(type) {
 	case schema.StringAttribute:
 		if a.Default == nil {
-			return nil
+			return true
 		}
 		var resp defaults.StringResponse
 		a.Default.DefaultString(ctx, defaults.StringRequest{}, &resp)
-		return isConfiguredOr(ctx, resp.PlanValue)
+		return !config.IsNull() || hasValue(ctx, state, resp.PlanValue)
 	case schema.Int64Attribute:
 		if a.Default == nil {
-			return nil
+			return true
 		}
 		var resp defaults.Int64Response
 		a.Default.DefaultInt64(ctx, defaults.Int64Request{}, &resp)
-		return isConfiguredOr(ctx, resp.PlanValue)
+		return !config.IsNull() || hasValue(ctx, state, resp.PlanValue)
 	case schema.BoolAttribute:
 		if a.Default == nil {
-			return nil
+			return true
 		}
 		var resp defaults.BoolResponse
 		a.Default.DefaultBool(ctx, defaults.BoolRequest{}, &resp)
-		return isConfiguredOr(ctx, resp.PlanValue)
+		return !config.IsNull() || hasValue(ctx, state, resp.PlanValue)
 	case schema.SingleNestedAttribute:
 		if a.Default == nil {
-			return keepsNestedDefaults(ctx, a.Attributes)
+			return hasDefaults(ctx, a.Attributes, config, state)
 		}
 	case schema.ListAttribute:
 		if a.Default == nil {
-			return nil
+			return true
 		}
 	case schema.MapAttribute:
 		if a.Default == nil {
-			return nil
+			return true
 		}
 	case schema.MapNestedAttribute:
 		if a.Default == nil && a.Computed && !a.Optional {
-			return nil
+			return true
 		}
 	}
 	// The shortcut does not know the defaults of every other attribute, so that it
 	// answers only if the attribute is not used at all.
-	return func(config, state tftypes.Value) bool { return config.IsNull() && state.IsNull() }
+	return config.IsNull() && state.IsNull()
 }
 
-// isConfiguredOr is the condition for an attribute with this default.
-func isConfiguredOr(ctx context.Context, value attr.Value) condition {
-	otherwise, err := value.ToTerraformValue(ctx)
-	return func(config, state tftypes.Value) bool {
-		return !config.IsNull() || err == nil && state.Equal(otherwise)
-	}
+// hasValue reports whether the value in the state is this one.
+func hasValue(ctx context.Context, state tftypes.Value, value attr.Value) bool {
+	v, err := value.ToTerraformValue(ctx)
+	return err == nil && state.Equal(v)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"testing"
 
@@ -28,7 +29,8 @@ import (
 func TestShortcutAnswersWhileNothingChanges(t *testing.T) {
 	t.Parallel()
 	h, server := newLocalHarness(t), newComparingServer(t)
-	var refreshes, plans int64
+	answered := &server.shortcut.answered
+	var upgrades, refreshes, plans int64
 	unchanged := h.config(version("2.0.0"))
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){
@@ -41,15 +43,18 @@ func TestShortcutAnswersWhileNothingChanges(t *testing.T) {
 			{Config: unchanged, Check: resource.ComposeTestCheckFunc(server.checkIdentities, server.checkPrivateState)},
 			{
 				PreConfig: func() {
-					refreshes, plans = server.answered.refreshes.Load(), server.answered.plans.Load()
+					upgrades = answered.upgrades.Load()
+					refreshes, plans = answered.refreshes.Load(), answered.plans.Load()
 				},
 				Config:   unchanged,
 				PlanOnly: true,
 			},
 			{
 				PreConfig: func() {
-					if server.answered.refreshes.Load() == refreshes || server.answered.plans.Load() == plans {
-						t.Errorf("the shortcut has answered no more than %d refreshes and %d plans", refreshes, plans)
+					if answered.upgrades.Load() == upgrades || answered.refreshes.Load() == refreshes ||
+						answered.plans.Load() == plans {
+						t.Errorf("the shortcut has answered no more than %d upgrades, %d refreshes and %d plans",
+							upgrades, refreshes, plans)
 					}
 					h.outside(func(ctx context.Context, d *bluegreen.Deployer) error {
 						return d.Rollback(ctx, "slow")
@@ -63,6 +68,72 @@ func TestShortcutAnswersWhileNothingChanges(t *testing.T) {
 	})
 }
 
+// The comparison of two answers sees a difference in every field, and no difference in
+// the order of the elements of a map.
+func TestComparisonOfAnswers(t *testing.T) {
+	t.Parallel()
+	s := newShortcut(&bluegreenProvider{})
+	encode := func(objectType tftypes.Type, attributes map[string]tftypes.Value) *tfprotov6.DynamicValue {
+		t.Helper()
+		object, _ := objectType.(tftypes.Object)
+		values := map[string]tftypes.Value{}
+		for name, attributeType := range object.AttributeTypes {
+			values[name] = tftypes.NewValue(attributeType, nil)
+		}
+		maps.Copy(values, attributes)
+		value, err := tfprotov6.NewDynamicValue(objectType, tftypes.NewValue(objectType, values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &value
+	}
+	text := func(s string) tftypes.Value { return tftypes.NewValue(tftypes.String, s) }
+	answer := func() *tfprotov6.PlanResourceChangeResponse {
+		env := map[string]tftypes.Value{}
+		for i := range 20 {
+			env[fmt.Sprint(i)] = text("a")
+		}
+		return &tfprotov6.PlanResourceChangeResponse{
+			PlannedState: encode(s.facts().objectType, map[string]tftypes.Value{
+				"name": text("web"), "env": tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, env),
+			}),
+			PlannedPrivate: []byte(`{"ledger": "e30="}`),
+			PlannedIdentity: &tfprotov6.ResourceIdentityData{
+				IdentityData: encode(s.facts().identityType, map[string]tftypes.Value{"name": text("web")}),
+			},
+		}
+	}
+	if diff := compareAnswers(s.facts(), answer(), answer()); diff != "" {
+		t.Errorf("the same answer twice:\n%s", diff)
+	}
+	for name, change := range map[string]func(*tfprotov6.PlanResourceChangeResponse){
+		"another value of an attribute": func(r *tfprotov6.PlanResourceChangeResponse) {
+			r.PlannedState = encode(s.facts().objectType, map[string]tftypes.Value{"name": text("web")})
+		},
+		"no state": func(r *tfprotov6.PlanResourceChangeResponse) { r.PlannedState = nil },
+		"a null state": func(r *tfprotov6.PlanResourceChangeResponse) {
+			r.PlannedState = dynamicJSON("null")
+		},
+		"another private state": func(r *tfprotov6.PlanResourceChangeResponse) { r.PlannedPrivate = []byte("{}") },
+		"another identity": func(r *tfprotov6.PlanResourceChangeResponse) {
+			r.PlannedIdentity.IdentityData = encode(s.facts().identityType, nil)
+		},
+		"no identity": func(r *tfprotov6.PlanResourceChangeResponse) { r.PlannedIdentity = nil },
+		"a diagnostic": func(r *tfprotov6.PlanResourceChangeResponse) {
+			r.Diagnostics = []*tfprotov6.Diagnostic{{Summary: "The plan is stale"}}
+		},
+		"a replacement": func(r *tfprotov6.PlanResourceChangeResponse) {
+			r.RequiresReplace = []*tftypes.AttributePath{tftypes.NewAttributePath().WithAttributeName("name")}
+		},
+	} {
+		changed := answer()
+		change(changed)
+		if compareAnswers(s.facts(), changed, answer()) == "" {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+}
+
 // checkIdentities repeats the last refresh and plan as a Terraform does that stores
 // identities: without one, with that of the deployment, and with another one.
 func (c *comparingServer) checkIdentities(*terraform.State) error {
@@ -74,12 +145,12 @@ func (c *comparingServer) checkIdentities(*terraform.State) error {
 	if req.CurrentIdentity = found.NewIdentity; req.CurrentIdentity == nil {
 		return errors.New("a deployment has no identity")
 	}
-	again, err := c.ReadResource(ctx, &req)
-	if err == nil && again.NewState != req.CurrentState {
-		err = errors.New("the shortcut does not answer with the identity of the deployment")
-	}
-	if err != nil {
+	before := c.shortcut.answered.refreshes.Load()
+	if _, err := c.ReadResource(ctx, &req); err != nil {
 		return err
+	}
+	if c.shortcut.answered.refreshes.Load() == before {
+		return errors.New("the shortcut does not answer with the identity of the deployment")
 	}
 	another, err := tfprotov6.NewDynamicValue(c.shortcut.facts().identityType, tftypes.NewValue(
 		c.shortcut.facts().identityType, map[string]tftypes.Value{
@@ -162,7 +233,7 @@ func TestShortcutKnowsDefaults(t *testing.T) {
 	object := tftypes.Object{AttributeTypes: map[string]tftypes.Type{
 		"text": tftypes.String, "list": texts, "free": texts, "nested": nested,
 	}}
-	holds := keepsNestedDefaults(t.Context(), map[string]schema.Attribute{
+	attributes := map[string]schema.Attribute{
 		"text": schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString("a")},
 		"list": schema.ListAttribute{
 			ElementType: types.StringType, Optional: true, Computed: true,
@@ -172,7 +243,7 @@ func TestShortcutKnowsDefaults(t *testing.T) {
 		"nested": schema.SingleNestedAttribute{Optional: true, Attributes: map[string]schema.Attribute{
 			"size": schema.Int64Attribute{Optional: true, Computed: true, Default: int64default.StaticInt64(1)},
 		}},
-	})
+	}
 	text := func(s any) tftypes.Value { return tftypes.NewValue(tftypes.String, s) }
 	list := func(s ...tftypes.Value) tftypes.Value { return tftypes.NewValue(texts, s) }
 	size := func(n any) tftypes.Value {
@@ -203,7 +274,8 @@ func TestShortcutKnowsDefaults(t *testing.T) {
 		}
 		state := maps.Clone(config)
 		config[tt.attribute], state[tt.attribute] = tt.config, tt.state
-		if got := holds(tftypes.NewValue(object, config), tftypes.NewValue(object, state)); got != tt.want {
+		got := hasDefaults(t.Context(), attributes, tftypes.NewValue(object, config), tftypes.NewValue(object, state))
+		if got != tt.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
