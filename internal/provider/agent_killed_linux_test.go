@@ -37,7 +37,7 @@ func TestAgentDown(t *testing.T) {
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if _, err := os.Stat(filepath.Join(h.stateDir, "agent.lock")); err != nil || !h.agentDown() {
+				if _, err := os.Stat(filepath.Join(h.stateDir, "agent.lock")); err != nil || !h.isAgentDown() {
 					t.Errorf("the refresh has started the agent: %v", err)
 				}
 			},
@@ -128,7 +128,7 @@ func (h localHarness) killAgent() {
 	lock.Close()
 }
 
-func (h localHarness) agentDown() bool {
+func (h localHarness) isAgentDown() bool {
 	lock := flock.New(filepath.Join(h.stateDir, "agent.lock"))
 	defer lock.Close()
 	free, err := lock.TryLock()

@@ -228,7 +228,7 @@ func TestBadInput(t *testing.T) {
 			tf.write(config.String())
 			found := tf.diagnostics(command)
 			for _, input := range bad {
-				if !input.in(found) {
+				if !input.isRefused(found[input.name]) {
 					t.Errorf(
 						"%s: no error on %s that says %q, but %v",
 						input.name,
@@ -299,14 +299,15 @@ func (c *cli) diagnostics(command string) map[string][]diagnostic {
 	return found
 }
 
-func (b badInput) in(found map[string][]diagnostic) bool {
-	mustContain := regexp.MustCompile(b.wantText)
-	for _, d := range found[b.name] {
+// isRefused reports whether one of the errors points at the attribute and has the text.
+func (b badInput) isRefused(found []diagnostic) bool {
+	wantText := regexp.MustCompile(b.wantText)
+	for _, d := range found {
 		// Terraform shows the line of an attribute, or for a nested one that of the
 		// resource, where the text has to name it.
-		points := strings.HasPrefix(strings.TrimSpace(d.Snippet.Code), b.attribute) ||
+		isAttribute := strings.HasPrefix(strings.TrimSpace(d.Snippet.Code), b.attribute) ||
 			strings.Contains(d.Detail, "Attribute "+b.attribute+" ")
-		if points && mustContain.MatchString(d.Summary+" "+d.Detail) {
+		if isAttribute && wantText.MatchString(d.Summary+" "+d.Detail) {
 			return true
 		}
 	}

@@ -116,10 +116,10 @@ func (r *deploymentResource) check(
 	}
 	command, diags := texts(ctx, plan.Command)
 	release := plannedRelease{
-		deploys: expected.hasDeploy(),
-		image:   plan.Image.ValueString(),
-		command: command,
-		isFreed: r.provider.freedPorts.hasFreed,
+		isDeployed: expected.hasDeploy(),
+		image:      plan.Image.ValueString(),
+		command:    command,
+		isFreed:    r.provider.freedPorts.hasFreed,
 	}
 	found := plan.platform(r.provider).check(plan.Name.ValueString(), release, prior)
 	if base.status.Ledger.Destroying {

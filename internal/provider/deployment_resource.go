@@ -69,7 +69,8 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 		resp.Diagnostics.AddWarning("The deployment serves, but was not watched to the end",
 			opened.cause(err)+" The next apply resumes the watch.")
 	case err != nil:
-		resp.Diagnostics.Append(opened.failureDiagnostic("created", err, opened.afterCreate(err, status, statusErr)))
+		effect := opened.describeFailedCreate(err, status, statusErr)
+		resp.Diagnostics.Append(opened.failureDiagnostic("created", err, effect))
 		return
 	case statusErr != nil:
 		resp.Diagnostics.Append(opened.failureDiagnostic("created", statusErr, opened.describeUnrecorded()))
@@ -148,7 +149,8 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 		err = errChangedAfterwards
 	}
 	if err = errors.Join(err, statusErr); err != nil {
-		resp.Diagnostics.Append(opened.failureDiagnostic("updated", err, opened.afterUpdate(base, status, statusErr)))
+		effect := opened.describeFailedUpdate(base, status, statusErr)
+		resp.Diagnostics.Append(opened.failureDiagnostic("updated", err, effect))
 	}
 	if statusErr != nil {
 		return
@@ -180,7 +182,7 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 		return
 	}
 	if err := opened.Destroy(ctx); err != nil {
-		const outcome = "The next apply destroys what is left of it."
-		resp.Diagnostics.Append(opened.failureDiagnostic("destroyed", err, outcome))
+		const effect = "The next apply destroys what is left of it."
+		resp.Diagnostics.Append(opened.failureDiagnostic("destroyed", err, effect))
 	}
 }

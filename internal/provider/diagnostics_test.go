@@ -254,7 +254,7 @@ func TestWhatACreateThatFailedHasLeft(t *testing.T) {
 				openWeb().importCommand(),
 		},
 	} {
-		if got := openWeb().afterCreate(failed, tt.after, tt.err); got != tt.want {
+		if got := openWeb().describeFailedCreate(failed, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
 		}
 	}
@@ -276,7 +276,7 @@ func TestWhatServesAfterAnUpdate(t *testing.T) {
 		"gone":        {bluegreen.Status{}, bluegreen.ErrNotFound, "The deployment no longer exists."},
 		"unreachable": {bluegreen.Status{}, errors.New("no answer"), "It is not known what serves now: no answer."},
 	} {
-		if got := openWeb().afterUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
+		if got := openWeb().describeFailedUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
 		}
 	}

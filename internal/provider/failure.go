@@ -56,21 +56,22 @@ var knownFailures = []advice{
 		"Find out what else changes this deployment, and plan again."},
 }
 
-// failureDiagnostic reports an operation that failed with err. outcome says what it left.
-func (o openDeployment) failureDiagnostic(verb string, err error, outcome string) diag.Diagnostic {
+// failureDiagnostic reports an operation that failed with err. effect says what the
+// operation has left.
+func (o openDeployment) failureDiagnostic(verb string, err error, effect string) diag.Diagnostic {
 	a := adviceFor(err, verb)
 	if errors.Is(err, bluegreen.ErrExists) {
 		a.next = o.importCommand()
 	}
 	if hasTouchedNothing(err) {
-		outcome = "Nothing was touched."
+		effect = "Nothing was touched."
 	}
 	var rolledBack *bluegreen.RolledBackError
 	if errors.As(err, &rolledBack) {
 		return diag.NewAttributeErrorDiagnostic(path.Root("version"), rolledBackSummary,
-			paragraphs(o.mask(sentence(rolledBack)), outcome, describeOptions(o.desired.Release.Version, rolledBack)))
+			paragraphs(o.mask(sentence(rolledBack)), effect, describeOptions(o.desired.Release.Version, rolledBack)))
 	}
-	detail := paragraphs(o.cause(err), o.logs(err), outcome, a.next)
+	detail := paragraphs(o.cause(err), o.logs(err), effect, a.next)
 	if errors.Is(err, bluegreen.RollbackFailed) {
 		return diag.NewAttributeErrorDiagnostic(path.Root("rollback"), a.summary, detail)
 	}

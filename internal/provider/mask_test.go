@@ -70,8 +70,8 @@ func TestSecretsAreMaskedInEveryError(t *testing.T) {
 		o.warnings([]error{err})[0].Detail(),
 		warned.warnings(nil)[0].Detail(),
 		o.unreadableDiagnostic(err).Detail(),
-		o.afterCreate(errors.New("disk full"), bluegreen.Status{}, err),
-		o.afterUpdate(bluegreen.Ledger{}, bluegreen.Status{}, err),
+		o.describeFailedCreate(errors.New("disk full"), bluegreen.Status{}, err),
+		o.describeFailedUpdate(bluegreen.Ledger{}, bluegreen.Status{}, err),
 	} {
 		if strings.Contains(detail, secret) || !strings.Contains(detail, "SECRET=***") {
 			t.Errorf("the secret is not masked:\n%s", detail)

@@ -85,10 +85,10 @@ type openPlatform interface {
 
 // plannedRelease is the release that a plan is about.
 type plannedRelease struct {
-	// deploys is false if the apply does not deploy it.
-	deploys bool
-	image   string
-	command []string
+	// isDeployed is false if the apply does not deploy it.
+	isDeployed bool
+	image      string
+	command    []string
 	// isFreed reports whether another plan of this run destroys the deployment that
 	// listens on the address.
 	isFreed func(address string) bool

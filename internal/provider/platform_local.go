@@ -137,7 +137,7 @@ func (p localPlatform) attributeOf(err error) (path.Path, bool) {
 // check tests the image and the addresses on this machine.
 func (p localPlatform) check(name string, release plannedRelease, prior location) diag.Diagnostics {
 	var diags diag.Diagnostics
-	if release.deploys {
+	if release.isDeployed {
 		if err := local.CheckImage(release.image, release.command); err != nil {
 			diags.AddAttributeError(path.Root("image"), "The image cannot be deployed", sentence(err))
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// afterCreate says what a create that failed with err has left.
-func (o openDeployment) afterCreate(err error, status bluegreen.Status, statusErr error) string {
+// describeFailedCreate says what a create that failed with err has left.
+func (o openDeployment) describeFailedCreate(err error, status bluegreen.Status, statusErr error) string {
 	switch {
 	case errors.Is(statusErr, bluegreen.ErrNotFound):
 		return "Nothing was left behind, and nothing is recorded in the Terraform state."
@@ -42,8 +42,9 @@ func (o openDeployment) importCommand() string {
 		"address of this resource, such as bluegreen_deployment.%s.", o.id, o.name)
 }
 
-// afterUpdate compares what serves with what served when the plan was made.
-func (o openDeployment) afterUpdate(base bluegreen.Ledger, status bluegreen.Status, statusErr error) string {
+// describeFailedUpdate says what an update that failed has left. It compares what serves
+// with what served when the plan was made.
+func (o openDeployment) describeFailedUpdate(base bluegreen.Ledger, status bluegreen.Status, statusErr error) string {
 	before, served := base.LiveRecord()
 	now, serving := status.Ledger.LiveRecord()
 	switch {
