@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
@@ -293,6 +294,11 @@ func TestLimitsAreAllowed(t *testing.T) {
 	if diags := m.checkDeadlines("update", 10*time.Minute-1, settings); diags.ErrorsCount() != 2 {
 		t.Errorf("what takes longer than the whole operation may: %v", diags)
 	}
+	settings.checks.Interval = time.Hour
+	unwatched := deploymentModel{BakeTime: timetypes.NewGoDurationValue(0)}
+	if diags := unwatched.checkDeadlines("update", 10*time.Minute, settings); diags.HasError() {
+		t.Errorf("an interval without a watch: %v", diags)
+	}
 	for name, tt := range map[string]struct {
 		validator validator.String
 		valid     []string
@@ -310,6 +316,34 @@ func TestLimitsAreAllowed(t *testing.T) {
 			if valid := !response.Diagnostics.HasError(); valid != slices.Contains(tt.valid, text) {
 				t.Errorf("%s: %q is valid: %t", name, text, valid)
 			}
+		}
+	}
+}
+
+// A replica that needs a whole attempt to become healthy does not pass in it.
+func TestHealthyThresholdFitsIntoAnAttempt(t *testing.T) {
+	t.Parallel()
+	settings := healthSettings{checks: health.Config{Interval: 2 * time.Second, HealthyThreshold: 5}}
+	settings.timeout = settings.checks.ShortestPass()
+	if diags := checkHealthyThreshold(settings); diags.ErrorsCount() != 1 {
+		t.Errorf("a check that takes as long as an attempt: %v", diags)
+	}
+	settings.timeout++
+	if diags := checkHealthyThreshold(settings); diags.HasError() {
+		t.Errorf("a check that takes less time than an attempt: %v", diags)
+	}
+}
+
+// A create whose watch was cut short succeeds only if no probe had failed.
+func TestCutWatchIsHealthyUntilAProbeFails(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		&bluegreen.CutWatchError{Probes: 3}:            true,
+		&bluegreen.CutWatchError{Probes: 3, Failed: 1}: false,
+		errors.New("disk full"):                        false,
+	} {
+		if got := isHealthyCutWatch(err); got != want {
+			t.Errorf("%+v is healthy: %t", err, got)
 		}
 	}
 }

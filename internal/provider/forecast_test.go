@@ -6,11 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
@@ -433,6 +435,80 @@ func TestRolledBackWarning(t *testing.T) {
 	if diags := rolledBackWarning(planBase{prior, before}, plan, f); len(diags) > 0 {
 		t.Errorf("a rollback that was asked for has warnings: %v", diags)
 	}
+}
+
+// A release that was rolled back is not planned again. The error says who took it out of
+// service, what serves, and how to continue.
+func TestRolledBackReleaseIsRefused(t *testing.T) {
+	t.Parallel()
+	before := statusAfter(t, deploySecond, rollBack)
+	_, err := predict("web", before, wantRelease("2.0.0"))
+	var rolledBack *bluegreen.RolledBackError
+	if !errors.As(err, &rolledBack) {
+		t.Fatalf("got %v", err)
+	}
+	const byWatch = "The watch after its switch found it unhealthy."
+	for origin, isWatch := range map[bluegreen.Origin]bool{bluegreen.FromOperator: false, bluegreen.FromWatch: true} {
+		rolledBack.Rollback.Origin = origin
+		d := impossiblePlan(planBase{status: before}, deploymentModel{Version: types.StringValue("2.0.0")}, err)
+		for _, want := range []string{
+			"2.0.0 was rolled back at ", " by ada@example pid 1: slow. Since then 1.0.0 serves from green.\n",
+			`try 2.0.0 once more, with retry = "deploy-2"`,
+		} {
+			if !strings.Contains(d.Detail(), want) {
+				t.Errorf("%q is missing in %q", want, d.Detail())
+			}
+		}
+		if strings.HasPrefix(d.Detail(), byWatch) != isWatch || d.Summary() != rolledBackSummary {
+			t.Errorf("%s: %s: %s", origin, d.Summary(), d.Detail())
+		}
+	}
+}
+
+// A create may adopt a workload, which becomes blue. An update never does.
+func TestOnlyACreateMayAdopt(t *testing.T) {
+	t.Parallel()
+	r := deploymentResource{provider: providerModel{freedPorts: newFreedPorts()}}
+	planned := func(base planBase) attr.Value {
+		t.Helper()
+		plan := deploymentModel{
+			Name: types.StringValue("web"), Version: types.StringValue("1.0.0"), Image: types.StringValue("web"),
+			Replicas: types.Int64Value(2), Promote: types.BoolValue(true), Rollback: types.BoolValue(false),
+			Standby: types.StringValue(standbyKeep), Command: types.ListNull(types.StringType),
+			Args: types.ListNull(types.StringType), Env: types.MapNull(types.StringType),
+			platformsModel: onKubernetes(t),
+		}
+		if diags := r.plan(t.Context(), &plan, base); diags.HasError() {
+			t.Fatal(diags)
+		}
+		blue, _ := plan.Environments.Elements()[string(bluegreen.Blue)].(types.Object)
+		return blue.Attributes()["state"]
+	}
+	create := planBase{status: bluegreen.Status{Ledger: bluegreen.NewLedger("web")}}
+	if state := planned(create); !state.IsUnknown() {
+		t.Errorf("a create plans %s for blue", state)
+	}
+	update := planBase{prior: &deploymentModel{platformsModel: onKubernetes(t)}, status: statusAfter(t, deploySecond)}
+	if state := planned(update); state.IsUnknown() {
+		t.Error("an update does not know what blue will be")
+	}
+}
+
+// onKubernetes returns the blocks of a deployment on Kubernetes that may adopt a workload.
+func onKubernetes(t *testing.T) platformsModel {
+	t.Helper()
+	attribute, _ := deploymentSchema(t.Context()).Attributes[kindKubernetes].GetType().(types.ObjectType)
+	values := map[string]attr.Value{}
+	for name, attributeType := range attribute.AttrTypes {
+		null, err := attributeType.ValueFromTerraform(t.Context(), tftypes.NewValue(
+			attributeType.TerraformType(t.Context()), nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[name] = null
+	}
+	values["port"], values["adopt"] = types.Int64Value(80), types.BoolValue(true)
+	return platformsModel{Kubernetes: types.ObjectValueMust(attribute.AttrTypes, values)}
 }
 
 // Terraform plans before it destroys, so what would fail an apply must not fail the

@@ -59,8 +59,8 @@ type healthSettings struct {
 	retries            int
 	unhealthyThreshold int
 	minHealthyPercent  int
+	restartAfter       time.Duration
 	// hasUnknownTimes: a time, a threshold or retries are unknown, and hold a default instead.
-	restartAfter    time.Duration
 	hasUnknownTimes bool
 }
 
