@@ -57,26 +57,31 @@ func dockerProviderAttribute() provider.SingleNestedAttribute {
 					),
 				},
 			},
-			"registry_auth": provider.ListNestedAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("provider.docker.registry_auth"),
-				NestedObject: provider.NestedAttributeObject{Attributes: map[string]provider.Attribute{
-					"address": provider.StringAttribute{
-						Required:            true,
-						MarkdownDescription: describe("provider.docker.registry_auth.address"),
-						Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-					},
-					"username": provider.StringAttribute{
-						Required:            true,
-						MarkdownDescription: describe("provider.docker.registry_auth.username"),
-					},
-					"password": provider.StringAttribute{
-						Required:            true,
-						Sensitive:           true,
-						MarkdownDescription: describe("provider.docker.registry_auth.password"),
-					},
-				}},
-			},
+			"registry_auth": registryAuthAttribute(),
 		},
+	}
+}
+
+// registryAuthAttribute is the list of the credentials for registries.
+func registryAuthAttribute() provider.ListNestedAttribute {
+	return provider.ListNestedAttribute{
+		Optional:            true,
+		MarkdownDescription: describe("provider.docker.registry_auth"),
+		NestedObject: provider.NestedAttributeObject{Attributes: map[string]provider.Attribute{
+			"address": provider.StringAttribute{
+				Required:            true,
+				MarkdownDescription: describe("provider.docker.registry_auth.address"),
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"username": provider.StringAttribute{
+				Required:            true,
+				MarkdownDescription: describe("provider.docker.registry_auth.username"),
+			},
+			"password": provider.StringAttribute{
+				Required:            true,
+				Sensitive:           true,
+				MarkdownDescription: describe("provider.docker.registry_auth.password"),
+			},
+		}},
 	}
 }

@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"maps"
 	"regexp"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/float64validator"
@@ -69,9 +70,7 @@ func dockerAttribute() resource.SingleNestedAttribute {
 			MarkdownDescription: describe("docker.replace_agent"),
 		},
 	}
-	for name, attribute := range dockerWorkloadAttributes() {
-		attributes[name] = attribute
-	}
+	maps.Copy(attributes, dockerWorkloadAttributes())
 	return resource.SingleNestedAttribute{
 		Optional:            true,
 		Validators:          []validator.Object{onlyPlatform(kindDocker)},
@@ -88,35 +87,7 @@ func dockerWorkloadAttributes() map[string]resource.Attribute {
 			MarkdownDescription: describe("docker.network"),
 			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 		},
-		"volumes": resource.ListNestedAttribute{
-			Optional:            true,
-			MarkdownDescription: describe("docker.volumes"),
-			NestedObject: resource.NestedAttributeObject{Attributes: map[string]resource.Attribute{
-				"container_path": resource.StringAttribute{
-					Required:            true,
-					MarkdownDescription: describe("docker.volumes.container_path"),
-					Validators:          []validator.String{absolutePath()},
-				},
-				"volume_name": resource.StringAttribute{
-					Optional:            true,
-					MarkdownDescription: describe("docker.volumes.volume_name"),
-					Validators: []validator.String{
-						stringvalidator.LengthAtLeast(1),
-						stringvalidator.ExactlyOneOf(siblings("volume_name", "host_path")...),
-					},
-				},
-				"host_path": resource.StringAttribute{
-					Optional:            true,
-					MarkdownDescription: describe("docker.volumes.host_path"),
-					Validators:          []validator.String{absolutePath()},
-				},
-				"read_only": resource.BoolAttribute{
-					Optional: true, Computed: true,
-					Default:             booldefault.StaticBool(false),
-					MarkdownDescription: describe("docker.volumes.read_only"),
-				},
-			}},
-		},
+		"volumes": dockerVolumesAttribute(),
 		"memory": resource.StringAttribute{
 			Optional:            true,
 			MarkdownDescription: describe("docker.memory"),
@@ -160,6 +131,39 @@ func dockerWorkloadAttributes() map[string]resource.Attribute {
 			MarkdownDescription: describe("docker.log_options"),
 			Validators:          []validator.Map{mapvalidator.NoNullValues()},
 		},
+	}
+}
+
+// dockerVolumesAttribute is the list of the volumes and directories of a container.
+func dockerVolumesAttribute() resource.ListNestedAttribute {
+	return resource.ListNestedAttribute{
+		Optional:            true,
+		MarkdownDescription: describe("docker.volumes"),
+		NestedObject: resource.NestedAttributeObject{Attributes: map[string]resource.Attribute{
+			"container_path": resource.StringAttribute{
+				Required:            true,
+				MarkdownDescription: describe("docker.volumes.container_path"),
+				Validators:          []validator.String{absolutePath()},
+			},
+			"volume_name": resource.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: describe("docker.volumes.volume_name"),
+				Validators: []validator.String{
+					stringvalidator.LengthAtLeast(1),
+					stringvalidator.ExactlyOneOf(siblings("volume_name", "host_path")...),
+				},
+			},
+			"host_path": resource.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: describe("docker.volumes.host_path"),
+				Validators:          []validator.String{absolutePath()},
+			},
+			"read_only": resource.BoolAttribute{
+				Optional: true, Computed: true,
+				Default:             booldefault.StaticBool(false),
+				MarkdownDescription: describe("docker.volumes.read_only"),
+			},
+		}},
 	}
 }
 

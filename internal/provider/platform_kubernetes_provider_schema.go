@@ -3,6 +3,8 @@
 package provider
 
 import (
+	"maps"
+
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	provider "github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
@@ -10,85 +12,99 @@ import (
 )
 
 func kubernetesProviderAttribute() provider.SingleNestedAttribute {
+	attributes := map[string]provider.Attribute{
+		"config_path": provider.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("provider.kubernetes.config_path"),
+			Validators: []validator.String{
+				stringvalidator.LengthAtLeast(1),
+				stringvalidator.ConflictsWith(siblings("config_paths")...),
+			},
+		},
+		"config_paths": provider.ListAttribute{
+			Optional: true, ElementType: types.StringType,
+			MarkdownDescription: describe("provider.kubernetes.config_paths"),
+		},
+		"config_context": provider.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("provider.kubernetes.config_context"),
+			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+		},
+		"exec": kubernetesExecAttribute(),
+	}
+	maps.Copy(attributes, kubernetesConnectionAttributes())
 	return provider.SingleNestedAttribute{
 		Optional:            true,
 		MarkdownDescription: describe("provider.kubernetes"),
+		Attributes:          attributes,
+	}
+}
+
+// kubernetesConnectionAttributes say how to connect to a cluster, in addition to or
+// instead of a kubeconfig file.
+func kubernetesConnectionAttributes() map[string]provider.Attribute {
+	return map[string]provider.Attribute{
+		"host": provider.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("provider.kubernetes.host"),
+			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+		},
+		"token": provider.StringAttribute{
+			Optional: true, Sensitive: true,
+			MarkdownDescription: describe("provider.kubernetes.token"),
+		},
+		"cluster_ca_certificate": provider.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("provider.kubernetes.cluster_ca_certificate"),
+		},
+		"client_certificate": provider.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("provider.kubernetes.client_certificate"),
+			Validators:          []validator.String{stringvalidator.AlsoRequires(siblings("client_key")...)},
+		},
+		"client_key": provider.StringAttribute{
+			Optional:            true,
+			Sensitive:           true,
+			MarkdownDescription: describe("provider.kubernetes.client_key"),
+			Validators: []validator.String{
+				stringvalidator.AlsoRequires(siblings("client_certificate")...),
+			},
+		},
+		"insecure": provider.BoolAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("provider.kubernetes.insecure"),
+		},
+		"proxy_url": provider.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("provider.kubernetes.proxy_url"),
+			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+		},
+	}
+}
+
+// kubernetesExecAttribute is the command that gets the credentials.
+func kubernetesExecAttribute() provider.SingleNestedAttribute {
+	return provider.SingleNestedAttribute{
+		Optional:            true,
+		MarkdownDescription: describe("provider.kubernetes.exec"),
 		Attributes: map[string]provider.Attribute{
-			"config_path": provider.StringAttribute{
+			"api_version": provider.StringAttribute{
+				Required:            true,
+				MarkdownDescription: describe("provider.kubernetes.exec.api_version"),
+			},
+			"command": provider.StringAttribute{
+				Required:            true,
+				MarkdownDescription: describe("provider.kubernetes.exec.command"),
+			},
+			"args": provider.ListAttribute{
 				Optional:            true,
-				MarkdownDescription: describe("provider.kubernetes.config_path"),
-				Validators: []validator.String{
-					stringvalidator.LengthAtLeast(1),
-					stringvalidator.ConflictsWith(siblings("config_paths")...),
-				},
+				ElementType:         types.StringType,
+				MarkdownDescription: describe("provider.kubernetes.exec.args"),
 			},
-			"config_paths": provider.ListAttribute{
-				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: describe("provider.kubernetes.config_paths"),
-			},
-			"config_context": provider.StringAttribute{
+			"env": provider.MapAttribute{
 				Optional:            true,
-				MarkdownDescription: describe("provider.kubernetes.config_context"),
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-			},
-			"host": provider.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("provider.kubernetes.host"),
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-			},
-			"token": provider.StringAttribute{
-				Optional: true, Sensitive: true,
-				MarkdownDescription: describe("provider.kubernetes.token"),
-			},
-			"cluster_ca_certificate": provider.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("provider.kubernetes.cluster_ca_certificate"),
-			},
-			"client_certificate": provider.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("provider.kubernetes.client_certificate"),
-				Validators:          []validator.String{stringvalidator.AlsoRequires(siblings("client_key")...)},
-			},
-			"client_key": provider.StringAttribute{
-				Optional:            true,
-				Sensitive:           true,
-				MarkdownDescription: describe("provider.kubernetes.client_key"),
-				Validators: []validator.String{
-					stringvalidator.AlsoRequires(siblings("client_certificate")...),
-				},
-			},
-			"insecure": provider.BoolAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("provider.kubernetes.insecure"),
-			},
-			"proxy_url": provider.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("provider.kubernetes.proxy_url"),
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-			},
-			"exec": provider.SingleNestedAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("provider.kubernetes.exec"),
-				Attributes: map[string]provider.Attribute{
-					"api_version": provider.StringAttribute{
-						Required:            true,
-						MarkdownDescription: describe("provider.kubernetes.exec.api_version"),
-					},
-					"command": provider.StringAttribute{
-						Required:            true,
-						MarkdownDescription: describe("provider.kubernetes.exec.command"),
-					},
-					"args": provider.ListAttribute{
-						Optional:            true,
-						ElementType:         types.StringType,
-						MarkdownDescription: describe("provider.kubernetes.exec.args"),
-					},
-					"env": provider.MapAttribute{
-						Optional:            true,
-						ElementType:         types.StringType,
-						MarkdownDescription: describe("provider.kubernetes.exec.env"),
-					},
-				},
+				ElementType:         types.StringType,
+				MarkdownDescription: describe("provider.kubernetes.exec.env"),
 			},
 		},
 	}
