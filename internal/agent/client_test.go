@@ -185,7 +185,7 @@ func TestAgentThatCannotStartSaysWhy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.Launch(t.Context(), []string{"/bin/sh", "-c", "echo out of luck >&2; exit 4"})
+	_, err = c.LaunchAndLock(t.Context(), []string{"/bin/sh", "-c", "echo out of luck >&2; exit 4"}, "web", "ada")
 	for _, text := range []string{"exit status 4", "out of luck", "agent.log"} {
 		if err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("got %v, want an error that says %q", err, text)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package benchmarks measures whole runs of Terraform with the real provider, as a user at
-// a terminal sees them. It compares them with a provider that does nothing.
 package benchmarks
 
 import (

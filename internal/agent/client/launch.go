@@ -19,18 +19,10 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
-// Launch starts an agent if none answers, and returns when one does. It runs command
-// with "-state-dir" and the directory appended; command must become the agent. If
-// several processes start one at the same time, one agent stays.
-func (c *Client) Launch(ctx context.Context, command []string) error {
-	return c.withLaunch(ctx, command, func() error {
-		_, err := c.PID(ctx)
-		return err
-	})
-}
-
 // LaunchAndLock is Lock for when no agent may be running: it starts one if none answers,
-// also if the one that ran is about to end.
+// also if the one that ran is about to end. It runs command with "-state-dir" and the
+// directory appended; command must become the agent. If several processes start one at the
+// same time, one agent stays.
 func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, holder string) (*Lock, error) {
 	var acquired *Lock
 	err := c.withLaunch(ctx, command, func() (err error) {

@@ -6,6 +6,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
@@ -39,6 +40,16 @@ func newClient(t *testing.T, dir string) *client.Client {
 	return c
 }
 
+// launch starts an agent, and locks a deployment of its own until the test ends.
+func launch(ctx context.Context, t *testing.T, c *client.Client, command []string) error {
+	t.Helper()
+	lock, err := c.LaunchAndLock(ctx, command, strings.ToLower(rand.Text()), "ada")
+	if err == nil {
+		t.Cleanup(func() { lock.Unlock() })
+	}
+	return err
+}
+
 func TestOneAgentStaysHoweverManyAreLaunched(t *testing.T) {
 	t.Parallel()
 	dir, command := agenttest.StateDir(t), agentCommand(t)
@@ -48,7 +59,7 @@ func TestOneAgentStaysHoweverManyAreLaunched(t *testing.T) {
 		launches.Go(func() {
 			c, err := client.New(dir)
 			if err == nil {
-				err = c.Launch(t.Context(), command)
+				err = launch(t.Context(), t, c, command)
 			}
 			if err == nil {
 				pids[i], err = c.PID(t.Context())
@@ -76,7 +87,7 @@ func TestAgentThatDoesNotServeIsEnded(t *testing.T) {
 	// stays.
 	script := `echo $$ >started; "$0" agent "$@" & exec sleep 600`
 	command := []string{"/bin/sh", "-c", script, agentCommand(t)[0]}
-	if err := newClient(t, dir).Launch(t.Context(), command); err != nil {
+	if err := launch(t.Context(), t, newClient(t, dir), command); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "started"))
@@ -99,11 +110,11 @@ func TestAgentThatRunsIsNotLaunchedAgain(t *testing.T) {
 	t.Parallel()
 	dir := agenttest.StateDir(t)
 	c := newClient(t, dir)
-	if err := c.Launch(t.Context(), agentCommand(t)); err != nil {
+	if err := launch(t.Context(), t, c, agentCommand(t)); err != nil {
 		t.Fatal(err)
 	}
 	first := agenttest.PID(t, dir)
-	if err := c.Launch(t.Context(), []string{"/does/not/exist"}); err != nil {
+	if err := launch(t.Context(), t, c, []string{"/does/not/exist"}); err != nil {
 		t.Error(err)
 	}
 	if pid := agenttest.PID(t, dir); pid != first || pid == 0 {
@@ -143,7 +154,7 @@ func TestRefusalEndsTheLaunch(t *testing.T) {
 func TestProgramThatIsNotThereCannotBecomeTheAgent(t *testing.T) {
 	t.Parallel()
 	dir := agenttest.StateDir(t)
-	err := newClient(t, dir).Launch(t.Context(), []string{"/does/not/exist"})
+	err := launch(t.Context(), t, newClient(t, dir), []string{"/does/not/exist"})
 	if err == nil || !strings.Contains(err.Error(), "starting the agent (its log is") ||
 		!strings.Contains(err.Error(), "no such file") {
 		t.Errorf("got %v", err)
@@ -156,7 +167,7 @@ func TestAgentIsNotLaunchedWhereItsDirectoryCannotBe(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := newClient(t, filepath.Join(file, "state")).Launch(t.Context(), agentCommand(t))
+	err := launch(t.Context(), t, newClient(t, filepath.Join(file, "state")), agentCommand(t))
 	if err == nil || !strings.Contains(err.Error(), "creating the state directory") {
 		t.Errorf("got %v", err)
 	}
@@ -167,7 +178,7 @@ func TestLaunchEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dir := agenttest.StateDir(t)
-	if err := newClient(t, dir).Launch(ctx, agentCommand(t)); err == nil {
+	if err := launch(ctx, t, newClient(t, dir), agentCommand(t)); err == nil {
 		t.Error("a launch that was cancelled succeeds")
 	}
 }
