@@ -62,7 +62,7 @@ func dockerProviderAttribute() provider.SingleNestedAttribute {
 	}
 }
 
-// registryAuthAttribute is the list of the credentials for registries.
+// registryAuthAttribute returns the attribute of the credentials for registries.
 func registryAuthAttribute() provider.ListNestedAttribute {
 	return provider.ListNestedAttribute{
 		Optional:            true,

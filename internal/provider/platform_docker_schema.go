@@ -134,7 +134,7 @@ func dockerWorkloadAttributes() map[string]resource.Attribute {
 	}
 }
 
-// dockerVolumesAttribute is the list of the volumes and directories of a container.
+// dockerVolumesAttribute returns the attribute of the volumes and directories of a container.
 func dockerVolumesAttribute() resource.ListNestedAttribute {
 	return resource.ListNestedAttribute{
 		Optional:            true,

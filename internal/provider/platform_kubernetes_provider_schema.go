@@ -40,8 +40,8 @@ func kubernetesProviderAttribute() provider.SingleNestedAttribute {
 	}
 }
 
-// kubernetesConnectionAttributes say how to connect to a cluster, in addition to or
-// instead of a kubeconfig file.
+// kubernetesConnectionAttributes returns the attributes that say how to connect to a
+// cluster without a kubeconfig file, or otherwise than the file says.
 func kubernetesConnectionAttributes() map[string]provider.Attribute {
 	return map[string]provider.Attribute{
 		"host": provider.StringAttribute{
@@ -82,7 +82,7 @@ func kubernetesConnectionAttributes() map[string]provider.Attribute {
 	}
 }
 
-// kubernetesExecAttribute is the command that gets the credentials.
+// kubernetesExecAttribute returns the attribute of the command that gets the credentials.
 func kubernetesExecAttribute() provider.SingleNestedAttribute {
 	return provider.SingleNestedAttribute{
 		Optional:            true,
