@@ -63,16 +63,19 @@ func TestSoak(t *testing.T) {
 	for time.Since(s.begun) < *soakTime && !t.Failed() {
 		fault := s.faults()[rand.IntN(len(s.faults()))]
 		operation := s.operationNames()[rand.IntN(len(s.operationNames()))]
-		done := make(chan struct{})
+		injected, over := make(chan struct{}), make(chan struct{})
 		go func() {
-			defer close(done)
+			defer close(over)
 			time.Sleep(time.Duration(rand.IntN(3000)) * time.Millisecond)
-			s.inject(fault)
+			awaitEnd := s.inject(fault)
+			close(injected)
+			awaitEnd()
 		}()
 		s.operate(operation)
-		<-done
+		<-injected
 		// What a fault has left is repaired before the next one.
 		s.apply("repair")
+		<-over
 		s.mustServe()
 	}
 	load()
@@ -96,6 +99,8 @@ type soak struct {
 	h     localHarness
 	tf    *cli
 	begun time.Time
+	// address is where clients connect.
+	address string
 	// releases counts the releases so far, and version is the one that serves.
 	releases int
 	version  string
@@ -140,10 +145,9 @@ func (s *soak) apply(name string) {
 	}
 }
 
-// startApply starts an apply of what is configured. It waits for another one that runs: one
-// starts the agent after a fault, while the operation goes on.
+// startApply starts an apply of what is configured.
 func (s *soak) startApply() *process {
-	return s.tf.start(s.h.t.Context(), "apply", "-auto-approve", "-lock-timeout=5m")
+	return s.tf.start(s.h.t.Context(), "apply", "-auto-approve")
 }
 
 func (s *soak) operationNames() []string {
@@ -199,8 +203,10 @@ func (s *soak) faults() []string {
 	return []string{"replica killed", "replica hangs", "replica ill", "agent killed", "provider killed", "none"}
 }
 
-// inject brings a fault about, and notes until when requests may fail because of it.
-func (s *soak) inject(fault string) {
+// inject brings a fault about, and notes until when requests may fail because of it. For a
+// fault that lasts until an apply ends it, awaitEnd does.
+func (s *soak) inject(fault string) (awaitEnd func()) {
+	awaitEnd = func() {}
 	s.mu.Lock()
 	s.operations["fault: "+fault]++
 	s.mu.Unlock()
@@ -208,7 +214,7 @@ func (s *soak) inject(fault string) {
 	begin := time.Now()
 	replicas := s.h.replicas()
 	if len(replicas) == 0 {
-		return
+		return awaitEnd
 	}
 	pid, _ := strconv.Atoi(replicas[rand.IntN(len(replicas))])
 	switch fault {
@@ -228,10 +234,11 @@ func (s *soak) inject(fault string) {
 		}
 		s.allow(fault, begin, noticed)
 	case "agent killed":
-		endpoint := s.h.status().Endpoint
 		s.killAgent()
-		s.startAgent(endpoint)
-		s.allow(fault, begin, clientTimeout)
+		return func() {
+			s.awaitAgent()
+			s.allow(fault, begin, clientTimeout)
+		}
 	case "provider killed":
 		for _, child := range childrenOf(s.h.t, os.Getpid()) {
 			for _, provider := range childrenOf(s.h.t, child) {
@@ -239,6 +246,7 @@ func (s *soak) inject(fault string) {
 			}
 		}
 	}
+	return awaitEnd
 }
 
 // allow notes that requests may fail from begin until so long from now.
@@ -259,15 +267,14 @@ func (s *soak) killAgent() {
 	}
 }
 
-// startAgent applies until the agent serves again: nothing else restarts it.
-func (s *soak) startAgent(endpoint string) {
-	address := strings.TrimPrefix(endpoint, "http://")
+// awaitAgent returns once an agent accepts connections again. The next apply starts it.
+func (s *soak) awaitAgent() {
 	for s.h.t.Context().Err() == nil {
-		if conn, err := net.Dial("tcp", address); err == nil {
+		if conn, err := net.Dial("tcp", s.address); err == nil {
 			conn.Close()
 			return
 		}
-		s.startApply().wait()
+		time.Sleep(pollInterval)
 	}
 }
 
@@ -289,6 +296,7 @@ func addressOf(pid int) string {
 func (s *soak) startLoad() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	endpoint := s.h.status().Endpoint
+	s.address = strings.TrimPrefix(endpoint, "http://")
 	var clients sync.WaitGroup
 	for n := range soakClients {
 		client := &http.Client{Timeout: clientTimeout, Transport: &http.Transport{DisableKeepAlives: n%2 == 0}}
