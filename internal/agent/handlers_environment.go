@@ -79,7 +79,7 @@ func (a *agent) provision(
 	}
 	fingerprint := release.Fingerprint
 	if fingerprint == "" {
-		fingerprint = release.Seal().Fingerprint
+		fingerprint = release.Seal("").Fingerprint
 	}
 	next := &store.Workload{
 		Schema: store.Schema, Revision: rand.Text(), Version: release.Version, Fingerprint: fingerprint,

@@ -87,7 +87,7 @@ func lockOf(t *testing.T, c *client.Client) *client.Lock {
 // liveOn is the ledger of a deployment that serves from one replica in env.
 func liveOn(replica store.ExternalReplica, env bluegreen.Environment, generation uint64) bluegreen.Ledger {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	release := bluegreen.Release{Version: "1.0.0", Image: "web", Replicas: 1}.Seal()
+	release := bluegreen.Release{Version: "1.0.0", Image: "web", Replicas: 1}.Seal("")
 	l := bluegreen.NewLedger("web")
 	l.Generation, l.HistoryLimit, l.Sequence, l.Live = generation, 10, 1, env
 	l.Records = []bluegreen.Record{{

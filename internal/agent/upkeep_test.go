@@ -61,7 +61,7 @@ func (r *routed) commitUpkeep(care *store.Upkeep, replicas ...store.ExternalRepl
 // upkeepOf is the upkeep of the release that liveOn has.
 func upkeepOf(config health.Config) *store.Upkeep {
 	return &store.Upkeep{
-		Fingerprint: bluegreen.Release{Version: "1.0.0", Image: "web", Replicas: 1}.Seal().Fingerprint,
+		Fingerprint: bluegreen.Release{Version: "1.0.0", Image: "web", Replicas: 1}.Seal("").Fingerprint,
 		Health:      config, UnhealthyThreshold: 2,
 	}
 }

@@ -40,7 +40,7 @@ func (e *executor) requireFreshPlan(planned Ledger) error {
 	case found.Live != planned.Live:
 		return fmt.Errorf("%w: %s was live when it was made, and %s is live now",
 			ErrPlanStale, planned.Live, found.Live)
-	case found.IsServing() && !found.Slot(found.Live).HasRelease(planned.Slot(planned.Live).Release.Fingerprint):
+	case found.IsServing() && !found.Slot(found.Live).HasFingerprint(planned.Slot(planned.Live).Release.Fingerprint):
 		return fmt.Errorf("%w: another release is live in %s now", ErrPlanStale, found.Live)
 	case found.Generation != planned.Generation:
 		return fmt.Errorf("%w: the deployment was changed after the plan was made (ledger generation %d then, %d now)",

@@ -49,6 +49,7 @@ func (d *Deployer) withNewLedger(ctx context.Context, create func(*executor) err
 	defer unlock()
 	e := &executor{Deployer: d, ledger: NewLedger(d.Deployment)}
 	stored, err := d.Platform.Load(ctx)
+	stored = d.withKey(stored)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		err = e.commit(ctx, e.ledger)

@@ -44,7 +44,7 @@ func (e *executor) deploy(ctx context.Context, release Release) error {
 	env := e.ledger.Staging()
 	former := e.ledger.Slot(env)
 	release = e.ledger.sizeForDeploy(release)
-	if former.HasRelease(release.Seal().Fingerprint) && (former.State == Idle || former.State == Ready) {
+	if e.ledger.HasRelease(env, release) && (former.State == Idle || former.State == Ready) {
 		// A version is one build: it is not another one when it comes back.
 		release.ImageDigest = former.Release.ImageDigest
 	}
@@ -70,7 +70,7 @@ func (e *executor) deploy(ctx context.Context, release Release) error {
 // provision starts release in staging in place of former, which was there before.
 func (e *executor) provision(ctx context.Context, former Slot, release Release) error {
 	env := e.ledger.Staging()
-	if former.Release != nil && !e.ledger.Slot(env).HasRelease(former.Release.Fingerprint) {
+	if former.Release != nil && !release.HasFingerprint(former.Release.Fingerprint, e.ledger.Key) {
 		// Requests that began before the last switch may still run there.
 		if err := e.Platform.Drain(ctx, env); err != nil {
 			return err

@@ -5,6 +5,7 @@ package bluegreen
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,9 @@ type Deployer struct {
 	// keeps. An example is the answer to a health check that names a connection
 	// string.
 	Mask func(text string) string
+
+	// key is the key of the fingerprints that UseKey or the last commit brought, nil for none.
+	key atomic.Pointer[FingerprintKey]
 }
 
 // NewDeployer returns a Deployer with the default configuration and the real clock.
@@ -40,6 +44,22 @@ func NewDeployer(deployment string, platform Platform, checker Checker, actor st
 		Actor:      actor,
 		Now:        time.Now,
 	}
+}
+
+// UseKey makes key, "" for none, the one of the deployment's fingerprints if the platform
+// does not have it.
+func (d *Deployer) UseKey(key FingerprintKey) {
+	if key != "" {
+		d.key.Store(&key)
+	}
+}
+
+// withKey returns the ledger, as the platform has loaded it, with the key of its fingerprints.
+func (d *Deployer) withKey(l Ledger) Ledger {
+	if key := d.key.Load(); l.Key == "" && key != nil {
+		l.Key = *key
+	}
+	return l
 }
 
 // Deploy brings release to staging and returns the environment that it runs in.
@@ -111,6 +131,7 @@ func (d *Deployer) Destroy(ctx context.Context) error {
 func (d *Deployer) Status(ctx context.Context) (Status, error) {
 	status, err := d.Platform.Observe(ctx)
 	if err == nil {
+		status.Ledger = d.withKey(status.Ledger)
 		status.StandbyCauses = d.standbyCauses(ctx, status)
 	}
 	return status, err

@@ -41,7 +41,7 @@ func (d *Deployer) withLock(ctx context.Context, operation string, operate func(
 	if err != nil {
 		return err
 	}
-	return operate(&executor{Deployer: d, ledger: ledger})
+	return operate(&executor{Deployer: d, ledger: d.withKey(ledger)})
 }
 
 // lock takes the deployment's lock. If another process holds it, the error is
@@ -81,6 +81,7 @@ func (e *executor) commit(ctx context.Context, next Ledger) error {
 		e.progress("the ledger is written, but the platform returned an error: %v", err)
 	}
 	e.ledger = next
+	e.UseKey(next.Key)
 	return nil
 }
 

@@ -2,7 +2,10 @@
 
 package bluegreen
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // SchemaVersion is the version of the ledger's format that this engine writes.
 // It reads every version from 1 up to this one. Version 2 added the origin of records
@@ -38,6 +41,9 @@ type Ledger struct {
 	WatchDue string `json:"unwatched,omitempty"`
 	// Destroying is set once the removal of the deployment has begun.
 	Destroying bool `json:"destroying,omitempty"`
+	// Key is the key of the fingerprints, "" if no release was deployed yet or the
+	// platform does not have it. It is never encoded with the ledger.
+	Key FingerprintKey `json:"-"`
 }
 
 // Slot is what the ledger knows of one environment.
@@ -56,8 +62,9 @@ type Slot struct {
 	DeployedAt *time.Time    `json:"deployed_at,omitempty"`
 }
 
-// HasRelease reports whether the slot holds the release with this fingerprint.
-func (s Slot) HasRelease(fingerprint string) bool {
+// HasFingerprint reports whether the slot holds the release that is recorded with this
+// fingerprint.
+func (s Slot) HasFingerprint(fingerprint string) bool {
 	return s.Release != nil && s.Release.Fingerprint == fingerprint
 }
 
@@ -67,6 +74,30 @@ func (l Ledger) Slot(env Environment) Slot {
 		return l.Blue
 	}
 	return l.Green
+}
+
+// HasRelease reports whether env holds release, which is not sealed.
+func (l Ledger) HasRelease(env Environment, release Release) bool {
+	recorded := l.Slot(env).Release
+	return recorded != nil && release.HasFingerprint(recorded.Fingerprint, l.Key)
+}
+
+// NeedsKey reports whether any fingerprint in the ledger was made with a key.
+func (l Ledger) NeedsKey() bool {
+	return slices.ContainsFunc(l.Records, func(r Record) bool {
+		return isKeyed(r.Fingerprint) || isKeyed(r.RolledBackFingerprint)
+	})
+}
+
+// FingerprintOf returns the fingerprint that the ledger has for release, which is not
+// sealed, or that it would get.
+func (l Ledger) FingerprintOf(release Release) string {
+	for _, env := range Environments() {
+		if l.HasRelease(env, release) {
+			return l.Slot(env).Release.Fingerprint
+		}
+	}
+	return release.Seal(l.Key).Fingerprint
 }
 
 // withSlot returns the ledger with slot as what it knows of env.
@@ -104,17 +135,28 @@ func (l Ledger) RolledBack() (Record, bool) {
 	return l.Record(live.Replaced)
 }
 
-// requireNotRolledBack returns a *HeldError if the release with this fingerprint was taken out
-// of service by a watch or an operator, and retry does not name the record of it.
+// requireNotRolledBack returns a *RolledBackError if release was taken out of service by a
+// watch or an operator, and retry does not name the record of it.
 //
 // The hold ends when another release has been live.
-func (l Ledger) requireNotRolledBack(fingerprint, retry string) error {
+func (l Ledger) requireNotRolledBack(release Release, retry string) error {
 	rollback, _ := l.LiveRecord()
-	if rollback.RolledBackFingerprint != fingerprint || fingerprint == "" ||
+	if !l.wasRolledBack(release) ||
 		rollback.Origin == "" || rollback.Origin == FromConfiguration || retry == rollback.Replaced {
 		return nil
 	}
 	return &RolledBackError{Record: rollback.Replaced, Rollback: rollback}
+}
+
+// wasRolledBack reports whether the live release came from a rollback of release. If the
+// key of the fingerprint is lost, the version decides, so that no hold is lost.
+func (l Ledger) wasRolledBack(release Release) bool {
+	fingerprint := l.RolledBackFingerprint()
+	if isKeyed(fingerprint) && l.Key == "" {
+		undone, _ := l.RolledBack()
+		return undone.Version == release.Version
+	}
+	return release.HasFingerprint(fingerprint, l.Key)
 }
 
 // RolledBackFingerprint returns the fingerprint of the release that was rolled back, if

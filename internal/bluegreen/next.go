@@ -65,8 +65,7 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	}
 	l = l.recoverInterrupted()
 	var steps []Step
-	want := d.Release.Seal().Fingerprint
-	if err := l.requireNotRolledBack(want, d.Retry); err != nil && !d.Rollback {
+	if err := l.requireNotRolledBack(d.Release, d.Retry); err != nil && !d.Rollback {
 		return nil, err
 	}
 	switch {
@@ -74,17 +73,17 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 		if !l.IsServing() {
 			return nil, ErrNothingToRollBackTo
 		}
-		if l.RolledBackFingerprint() == want {
+		if l.wasRolledBack(d.Release) {
 			break
 		}
-		if !l.Slot(l.Live).HasRelease(want) {
+		if !l.HasRelease(l.Live, d.Release) {
 			return nil, ErrRollbackOfNewRelease
 		}
 		if _, err := l.rollbackTarget(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrNothingToRollBackTo, err)
 		}
 		steps = append(steps, StepRollback)
-	case l.IsServing() && l.Slot(l.Live).HasRelease(want):
+	case l.IsServing() && l.HasRelease(l.Live, d.Release):
 		if l.WatchDue != "" {
 			steps = append(steps, StepWatch)
 		}
@@ -179,7 +178,7 @@ func (l Ledger) failInterrupted() Ledger {
 func (l Ledger) hasPreview(release Release) bool {
 	slot := l.Slot(l.Staging())
 	return slot.State == Ready && slot.Checked &&
-		slot.HasRelease(release.Seal().Fingerprint) && slot.Release.hasSizeOf(release)
+		l.HasRelease(l.Staging(), release) && slot.Release.hasSizeOf(release)
 }
 
 // hasSizeOf reports whether live has the size of release, or is autoscaled as
@@ -195,7 +194,7 @@ func (l Ledger) hasSizeOf(release Release) bool {
 // isDesiredForLive reports whether the desired size is that of live. Otherwise it
 // is the size of a preview.
 func (l Ledger) isDesiredForLive(d Desired) bool {
-	return d.Rollback || l.Slot(l.Live).HasRelease(d.Release.Seal().Fingerprint)
+	return d.Rollback || l.HasRelease(l.Live, d.Release)
 }
 
 // runningAfter returns running as it is after steps: what they deploy is complete.

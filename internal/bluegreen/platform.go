@@ -38,6 +38,9 @@ type Store interface {
 	// that name. It needs no lock. A ledger that cannot be read or understood is
 	// an error, never ErrNotFound. If an autoscaler can change the size of a release
 	// that is Autoscaled, the ledger has the size of now; see Ledger.WithSize.
+	//
+	// Once a release was provisioned, the ledger has its Key. The platform keeps it apart
+	// from the ledger, where only those read it who can read environment variables too.
 	Load(ctx context.Context) (Ledger, error)
 
 	// Commit replaces the ledger with next and appends closed to the archive, in

@@ -2,12 +2,6 @@
 
 package bluegreen
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-)
-
 // Release is a version of a workload with the settings that it runs with.
 type Release struct {
 	Version string `json:"version"`
@@ -39,33 +33,6 @@ type Settings interface {
 	Identity() string
 }
 
-// Seal returns the release as the ledger keeps it: fingerprinted and without
-// its environment variables and settings.
-//
-// Two releases with the same fingerprint are the same release: version, image
-// and workload settings agree. The size does not take part, because a release
-// is scaled in place, nor does the digest, which only the platform knows.
-func (r Release) Seal() Release {
-	identity := struct {
-		Version, Image string
-		Command, Args  []string
-		Env            map[string]string
-		Settings       string
-	}{Version: r.Version, Image: r.Image, Command: orEmpty(r.Command), Args: orEmpty(r.Args), Env: r.Env}
-	if r.Settings != nil {
-		identity.Settings = r.Settings.Identity()
-	}
-	if identity.Env == nil {
-		identity.Env = map[string]string{}
-	}
-	// Strings, slices of strings and a map of strings always encode; map keys are sorted.
-	encoded, _ := json.Marshal(identity)
-	sum := sha256.Sum256(encoded)
-	r.Fingerprint = hex.EncodeToString(sum[:])
-	r.Env, r.Settings = nil, nil
-	return r
-}
-
 // expectedSize returns how many instances there should be. For an autoscaled release
 // these are the ones that were found, but at least one.
 func (r Release) expectedSize(found []Instance) int {
@@ -79,12 +46,4 @@ func (r Release) expectedSize(found []Instance) int {
 // are autoscaled.
 func (r Release) hasSizeOf(other Release) bool {
 	return r.Autoscaled == other.Autoscaled && (r.Autoscaled || r.Replicas == other.Replicas)
-}
-
-// orEmpty returns an empty slice for nil, so that both have the same fingerprint.
-func orEmpty(s []string) []string {
-	if s == nil {
-		return []string{}
-	}
-	return s
 }

@@ -13,7 +13,7 @@ func (e *executor) repair(ctx context.Context, configured Release) error {
 	e.progress("repairing: starting what should run")
 	env := e.ledger.Staging()
 	preview := e.ledger.Slot(env)
-	isPreview := preview.State == Ready && preview.HasRelease(configured.Seal().Fingerprint)
+	isPreview := preview.State == Ready && e.ledger.HasRelease(env, configured)
 	if e.ledger.IsServing() {
 		if err := e.repairLive(ctx, configured); err != nil {
 			return operationError("repair", e.ledger.Live, err)

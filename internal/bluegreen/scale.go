@@ -69,7 +69,7 @@ func (e *executor) applySizes(ctx context.Context, configured *Release) error {
 	live := e.ledger.Live
 	slot := e.ledger.Slot(live)
 	err := e.Platform.Scale(ctx, live, slot.Release.Replicas)
-	if errors.Is(err, ErrNotProvisioned) && configured != nil && slot.HasRelease(configured.Seal().Fingerprint) {
+	if errors.Is(err, ErrNotProvisioned) && configured != nil && e.ledger.HasRelease(live, *configured) {
 		again := *configured
 		again.Replicas, again.Autoscaled = slot.Release.Replicas, slot.Release.Autoscaled
 		again.ImageDigest = slot.Release.ImageDigest

@@ -33,10 +33,11 @@ func NewLedger(name string) Ledger {
 
 // NewAdoptedLedger returns the ledger of a deployment that takes over a workload
 // which serves already. The workload is live in blue, and once a release has
-// replaced it, a rollback to it works.
+// replaced it, a rollback to it works. The baseline has no environment variables, so that its
+// fingerprint needs no key.
 func NewAdoptedLedger(name string, baseline Release, instances []InstanceRef, at time.Time, actor string) Ledger {
 	l := NewLedger(name)
-	baseline = baseline.Seal()
+	baseline = baseline.Seal("")
 	l, record := l.withNextNumber(OpAdopt, Blue, baseline, stamp{at, actor, FromConfiguration})
 	record.Status, record.SwitchedAt = StatusLive, &at
 	l.Created = true
@@ -64,7 +65,7 @@ func (l Ledger) beginDeploy(release Release, by stamp) (Ledger, error) {
 	case slot.State == Deploying:
 		return l, &Error{EnvironmentBusy, "deploy", env, fmt.Errorf("%s is being deployed there", slot.Release.Version)}
 	}
-	release = release.Seal()
+	release = release.Seal(l.Key)
 	release.ImageDigest = ""
 	l, record := l.withNextNumber(OpDeploy, env, release, by)
 	l = l.closeUnfinished(slot.Record, "replaced by "+record.ID+" before it went live")

@@ -13,7 +13,7 @@ import (
 // upkeep says how the replicas of the configured release are looked after between two
 // applies. It is nil where only something is read.
 type upkeep struct {
-	fingerprint        string
+	release            bluegreen.Release
 	checks             health.Config
 	unhealthyThreshold int
 	restartAfter       time.Duration
@@ -21,7 +21,7 @@ type upkeep struct {
 
 func newUpkeep(release bluegreen.Release, settings healthSettings, config bluegreen.Config) *upkeep {
 	return &upkeep{
-		fingerprint:        release.Seal().Fingerprint,
+		release:            release,
 		checks:             settings.checks,
 		unhealthyThreshold: config.UnhealthyThreshold,
 		restartAfter:       settings.restartAfter,
@@ -34,7 +34,7 @@ func (u *upkeep) forAgent() *local.Upkeep {
 		return nil
 	}
 	return &local.Upkeep{
-		Fingerprint: u.fingerprint, Health: u.checks,
+		Release: u.release, Health: u.checks,
 		UnhealthyThreshold: u.unhealthyThreshold, RestartAfter: u.restartAfter,
 	}
 }

@@ -15,8 +15,6 @@ import (
 type (
 	// Frontend is where and how clients reach a deployment.
 	Frontend = store.Frontend
-	// Upkeep says how the replicas of a release are looked after.
-	Upkeep = store.Upkeep
 	// ExternalReplica is a replica that runs outside of the agent.
 	ExternalReplica = store.ExternalReplica
 	// AddressError is an address that a deployment cannot listen on.

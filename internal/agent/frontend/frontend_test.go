@@ -61,7 +61,7 @@ func serve(t *testing.T, drain time.Duration, handler func(env string) http.Hand
 
 // liveOn is the ledger of a deployment whose live environment is env.
 func liveOn(env bluegreen.Environment) bluegreen.Ledger {
-	release := bluegreen.Release{Version: "1", Image: "web", Replicas: 1}.Seal()
+	release := bluegreen.Release{Version: "1", Image: "web", Replicas: 1}.Seal("")
 	slot := bluegreen.Slot{
 		State: bluegreen.Live, Release: &release, Checked: true,
 		Passed: []bluegreen.InstanceRef{{ID: string(env) + "-1"}},

@@ -3,6 +3,7 @@
 package platformtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,6 +46,8 @@ type memoryEnvironment struct {
 	digest    string
 	instances []bluegreen.Instance
 	unhealthy bool
+	// key is the ledger's. It goes when the environment is removed.
+	key bluegreen.FingerprintKey
 }
 
 // NewMemory returns a Memory without any deployment.
@@ -158,6 +161,8 @@ func (m *Memory) Open(_ testing.TB, deployment string) Process {
 type memoryPlatform struct {
 	memory *Memory
 	name   string
+	// key is that of the last commit of the process, or of its last Load.
+	key bluegreen.FingerprintKey
 }
 
 var _ bluegreen.Platform = (*memoryPlatform)(nil)
@@ -207,6 +212,7 @@ func (p *memoryPlatform) Load(ctx context.Context) (l bluegreen.Ledger, err erro
 			return bluegreen.ErrNotFound
 		}
 		l, err = d.load()
+		p.key = cmp.Or(l.Key, p.key)
 		return err
 	})
 	return l, err
@@ -228,6 +234,7 @@ func (p *memoryPlatform) Commit(ctx context.Context, next bluegreen.Ledger, clos
 			return err
 		}
 		d.ledger, d.archive, d.route = encoded, append(d.archive, closed...), nil
+		p.key = next.Key
 		if next.IsServing() {
 			d.route = &next.Live
 		}

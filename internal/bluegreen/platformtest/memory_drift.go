@@ -3,6 +3,7 @@
 package platformtest
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -26,11 +27,22 @@ func (m *Memory) RemoveWorkload(deployment string, env bluegreen.Environment) {
 	delete(m.deployments[deployment].envs, env)
 }
 
+// ForgetKey removes the key of the fingerprints, as a platform of an earlier version, which
+// does not keep it.
+func (m *Memory) ForgetKey(deployment string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.deployments[deployment].envs {
+		e.key = ""
+	}
+}
+
 // load returns the ledger with the sizes of now for autoscaled releases.
 func (d *memoryDeployment) load() (l bluegreen.Ledger, err error) {
 	err = json.Unmarshal(d.ledger, &l)
 	for env, e := range d.envs {
 		l = l.WithSize(env, len(e.instances))
+		l.Key = cmp.Or(l.Key, e.key)
 	}
 	return l, err
 }

@@ -49,9 +49,10 @@ func (p *memoryPlatform) Provision(
 ) (digest string, err error) {
 	err = p.withLockHeld(ctx, func(d *memoryDeployment) error {
 		digest = p.memory.pin(release)
-		if e := d.envs[env]; e == nil || e.release.Seal().Fingerprint != release.Seal().Fingerprint {
+		if e := d.envs[env]; e == nil || !e.release.HasFingerprint(release.Seal("").Fingerprint, "") {
 			d.envs[env] = &memoryEnvironment{release: release, digest: digest}
 		}
+		d.envs[env].key = p.key
 		p.start(d.envs[env], env, release.Replicas)
 		return nil
 	})

@@ -151,7 +151,7 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 	if err != nil {
 		return err
 	}
-	err = lock.Commit(ctx, next, closed, p.frontend, p.upkeep)
+	err = lock.Commit(ctx, next, closed, p.frontend, p.upkeep.In(next))
 	var taken *AddressError
 	if errors.As(err, &taken) && taken.Deployment == "" {
 		return p.manager.addPortOwner(ctx, taken)

@@ -32,9 +32,9 @@ func TestFingerprintsAreThoseOfAnEarlierVersion(t *testing.T) {
 		Version: "1.2.0", Image: "sha256:0123", Reference: image, Args: args, Env: env, Workload: w,
 	}
 	for want, got := range map[string]string{
-		"f1d81b780b39a3d44847ca78313d768fafbd5f15aec8d39d1ca931f8b9ae5ddf": release.Seal().Fingerprint,
-		"7d14c7dc71a478e2ea472b41d6dadb9384ad3fc9174811612c2adc7e6978118f": local.Seal().Fingerprint,
-		"2a1eb188673df44c1b76b6c7874278d1b71c3aaf505f9419c1a0efc41deb468a": bare.Seal().Fingerprint,
+		"f1d81b780b39a3d44847ca78313d768fafbd5f15aec8d39d1ca931f8b9ae5ddf": release.Seal("").Fingerprint,
+		"7d14c7dc71a478e2ea472b41d6dadb9384ad3fc9174811612c2adc7e6978118f": local.Seal("").Fingerprint,
+		"2a1eb188673df44c1b76b6c7874278d1b71c3aaf505f9419c1a0efc41deb468a": bare.Seal("").Fingerprint,
 		"c89134eeba53b9b217c00471875fe0cf43e59941b7cebed58eecca00c91b73a0": spec.fingerprint(),
 	} {
 		if got != want {

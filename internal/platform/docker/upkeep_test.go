@@ -22,7 +22,7 @@ func TestSickContainerLeavesTheTraffic(t *testing.T) {
 	release := h.release("1.0.0", agenttest.Healthy)
 	opts := h.options(h.name)
 	opts.Upkeep = &Upkeep{
-		Fingerprint: release.Seal().Fingerprint, Health: health.Config{HTTP: &health.HTTP{}}, UnhealthyThreshold: 2,
+		Release: release, Health: health.Config{HTTP: &health.HTTP{}}, UnhealthyThreshold: 2,
 	}
 	s := h.newServiceWith(t, opts)
 	s.makeLive(release)

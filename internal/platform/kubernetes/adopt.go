@@ -36,7 +36,7 @@ type adoption struct {
 // adopted workload was removed before that.
 func (a *adoption) isReplaced(blue bluegreen.Slot) bool {
 	hasStarted := blue.State == bluegreen.Ready || blue.State == bluegreen.Live || blue.State == bluegreen.Idle
-	return hasStarted && blue.Release != nil && !blue.HasRelease(a.Fingerprint)
+	return hasStarted && blue.Release != nil && !blue.HasFingerprint(a.Fingerprint)
 }
 
 func (a *adoption) workload() workload {
@@ -110,7 +110,7 @@ func (p *Platform) findAdoptable(
 	target := service.Spec.Ports[i].TargetPort
 	container := findServingContainer(deployment.Spec.Template.Spec.Containers, target)
 	baseline := adoptedRelease(deployment, container)
-	fingerprint := baseline.Seal().Fingerprint
+	fingerprint := baseline.Seal("").Fingerprint
 	return &adoption{deployment.Name, service.Spec.Selector, container.Name, target, fingerprint}, baseline, nil
 }
 

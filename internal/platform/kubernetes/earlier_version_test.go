@@ -51,7 +51,7 @@ func TestFingerprintIsThatOfAnEarlierVersion(t *testing.T) {
 		Settings: PodSettings{Port: 8080, PodTemplate: `{"spec": {"nodeSelector": {"disk": "ssd"}}}`},
 	}
 	const want = "7b3927c90043415871162f84b148cc0132b4a0c399a009e39e431b13dfaa7455"
-	if got := release.Seal().Fingerprint; got != want {
+	if got := release.Seal("").Fingerprint; got != want {
 		t.Errorf("it is %s", got)
 	}
 }

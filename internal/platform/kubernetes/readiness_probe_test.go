@@ -67,12 +67,12 @@ func TestHealthCheckIsNoPartOfARelease(t *testing.T) {
 	settings := PodSettings{Port: 8080}
 	release := bluegreen.Release{Version: "1", Image: "web:1", Settings: settings}
 	options := Options{Namespace: "default", Name: "web", PodSettings: settings}
-	before := release.Seal().Fingerprint
+	before := release.Seal("").Fingerprint
 	options.HealthCheck = &health.Config{TCP: &health.TCP{}}
 	if _, err := options.deployment(bluegreen.Blue, release); err != nil {
 		t.Fatal(err)
 	}
-	if release.Seal().Fingerprint != before {
+	if release.Seal("").Fingerprint != before {
 		t.Error("the release is another one")
 	}
 }

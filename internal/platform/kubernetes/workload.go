@@ -39,7 +39,7 @@ func (o Options) managedWorkload(env bluegreen.Environment) workload {
 
 // workloadOf returns the workload that runs the release of env in the ledger.
 func (p *Platform) workloadOf(d document, env bluegreen.Environment) workload {
-	if d.adopted != nil && env == bluegreen.Blue && d.ledger.Blue.HasRelease(d.adopted.Fingerprint) {
+	if d.adopted != nil && env == bluegreen.Blue && d.ledger.Blue.HasFingerprint(d.adopted.Fingerprint) {
 		return d.adopted.workload()
 	}
 	return p.opts.managedWorkload(env)

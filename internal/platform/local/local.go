@@ -179,7 +179,7 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 	if err != nil {
 		return err
 	}
-	return lock.Commit(ctx, next, closed, p.frontend, p.upkeep)
+	return lock.Commit(ctx, next, closed, p.frontend, p.upkeep.In(next))
 }
 
 // Erase implements bluegreen.Store.
@@ -222,7 +222,7 @@ func (p *Platform) Provision(
 		return "", err
 	}
 	// The fingerprint covers the path as the user wrote it.
-	release.Fingerprint = cmp.Or(release.Fingerprint, release.Seal().Fingerprint)
+	release.Fingerprint = cmp.Or(release.Fingerprint, release.Seal("").Fingerprint)
 	if release.Image, err = absolute(release.Image); err != nil {
 		return "", err
 	}

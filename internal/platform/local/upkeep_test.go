@@ -46,7 +46,7 @@ func lookedAfterRelease(t *testing.T, release bluegreen.Release, replicas int, r
 	release.Replicas = replicas
 	dir := agenttest.StateDir(t)
 	s := open(t, local.Options{StateDir: dir, Name: "web", Upkeep: &local.Upkeep{
-		Fingerprint: release.Seal().Fingerprint, UnhealthyThreshold: upkeepThreshold, RestartAfter: restartAfter,
+		Release: release, UnhealthyThreshold: upkeepThreshold, RestartAfter: restartAfter,
 		Health: health.Config{
 			HTTP: &health.HTTP{Headers: map[string]string{"Authorization": secret}}, ProbeTimeout: upkeepTimeout,
 		},
