@@ -39,6 +39,7 @@ type deployment struct {
 	// mu keeps the ledger and the route that follows it together.
 	mu     sync.Mutex
 	ledger *store.LedgerFile
+	key    *store.KeyFile
 	// upkeep and plans say how the replicas are looked after.
 	upkeep *store.UpkeepFile
 	plans  plans
@@ -72,7 +73,7 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		name: name, log: log, metrics: metrics,
 		environments: map[bluegreen.Environment]*environment{},
 		turn:         make(chan struct{}, 1),
-		ledger:       stored, plans: plans{},
+		ledger:       stored, key: store.OpenKeyFile(dir), plans: plans{},
 	}
 	if d.upkeep, err = store.OpenUpkeepFile(dir); err != nil {
 		// It can serve without, and the next commit brings them again.
@@ -177,7 +178,9 @@ func (d *deployment) observe() (doc store.Document, running, unready map[bluegre
 		// No client can reach what runs there.
 		running[l.Live], unready[l.Live] = 0, 0
 	}
-	return d.ledger.Current(), running, unready, nil
+	doc = d.ledger.Current()
+	doc.Ledger.Key, err = d.key.Key()
+	return doc, running, unready, err
 }
 
 func (d *deployment) history() ([]bluegreen.Record, error) {
@@ -202,7 +205,12 @@ func (d *deployment) commit(
 	if err != nil {
 		return err
 	}
-	// It concerns no other release, so it does no harm if the ledger cannot be written.
+	// Neither the key nor the health check of the release does harm if the ledger cannot be
+	// written.
+	if err := d.key.Commit(next.Key); err != nil {
+		d.frontend.Discard(change)
+		return err
+	}
 	if err := d.upkeep.Commit(care, d.ledger.Current().Ledger, next); err != nil {
 		d.frontend.Discard(change)
 		return err

@@ -170,6 +170,7 @@ func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
 			return nil, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 		}
 	}
+	body.Ledger.Key = body.Key
 	name := r.PathValue("name")
 	d, err := a.create(name)
 	if err != nil {

@@ -34,6 +34,9 @@ type (
 	}
 	DeploymentReply struct {
 		Ledger bluegreen.Ledger `json:"ledger"`
+		// Key is sent next to the ledger, because Ledger.Key is never encoded. An agent of
+		// an earlier version sends none.
+		Key bluegreen.FingerprintKey `json:"fingerprint_key,omitempty"`
 		// Running counts the replicas that run.
 		Running map[bluegreen.Environment]int `json:"running"`
 		// Unready counts those of Running that are unhealthy.
@@ -42,9 +45,11 @@ type (
 		Preview  string                        `json:"preview"`
 	}
 	CommitRequest struct {
-		Ledger   bluegreen.Ledger   `json:"ledger"`
-		Closed   []bluegreen.Record `json:"closed,omitempty"`
-		Frontend store.Frontend     `json:"frontend"`
+		Ledger bluegreen.Ledger `json:"ledger"`
+		// Key is that of the ledger. An agent of an earlier version does not keep it.
+		Key      bluegreen.FingerprintKey `json:"fingerprint_key,omitempty"`
+		Closed   []bluegreen.Record       `json:"closed,omitempty"`
+		Frontend store.Frontend           `json:"frontend"`
 		// Upkeep says how the replicas of a release are looked after. Without it nothing
 		// of that changes: a client of an earlier version sends none.
 		Upkeep *store.Upkeep `json:"upkeep,omitempty"`
@@ -197,11 +202,16 @@ func (f Failure) Err() error {
 }
 
 func NewDeploymentReply(doc store.Document, running, unready map[bluegreen.Environment]int) DeploymentReply {
-	return DeploymentReply{doc.Ledger, running, unready, doc.Frontend.Endpoint(), doc.Frontend.PreviewEndpoint()}
+	return DeploymentReply{
+		Ledger: doc.Ledger, Key: doc.Ledger.Key, Running: running, Unready: unready,
+		Endpoint: doc.Frontend.Endpoint(), Preview: doc.Frontend.PreviewEndpoint(),
+	}
 }
 
 func (r DeploymentReply) Status() bluegreen.Status {
+	ledger := r.Ledger
+	ledger.Key = r.Key
 	return bluegreen.Status{
-		Ledger: r.Ledger, Running: r.Running, Unready: r.Unready, Endpoint: r.Endpoint, Preview: r.Preview,
+		Ledger: ledger, Running: r.Running, Unready: r.Unready, Endpoint: r.Endpoint, Preview: r.Preview,
 	}
 }

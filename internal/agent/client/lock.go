@@ -93,7 +93,7 @@ func (l *Lock) Abandon() {
 func (l *Lock) Commit(
 	ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend, care *store.Upkeep,
 ) error {
-	request := api.CommitRequest{Ledger: next, Closed: closed, Frontend: front, Upkeep: care}
+	request := api.CommitRequest{Ledger: next, Key: next.Key, Closed: closed, Frontend: front, Upkeep: care}
 	return l.change(ctx, http.MethodPut, deploymentPath(l.name, "ledger"), request, nil)
 }
 

@@ -44,6 +44,9 @@ func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
 	if err != nil {
 		return bluegreen.Status{}, err
 	}
+	if doc.Ledger.Key, err = store.OpenKeyFile(dir).Key(); err != nil {
+		return bluegreen.Status{}, err
+	}
 	return api.NewDeploymentReply(doc, nil, nil).Status(), nil
 }
 
