@@ -43,6 +43,9 @@ type Options struct {
 	// Adopt takes over an existing Service of this name, which this provider does not
 	// manage, and the Deployment that it selects.
 	Adopt bool
+	// Key is the key of the fingerprints, if it is known already. Otherwise it is read from
+	// the Deployments.
+	Key bluegreen.FingerprintKey
 	// adoptedSelector are the labels that select the pods of the adopted Deployment. No
 	// pod of a release may have all of them.
 	adoptedSelector map[string]string

@@ -18,6 +18,8 @@ type Platform struct {
 	run *lockedRun
 	// snapshot is the live Service as this platform last read or wrote it.
 	snapshot serviceSnapshot
+	// key is the key of the fingerprints, "" while it is not known.
+	key bluegreen.FingerprintKey
 	// numbers are the replica numbers of the pods.
 	numbers replicaNumbers
 }
@@ -37,7 +39,7 @@ func New(client *Client, opts Options) (*Platform, error) {
 	if opts.SchedulingGrace == 0 {
 		opts.SchedulingGrace = defaultSchedulingGrace
 	}
-	return &Platform{opts: opts, client: client, numbers: newReplicaNumbers()}, nil
+	return &Platform{opts: opts, client: client, key: opts.Key, numbers: newReplicaNumbers()}, nil
 }
 
 // Close ends what the platform does in the background. It does not release a lock that is

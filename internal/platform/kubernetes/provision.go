@@ -38,8 +38,8 @@ func (p *Platform) Prepare(ctx context.Context, release bluegreen.Release) (imag
 	return release.ImageDigest, nil
 }
 
-// wantedDeployment returns the Deployment that runs release in env. A release that was
-// deployed before runs the very image that it ran then.
+// wantedDeployment returns the Deployment that runs release in env and keeps the ledger's
+// key. A release that was deployed before runs the very image that it ran then.
 func (p *Platform) wantedDeployment(
 	snapshot serviceSnapshot, env bluegreen.Environment, release bluegreen.Release,
 ) (deploymentApply, error) {
@@ -47,7 +47,9 @@ func (p *Platform) wantedDeployment(
 	if snapshot.adopted != nil {
 		opts.adoptedSelector = snapshot.adopted.Selector
 	}
-	return opts.deployment(env, release)
+	want, err := opts.deployment(env, release)
+	want.Metadata.Annotations = keyAnnotations(snapshot.ledger.Key)
+	return want, err
 }
 
 // Provision implements bluegreen.Workloads. It returns when every pod has started its

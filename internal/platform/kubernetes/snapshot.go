@@ -59,8 +59,9 @@ func (p *Platform) readSnapshot(ctx context.Context) (serviceSnapshot, error) {
 	}
 }
 
-// remember keeps the snapshot, and returns it.
+// remember keeps the snapshot, and returns it. The ledger in it has the key that is known.
 func (p *Platform) remember(snapshot serviceSnapshot) serviceSnapshot {
+	snapshot.ledger = p.withKey(snapshot.ledger, nil)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.snapshot = snapshot
@@ -89,7 +90,8 @@ func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
 	if err == nil && snapshot.service == nil {
 		err = bluegreen.ErrNotFound
 	}
-	if err != nil || !isAutoscaled(snapshot.ledger) {
+	isKeyMissing := snapshot.ledger.Key == "" && snapshot.ledger.NeedsKey()
+	if err != nil || !isAutoscaled(snapshot.ledger) && !isKeyMissing {
 		return snapshot.ledger, err
 	}
 	api, err := p.client.API()
@@ -100,7 +102,7 @@ func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
 	if err != nil {
 		return bluegreen.Ledger{}, err
 	}
-	return p.withCurrentSizes(snapshot.document, deployments), nil
+	return p.withKey(p.withCurrentSizes(snapshot.document, deployments), deployments), nil
 }
 
 // History implements bluegreen.Store.
