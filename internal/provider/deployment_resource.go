@@ -54,7 +54,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, opened, diags := r.openFor(ctx, plan, plan.Timeouts.Create, defaultCreateTimeout)
+	ctx, opened, diags := r.openFor(ctx, plan, "", plan.Timeouts.Create, defaultCreateTimeout)
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -93,10 +93,12 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state deploymentModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	key, diags := readFingerprintKey(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	opened, diags := r.open(ctx, state)
+	opened, diags := r.open(ctx, state, key)
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -134,7 +136,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, opened, diags := r.openFor(ctx, plan, plan.Timeouts.Update, defaultUpdateTimeout)
+	ctx, opened, diags := r.openFor(ctx, plan, base.Key, plan.Timeouts.Update, defaultUpdateTimeout)
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, opened.identity())...)
@@ -175,7 +177,7 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, opened, diags := r.openFor(ctx, state, state.Timeouts.Delete, defaultDeleteTimeout)
+	ctx, opened, diags := r.openFor(ctx, state, "", state.Timeouts.Delete, defaultDeleteTimeout)
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {

@@ -36,11 +36,11 @@ type openDeployment struct {
 // openFor opens the deployment for as long as the configured timeout. It must be used
 // in the returned context, until it is closed.
 func (r *deploymentResource) openFor(
-	ctx context.Context, m deploymentModel, configured timeoutOf, otherwise time.Duration,
+	ctx context.Context, m deploymentModel, key bluegreen.FingerprintKey, configured timeoutOf, otherwise time.Duration,
 ) (context.Context, openDeployment, diag.Diagnostics) {
 	timeout, diags := configured(ctx, otherwise)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
-	o, more := r.open(ctx, m)
+	o, more := r.open(ctx, m, key)
 	disconnect := o.close
 	o.close = func() { disconnect(); cancel() }
 	return ctx, o, append(diags, more...)
@@ -50,8 +50,11 @@ func (r *deploymentResource) openFor(
 // none is configured.
 type timeoutOf func(ctx context.Context, otherwise time.Duration) (time.Duration, diag.Diagnostics)
 
-// open opens the deployment that m configures. It changes nothing.
-func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openDeployment, diag.Diagnostics) {
+// open opens the deployment that m configures. key is the one in the private state, "" for
+// none. It changes nothing.
+func (r *deploymentResource) open(
+	ctx context.Context, m deploymentModel, key bluegreen.FingerprintKey,
+) (openDeployment, diag.Diagnostics) {
 	name, where := m.Name.ValueString(), m.platform(r.provider)
 	o := openDeployment{name: name, id: where.id(name).ValueString(), location: where, close: func() {}}
 	o.platformWarnings = &messages{}
@@ -71,6 +74,7 @@ func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openD
 	platform, err := where.open(ctx, name, openSettings{
 		drainTimeout: config.DrainTimeout,
 		checks:       settings.checks,
+		key:          key,
 		upkeep:       newUpkeep(desired.Release, settings, config),
 		warn:         o.platformWarnings.add,
 	})
@@ -83,6 +87,7 @@ func (r *deploymentResource) open(ctx context.Context, m deploymentModel) (openD
 	o.Config = config
 	o.Progress = progress(ctx, name, o.mask)
 	o.Mask = o.mask
+	o.UseKey(key)
 	return o, diags
 }
 

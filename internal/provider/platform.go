@@ -41,6 +41,8 @@ type location interface {
 type openSettings struct {
 	drainTimeout time.Duration
 	checks       health.Config
+	// key is the key of the fingerprints, if the private state has it.
+	key bluegreen.FingerprintKey
 	// upkeep is nil for a platform that is only read from.
 	upkeep *upkeep
 	// warn, if it is not nil, is called with a message about a problem that stops nothing.

@@ -95,6 +95,7 @@ func (p kubernetesPlatform) options(
 		DrainTimeout:   s.drainTimeout,
 		RecycleStandby: p.RecycleStandby.IsNull() || p.RecycleStandby.ValueBool(),
 		Adopt:          p.Adopt.ValueBool(),
+		Key:            s.key,
 	}
 	if s.upkeep != nil {
 		options.UnhealthyThreshold = s.upkeep.unhealthyThreshold

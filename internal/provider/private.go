@@ -14,8 +14,12 @@ import (
 
 // ledgerKey is the key of the ledger in the private state of the resource: the ledger
 // that the state was read from. A plan is made from it, and the apply compares the
-// deployment with it. A ledger holds no secrets.
+// deployment with it. A ledger holds no environment variables.
 const ledgerKey = "ledger"
+
+// fingerprintKey is the key of the FingerprintKey in the private state. A platform of an
+// earlier version does not keep it, and a workload that was removed by hand has lost it.
+const fingerprintKey = "fingerprint_key"
 
 type privateReader interface {
 	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
@@ -45,23 +49,57 @@ func readLedger(ctx context.Context, private privateReader) (bluegreen.Ledger, d
 				"up to %d. Nothing was touched. Use the version of the provider that wrote the state, or a newer one.",
 			ledger.Schema, bluegreen.SchemaVersion))
 	}
-	return ledger, diags
+	key, more := readFingerprintKey(ctx, private)
+	ledger.Key = key
+	return ledger, append(diags, more...)
+}
+
+// readFingerprintKey returns "" if there is none, as in the state of an earlier version.
+func readFingerprintKey(ctx context.Context, private privateReader) (bluegreen.FingerprintKey, diag.Diagnostics) {
+	var key bluegreen.FingerprintKey
+	content, diags := private.GetKey(ctx, fingerprintKey)
+	if content == nil || diags.HasError() {
+		return "", diags
+	}
+	if err := json.Unmarshal(content, &key); err != nil {
+		diags.AddError("The state cannot be read",
+			"The private state has a key that is not text. Nothing was touched. "+
+				"Remove the deployment from the state with `terraform state rm`, and import it again.")
+	}
+	return key, diags
 }
 
 // privateKeys is the private state as the framework encodes it.
 type privateKeys map[string][]byte
 
-var _ privateReader = privateKeys{}
+var (
+	_ privateReader = privateKeys{}
+	_ privateWriter = privateKeys{}
+)
 
 // GetKey implements privateReader.
 func (k privateKeys) GetKey(_ context.Context, key string) ([]byte, diag.Diagnostics) {
 	return k[key], nil
 }
 
+// SetKey implements privateWriter.
+func (k privateKeys) SetKey(_ context.Context, key string, value []byte) diag.Diagnostics {
+	k[key] = value
+	return nil
+}
+
+// writeLedger stores the ledger and its key.
 func writeLedger(ctx context.Context, private privateWriter, ledger bluegreen.Ledger) diag.Diagnostics {
 	content, err := json.Marshal(ledger)
 	if err != nil {
 		return diag.Diagnostics{diag.NewErrorDiagnostic("The ledger cannot be stored in the state", sentence(err))}
 	}
-	return private.SetKey(ctx, ledgerKey, content)
+	diags := private.SetKey(ctx, ledgerKey, content)
+	if ledger.Key == "" {
+		return diags
+	}
+	if content, err = json.Marshal(ledger.Key); err != nil {
+		return append(diags, diag.NewErrorDiagnostic("The key cannot be stored in the state", sentence(err)))
+	}
+	return append(diags, private.SetKey(ctx, fingerprintKey, content)...)
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -148,21 +149,22 @@ func (s *shortcut) read(ctx context.Context, req *tfprotov6.ReadResourceRequest)
 		return nil
 	}
 	r, m, private, ok := s.resource(ctx, state, req.Private)
-	if !ok || len(private) != 1 {
-		// The private state of an import has another key, or none.
+	if !ok {
 		return nil
 	}
-	opened, diags := r.open(ctx, m)
+	key, diags := readFingerprintKey(ctx, private)
+	opened, more := r.open(ctx, m, key)
 	defer opened.close()
-	if len(diags) > 0 {
+	if len(diags)+len(more) > 0 {
 		return nil
 	}
 	status, err := opened.statusOfRefresh(ctx)
 	if err != nil || !opened.observe(status).isEqual(m.observedModel) {
 		return nil
 	}
-	ledger, err := json.Marshal(status.Ledger)
-	if err != nil || !bytes.Equal(ledger, private[ledgerKey]) {
+	// The private state of an import has another key, or none.
+	written := privateKeys{}
+	if len(writeLedger(ctx, written, status.Ledger)) > 0 || !maps.EqualFunc(written, private, bytes.Equal) {
 		return nil
 	}
 	identity, ok := s.identity(ctx, opened, req.CurrentIdentity)
