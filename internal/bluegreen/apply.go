@@ -45,6 +45,9 @@ func (e *executor) requireFreshPlan(planned Ledger) error {
 	case found.Generation != planned.Generation:
 		return fmt.Errorf("%w: the deployment was changed after the plan was made (ledger generation %d then, %d now)",
 			ErrPlanStale, planned.Generation, found.Generation)
+	case found.IsServing() && planned.NeedsKey() && planned.Key == "" && found.Key != "":
+		// It could not tell which release is which.
+		return fmt.Errorf("%w: it was made without the key of the deployment's fingerprints", ErrPlanStale)
 	}
 	return nil
 }

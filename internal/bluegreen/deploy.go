@@ -2,7 +2,10 @@
 
 package bluegreen
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // deployAndSwitch brings a release live: deploy, check, switch, watch.
 func (e *executor) deployAndSwitch(ctx context.Context, release Release) error {
@@ -48,7 +51,9 @@ func (e *executor) deploy(ctx context.Context, release Release) error {
 		// A version is one build: it is not another one when it comes back.
 		release.ImageDigest = former.Release.ImageDigest
 	}
-	next, err := e.ledger.beginDeploy(release, e.stamp(FromConfiguration))
+	keyed := e.ledger
+	keyed.Key = cmp.Or(keyed.Key, NewFingerprintKey())
+	next, err := keyed.beginDeploy(release, e.stamp(FromConfiguration))
 	if err != nil {
 		return err
 	}

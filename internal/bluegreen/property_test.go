@@ -4,8 +4,10 @@ package bluegreen_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,6 +183,7 @@ func (m *model) committed(l bluegreen.Ledger) {
 		m.checkSuccessor(*m.last, l)
 	}
 	m.checkRecords(l)
+	m.checkFingerprints(l)
 	m.last = &l
 }
 
@@ -218,7 +221,8 @@ func (m *model) checkSuccessor(before, after bluegreen.Ledger) {
 // checkThatNothingHeldGoesLive checks that an apply does not bring a release live again
 // that a watch or an operator took back, unless its record is to be tried again.
 func (m *model) checkThatNothingHeldGoesLive(was, is bluegreen.Record) {
-	isHeld := was.RolledBackFingerprint == is.Fingerprint && was.Origin != bluegreen.FromConfiguration
+	isHeld := m.seen[was.Replaced].Version == is.Version && was.Operation == bluegreen.OpRollback &&
+		was.Origin != bluegreen.FromConfiguration
 	if m.applied != nil && isHeld && m.applied.Retry != was.Replaced {
 		m.rt.Fatalf("%s brings the release back that %s took out of service", is.ID, was.ID)
 	}
@@ -242,6 +246,23 @@ func (m *model) checkRecords(l bluegreen.Ledger) {
 		m.rt.Fatalf("the sequence went back from %d to %d", m.newest, l.Sequence)
 	}
 	m.newest = l.Sequence
+}
+
+// checkFingerprints checks that nobody can guess what is in the environment variables of a
+// release from the ledger.
+func (m *model) checkFingerprints(l bluegreen.Ledger) {
+	for _, r := range l.Records {
+		if !strings.HasPrefix(r.Fingerprint, "hmac-sha256:") {
+			m.rt.Fatalf("the fingerprint of %s needs no key: %s", r.ID, r.Fingerprint)
+		}
+	}
+	encoded, err := json.Marshal(l)
+	if err != nil {
+		m.rt.Fatal(err)
+	}
+	if l.IsServing() && l.Key == "" || l.Key != "" && strings.Contains(string(encoded), string(l.Key)) {
+		m.rt.Fatalf("the key is lost, or is in the ledger: %s", encoded)
+	}
 }
 
 // checkThatClientsSeeTheLedger checks that clients get the version that the ledger says.

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // storedVersions are the versions of the provider whose states are kept in testdata.
@@ -43,6 +46,7 @@ func TestStatesOfEarlierVersionsAreRead(t *testing.T) {
 				after := refreshedState(t, s, stored, before)
 				mustHaveSameSettings(t, before, after)
 				mustHaveLedger(t, stored.Private, filepath.Join(dir, "deployments", "web", "ledger.json"))
+				mustDeployNothing(t, s, stored.Private, before)
 			})
 		}
 	}
@@ -195,5 +199,31 @@ func mustHaveLedger(t *testing.T, private []byte, file string) {
 	}
 	if string(got) != want.String() {
 		t.Errorf("the ledger in the private state is %s, and the agent kept %s", got, &want)
+	}
+}
+
+// mustDeployNothing fails the test unless a plan for the configuration that the state was
+// made by leaves the releases alone, and one for another environment variable does not.
+func mustDeployNothing(t *testing.T, s *server, private []byte, state tftypes.Value) {
+	t.Helper()
+	ctx := t.Context()
+	_, m, keys, ok := s.shortcut.resource(ctx, state, private)
+	if !ok {
+		t.Fatal("the state cannot be read")
+	}
+	ledger, diags := readLedger(ctx, keys)
+	settings, more := m.health(ctx)
+	desired, evenMore := m.desired(ctx, settings)
+	if diags = slices.Concat(diags, more, evenMore); len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	if steps, err := ledger.Next(desired, m.readyReplicas()); err != nil || len(steps) > 0 {
+		t.Errorf("the plan for what is deployed is %v, %v", steps, err)
+	}
+	desired.Rollback = false
+	desired.Release.Env = map[string]string{"LOG_LEVEL": "another"}
+	want := []bluegreen.Step{bluegreen.StepDeployAndSwitch}
+	if steps, err := ledger.Next(desired, m.readyReplicas()); err != nil || !slices.Equal(steps, want) {
+		t.Errorf("the plan for another release is %v, %v", steps, err)
 	}
 }

@@ -28,6 +28,7 @@ func runContract(t *testing.T, h Harness) {
 		"an instance that exits says how":                       exitIsReported,
 		"removing leaves nothing, twice":                        removeIsIdempotent,
 		"an erased deployment is not found":                     erasedIsNotFound,
+		"the key comes back, and not in the ledger":             keyComesBack,
 	}
 	for name, scenario := range cases {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
@@ -268,6 +269,32 @@ func erasedIsNotFound(p *platformUnderTest) {
 	records, err := p.process.History(p.Context())
 	if err == nil && len(records) > 0 {
 		p.Errorf("its history is still there: %v", records)
+	}
+}
+
+func keyComesBack(p *platformUnderTest) {
+	p.create("1.0.0")
+	key := p.ledger().Key
+	other := p.openAnother("other@host (pid 2)")
+	loaded := other.ledger()
+	status, err := p.openAnother("third@host (pid 3)").process.Observe(p.Context())
+	p.must(err)
+	if key == "" || loaded.Key != key || status.Ledger.Key != key {
+		p.Errorf("the key (there: %t) comes back with Load: %t, with Observe: %t",
+			key != "", loaded.Key == key, status.Ledger.Key == key)
+	}
+	if strings.Contains(dump(loaded)+dump(other.history()), string(key)) {
+		p.Error("the ledger or the history contains the key")
+	}
+	// Another process goes on with the same key.
+	other.deployVersion("2.0.0")
+	if again := p.openAnother("fourth@host (pid 4)").ledger(); again.Key != key {
+		p.Error("the next deploy has another key")
+	}
+	p.must(p.Destroy(p.Context()))
+	p.createLocked()
+	if again := p.openAnother("fifth@host (pid 5)").ledger(); again.Key != "" {
+		p.Error("a new deployment of the same name has a key already")
 	}
 }
 

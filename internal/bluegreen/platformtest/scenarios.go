@@ -50,6 +50,7 @@ func runScenarios(t *testing.T, h Harness) {
 		"stale_plan":                                 stalePlan,
 		"repair":                                     repair,
 		"secrets_stay_out":                           secretsStayOut,
+		"short_secrets_cannot_be_guessed":            shortSecretsCannotBeGuessed,
 	}
 	for name, scenario := range scenarios {
 		t.Run(name, func(t *testing.T) {

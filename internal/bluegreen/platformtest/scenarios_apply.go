@@ -5,6 +5,7 @@ package platformtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -171,6 +172,44 @@ func secretsStayOut(p *platformUnderTest) {
 	for what, text := range map[string]string{"ledger": dump(p.ledger()), "history": dump(p.history())} {
 		if strings.Contains(text, "correct-horse") {
 			p.Errorf("the %s contains the secret: %s", what, text)
+		}
+	}
+}
+
+// Who reads the ledger and the history finds no PIN by trying all of them. A process that
+// knows nothing of the deployment but what the platform has still recognizes the release.
+func shortSecretsCannotBeGuessed(p *platformUnderTest) {
+	withPIN := func(version, pin string) bluegreen.Release {
+		release := p.healthy(version)
+		release.Env = maps.Clone(release.Env)
+		release.Env["PIN"] = pin
+		return release
+	}
+	p.must(second(p.Create(p.Context(), desired(withPIN("1.0.0", "1234")))))
+	p.must(p.DeployAndSwitch(p.Context(), withPIN("2.0.0", "1234")))
+	p.must(p.Rollback(p.Context(), "to see"))
+	p.must(p.DeployAndSwitch(p.Context(), withPIN("2.0.1", "1234")))
+
+	other := p.openAnother("other@host (pid 2)")
+	ledger := other.ledger()
+	known := dump(ledger) + dump(other.history())
+	for pin := range 10_000 {
+		for _, version := range []string{"1.0.0", "2.0.0", "2.0.1"} {
+			guess := withPIN(version, fmt.Sprintf("%04d", pin))
+			if strings.Contains(known, guess.Seal("").Fingerprint) {
+				p.Fatalf("the ledger gives the PIN of %s away: %s", version, guess.Env["PIN"])
+			}
+		}
+	}
+	if ledger.Key == "" || strings.Contains(known, string(ledger.Key)) {
+		p.Error("the ledger has no key, or contains it")
+	}
+	status, err := other.Status(p.Context())
+	p.must(err)
+	for pin, want := range map[string]int{"1234": 0, "1235": 1} {
+		steps, err := ledger.Next(desired(withPIN("2.0.1", pin)), status.Usable())
+		if err != nil || len(steps) != want {
+			p.Errorf("with the PIN %s the plan is %v, %v", pin, steps, err)
 		}
 	}
 }
