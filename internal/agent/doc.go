@@ -21,6 +21,9 @@
 // the route changes, the workload before its replicas start or stop. A new agent
 // therefore only has to do what the files say.
 //
+// The key of the fingerprints in the ledger comes with a commit and goes back with the
+// ledger. It has a file of its own, because whoever reads the ledger must not have it.
+//
 // # Between two applies
 //
 // The agent probes the replicas with the health check that came with a commit, and

@@ -9,7 +9,8 @@
 //     history, the times at which traffic left the environments, and the workload that
 //     was adopted.
 //   - Service NAME-preview leads to the environment in staging.
-//   - Deployments NAME-blue and NAME-green run the releases.
+//   - Deployments NAME-blue and NAME-green run the releases. An annotation of them holds
+//     the key of the fingerprints in the ledger.
 //   - Lease NAME-bluegreen is the lock.
 //
 // All of them carry the label of the deployment. An object without it is not changed,
