@@ -138,15 +138,20 @@ func TestRepairStartsUnreadyInstancesAgain(t *testing.T) {
 
 // unreadyWhenScaled is a platform whose live instances turn unready when their number changes.
 type unreadyWhenScaled struct {
+	judgingPlatform
+	turnUnready func()
+}
+
+// judgingPlatform is a platform that judges its instances itself, and starts them again.
+type judgingPlatform interface {
 	bluegreen.Platform
 	bluegreen.Readiness
 	bluegreen.Restarter
-	turnUnready func()
 }
 
 func (p unreadyWhenScaled) Scale(ctx context.Context, env bluegreen.Environment, replicas int) error {
 	p.turnUnready()
-	return p.Platform.Scale(ctx, env, replicas)
+	return p.judgingPlatform.Scale(ctx, env, replicas)
 }
 
 // A replica of live turns unhealthy after an apply has begun, so that no repair was planned.
@@ -154,12 +159,13 @@ func (p unreadyWhenScaled) Scale(ctx context.Context, env bluegreen.Environment,
 func TestScaleRepairsWhatTurnsUnhealthyMeanwhile(t *testing.T) {
 	h := newHarness(t)
 	h.Config.HealthCheckTimeout = 50 * time.Millisecond
-	h.Platform = unreadyWhenScaled{
-		h.Platform, h.Platform.(bluegreen.Readiness), h.Platform.(bluegreen.Restarter),
-		sync.OnceFunc(func() {
-			h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Blue)
-		}),
+	judging, ok := h.Platform.(judgingPlatform)
+	if !ok {
+		t.Fatal("the platform does not judge its instances")
 	}
+	h.Platform = unreadyWhenScaled{judging, sync.OnceFunc(func() {
+		h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Blue)
+	})}
 	want := desired(h.release("2.0.0"))
 	want.Release.Replicas = 3
 	if _, err := h.Apply(t.Context(), h.ledger(), want); err != nil {
