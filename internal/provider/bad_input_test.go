@@ -43,6 +43,14 @@ func refusedByValidate() []badInput {
 		{"bake_negative", "bake_time", attributes{"bake_time": `"-1s"`}, "negative"},
 		{"bake_unparsable", "bake_time", attributes{"bake_time": `"soon"`}, "(?i)duration"},
 		{"bake_too_long", "bake_time", attributes{"bake_time": `"1h"`}, `timeouts\.(create|update)`},
+		{
+			"bake_after_check", "bake_time",
+			attributes{
+				"bake_time":    `"25m"`,
+				"health_check": `{ http = {}, healthy_threshold = 80, interval = "10s", timeout = "10m", retries = 0 }`,
+			},
+			`at least 7m\d+\.\d+s, but timeouts\.(create|update)`,
+		},
 		{"switch_zero", "switch_timeout", attributes{"switch_timeout": `"0s"`}, "longer than zero"},
 		{"drain_negative", "drain_timeout", attributes{"drain_timeout": `"-5m"`}, "negative"},
 		{"drain_over_delete", "drain_timeout", attributes{"drain_timeout": `"15m"`}, `timeouts\.delete`},

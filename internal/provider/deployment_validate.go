@@ -173,12 +173,8 @@ func (m deploymentModel) checkDeadlines(
 	timeout time.Duration,
 	settings healthSettings,
 ) diag.Diagnostics {
-	var diags diag.Diagnostics
+	diags := m.checkBakeTime(operation, timeout, settings)
 	bake := durationOr(m.BakeTime, defaultBakeTime)
-	if bake > timeout && !m.BakeTime.IsUnknown() {
-		diags.Append(attributeError(path.Root("bake_time"), "The watch cannot end in time",
-			fmt.Sprintf("is %s, but timeouts.%s allows %s for the whole operation", bake, operation, timeout)))
-	}
 	// A division, because the product of two large numbers overflows.
 	probes := time.Duration(max(settings.unhealthyThreshold, 1))
 	if bake > 0 && settings.checks.Interval > timeout/probes && !settings.hasUnknownTimes {
@@ -204,4 +200,40 @@ func (m deploymentModel) checkDeadlines(
 		))
 	}
 	return diags
+}
+
+// checkBakeTime refuses a watch that is cut short however healthy the release is. It warns
+// of one that is cut short if the release needs all attempts of its health check.
+func (m deploymentModel) checkBakeTime(
+	operation string,
+	timeout time.Duration,
+	settings healthSettings,
+) diag.Diagnostics {
+	attribute, bake := path.Root("bake_time"), durationOr(m.BakeTime, defaultBakeTime)
+	if bake <= 0 || m.BakeTime.IsUnknown() {
+		return nil
+	}
+	if bake > timeout {
+		return diag.Diagnostics{attributeError(attribute, "The watch cannot end in time",
+			fmt.Sprintf("is %s, but timeouts.%s allows %s for the whole operation", bake, operation, timeout))}
+	}
+	if settings.hasUnknownTimes {
+		return nil
+	}
+	left, attempts := timeout-bake, max(settings.retries, 0)+1
+	if shortest := settings.checks.ShortestPass(); shortest > left {
+		return diag.Diagnostics{attributeError(attribute, "The watch cannot end in time",
+			fmt.Sprintf("is %s, and the health check before the watch takes at least %s, "+
+				"but timeouts.%s allows %s for the whole operation",
+				bake, shortest.Round(time.Millisecond), operation, timeout))}
+	}
+	// A division, because the product of two large numbers overflows.
+	if settings.timeout <= left/time.Duration(attempts) || settings.timeout > timeout/time.Duration(attempts) {
+		// Attempts that are too long without a watch are refused.
+		return nil
+	}
+	return asWarnings(diag.Diagnostics{attributeError(attribute, "The watch may be cut short",
+		fmt.Sprintf("is %s, and up to %d attempts of the health check may take %s each of the %s that timeouts.%s "+
+			"allows: a release that needs all of them is watched for a shorter time",
+			bake, attempts, settings.timeout, timeout, operation))})
 }
