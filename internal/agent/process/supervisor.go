@@ -17,6 +17,9 @@ import (
 const (
 	// StopGrace is how long a replica may take to end after SIGTERM.
 	StopGrace = 10 * time.Second
+	// killGrace is how long a process may take to end after SIGKILL. One that takes longer
+	// is held by the system.
+	killGrace = 10 * time.Second
 	// A replica that dies is started again after firstRestart, and after twice
 	// that each time it dies again, up to lastRestart. One that has run for
 	// stableRun begins anew.
@@ -212,13 +215,12 @@ func (s *Supervisor) AwaitStart(ctx context.Context) error {
 }
 
 // Stop ends the process and removes the files of the replica. The process ends
-// even if ctx does before; then Stop must be called again to remove the files.
+// even if ctx does before; then Stop must be called again to remove the files. A
+// process that SIGKILL does not end is an error, which names the process.
 func (s *Supervisor) Stop(ctx context.Context) error {
 	s.cancel()
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("stopping %s: %w", s.id, ctx.Err())
-	case <-s.stopped:
+	if err := s.awaitStop(ctx); err != nil {
+		return err
 	}
 	if err := s.manager.outputs.file(s.logPath()).Close(); err != nil {
 		return fmt.Errorf("closing the log of %s: %w", s.id, err)
@@ -227,6 +229,32 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 		return fmt.Errorf("removing %s: %w", s.id, err)
 	}
 	return nil
+}
+
+// awaitStop waits until the process has ended for good.
+func (s *Supervisor) awaitStop(ctx context.Context) error {
+	overdue := time.NewTimer(StopGrace + killGrace)
+	defer overdue.Stop()
+	select {
+	case <-s.stopped:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping %s: %w", s.describe(), ctx.Err())
+	case <-overdue.C:
+		return fmt.Errorf("%s has not ended %s after SIGKILL. The system holds it, for example because a disk or a "+
+			"network file system does not answer: repair that or restart the machine, and try again",
+			s.describe(), killGrace)
+	}
+}
+
+// describe names the replica, and its process while there is one.
+func (s *Supervisor) describe() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil {
+		return s.id
+	}
+	return fmt.Sprintf("%s (process %d)", s.id, s.current.PID)
 }
 
 // Restart ends this run of the process and waits until the process is started again, as

@@ -180,14 +180,15 @@ func (p *Platform) removeContainer(ctx context.Context, c replicaContainer) erro
 		options := client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}
 		_, err = p.engine.ContainerRemove(ctx, c.id, options)
 	}
-	switch {
-	case err == nil, errdefs.IsNotFound(err):
-		return nil
-	case errdefs.IsConflict(err):
-		return p.awaitRemoval(ctx, c.id)
-	default:
-		return fmt.Errorf("removing container %s: %w", p.containerName(c.instance), err)
+	if errdefs.IsConflict(err) {
+		err = p.awaitRemoval(ctx, c.id)
 	}
+	if err == nil || errdefs.IsNotFound(err) {
+		return nil
+	}
+	name := p.containerName(c.instance)
+	return fmt.Errorf("removing container %s: %w; if the next run cannot remove it either, run `docker rm --force %s`",
+		name, err, name)
 }
 
 // awaitRemoval waits until a container is gone that another process is removing.
@@ -197,9 +198,6 @@ func (p *Platform) awaitRemoval(ctx context.Context, id string) error {
 	case <-wait.Result:
 		return nil
 	case err := <-wait.Error:
-		if errdefs.IsNotFound(err) {
-			return nil
-		}
 		return err
 	}
 }

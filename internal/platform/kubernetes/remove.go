@@ -5,6 +5,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -56,21 +57,33 @@ func (p *Platform) removeWorkload(ctx context.Context, run *lockedRun, informers
 	if err := informers.awaitDeployment(ctx, isGone); err != nil {
 		return err
 	}
+	return p.awaitNoPods(ctx, run, informers)
+}
+
+// awaitNoPods returns when all pods of a Deployment that is gone are being deleted.
+func (p *Platform) awaitNoPods(ctx context.Context, run *lockedRun, informers *workloadInformers) error {
 	deadline := run.API().Now().Add(orphanTime)
-	return run.Await(ctx, func() (bool, time.Duration, error) {
+	object := p.deploymentObject(informers.workload.deployment)
+	var left []*corev1.Pod
+	err := run.Await(ctx, func() (bool, time.Duration, error) {
 		_, pods, err := informers.current()
 		if err != nil {
 			return false, 0, err
 		}
-		pods = informers.workload.ownPods(pods)
-		if len(pods) == 0 {
+		left = informers.workload.ownPods(pods)
+		if len(left) == 0 {
 			return true, 0, nil
 		}
-		if left := deadline.Sub(run.API().Now()); left > 0 {
-			return false, left, nil
+		if wait := deadline.Sub(run.API().Now()); wait > 0 {
+			return false, wait, nil
 		}
-		return false, 0, &orphanError{p.deploymentObject(informers.workload.deployment), podNames(pods)}
+		return false, 0, &orphanError{object, podNames(left)}
 	})
+	if err != nil && ctx.Err() != nil && len(left) > 0 {
+		return fmt.Errorf("%w while %s is gone and its pods are not being deleted yet (%s): delete them if they stay",
+			err, object, strings.Join(podNames(left), ", "))
+	}
+	return err
 }
 
 // deleteDeployment deletes the Deployment unless it has changed since it was found.
