@@ -12,8 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -62,7 +65,9 @@ func Release(t testing.TB, version string, mode Mode) bluegreen.Release {
 //	/         the version in the image
 //	/sicken   has / answer 503 from then on
 //	/hangup   has / close its connection without an answer from then on
-//	/heal     ends both
+//	/slow     has / take slowness for its answer from then on
+//	/heal     ends all of these
+//	/flap     has / follow a script of results: see flapping
 //	/hang     writes a line, and the rest when the client has sent its body
 //	/ws       a WebSocket that echoes
 //	/fork     starts a child that would outlive the replica
@@ -74,14 +79,21 @@ func serve(mode Mode) int {
 		fmt.Fprintln(os.Stderr, "cannot go on")
 		return 3
 	}
-	var sick, hangsUp atomic.Bool
+	var sick, hangsUp, isSlow atomic.Bool
 	sick.Store(mode == Unhealthy)
+	var flaps flapping
 	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		if hangsUp.Load() {
 			panic(http.ErrAbortHandler)
 		}
-		if sick.Load() {
+		if isSlow.Load() {
+			select {
+			case <-r.Context().Done():
+			case <-time.After(slowness):
+			}
+		}
+		if flaps.isSick(w, r) || sick.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
@@ -92,12 +104,15 @@ func serve(mode Mode) int {
 		}
 		_, _ = w.Write(version)
 	})
-	mux.HandleFunc("/sicken", func(http.ResponseWriter, *http.Request) { sick.Store(true) })
-	mux.HandleFunc("/hangup", func(http.ResponseWriter, *http.Request) { hangsUp.Store(true) })
+	for path, has := range map[string]*atomic.Bool{"/sicken": &sick, "/hangup": &hangsUp, "/slow": &isSlow} {
+		mux.HandleFunc(path, func(http.ResponseWriter, *http.Request) { has.Store(true) })
+	}
 	mux.HandleFunc("/heal", func(http.ResponseWriter, *http.Request) {
-		sick.Store(false)
-		hangsUp.Store(false)
+		for _, has := range []*atomic.Bool{&sick, &hangsUp, &isSlow} {
+			has.Store(false)
+		}
 	})
+	mux.HandleFunc("/flap", func(_ http.ResponseWriter, r *http.Request) { flaps.begin(r.URL.RawQuery) })
 	mux.HandleFunc("/hang", hang)
 	mux.HandleFunc("/ws", echo)
 	mux.HandleFunc("/fork", fork)
@@ -108,6 +123,42 @@ func serve(mode Mode) int {
 	err := http.ListenAndServe(net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")), mux)
 	fmt.Fprintln(os.Stderr, err)
 	return 1
+}
+
+// slowness is how long a slow replica takes for an answer.
+const slowness = 3 * time.Second
+
+// ProbesHeader is in the answers of a replica that follows a script: how many probes it has
+// answered since the script began.
+const ProbesHeader = "Bluegreen-Test-Probes"
+
+// flapping is a script of the results of probes, such as "ffp": f for a failure, p for a
+// pass, which goes on after the end. Between two probes clients get the result of the last one.
+// Only probes have an Authorization header.
+type flapping struct {
+	mu     sync.Mutex
+	script string
+	probes int
+}
+
+func (f *flapping) begin(script string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.script, f.probes = script, 0
+}
+
+// isSick reports whether the answer to r is a failure.
+func (f *flapping) isSick(w http.ResponseWriter, r *http.Request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.script == "" {
+		return false
+	}
+	if r.Header.Get("Authorization") != "" {
+		f.probes++
+	}
+	w.Header().Set(ProbesHeader, strconv.Itoa(f.probes))
+	return f.probes > 0 && f.probes <= len(f.script) && f.script[f.probes-1] == 'f'
 }
 
 func hang(w http.ResponseWriter, r *http.Request) {

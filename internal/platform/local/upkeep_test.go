@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,8 @@ const (
 	upkeepThreshold = 2
 	upkeepTimeout   = time.Second
 	upkeepBound     = upkeepThreshold*time.Second + upkeepTimeout
+	// busyTime is what a busy machine may add to that.
+	busyTime = 10 * time.Second
 )
 
 // secret is the value of a header of the health check.
@@ -43,14 +46,18 @@ func lookedAfter(t *testing.T, replicas int, restartAfter time.Duration) *servic
 // lookedAfterRelease makes this release live in a deployment like that of lookedAfter.
 func lookedAfterRelease(t *testing.T, release bluegreen.Release, replicas int, restartAfter time.Duration) *service {
 	t.Helper()
+	return lookedAfterWith(t, release, replicas, local.Upkeep{RestartAfter: restartAfter})
+}
+
+// lookedAfterWith is lookedAfter for this release with these settings, which it completes.
+func lookedAfterWith(t *testing.T, release bluegreen.Release, replicas int, upkeep local.Upkeep) *service {
+	t.Helper()
 	release.Replicas = replicas
 	dir := agenttest.StateDir(t)
-	s := open(t, local.Options{StateDir: dir, Name: "web", Upkeep: &local.Upkeep{
-		Release: release, UnhealthyThreshold: upkeepThreshold, RestartAfter: restartAfter,
-		Health: health.Config{
-			HTTP: &health.HTTP{Headers: map[string]string{"Authorization": secret}}, ProbeTimeout: upkeepTimeout,
-		},
-	}})
+	upkeep.Release, upkeep.UnhealthyThreshold = release, upkeepThreshold
+	upkeep.Health.HTTP = &health.HTTP{Headers: map[string]string{"Authorization": secret}}
+	upkeep.Health.ProbeTimeout = upkeepTimeout
+	s := open(t, local.Options{StateDir: dir, Name: "web", Upkeep: &upkeep})
 	t.Cleanup(func() {
 		s.must(s.Destroy(context.WithoutCancel(t.Context())))
 		if _, err := os.Stat(filepath.Join(dir, "deployments", "web")); !errors.Is(err, os.ErrNotExist) {
@@ -158,6 +165,9 @@ func TestSickReplicaLeavesTheTraffic(t *testing.T) {
 		"hangs up": {
 			func(s *service) { s.tell(2, "/hangup") }, func(s *service) { s.tell(2, "/heal") }, "closed",
 		},
+		"is slow": {
+			func(s *service) { s.tell(2, "/slow") }, func(s *service) { s.tell(2, "/heal") }, "no answer within",
+		},
 		"hangs": {
 			func(s *service) { s.signal(2, syscall.SIGSTOP) }, func(s *service) { s.signal(2, syscall.SIGCONT) },
 			"no answer within",
@@ -170,8 +180,11 @@ func TestSickReplicaLeavesTheTraffic(t *testing.T) {
 			sick := time.Now()
 			last := s.awaitNoFailure()
 			s.awaitUnready(2)
-			t.Logf("%s: requests failed for %s; the bound is %s and a client's timeout",
-				name, last.Sub(sick).Round(time.Millisecond), upkeepBound)
+			took := last.Sub(sick).Round(time.Millisecond)
+			t.Logf("%s: requests failed for %s; the bound is %s and a client's timeout", name, took, upkeepBound)
+			if took > upkeepBound+upkeepTimeout+busyTime {
+				t.Error("that is too long, even on a busy machine")
+			}
 			if cause := s.instance(2).Unready; !strings.Contains(cause, c.cause) {
 				t.Errorf("the cause is %q", cause)
 			}
@@ -189,6 +202,50 @@ func TestSickReplicaLeavesTheTraffic(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A live replica is sick and well in turns. In each spell clients see it for no longer than
+// the two probes that must fail, and it is back only after three probes in a row have passed.
+func TestFlappingReplicaComesBackOnlyWhenItIsWell(t *testing.T) {
+	t.Parallel()
+	const (
+		script = "ffpfppfpppffppp"
+		// In these it is in the traffic after so many of its probes. The probe that makes it
+		// leave, or come back, may have been answered and not counted yet.
+		inTraffic = "+++.......+++.."
+	)
+	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
+	s := lookedAfterWith(t, release, 4, local.Upkeep{Health: health.Config{HealthyThreshold: 3}})
+	s.tell(2, "/flap?"+script)
+	url, failures := s.endpoint(), 0
+	agenttest.Eventually(t, func() error {
+		response, err := client.Get(url)
+		if err != nil {
+			return err
+		}
+		response.Body.Close()
+		isFailure := response.StatusCode != http.StatusOK
+		if isFailure {
+			failures++
+		}
+		probes, err := strconv.Atoi(response.Header.Get(agenttest.ProbesHeader))
+		if err != nil {
+			if isFailure {
+				t.Errorf("another replica answers %s", response.Status)
+			}
+			return errors.New("another replica answers")
+		}
+		if probes >= len(script) {
+			return nil
+		}
+		if inTraffic[probes] != '+' {
+			t.Errorf("a client is answered %s after the probes %q", response.Status, script[:probes])
+		}
+		return fmt.Errorf("so far it was probed %d times", probes)
+	})
+	s.awaitUnready()
+	t.Logf("clients saw %d failures", failures)
+	s.awaitNoFailure()
 }
 
 // If most replicas are sick, all keep the traffic: those that are left could not carry it.
