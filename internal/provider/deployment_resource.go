@@ -83,7 +83,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	found := opened.observe(status)
 	plan.observedModel, diags = keepPlanned(ctx, plan.observedModel, found)
 	resp.Diagnostics.Append(diags...)
-	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
+	resp.Diagnostics.Append(writeStatus(ctx, resp.Private, status)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, opened.identity())...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
@@ -119,7 +119,7 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 		resp.Diagnostics.Append(state.fillFromLedger(ctx, status.Ledger)...)
 	}
 	state.observedModel = opened.observe(status)
-	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
+	resp.Diagnostics.Append(writeStatus(ctx, resp.Private, status)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
@@ -157,7 +157,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	if statusErr != nil {
 		return
 	}
-	resp.Diagnostics.Append(writeLedger(ctx, resp.Private, status.Ledger)...)
+	resp.Diagnostics.Append(writeStatus(ctx, resp.Private, status)...)
 	found := opened.observe(status)
 	switch {
 	case err == nil:

@@ -46,7 +46,7 @@ func TestDockerStandbyIsUnhealthy(t *testing.T) {
 					"2.0.0",
 				),
 				stateHas(knownvalue.Bool(false), "rollback_available"),
-				stateHas(number(1), "environments", "green", "ready_replicas"),
+				stateHas(number(0), "environments", "green", "ready_replicas"),
 			},
 		},
 	)

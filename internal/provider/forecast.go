@@ -119,8 +119,8 @@ func (f forecast) environment(env bluegreen.Environment) environmentModel {
 	case f.hasDeployTo(env),
 		f.hasStep(bluegreen.StepScale),
 		f.hasStep(bluegreen.StepWatch) && slot.State == bluegreen.Live,
-		// Replicas are down: they may come back, or the apply may start them.
-		f.after.Running[env] != slot.Release.Replicas:
+		// Replicas are down or unready: they may come back, or the apply may start them.
+		f.after.Running[env]-f.after.Unready[env] != slot.Release.Replicas:
 		m.ReadyReplicas = types.Int64Unknown()
 	}
 	return m

@@ -4,7 +4,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -322,13 +321,15 @@ func TestUnhealthyStandbyIsNoChange(t *testing.T) {
 	before := statusAfter(t, deploySecond)
 	before.Unready = map[bluegreen.Environment]int{before.Ledger.Staging(): 1}
 	before.StandbyCauses = []string{"replica green-2 is not ready: http: GET /: 503"}
-	found := observe("web", before, 100).model()
-	ledger, err := json.Marshal(before.Ledger)
-	if err != nil {
-		t.Fatal(err)
+	found, private := observe("web", before, 100).model(), privateKeys{}
+	if diags := writeStatus(t.Context(), private, before); diags.HasError() {
+		t.Fatal(diags)
+	}
+	if ready := found.readyReplicas()[before.Ledger.Staging()]; ready != before.Running[before.Ledger.Staging()]-1 {
+		t.Errorf("%d replicas of the standby are ready", ready)
 	}
 	prior := &deploymentModel{observedModel: found}
-	base, diags := newPlanBase(t.Context(), prior, privateKeys{ledgerKey: ledger}, "web")
+	base, diags := newPlanBase(t.Context(), prior, private, "web")
 	if diags.HasError() {
 		t.Fatal(diags)
 	}

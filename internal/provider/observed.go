@@ -65,16 +65,16 @@ func observe(id string, status bluegreen.Status, minHealthyPercent int) observat
 		o.DeploymentID = types.StringValue(live.Record)
 	}
 	for _, env := range bluegreen.Environments() {
-		o.environments[env] = observeEnvironment(status.Ledger.Slot(env), status.Running[env])
+		o.environments[env] = observeEnvironment(status.Ledger.Slot(env), status.Running[env]-status.Unready[env])
 	}
 	return o
 }
 
-func observeEnvironment(slot bluegreen.Slot, running int) environmentModel {
+func observeEnvironment(slot bluegreen.Slot, ready int) environmentModel {
 	m := environmentModel{
 		State:             types.StringValue(slot.State.String()),
 		Replicas:          types.Int64Value(0),
-		ReadyReplicas:     types.Int64Value(int64(running)),
+		ReadyReplicas:     types.Int64Value(int64(ready)),
 		HealthCheckPassed: types.BoolValue(slot.Checked),
 		DeployedAt:        timeOrNull(slot.DeployedAt),
 	}
@@ -130,17 +130,17 @@ func (m observedModel) isEqual(o observedModel) bool {
 // readyReplicas is the attribute of an environment that a plan reads back.
 const readyReplicas = "ready_replicas"
 
-// readyReplicas returns how many replicas ran in each environment.
+// readyReplicas returns how many replicas ran and were ready in each environment.
 func (m observedModel) readyReplicas() map[bluegreen.Environment]int {
-	running := map[bluegreen.Environment]int{}
+	ready := map[bluegreen.Environment]int{}
 	for env, value := range m.Environments.Elements() {
 		if environment, ok := value.(types.Object); ok {
-			if ready, ok := environment.Attributes()[readyReplicas].(types.Int64); ok {
-				running[bluegreen.Environment(env)] = int(ready.ValueInt64())
+			if count, ok := environment.Attributes()[readyReplicas].(types.Int64); ok {
+				ready[bluegreen.Environment(env)] = int(count.ValueInt64())
 			}
 		}
 	}
-	return running
+	return ready
 }
 
 // unknownObservation is what a plan shows while a setting that decides what the

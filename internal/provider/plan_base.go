@@ -29,12 +29,17 @@ func newPlanBase(
 		}}, nil
 	}
 	ledger, diags := readLedger(ctx, private)
-	status := bluegreen.Status{Ledger: ledger, Running: prior.readyReplicas()}
+	unready, more := readUnready(ctx, private)
+	diags.Append(more...)
+	status := bluegreen.Status{Ledger: ledger, Running: prior.readyReplicas(), Unready: unready}
+	for env, n := range unready {
+		status.Running[env] += n
+	}
 	target, ok := ledger.RollbackTarget()
 	if ok && status.CanRollBack(100) && prior.RollbackAvailable.Equal(types.BoolValue(false)) {
 		// All replicas of the standby run, and still the refresh found no rollback
-		// available. So the platform holds them to be unhealthy. The state keeps that
-		// nowhere else.
+		// available. So the platform holds them to be unhealthy. The state of an earlier
+		// version keeps that nowhere else.
 		status.Unready = map[bluegreen.Environment]int{target.Environment: status.Running[target.Environment]}
 	}
 	return planBase{prior: prior, status: status}, diags

@@ -21,6 +21,11 @@ const ledgerKey = "ledger"
 // earlier version does not keep it, and a workload that was removed by hand has lost it.
 const fingerprintKey = "fingerprint_key"
 
+// unreadyKey is the key of the unready replicas in the private state, by environment. Only
+// the environment without the traffic is there, and only if it has some. Its
+// ready_replicas does not tell them from replicas that are gone, which are drift.
+const unreadyKey = "unready_replicas"
+
 type privateReader interface {
 	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
 }
@@ -84,7 +89,11 @@ func (k privateKeys) GetKey(_ context.Context, key string) ([]byte, diag.Diagnos
 
 // SetKey implements privateWriter.
 func (k privateKeys) SetKey(_ context.Context, key string, value []byte) diag.Diagnostics {
-	k[key] = value
+	if len(value) == 0 {
+		delete(k, key)
+	} else {
+		k[key] = value
+	}
 	return nil
 }
 
@@ -102,4 +111,44 @@ func writeLedger(ctx context.Context, private privateWriter, ledger bluegreen.Le
 		return append(diags, diag.NewErrorDiagnostic("The key cannot be stored in the state", sentence(err)))
 	}
 	return append(diags, private.SetKey(ctx, fingerprintKey, content)...)
+}
+
+// readUnready returns the unready replicas that the state was read with, nil for none.
+func readUnready(ctx context.Context, private privateReader) (map[bluegreen.Environment]int, diag.Diagnostics) {
+	content, diags := private.GetKey(ctx, unreadyKey)
+	if diags.HasError() || len(content) == 0 {
+		return nil, diags
+	}
+	var unready map[bluegreen.Environment]int
+	if err := json.Unmarshal(content, &unready); err != nil {
+		// The next refresh writes it again.
+		return nil, nil
+	}
+	return unready, nil
+}
+
+// writeStatus stores what a plan needs of a status besides the attributes.
+func writeStatus(ctx context.Context, private privateWriter, status bluegreen.Status) diag.Diagnostics {
+	diags := writeLedger(ctx, private, status.Ledger)
+	var content []byte
+	if unready := unreadyWithoutTraffic(status); len(unready) > 0 {
+		var err error
+		if content, err = json.Marshal(unready); err != nil {
+			return append(diags, diag.NewErrorDiagnostic("The replicas cannot be stored in the state", sentence(err)))
+		}
+	}
+	return append(diags, private.SetKey(ctx, unreadyKey, content)...)
+}
+
+// unreadyWithoutTraffic returns how many replicas are unready in the environment without
+// the traffic, if any.
+func unreadyWithoutTraffic(status bluegreen.Status) map[bluegreen.Environment]int {
+	unready := map[bluegreen.Environment]int{}
+	for env, n := range status.Unready {
+		isLive := status.Ledger.IsServing() && env == status.Ledger.Live
+		if n > 0 && !isLive {
+			unready[env] = n
+		}
+	}
+	return unready
 }

@@ -168,8 +168,9 @@ func TestRollbackToAnUnhealthyStandby(t *testing.T) {
 		"health_check": `{ http = { path = "/healthz" }, interval = "20ms" }`,
 	}
 	h.run(
-		resource.TestStep{Config: h.config(version("1.0.0"), unwatched, behaving(turnsUnhealthy))},
+		resource.TestStep{Config: h.config(version("1.0.0"), unwatched)},
 		resource.TestStep{
+			PreConfig:         func() { h.tellLive("/sicken") },
 			Config:            h.config(version("2.0.0"), unwatched),
 			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 		},
@@ -199,6 +200,8 @@ func TestRollbackToAnUnhealthyStandby(t *testing.T) {
 			Config: h.config(version("2.0.0"), unwatched, rollback(true),
 				attributes{"rollback_check": "false"}),
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
+			// The next plan repairs live, which is not healthy.
+			ExpectNonEmptyPlan: true,
 		},
 	)
 }

@@ -164,7 +164,7 @@ func (s *shortcut) read(ctx context.Context, req *tfprotov6.ReadResourceRequest)
 	}
 	// The private state of an import has another key, or none.
 	written := privateKeys{}
-	if len(writeLedger(ctx, written, status.Ledger)) > 0 || !maps.EqualFunc(written, private, bytes.Equal) {
+	if len(writeStatus(ctx, written, status)) > 0 || !maps.EqualFunc(written, private, bytes.Equal) {
 		return nil
 	}
 	identity, ok := s.identity(ctx, opened, req.CurrentIdentity)

@@ -6,9 +6,11 @@
 //
 // REPLICA chooses its behavior: "sick" fails every health check, GET /healthz,
 // "sickens" passes only the first one that no kubelet makes, and "dies" exits with
-// status 3 before it listens. After POST /fail it answers with 503 only. It prints
-// SECRET when it starts. "/replica check" is the HEALTHCHECK of an image, which passes
-// until "/replica fail-checks" was called in the container. Other arguments do nothing.
+// status 3 before it listens. After POST /sicken it fails every health check too. After
+// POST /fail it answers with 503 only, and says in the header Failed-Probes how many
+// health checks it has failed. It prints SECRET when it starts. "/replica check" is the
+// HEALTHCHECK of an image, which passes until "/replica fail-checks" was called in the
+// container. Other arguments do nothing.
 package main
 
 import (
@@ -19,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -71,12 +74,15 @@ var commands = map[string]func() error{
 }
 
 func handler(behavior string) http.Handler {
-	var probes atomic.Int64
-	var isIll atomic.Bool
+	var probes, failed atomic.Int64
+	var isIll, isSick atomic.Bool
+	isSick.Store(behavior == "sick")
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /fail", func(http.ResponseWriter, *http.Request) { isIll.Store(true) })
+	mux.HandleFunc("POST /sicken", func(http.ResponseWriter, *http.Request) { isSick.Store(true) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		if isIll.Load() {
+			w.Header().Set("Failed-Probes", strconv.FormatInt(failed.Load(), 10))
 			http.Error(w, "ill", http.StatusServiceUnavailable)
 			return
 		}
@@ -87,7 +93,8 @@ func handler(behavior string) http.Handler {
 		if !strings.HasPrefix(r.UserAgent(), "kube-probe/") {
 			probes.Add(1)
 		}
-		if behavior == "sick" || isIll.Load() || (behavior == "sickens" && probes.Load() > 1) {
+		if isSick.Load() || isIll.Load() || (behavior == "sickens" && probes.Load() > 1) {
+			failed.Add(1)
 			http.Error(w, "sick", http.StatusServiceUnavailable)
 		}
 	})
