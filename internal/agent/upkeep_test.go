@@ -12,11 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
@@ -126,6 +128,69 @@ func TestCommitWithoutUpkeepChangesNothing(t *testing.T) {
 	r.commitUpkeep(nil, well, sick)
 	isSick.Store(true)
 	r.awaitUnhealthy("green-2")
+}
+
+// An agent that takes over, and one that is started after a crash, goes on with the health
+// check: a replica that was unhealthy is so for it too, and it finds the next one.
+func TestNextAgentGoesOnWithTheUpkeep(t *testing.T) {
+	t.Parallel()
+	dir := newStateDir(t)
+	c, err := client.New(string(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	formerEnded := startAgent(t, dir)
+	r := &routed{T: t, Lock: lockOf(t, c), client: &testAgent{Client: c, dir: dir}}
+	replicas, isSick := make([]store.ExternalReplica, 4), make([]*atomic.Bool, 4)
+	for i := range replicas {
+		replicas[i], isSick[i] = sickServer(t, store.ReplicaID(bluegreen.Green, i+1))
+	}
+	r.commitUpkeep(upkeepOf(health.Config{}), replicas...)
+	r.Unlock()
+	isSick[1].Store(true)
+	r.awaitUnhealthy("green-2")
+	r.requireHealthyAnswers()
+
+	successorEnded := startAgent(t, dir, "-take-over")
+	if output, err := formerEnded(); err != nil {
+		t.Errorf("the former agent ends with %v: %s", err, output)
+	}
+	r.awaitUnhealthy("green-2")
+	r.requireHealthyAnswers()
+	isSick[1].Store(false)
+	r.awaitUnhealthy("")
+	isSick[2].Store(true)
+	r.awaitUnhealthy("green-3")
+	r.requireHealthyAnswers()
+
+	pid, err := c.PID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := successorEnded(); err == nil {
+		t.Error("the agent was not killed")
+	}
+	startAgent(t, dir)
+	r.awaitUnhealthy("green-3")
+	r.requireHealthyAnswers()
+	isSick[2].Store(false)
+	r.awaitUnhealthy("")
+}
+
+// requireHealthyAnswers waits until clients are answered by healthy replicas only.
+func (r *routed) requireHealthyAnswers() {
+	r.Helper()
+	r.eventually(func() error {
+		for range 20 {
+			if status, body := r.ask(); status != http.StatusOK {
+				return fmt.Errorf("%s answers %d", body, status)
+			}
+		}
+		return nil
+	})
 }
 
 // Without a stored health check nothing is unhealthy. An unreadable one does not keep the
