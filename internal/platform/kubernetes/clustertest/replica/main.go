@@ -3,8 +3,11 @@
 // Replica is the service that the tests of the Kubernetes platform deploy. It is the only
 // program in its image.
 //
-//	/         answers with the version, or with 503 once it is unhealthy
+//	/         answers with the version, or with 503 once it is unhealthy; the header
+//	          Replica names the pod
 //	/sicken   makes it unhealthy
+//	/hangup   has / close its connection without an answer from then on
+//	/heal     ends both
 //	/exit     ends it with status 7
 //	/slow     answers with the version, after the duration in the query
 //
@@ -79,19 +82,28 @@ func serve(ctx context.Context) error {
 }
 
 func handler() http.Handler {
-	var sick atomic.Bool
+	var sick, hangsUp atomic.Bool
 	sick.Store(os.Getenv("BEHAVIOUR") == "unhealthy")
 	version := func(w http.ResponseWriter) {
+		if hangsUp.Load() {
+			panic(http.ErrAbortHandler)
+		}
 		if sick.Load() {
 			http.Error(w, "sick", http.StatusServiceUnavailable)
 			return
 		}
+		w.Header().Set("Replica", os.Getenv("HOSTNAME"))
 		// The client may be gone; there is nothing to do about it.
 		_, _ = io.WriteString(w, os.Getenv("BLUEGREEN_VERSION"))
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { version(w) })
 	mux.HandleFunc("/sicken", func(http.ResponseWriter, *http.Request) { sick.Store(true) })
+	mux.HandleFunc("/hangup", func(http.ResponseWriter, *http.Request) { hangsUp.Store(true) })
+	mux.HandleFunc("/heal", func(http.ResponseWriter, *http.Request) {
+		sick.Store(false)
+		hangsUp.Store(false)
+	})
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(7) })
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		delay, err := duration(r.URL.RawQuery)
