@@ -4,6 +4,7 @@ package local_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -34,6 +35,37 @@ func BenchmarkAgentIdle(b *testing.B) {
 	}
 	b.ReportMetric(residentMegabytes(b, pid), "MB-resident")
 	b.ReportMetric(float64(spent.Milliseconds())/float64(b.N), "cpu-ms/s")
+}
+
+// BenchmarkUpkeep measures which part of a core the agent needs to probe 100 healthy
+// replicas, in one deployment and in ten.
+func BenchmarkUpkeep(b *testing.B) {
+	const replicas = 100
+	for _, deployments := range []int{1, 10} {
+		b.Run(fmt.Sprintf("deployments=%d", deployments), func(b *testing.B) {
+			dir := agenttest.StateDir(b)
+			for n := range deployments {
+				release := agenttest.Release(b, "1.0.0", agenttest.Healthy)
+				release.Replicas = replicas / deployments
+				s := open(b, local.Options{
+					StateDir: dir, Name: fmt.Sprintf("web-%d", n),
+					Upkeep: &local.Upkeep{Release: release, UnhealthyThreshold: upkeepThreshold},
+				})
+				b.Cleanup(func() { s.must(s.Destroy(context.WithoutCancel(b.Context()))) })
+				s.makeLive(release)
+			}
+			pid := agenttest.PID(b, dir)
+			// Long enough for the kernel's hundredths of a second.
+			const period = 10 * time.Second
+			var spent time.Duration
+			for b.Loop() {
+				before := processorTime(b, pid)
+				<-time.After(period)
+				spent += processorTime(b, pid) - before
+			}
+			b.ReportMetric(100*spent.Seconds()/(period.Seconds()*float64(b.N)), "%-of-a-core")
+		})
+	}
 }
 
 // proc reads a file of the process's directory in /proc.
