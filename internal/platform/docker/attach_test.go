@@ -116,7 +116,7 @@ func TestCommandThatTheEngineNeverStartsIsGivenUp(t *testing.T) {
 	var refused *atomic.Int32
 	opts.Connection, refused = h.proxyEngine(t, func() bool { return false })
 	_, err := h.openWith(t, opts).Lock(t.Context(), "tester@host (pid 2)")
-	if err == nil || !contains(err, "refused 3 times") || !contains(err, "500") || refused.Load() != execAttempts {
+	if err == nil || !contains(err, "refused 3 times") || !contains(err, "500") || refused.Load() != 3 {
 		t.Errorf("got %v after %d attempts", err, refused.Load())
 	}
 }

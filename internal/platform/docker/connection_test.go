@@ -29,6 +29,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/dockerapi"
 )
 
 // clearDockerEnvironment hides the user's configuration of the docker command.
@@ -134,7 +135,7 @@ func TestUnreachableEngineIsNamed(t *testing.T) {
 			t.Errorf("%s: got %v", host, err)
 		}
 		verdict := p.Ready(t.Context(), bluegreen.Instance{ID: "green-1", Incarnation: "some"})
-		if err := verdict[healthCheck]; !errors.Is(err, bluegreen.ErrCouldNotAsk) {
+		if err := verdict[dockerapi.Healthcheck]; !errors.Is(err, bluegreen.ErrCouldNotAsk) {
 			t.Errorf("%s: the readiness is %v", host, err)
 		}
 	}

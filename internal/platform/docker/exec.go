@@ -3,86 +3,16 @@
 package docker
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
-
-	"github.com/moby/moby/api/pkg/stdcopy"
-	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/dockerapi"
 )
 
 // Exec implements bluegreen.Workloads. It runs the command in the instance's container.
 // When ctx ends, Exec returns and the command runs on, because the engine cannot stop it.
 func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, command []string) (err error) {
 	defer p.engine.explain(&err)
-	options := client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true}
-	exec, attached, err := p.engine.startExec(ctx, containerOf(instance.Ref()), options)
-	if err != nil {
-		return err
-	}
-	defer attached.Close()
-	stop := context.AfterFunc(ctx, attached.Close)
-	defer stop()
-	var output outputTail
-	if _, err := stdcopy.StdCopy(&output, &output, attached.Reader); err != nil {
-		return errors.Join(ctx.Err(), err)
-	}
-	result, err := p.engine.ExecInspect(ctx, exec, client.ExecInspectOptions{})
-	if err != nil || result.ExitCode == 0 {
-		return err
-	}
-	if line := output.lastLine(); line != "" {
-		return fmt.Errorf("exit status %d: %s", result.ExitCode, line)
-	}
-	return fmt.Errorf("exit status %d", result.ExitCode)
-}
-
-// outputTail keeps the end of what is written to it.
-type outputTail []byte
-
-// maxOutputTail is how many bytes an outputTail keeps.
-const maxOutputTail = 4096
-
-func (t *outputTail) Write(p []byte) (int, error) {
-	*t = append(*t, p...)
-	*t = (*t)[max(len(*t)-maxOutputTail, 0):]
-	return len(p), nil
-}
-
-func (t outputTail) lastLine() string {
-	lines := bytes.Split(bytes.TrimSpace(t), []byte("\n"))
-	return string(lines[len(lines)-1])
-}
-
-// execAttempts is how often the engine may refuse to start a command.
-const execAttempts = 3
-
-// startExec starts a command in a container. It returns the ID of the exec and the
-// connection to the command's streams.
-//
-// A container may end after the exec is created and before the command is started. The
-// engine then refuses to start it with a 404 or a 500, and its client does not pass on
-// the reason. Nothing has happened so far, so startExec creates another exec to learn
-// the reason: the error is a NotFound if the container is gone, and a Conflict if it
-// does not run.
-func (e *engine) startExec(
-	ctx context.Context, containerName string, options client.ExecCreateOptions,
-) (id string, attached client.HijackedResponse, err error) {
-	var refused error
-	for range execAttempts {
-		exec, err := e.ExecCreate(ctx, containerName, options)
-		if err != nil {
-			return "", attached, err
-		}
-		result, err := e.ExecAttach(ctx, exec.ID, client.ExecAttachOptions{})
-		if err == nil {
-			return exec.ID, result.HijackedResponse, nil
-		}
-		refused = err
-	}
-	return "", attached, fmt.Errorf("the engine refused %d times to run a command in container %s: %w",
-		execAttempts, containerName, refused)
+	_, err = dockerapi.Run(ctx, p.engine.Client, containerOf(instance.Ref()), command)
+	return err
 }

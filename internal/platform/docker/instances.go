@@ -16,6 +16,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/dockerapi"
 )
 
 // Instances implements bluegreen.Workloads.
@@ -93,8 +94,8 @@ func (p *Platform) unreadiness(c container.InspectResponse) string {
 	if c.NetworkSettings == nil || !addressOf(c.NetworkSettings.Networks[p.networkName()]).IsValid() {
 		return "it is not connected to network " + p.networkName()
 	}
-	if hasHealthcheck(c.State) && c.State.Health.Status != container.Healthy {
-		return healthError(c.State.Health).Error()
+	if dockerapi.HasHealthcheck(c.State) && c.State.Health.Status != container.Healthy {
+		return dockerapi.HealthError(c.State.Health).Error()
 	}
 	return ""
 }

@@ -8,19 +8,19 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/dockerapi"
 )
 
 // The labels of the objects that the provider creates. Their values are names and
 // digests, never settings.
 const (
 	// LabelPrefix is the prefix of all of them.
-	LabelPrefix = "io.github.bluegreen."
-	// labelAgent holds the name of the agent that the object belongs to.
-	labelAgent       = LabelPrefix + "agent"
-	labelDeployment  = LabelPrefix + "deployment"
-	labelEnvironment = LabelPrefix + "environment"
-	// labelReplica holds the instance's ID, such as "green-1".
-	labelReplica = LabelPrefix + "replica"
+	LabelPrefix = dockerapi.LabelPrefix
+
+	labelAgent       = dockerapi.LabelAgent
+	labelDeployment  = dockerapi.LabelDeployment
+	labelEnvironment = dockerapi.LabelEnvironment
+	labelReplica     = dockerapi.LabelReplica
 	// labelVersion holds the release's version, for people.
 	labelVersion = LabelPrefix + "version"
 	// labelFingerprint holds the fingerprint of the container's spec.

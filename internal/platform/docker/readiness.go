@@ -6,17 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/dockerapi"
 )
-
-// healthCheck is the name of the image's own check in a Verdict.
-const healthCheck = "HEALTHCHECK"
 
 // Ready implements bluegreen.Readiness. If the image has a HEALTHCHECK, it must pass.
 func (p *Platform) Ready(ctx context.Context, instance bluegreen.Instance) bluegreen.Verdict {
@@ -48,8 +45,9 @@ func (p *Platform) AwaitReady(ctx context.Context, instance bluegreen.Instance) 
 				return verdict
 			}
 			p.engine.explain(&err)
-			err = fmt.Errorf("%w, and the engine sends no more events about it: %w", verdict[healthCheck], err)
-			return bluegreen.Verdict{healthCheck: err}
+			last := verdict[dockerapi.Healthcheck]
+			err = fmt.Errorf("%w, and the engine sends no more events about it: %w", last, err)
+			return bluegreen.Verdict{dockerapi.Healthcheck: err}
 		case <-ctx.Done():
 			return verdict
 		}
@@ -66,30 +64,17 @@ func (p *Platform) inspectHealth(
 	inspected, err := p.engine.ContainerInspect(ctx, containerOf(instance.Ref()), options)
 	if err != nil {
 		p.engine.explain(&err)
-		return bluegreen.Verdict{healthCheck: err}, ctx.Err() != nil
+		return bluegreen.Verdict{dockerapi.Healthcheck: err}, ctx.Err() != nil
 	}
 	state := inspected.Container.State
 	switch {
-	case !hasHealthcheck(state):
+	case !dockerapi.HasHealthcheck(state):
 		return nil, true
 	case !state.Running:
-		return bluegreen.Verdict{healthCheck: errors.New(exitOf(inspected.Container))}, true
+		return bluegreen.Verdict{dockerapi.Healthcheck: errors.New(exitOf(inspected.Container))}, true
 	case state.Health.Status == container.Healthy:
-		return bluegreen.Verdict{healthCheck: nil}, true
+		return bluegreen.Verdict{dockerapi.Healthcheck: nil}, true
 	default:
-		return bluegreen.Verdict{healthCheck: healthError(state.Health)}, false
+		return bluegreen.Verdict{dockerapi.Healthcheck: dockerapi.HealthError(state.Health)}, false
 	}
-}
-
-func hasHealthcheck(state *container.State) bool {
-	return state.Health != nil && state.Health.Status != container.NoHealthcheck
-}
-
-// healthError returns the output of the last run of the HEALTHCHECK as an error.
-func healthError(health *container.Health) error {
-	if len(health.Log) == 0 {
-		return fmt.Errorf("%s: the HEALTHCHECK of the image has not run yet", health.Status)
-	}
-	last := health.Log[len(health.Log)-1]
-	return fmt.Errorf("%s, exit status %d: %s", health.Status, last.ExitCode, strings.TrimSpace(last.Output))
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/dockerapi"
 )
 
 // releaseWithHealthcheck returns a healthy release whose image has the command as its
@@ -44,7 +45,8 @@ func (u untilUnhealthy) AwaitReady(ctx context.Context, instance bluegreen.Insta
 	})
 	for {
 		verdict := u.Ready(ctx, instance)
-		if err := verdict[healthCheck]; err != nil && strings.HasPrefix(err.Error(), string(container.Unhealthy)) {
+		err := verdict[dockerapi.Healthcheck]
+		if err != nil && strings.HasPrefix(err.Error(), string(container.Unhealthy)) {
 			return verdict
 		}
 		select {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/dockerapi"
 )
 
 // stream is a connection to the stdin and stdout of a command in a container. It ends
@@ -35,7 +37,7 @@ const maxStderr = 4096
 
 // openStream runs a command in a container.
 func (e *engine) openStream(ctx context.Context, containerName string, command []string) (*stream, error) {
-	_, attached, err := e.startExec(ctx, containerName, client.ExecCreateOptions{
+	_, attached, err := dockerapi.StartExec(ctx, e.Client, containerName, client.ExecCreateOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, Cmd: command,
 	})
 	if err != nil {
