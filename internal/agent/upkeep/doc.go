@@ -10,5 +10,8 @@
 // has never passed since the Keeper knows it, because it was just started again or the
 // agent was, its first failed probe makes it unhealthy.
 //
+// A check that could not be made, because what runs the replica does not answer, changes
+// nothing.
+//
 // The Keeper changes nothing by itself: its owner asks it and routes accordingly.
 package upkeep

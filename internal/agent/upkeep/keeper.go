@@ -28,6 +28,9 @@ type Replica struct {
 	Run
 	// Target is what the probes connect to. Its ID names the replica: "green-2".
 	Target bluegreen.Target
+	// Ready, if not nil, returns what runs the replica finds of it, as
+	// bluegreen.Readiness does. Its checks count like those of the probes.
+	Ready func(ctx context.Context) bluegreen.Verdict
 	Plan   *Plan
 	// IsStandby replicas are probed more rarely.
 	IsStandby bool

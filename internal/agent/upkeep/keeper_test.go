@@ -226,6 +226,44 @@ func TestUnhealthyReplicasAreStartedAgainOneByOne(t *testing.T) {
 	})
 }
 
+// A HEALTHCHECK counts like a probe. While it cannot be asked, everything stays as it is:
+// a healthy replica healthy, and an unhealthy one unhealthy and not started again.
+func TestWhatRunsTheReplicaIsAskedToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newKeeper(t)
+		f := &fakeReplica{id: "green-1"}
+		var answer atomic.Pointer[error]
+		say := func(err error) { answer.Store(&err) }
+		r := f.replica(time.Minute)
+		r.Ready = func(context.Context) bluegreen.Verdict { return bluegreen.Verdict{"HEALTHCHECK": *answer.Load()} }
+		expect := func(want string, restarts int64) {
+			t.Helper()
+			if cause, n := k.UnhealthyCause(f.run()), f.restarted.Load(); cause != want || n != restarts {
+				t.Errorf("the cause is %q after %d restarts, want %q after %d", cause, n, want, restarts)
+			}
+		}
+		unknown := fmt.Errorf("%w: no such socket", bluegreen.ErrCouldNotAsk)
+		say(unknown)
+		k.Set([]upkeep.Replica{r})
+		pass(10 * time.Minute)
+		expect("", 0)
+		say(errors.New("unhealthy, exit status 1: no database"))
+		pass(6 * time.Second)
+		expect("HEALTHCHECK: unhealthy, exit status 1: no database", 0)
+		say(unknown)
+		pass(10 * time.Minute)
+		expect("HEALTHCHECK: unhealthy, exit status 1: no database", 0)
+		f.isSick.Store(true)
+		pass(2 * time.Second)
+		expect("http: GET /: 503", 1)
+		f.isSick.Store(false)
+		say(nil)
+		pass(2 * time.Second)
+		expect("", 1)
+	})
+}
+
 func TestMetricSaysWhoIsHealthy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

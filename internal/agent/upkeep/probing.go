@@ -4,6 +4,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -61,7 +62,7 @@ func (k *Keeper) probeRepeatedly(ctx context.Context, w *watched, pause time.Dur
 		case <-timer.C:
 		}
 		begin := time.Now()
-		verdict := w.Plan.Checker.Probe(ctx, w.Target)
+		verdict := w.probe(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -69,19 +70,34 @@ func (k *Keeper) probeRepeatedly(ctx context.Context, w *watched, pause time.Dur
 	}
 }
 
+// probe asks the replica once, and what runs it.
+func (w *watched) probe(ctx context.Context) bluegreen.Verdict {
+	verdict := w.Plan.Checker.Probe(ctx, w.Target)
+	if w.Ready == nil {
+		return verdict
+	}
+	both := maps.Clone(verdict)
+	maps.Copy(both, w.Ready(ctx))
+	return both
+}
+
 // record takes the result of a probe into account, and returns the time from that probe
-// to the next.
+// to the next. A verdict that decides nothing changes nothing: a replica that is about to
+// be judged is not started again either.
 func (k *Keeper) record(w *watched, verdict bluegreen.Verdict) (interval time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.runs[w.Run] != w {
 		return minInterval // It is about to end.
 	}
-	changed, now := false, time.Now()
-	if verdict.IsHealthy() {
+	changed, now, failures := false, time.Now(), describe(verdict)
+	switch {
+	case verdict.IsHealthy():
 		changed = w.pass(w.Plan.Thresholds)
-	} else {
-		changed = w.fail(w.Plan.Thresholds, describe(verdict), now)
+	case failures == "":
+		return w.interval(len(k.runs))
+	default:
+		changed = w.fail(w.Plan.Thresholds, failures, now)
 	}
 	if changed {
 		k.announce(w)
@@ -109,11 +125,12 @@ func (k *Keeper) restartOverdue(w *watched, now time.Time) {
 	w.Restart()
 }
 
-// describe returns why a verdict is not healthy, in one line.
+// describe returns why a verdict is not healthy, in one line. It is "" if no check has
+// failed: a check that could not be made says nothing about the replica.
 func describe(verdict bluegreen.Verdict) string {
 	var causes []string
 	for _, name := range slices.Sorted(maps.Keys(verdict)) {
-		if err := verdict[name]; err != nil {
+		if err := verdict[name]; err != nil && !errors.Is(err, bluegreen.ErrCouldNotAsk) {
 			causes = append(causes, fmt.Sprintf("%s: %v", name, err))
 		}
 	}
