@@ -33,6 +33,8 @@ type agent struct {
 	images      *images.Store
 	locks       *locks
 	registry    *prometheus.Registry
+	// engine is nil if the agent has no access to one.
+	engine engine
 	// linger is how long the agent stays when it has nothing to do.
 	linger time.Duration
 	// leave ends the agent; ended is closed when nothing of it is left.
@@ -55,6 +57,7 @@ type agent struct {
 // no deployment and no lock for the time of linger.
 func openAgent(
 	dir store.Dir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, predecessor *predecessor,
+	engine engine,
 ) (*agent, error) {
 	copies, err := images.Open(dir.Images())
 	if err != nil {
@@ -67,6 +70,7 @@ func openAgent(
 		dir:         dir,
 		images:      copies,
 		registry:    prometheus.NewRegistry(),
+		engine:      engine,
 		linger:      linger,
 		leave:       leave,
 		ended:       make(chan struct{}),

@@ -79,8 +79,14 @@ func serveHandler(t *testing.T, handler func(dir store.Dir) http.Handler) *testA
 // newTestAgent serves a real agent without a process of its own.
 func newTestAgent(t *testing.T) *testAgent {
 	t.Helper()
+	return newTestAgentWith(t, nil)
+}
+
+// newTestAgentWith is newTestAgent for an agent with access to an engine.
+func newTestAgentWith(t *testing.T, host engine) *testAgent {
+	t.Helper()
 	return serveHandler(t, func(dir store.Dir) http.Handler {
-		a, err := openAgent(dir, slog.New(slog.DiscardHandler), longTimeout, func() {}, nil)
+		a, err := openAgent(dir, slog.New(slog.DiscardHandler), longTimeout, func() {}, nil, host)
 		if err != nil {
 			t.Fatal(err)
 		}

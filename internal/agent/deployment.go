@@ -45,6 +45,8 @@ type deployment struct {
 	plans  plans
 
 	keeper *upkeep.Keeper
+	// engine is nil if the agent has no access to one.
+	engine engine
 }
 
 // openDeployment runs the deployment as its files say. It reads all files first, so that
@@ -73,7 +75,7 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		name: name, log: log, metrics: metrics,
 		environments: map[bluegreen.Environment]*environment{},
 		turn:         make(chan struct{}, 1),
-		ledger:       stored, key: store.OpenKeyFile(dir), plans: plans{},
+		ledger:       stored, key: store.OpenKeyFile(dir), plans: plans{}, engine: a.engine,
 	}
 	if d.upkeep, err = store.OpenUpkeepFile(dir); err != nil {
 		// It can serve without, and the next commit brings them again.

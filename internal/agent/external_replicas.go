@@ -20,7 +20,9 @@ func externalCandidates(e store.ExternalReplicas) []candidate {
 	list := make([]candidate, 0, len(e.Replicas))
 	for _, r := range e.Replicas {
 		backend := router.Backend{ID: r.Backend(), Addr: r.Address}
-		list = append(list, candidate{Replica: frontend.Replica{Backend: backend, Ref: r.Ref()}, id: r.ID})
+		list = append(list, candidate{
+			Replica: frontend.Replica{Backend: backend, Ref: r.Ref()}, id: r.ID, isExternal: true,
+		})
 	}
 	return list
 }

@@ -30,7 +30,11 @@ type routed struct {
 
 func newRouted(t *testing.T) *routed {
 	t.Helper()
-	c := newTestAgent(t)
+	return newRoutedBy(t, newTestAgent(t))
+}
+
+func newRoutedBy(t *testing.T, c *testAgent) *routed {
+	t.Helper()
 	held, err := c.Lock(t.Context(), "web", "somebody")
 	if err != nil {
 		t.Fatal(err)

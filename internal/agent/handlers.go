@@ -29,6 +29,7 @@ func (a *agent) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.metricsHandler())
 	mux.HandleFunc("GET /v1/version", a.handlePlain(a.getVersion))
+	mux.HandleFunc("GET /v1/engine", a.handlePlain(a.getEngine))
 	mux.HandleFunc("POST /v1/handover", a.postHandover)
 
 	mux.HandleFunc("GET "+one, a.handlePlain(a.getDeployment))

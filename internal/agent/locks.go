@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -98,6 +100,13 @@ func (l *locks) withToken(ctx context.Context, name, token string) (_ context.Co
 		cancel(nil)
 		present.changes.Done()
 	}, nil
+}
+
+// names returns the deployments that are locked.
+func (l *locks) names() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.held))
 }
 
 // markDone notes that the holder of the lock of name will change nothing more.

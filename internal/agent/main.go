@@ -20,6 +20,7 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/containers"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
@@ -38,6 +39,9 @@ type settings struct {
 	stateDir, metricsListen string
 	linger                  time.Duration
 	takeOver                bool
+	// engineSocket is the path of a Docker engine's socket, "" for none. agentName is what
+	// the labels of the agent's containers call it.
+	engineSocket, agentName string
 }
 
 // Main runs the agent until it is stopped or has nothing left to do, and
@@ -78,6 +82,7 @@ func (s *settings) setLinger(value string) (err error) {
 
 // parse reads the flags, and prints what it does not understand.
 func parse(args []string) (s settings, err error) {
+	s.engineSocket, s.agentName = os.Getenv(api.EngineSocketVariable), os.Getenv(api.AgentNameVariable)
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	flags.StringVar(&s.stateDir, "state-dir", "",
 		"directory of the state; default $XDG_STATE_HOME/bluegreen, else ~/.local/state/bluegreen")
@@ -154,7 +159,12 @@ func (s settings) serve(
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	log.Info("agent started", "pid", os.Getpid(), "state_dir", string(dir))
-	a, err := openAgent(dir, log, s.linger, leave, predecessor)
+	host, closeEngine, err := s.openEngine(log)
+	if err != nil {
+		return err
+	}
+	defer closeEngine()
+	a, err := openAgent(dir, log, s.linger, leave, predecessor, host)
 	if err != nil {
 		return err
 	}
@@ -175,6 +185,18 @@ func (s settings) serve(
 		defer listener.Close()
 	}
 	return a.serveAPI(ctx, listener, failed)
+}
+
+// openEngine returns the engine that the settings name, nil for none.
+func (s settings) openEngine(log *slog.Logger) (_ engine, closeEngine func(), err error) {
+	if s.engineSocket == "" {
+		return nil, func() {}, nil
+	}
+	opened, err := containers.Open(s.engineSocket, s.agentName, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return dockerEngine{opened}, opened.Close, nil
 }
 
 // serveAPI serves the API on listener until ctx ends or a server has failed, and then

@@ -22,21 +22,25 @@ type candidate struct {
 	frontend.Replica
 	// id names the replica: "green-2".
 	id string
+	// isExternal is set for a replica that runs outside of the agent.
+	isExternal bool
 	// incarnation is the run of a process, "" for an external replica.
 	incarnation string
-	// exec and restart are nil for an external replica.
+	// exec and restart are nil where the agent cannot do that, and ready where nothing but
+	// the probes tells whether the replica is healthy.
 	exec    func(ctx context.Context, command []string) error
 	restart func()
+	ready   func(ctx context.Context) bluegreen.Verdict
 }
 
-func (c candidate) isExternal() bool { return c.exec == nil }
+func (c candidate) canExec() bool { return c.exec != nil }
 
 // plans are the plans of releases, which stay the same until their upkeep changes.
 type plans map[planKey]plan
 
 type planKey struct {
 	fingerprint string
-	isExternal  bool
+	canExec     bool
 }
 
 type plan struct {
@@ -46,20 +50,20 @@ type plan struct {
 
 // of returns how a replica that runs a release with upkeep u is looked after, nil if no
 // check of u can be run on it.
-func (p plans) of(u store.Upkeep, isExternal bool) (*upkeep.Plan, error) {
-	key := planKey{u.Fingerprint, isExternal}
+func (p plans) of(u store.Upkeep, canExec bool) (*upkeep.Plan, error) {
+	key := planKey{u.Fingerprint, canExec}
 	if present, ok := p[key]; ok && reflect.DeepEqual(present.from, u) {
 		return present.plan, nil
 	}
-	made, err := newPlan(u, isExternal)
+	made, err := newPlan(u, canExec)
 	p[key] = plan{u, made}
 	return made, err
 }
 
-func newPlan(u store.Upkeep, isExternal bool) (*upkeep.Plan, error) {
+func newPlan(u store.Upkeep, canExec bool) (*upkeep.Plan, error) {
 	config := u.Health
-	if isExternal && config.Exec != nil {
-		// The agent reaches only the port of an external replica.
+	if !canExec && config.Exec != nil {
+		// The agent reaches only the port of the replica.
 		if config.Exec = nil; config.HTTP == nil && config.TCP == nil && config.GRPC == nil {
 			return nil, nil
 		}
@@ -93,14 +97,17 @@ func (d *deployment) lookAfter(former *bluegreen.Ledger) {
 			if !store.CanReceiveTraffic(slot.Passed, c.Ref) {
 				continue
 			}
-			plan, err := d.plans.of(u, c.isExternal())
+			if u.WatchesEngine {
+				c = d.withEngine(c, name)
+			}
+			plan, err := d.plans.of(u, c.canExec())
 			if err != nil {
 				d.log.Error("replicas are not looked after", "environment", name, "error", err)
 			}
 			if plan != nil {
 				list = append(list, upkeep.Replica{
-					Run: runOf(name, c.Backend), Plan: plan, Target: probeTarget{c}, Restart: c.restart,
-					IsStandby: slot.State == bluegreen.Idle,
+					Run: runOf(name, c.Backend), Plan: plan, Target: probeTarget{c}, Ready: c.ready,
+					Restart: c.restart, IsStandby: slot.State == bluegreen.Idle,
 					HasPassed: former != nil && c.isAmong(newlyPassed(slot, former.Slot(name))),
 				})
 			}
@@ -118,7 +125,7 @@ func newlyPassed(slot, former bluegreen.Slot) []bluegreen.InstanceRef {
 
 // isAmong reports whether this run of the replica is in passed.
 func (c candidate) isAmong(passed []bluegreen.InstanceRef) bool {
-	if c.isExternal() {
+	if c.isExternal {
 		return store.CanReceiveTraffic(passed, c.Ref)
 	}
 	return slices.Contains(passed, bluegreen.InstanceRef{ID: c.id, Incarnation: c.incarnation})
@@ -150,8 +157,8 @@ func (t probeTarget) Dial(ctx context.Context) (net.Conn, error) {
 }
 
 func (t probeTarget) Exec(ctx context.Context, command []string) error {
-	if t.isExternal() {
-		return errors.New("the agent runs no commands in external replicas")
+	if !t.canExec() {
+		return errors.New("the agent runs no commands in this replica")
 	}
 	return t.exec(ctx, command)
 }

@@ -12,10 +12,23 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Run runs a command in a container, and returns nil if it exits with 0. Otherwise the
-// error has its exit status and its last line. id is that of the exec, "" if the command
-// was not started. When ctx ends, Run returns and the command runs on, because the engine
-// cannot stop it.
+// ExitError is a command that did not exit with 0.
+type ExitError struct {
+	Status int
+	// LastLine is the last line that the command wrote.
+	LastLine string
+}
+
+func (e *ExitError) Error() string {
+	if e.LastLine == "" {
+		return fmt.Sprintf("exit status %d", e.Status)
+	}
+	return fmt.Sprintf("exit status %d: %s", e.Status, e.LastLine)
+}
+
+// Run runs a command in a container, and returns nil if it exits with 0 and an *ExitError
+// if it exits otherwise. id is that of the exec, "" if the command was not started. When
+// ctx ends, Run returns and the command runs on, because the engine cannot stop it.
 func Run(ctx context.Context, engine *client.Client, container string, command []string) (id string, err error) {
 	options := client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true}
 	id, attached, err := StartExec(ctx, engine, container, options)
@@ -33,10 +46,7 @@ func Run(ctx context.Context, engine *client.Client, container string, command [
 	if err != nil || result.ExitCode == 0 {
 		return id, err
 	}
-	if line := output.lastLine(); line != "" {
-		return id, fmt.Errorf("exit status %d: %s", result.ExitCode, line)
-	}
-	return id, fmt.Errorf("exit status %d", result.ExitCode)
+	return id, &ExitError{result.ExitCode, output.lastLine()}
 }
 
 // outputTail keeps the end of what is written to it.

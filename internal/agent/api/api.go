@@ -23,6 +23,14 @@ const (
 	LockHeader    = "Bluegreen-Lock"
 )
 
+// These variables tell an agent in a container where the socket of the Docker engine is, and
+// what the labels of its containers call it. They are no flags, because an agent of an
+// earlier version ends on a flag that it does not know.
+const (
+	EngineSocketVariable = "BLUEGREEN_ENGINE_SOCKET"
+	AgentNameVariable    = "BLUEGREEN_AGENT_NAME"
+)
+
 // MaxBody bounds what a request may hold: a ledger and a release, both small.
 const MaxBody = 16 << 20
 
@@ -53,6 +61,15 @@ type (
 		// Upkeep says how the replicas of a release are looked after. Without it nothing
 		// of that changes: a client of an earlier version sends none.
 		Upkeep *store.Upkeep `json:"upkeep,omitempty"`
+	}
+	// EngineReply says who uses the Docker engine of the agent's host.
+	EngineReply struct {
+		// Watching are the deployments that ask for the engine, and Locked those that are
+		// being changed, so that they may be about to ask for it.
+		Watching []string `json:"watching,omitempty"`
+		Locked   []string `json:"locked,omitempty"`
+		// Problem says why the agent cannot use the engine, "" if it can.
+		Problem string `json:"problem,omitempty"`
 	}
 	LockRequest struct {
 		Holder string `json:"holder"`

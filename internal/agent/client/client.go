@@ -150,9 +150,9 @@ func (c *Client) send(ctx context.Context, method, path, token string, body any)
 	return c.exchange(ctx, method, path, token, content)
 }
 
-// errUnknownRequest says that the agent is of an earlier version, which does not know
+// ErrUnknownRequest says that the agent is of an earlier version, which does not know
 // this request.
-var errUnknownRequest = errors.New("the agent does not know this request")
+var ErrUnknownRequest = errors.New("the agent does not know this request")
 
 // exchange sends content and returns the response of a success.
 func (c *Client) exchange(ctx context.Context, method, path, token string, content io.Reader) (*http.Response, error) {
@@ -175,7 +175,7 @@ func (c *Client) exchange(ctx context.Context, method, path, token string, conte
 	var f api.Failure
 	if err := json.NewDecoder(response.Body).Decode(&f); err != nil {
 		if response.StatusCode == http.StatusNotFound {
-			return nil, errUnknownRequest
+			return nil, ErrUnknownRequest
 		}
 		return nil, fmt.Errorf("the agent answered %s", response.Status)
 	}

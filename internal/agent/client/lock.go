@@ -107,7 +107,7 @@ func (l *Lock) Erase(ctx context.Context) error {
 func (l *Lock) Prepare(ctx context.Context, release bluegreen.Release) (string, error) {
 	request, reply := api.PrepareRequest{Release: release}, api.ProvisionReply{}
 	err := l.change(ctx, http.MethodPost, deploymentPath(l.name, "image"), request, &reply)
-	if errors.Is(err, errUnknownRequest) {
+	if errors.Is(err, ErrUnknownRequest) {
 		return "", nil
 	}
 	return reply.Digest, err
@@ -132,7 +132,7 @@ func (l *Lock) Scale(ctx context.Context, env bluegreen.Environment, replicas in
 func (l *Lock) Restart(ctx context.Context, env bluegreen.Environment, run bluegreen.InstanceRef) error {
 	path := environmentPath(l.name, env, "instances", run.ID, "restart")
 	err := l.change(ctx, http.MethodPost, path, api.RestartRequest{Incarnation: run.Incarnation}, nil)
-	if errors.Is(err, errUnknownRequest) {
+	if errors.Is(err, ErrUnknownRequest) {
 		return nil
 	}
 	return err

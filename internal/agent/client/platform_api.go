@@ -34,6 +34,12 @@ var (
 	ErrLockLost = api.ErrLockLost
 )
 
+// What an agent in a container is told by variables.
+const (
+	EngineSocketVariable = api.EngineSocketVariable
+	AgentNameVariable    = api.AgentNameVariable
+)
+
 // LingerForever is the value of -linger for an agent that does not end by itself.
 const LingerForever = api.LingerForever
 

@@ -51,6 +51,16 @@ func (l *Lock) ContainerSpec(ctx context.Context, env bluegreen.Environment) (sp
 	return spec, err
 }
 
+// EngineUse says who uses the Docker engine of the agent's host.
+type EngineUse = api.EngineReply
+
+// EngineUse returns who uses the engine. An agent of an earlier version, which uses none,
+// returns ErrUnknownRequest.
+func (c *Client) EngineUse(ctx context.Context) (use EngineUse, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/engine", "", nil, &use)
+	return use, err
+}
+
 // EndAgentIfUnused says that the holder of this lock will change nothing more. The
 // agent then ends if it has no deployment and every other holder of a lock has said
 // the same: it gives out no more locks, and ends with the last one. ends reports

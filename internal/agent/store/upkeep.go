@@ -33,6 +33,9 @@ type Upkeep struct {
 	// RestartAfter is how long a replica may be unhealthy until it is started again, 0
 	// for ever.
 	RestartAfter time.Duration `json:"restart_after_ns,omitempty"`
+	// WatchesEngine says whether the engine that runs the replicas is asked about them, and
+	// restarts them. It is the same for all releases of a deployment.
+	WatchesEngine bool `json:"watch_engine,omitempty"`
 }
 
 // Check returns an error unless replicas can be looked after as u says.
@@ -82,12 +85,26 @@ func (f *UpkeepFile) Find(fingerprint string) (Upkeep, bool) {
 	return u, ok
 }
 
+// WatchesEngine reports whether the deployment asks for the engine.
+func (f *UpkeepFile) WatchesEngine() bool {
+	for _, u := range f.releases {
+		if u.WatchesEngine {
+			return true
+		}
+	}
+	return false
+}
+
 // Commit stores u, which may be nil, and forgets the releases that are in none of the
 // ledgers. It writes nothing if nothing has changed.
 func (f *UpkeepFile) Commit(u *Upkeep, ledgers ...bluegreen.Ledger) error {
 	next := maps.Clone(f.releases)
 	if u != nil {
 		next[u.Fingerprint] = *u
+		for fingerprint, other := range next {
+			other.WatchesEngine = u.WatchesEngine
+			next[fingerprint] = other
+		}
 	}
 	maps.DeleteFunc(next, func(fingerprint string, _ Upkeep) bool {
 		return !slices.ContainsFunc(ledgers, func(l bluegreen.Ledger) bool { return hasRelease(l, fingerprint) })

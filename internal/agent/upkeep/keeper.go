@@ -31,7 +31,7 @@ type Replica struct {
 	// Ready, if not nil, returns what runs the replica finds of it, as
 	// bluegreen.Readiness does. Its checks count like those of the probes.
 	Ready func(ctx context.Context) bluegreen.Verdict
-	Plan   *Plan
+	Plan  *Plan
 	// IsStandby replicas are probed more rarely.
 	IsStandby bool
 	// HasPassed is set for a run that has just passed the health check of an apply. It is
