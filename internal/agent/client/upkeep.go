@@ -17,6 +17,7 @@ type Upkeep struct {
 	Health             health.Config
 	UnhealthyThreshold int
 	RestartAfter       time.Duration
+	WatchesEngine      bool
 }
 
 // In returns the upkeep for a commit of ledger, where the agent finds the release by its
@@ -28,5 +29,6 @@ func (u *Upkeep) In(ledger bluegreen.Ledger) *store.Upkeep {
 	return &store.Upkeep{
 		Fingerprint: ledger.FingerprintOf(u.Release), Health: u.Health,
 		UnhealthyThreshold: u.UnhealthyThreshold, RestartAfter: u.RestartAfter,
+		WatchesEngine: u.WatchesEngine,
 	}
 }

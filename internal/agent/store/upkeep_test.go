@@ -19,7 +19,7 @@ func TestWatchedEngineIsTheSameForAllReleases(t *testing.T) {
 		t.Fatal(err)
 	}
 	ledger := bluegreen.NewLedger("web")
-	one, two := bluegreen.Release{Version: "1"}.Seal(), bluegreen.Release{Version: "2"}.Seal()
+	one, two := bluegreen.Release{Version: "1"}.Seal(""), bluegreen.Release{Version: "2"}.Seal("")
 	ledger.Green.Release, ledger.Blue.Release = &one, &two
 	for _, c := range []struct {
 		fingerprint string

@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+	"golang.org/x/sync/semaphore"
 
 	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
@@ -27,11 +28,20 @@ const listenTimeout = "10s"
 type agentManager struct {
 	Agent
 	engine *engine
+	client *agentclient.Client
 	images images
+	// deployment is the name of the deployment that the agent is needed for, and upkeep what
+	// it asks of the agent; see Options.
+	deployment string
+	upkeep     *Upkeep
+	// hostSocket is the path of the engine's socket on its host. socket is the one that the
+	// agent's container gets when it is created, "" for none.
+	hostSocket, socket string
 	// program returns the path of the program that the agent's image is built from.
 	program func() (string, error)
-	// imageMutex and replaceMutex are the Host's.
+	// imageMutex, replaceMutex and holders are the Host's.
 	imageMutex, replaceMutex contextMutex
+	holders                  *semaphore.Weighted
 }
 
 // withAgent makes a call that the agent has to answer. While no agent answers, it
@@ -111,6 +121,6 @@ func (m *agentManager) ensureRunning(ctx context.Context) error {
 		// A container that is being removed is created again at the next attempt.
 		return nil
 	default:
-		return backoff.Permanent(fmt.Errorf("starting the agent, container %s: %w", m.Name, err))
+		return backoff.Permanent(fmt.Errorf("starting the agent, container %s: %w", m.Name, m.explainMount(err)))
 	}
 }

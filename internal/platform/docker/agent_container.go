@@ -45,7 +45,11 @@ func (m *agentManager) ensureContainer(ctx context.Context) error {
 	if err := m.ensureVolume(ctx); err != nil {
 		return backoff.Permanent(err)
 	}
-	_, err = m.engine.ContainerCreate(ctx, m.containerOptions(image))
+	options := m.containerOptions(image)
+	if m.socket != "" {
+		m.addSocket(&options)
+	}
+	_, err = m.engine.ContainerCreate(ctx, options)
 	switch {
 	case err == nil, errdefs.IsConflict(err):
 		return err
@@ -53,7 +57,7 @@ func (m *agentManager) ensureContainer(ctx context.Context) error {
 		// Another process removed the image together with its agent a moment ago.
 		return err
 	default:
-		return backoff.Permanent(fmt.Errorf("creating the agent, container %s: %w", m.Name, err))
+		return backoff.Permanent(fmt.Errorf("creating the agent, container %s: %w", m.Name, m.explainMount(err)))
 	}
 }
 

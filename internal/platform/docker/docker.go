@@ -30,6 +30,8 @@ type Platform struct {
 
 	mu   sync.Mutex
 	lock *agentclient.Lock
+	// endUse is called when the lock ends.
+	endUse func()
 }
 
 var (
@@ -57,7 +59,11 @@ func New(opts Options) (*Platform, error) {
 		return nil, err
 	}
 	images := images{engine, opts.Pull, host.connection.Registries, opts.Warn}
-	manager := &agentManager{opts.Agent, engine, images, os.Executable, host.imageMutex, host.replaceMutex}
+	manager := &agentManager{
+		Agent: opts.Agent, engine: engine, client: client, images: images,
+		deployment: opts.Name, upkeep: opts.Upkeep, hostSocket: engine.socketPath(), program: os.Executable,
+		imageMutex: host.imageMutex, replaceMutex: host.replaceMutex, holders: host.holders,
+	}
 	return &Platform{
 		name: opts.Name, agent: opts.Agent, frontend: opts.Frontend, upkeep: opts.Upkeep,
 		engine: engine, images: images, manager: manager, client: client, leaveHost: sync.OnceFunc(host.removeUser),
@@ -71,6 +77,7 @@ func (p *Platform) Close() {
 	defer p.mu.Unlock()
 	if p.lock != nil {
 		p.lock.Abandon()
+		p.endUse()
 	}
 	p.leaveHost()
 }
@@ -114,7 +121,8 @@ func (p *Platform) History(ctx context.Context) (records []bluegreen.Record, err
 // Lock implements bluegreen.Store. It starts the agent if none runs.
 func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err error) {
 	defer p.engine.explain(&err)
-	if err := p.manager.replaceOutdated(ctx); err != nil {
+	endUse, err := p.manager.beginUse(ctx)
+	if err != nil {
 		return nil, err
 	}
 	var lock *agentclient.Lock
@@ -123,12 +131,16 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 		return err
 	})
 	if err != nil {
+		endUse()
 		return nil, err
 	}
 	p.mu.Lock()
-	p.lock = lock
+	p.lock, p.endUse = lock, endUse
 	p.mu.Unlock()
-	return func() { p.unlock(lock) }, nil
+	return func() {
+		p.unlock(lock)
+		endUse()
+	}, nil
 }
 
 // unlock releases the lock. If no deployment is left on the host, it removes the agent.

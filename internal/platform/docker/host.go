@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sync/semaphore"
 
 	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 )
@@ -24,6 +25,9 @@ type Host struct {
 	// imageMutex and replaceMutex let one deployment at a time build the agent's image,
 	// and replace the agent. The next deployment then finds it done.
 	imageMutex, replaceMutex contextMutex
+	// holders are the holders of locks. The agent cannot be replaced while a lock is held,
+	// and who replaces it takes the place of all of them.
+	holders *semaphore.Weighted
 
 	mu sync.Mutex
 	// users counts the open platforms. While it is 0 there are no connections, and
@@ -39,8 +43,12 @@ func NewHost(connection Connection, agentName string) *Host {
 	return &Host{
 		connection: connection, agentName: cmp.Or(agentName, defaultAgent),
 		imageMutex: make(contextMutex, 1), replaceMutex: make(contextMutex, 1),
+		holders: semaphore.NewWeighted(maxHolders),
 	}
 }
+
+// maxHolders is how many locks can be held on a host at the same time.
+const maxHolders = 1 << 30
 
 // contextMutex is a mutex. The end of a context ends the wait for it.
 type contextMutex chan struct{}

@@ -25,7 +25,8 @@ type Options struct {
 	// Frontend is sent to the agent with every commit.
 	Frontend Frontend
 	// Upkeep is sent to the agent with every commit. If it is nil, the agent looks after
-	// the replicas as it did before. The agent itself never starts a container.
+	// the replicas as it did before, and has access to the engine as it had before. Only
+	// with WatchesEngine it asks the engine about containers and restarts them.
 	Upkeep *Upkeep
 	// Agent is the host's agent.
 	Agent Agent

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -24,19 +25,65 @@ import (
 // longer than the former agent waits for its clients.
 const takeOverTimeout = 2 * time.Minute
 
-// replaceOutdated replaces the agent if the configuration asks for it. It does nothing
-// if the agent's image is the wanted one already.
-func (m *agentManager) replaceOutdated(ctx context.Context) error {
-	if !m.Replace {
-		return nil
+// beginUse replaces the agent if it is not as the configuration asks for. It returns once
+// the agent can be used to take a lock. The agent then stays as it is until endUse is called.
+func (m *agentManager) beginUse(ctx context.Context) (endUse func(), err error) {
+	if err := m.acquire(ctx, 1); err != nil {
+		return nil, err
 	}
-	return m.replaceMutex.withLock(ctx, func() error {
-		exists, isCurrent, err := m.inspectAgent(ctx)
-		if err != nil || !exists || isCurrent {
-			return err
+	isOutdated, err := m.isOutdated(ctx)
+	if err == nil && isOutdated {
+		m.holders.Release(1)
+		if err := m.replaceOutdated(ctx); err != nil {
+			return nil, err
 		}
-		return m.replace(ctx)
-	})
+	}
+	if err == nil {
+		err = m.requireEngine(ctx)
+	}
+	if err != nil {
+		m.holders.Release(1)
+		return nil, err
+	}
+	return sync.OnceFunc(func() { m.holders.Release(1) }), nil
+}
+
+// acquire waits until so many holders of a lock can be added.
+func (m *agentManager) acquire(ctx context.Context, holders int64) error {
+	if m.holders.Acquire(ctx, holders) != nil {
+		return fmt.Errorf("waiting for the other deployments to be applied, and the agent to be replaced: %w",
+			context.Cause(ctx))
+	}
+	return nil
+}
+
+// replaceOutdated replaces the agent while this process holds no lock. It returns nil as
+// the only holder.
+func (m *agentManager) replaceOutdated(ctx context.Context) error {
+	if err := m.acquire(ctx, maxHolders); err != nil {
+		return err
+	}
+	isOutdated, err := m.isOutdated(ctx)
+	if err == nil && isOutdated {
+		err = m.replace(ctx)
+	}
+	if err != nil {
+		m.holders.Release(maxHolders)
+		return err
+	}
+	m.holders.Release(maxHolders - 1)
+	return nil
+}
+
+// isOutdated reports whether there is an agent, and its container must be replaced for
+// the engine's socket or because the configuration asks for another image.
+func (m *agentManager) isOutdated(ctx context.Context) (bool, error) {
+	isOther, err := m.chooseSocket(ctx)
+	if err != nil || isOther || !m.Replace {
+		return isOther, err
+	}
+	exists, isCurrent, err := m.inspectAgent(ctx)
+	return exists && !isCurrent, err
 }
 
 // replaceIncompatible replaces an agent that is older than this program. It returns an
