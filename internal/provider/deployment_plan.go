@@ -42,6 +42,10 @@ func (r *deploymentResource) ModifyPlan(
 	}
 	resp.Diagnostics.Append(r.plan(ctx, &plan, base)...)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	if !resp.Diagnostics.HasError() && !plan.hasUnknownPlatform() && !resp.Plan.Raw.Equal(req.State.Raw) {
+		settings, _ := plan.health(ctx)
+		resp.Diagnostics.Append(plan.platform(r.provider).withoutEffect(settings)...)
+	}
 }
 
 // planReplacement warns of a plan that destroys the deployment to create another

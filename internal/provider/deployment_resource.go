@@ -54,7 +54,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, opened, diags := r.openFor(ctx, plan, "", plan.Timeouts.Create, defaultCreateTimeout)
+	ctx, opened, diags := r.openFor(ctx, plan, purpose{isApply: true}, plan.Timeouts.Create, defaultCreateTimeout)
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -98,7 +98,7 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	opened, diags := r.open(ctx, state, key)
+	opened, diags := r.open(ctx, state, purpose{key: key})
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -136,7 +136,8 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, opened, diags := r.openFor(ctx, plan, base.Key, plan.Timeouts.Update, defaultUpdateTimeout)
+	why := purpose{isApply: true, key: base.Key}
+	ctx, opened, diags := r.openFor(ctx, plan, why, plan.Timeouts.Update, defaultUpdateTimeout)
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, opened.identity())...)
@@ -177,7 +178,7 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, opened, diags := r.openFor(ctx, state, "", state.Timeouts.Delete, defaultDeleteTimeout)
+	ctx, opened, diags := r.openFor(ctx, state, purpose{}, state.Timeouts.Delete, defaultDeleteTimeout)
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {

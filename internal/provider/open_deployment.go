@@ -33,14 +33,23 @@ type openDeployment struct {
 	close func()
 }
 
+// purpose is what a deployment is opened for. The zero value is for reading and destroying it.
+type purpose struct {
+	// isApply has the agent look after the replicas as the configuration says. A destroy asks
+	// nothing of the agent, so that one that cannot do that does not stand in its way.
+	isApply bool
+	// key is the key of the fingerprints in the private state, "" for none.
+	key bluegreen.FingerprintKey
+}
+
 // openFor opens the deployment for as long as the configured timeout. It must be used
 // in the returned context, until it is closed.
 func (r *deploymentResource) openFor(
-	ctx context.Context, m deploymentModel, key bluegreen.FingerprintKey, configured timeoutOf, otherwise time.Duration,
+	ctx context.Context, m deploymentModel, why purpose, configured timeoutOf, otherwise time.Duration,
 ) (context.Context, openDeployment, diag.Diagnostics) {
 	timeout, diags := configured(ctx, otherwise)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
-	o, more := r.open(ctx, m, key)
+	o, more := r.open(ctx, m, why)
 	disconnect := o.close
 	o.close = func() { disconnect(); cancel() }
 	return ctx, o, append(diags, more...)
@@ -50,10 +59,9 @@ func (r *deploymentResource) openFor(
 // none is configured.
 type timeoutOf func(ctx context.Context, otherwise time.Duration) (time.Duration, diag.Diagnostics)
 
-// open opens the deployment that m configures. key is the one in the private state, "" for
-// none. It changes nothing.
+// open opens the deployment that m configures. It changes nothing.
 func (r *deploymentResource) open(
-	ctx context.Context, m deploymentModel, key bluegreen.FingerprintKey,
+	ctx context.Context, m deploymentModel, why purpose,
 ) (openDeployment, diag.Diagnostics) {
 	name, where := m.Name.ValueString(), m.platform(r.provider)
 	o := openDeployment{name: name, id: where.id(name).ValueString(), location: where, close: func() {}}
@@ -71,13 +79,13 @@ func (r *deploymentResource) open(
 		return o, diags
 	}
 	config := m.config(settings)
-	platform, err := where.open(ctx, name, openSettings{
-		drainTimeout: config.DrainTimeout,
-		checks:       settings.checks,
-		key:          key,
-		upkeep:       newUpkeep(desired.Release, settings, config),
-		warn:         o.platformWarnings.add,
-	})
+	opening := openSettings{
+		drainTimeout: config.DrainTimeout, checks: settings.checks, key: why.key, warn: o.platformWarnings.add,
+	}
+	if why.isApply {
+		opening.upkeep = newUpkeep(desired.Release, settings, config)
+	}
+	platform, err := where.open(ctx, name, opening)
 	if err != nil {
 		diags.Append(openError(where, err))
 		return o, diags
@@ -87,7 +95,7 @@ func (r *deploymentResource) open(
 	o.Config = config
 	o.Progress = progress(ctx, name, o.mask)
 	o.Mask = o.mask
-	o.UseKey(key)
+	o.UseKey(why.key)
 	return o, diags
 }
 

@@ -43,7 +43,7 @@ type openSettings struct {
 	checks       health.Config
 	// key is the key of the fingerprints, if the private state has it.
 	key bluegreen.FingerprintKey
-	// upkeep is nil for a platform that is only read from.
+	// upkeep is nil unless something is applied.
 	upkeep *upkeep
 	// warn, if it is not nil, is called with a message about a problem that stops nothing.
 	warn func(message string)
@@ -57,6 +57,9 @@ type planChecks interface {
 	// canProbeOtherPorts reports whether a replica can be probed on a port that it
 	// does not serve.
 	canProbeOtherPorts() bool
+	// withoutEffect warns of the settings of the health check that the platform does not
+	// follow between two applies.
+	withoutEffect(settings healthSettings) diag.Diagnostics
 }
 
 // workload is what a release is made of on one platform, in addition to what it is

@@ -27,6 +27,7 @@ type dockerModel struct {
 	Pull         types.String  `tfsdk:"pull"`
 	AgentImage   types.String  `tfsdk:"agent_image"`
 	ReplaceAgent types.Bool    `tfsdk:"replace_agent"`
+	WatchEngine  types.Bool    `tfsdk:"watch_engine"`
 	Network      types.String  `tfsdk:"network"`
 	Volumes      types.List    `tfsdk:"volumes"`
 	Memory       types.String  `tfsdk:"memory"`
@@ -93,7 +94,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, s openSettings) (
 			Protocol:     protocol.Protocol(stringOr(p.Protocol, string(protocol.HTTP))),
 			DrainTimeout: s.drainTimeout,
 		},
-		Upkeep: s.upkeep.forAgent(),
+		Upkeep: p.upkeep(s),
 		Agent: docker.Agent{
 			Name:    p.provider.agentName(),
 			Image:   p.AgentImage.ValueString(),
@@ -106,10 +107,22 @@ func (p dockerPlatform) open(ctx context.Context, name string, s openSettings) (
 	return platform, nil
 }
 
+// upkeep is what the agent is asked for, nil unless something is applied.
+func (p dockerPlatform) upkeep(s openSettings) *docker.Upkeep {
+	asked := s.upkeep.forAgent()
+	if asked != nil {
+		asked.WatchesEngine = p.WatchEngine.ValueBool()
+	}
+	return asked
+}
+
 func (p dockerPlatform) attributeOf(err error) (path.Path, bool) {
 	var address *docker.AddressError
 	var image *docker.ImageError
+	var socket *docker.SocketError
 	switch {
+	case errors.As(err, &socket):
+		return path.Root(kindDocker).AtName("watch_engine"), true
 	case errors.As(err, &address):
 		return path.Root(kindDocker).AtName("publish"), true
 	case errors.As(err, &image):
@@ -134,6 +147,30 @@ func (p dockerPlatform) check(name string, _ plannedRelease, _ location) diag.Di
 
 // canProbeOtherPorts is false: the agent dials only the port that it was given.
 func (p dockerPlatform) canProbeOtherPorts() bool { return false }
+
+// withoutEffect warns of the settings that only the engine can follow between two applies,
+// if the agent has no access to it.
+func (p dockerPlatform) withoutEffect(settings healthSettings) diag.Diagnostics {
+	var diags diag.Diagnostics
+	if p.WatchEngine.IsUnknown() || p.WatchEngine.ValueBool() {
+		return nil
+	}
+	warn := func(name, effect string) {
+		// Terraform shows one of several warnings with the same summary.
+		diags.AddAttributeWarning(path.Root("health_check").AtName(name),
+			"health_check."+name+" has no effect between applies",
+			effect+" Set docker.watch_engine = true to give the agent this access; "+
+				"the reference says what that gives away.")
+	}
+	if settings.checks.Exec != nil {
+		warn("exec", "The command runs in the check and the watch of an apply. The agent does not run it afterwards, "+
+			"because it has no access to the Docker engine.")
+	}
+	if settings.restartAfter > 0 {
+		warn("restart_after", "The agent restarts no container, because it has no access to the Docker engine.")
+	}
+	return diags
+}
 
 func (m dockerModel) settings(ctx context.Context) (bluegreen.Settings, diag.Diagnostics) {
 	w := docker.Workload{

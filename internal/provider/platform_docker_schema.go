@@ -69,6 +69,11 @@ func dockerAttribute() resource.SingleNestedAttribute {
 			Default:             booldefault.StaticBool(false),
 			MarkdownDescription: describe("docker.replace_agent"),
 		},
+		// It has no default, so that the state of an earlier version shows no difference.
+		"watch_engine": resource.BoolAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("docker.watch_engine"),
+		},
 	}
 	maps.Copy(attributes, dockerWorkloadAttributes())
 	return resource.SingleNestedAttribute{

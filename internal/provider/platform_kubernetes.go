@@ -153,6 +153,8 @@ func (p kubernetesPlatform) check(name string, release plannedRelease, _ locatio
 
 func (p kubernetesPlatform) canProbeOtherPorts() bool { return true }
 
+func (p kubernetesPlatform) withoutEffect(healthSettings) diag.Diagnostics { return nil }
+
 func (m kubernetesModel) settings(context.Context) (bluegreen.Settings, diag.Diagnostics) {
 	return m.podSettings(), nil
 }

@@ -200,6 +200,8 @@ func addressError(attribute, address, problem string) diag.Diagnostic {
 
 func (p localPlatform) canProbeOtherPorts() bool { return false }
 
+func (p localPlatform) withoutEffect(healthSettings) diag.Diagnostics { return nil }
+
 func (m localModel) settings(context.Context) (bluegreen.Settings, diag.Diagnostics) { return nil, nil }
 
 func (m localModel) isKnown(context.Context) bool { return true }

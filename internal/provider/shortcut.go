@@ -153,7 +153,7 @@ func (s *shortcut) read(ctx context.Context, req *tfprotov6.ReadResourceRequest)
 		return nil
 	}
 	key, diags := readFingerprintKey(ctx, private)
-	opened, more := r.open(ctx, m, key)
+	opened, more := r.open(ctx, m, purpose{key: key})
 	defer opened.close()
 	if len(diags)+len(more) > 0 {
 		return nil

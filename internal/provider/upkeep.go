@@ -11,7 +11,7 @@ import (
 )
 
 // upkeep says how the replicas of the configured release are looked after between two
-// applies. It is nil where only something is read.
+// applies. It is nil unless something is applied.
 type upkeep struct {
 	release            bluegreen.Release
 	checks             health.Config
