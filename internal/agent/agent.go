@@ -20,6 +20,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/upkeep"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
@@ -35,6 +36,8 @@ type agent struct {
 	registry    *prometheus.Registry
 	// engine is nil if the agent has no access to one.
 	engine engine
+	// load counts the replicas that are looked after.
+	load upkeep.Load
 	// linger is how long the agent stays when it has nothing to do.
 	linger time.Duration
 	// leave ends the agent; ended is closed when nothing of it is left.

@@ -82,7 +82,7 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		log.Error("replicas are not looked after", "error", err)
 	}
 	d.closing, d.close = context.WithCancel(context.Background())
-	d.keeper = upkeep.New(d.closing, log, d.reroute)
+	d.keeper = upkeep.New(d.closing, log, &a.load, d.reroute)
 	if err := d.registerer(a).Register(d.keeper); err != nil {
 		d.close()
 		metrics.Unregister()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -49,10 +50,16 @@ type Run struct {
 	Backend, Address string
 }
 
+// Load counts the replicas that all Keepers of an agent look after. With more replicas, each
+// is probed less often, so that the probes together cost the same.
+type Load struct{ replicas atomic.Int64 }
+
 // Keeper looks after the replicas of one deployment. It is safe for concurrent use.
 type Keeper struct {
 	ctx context.Context
 	log *slog.Logger
+	// load counts the replicas of this Keeper and of the others.
+	load *Load
 	// changed is called, without a lock, when a replica has become healthy or unhealthy.
 	changed func()
 
@@ -71,12 +78,19 @@ type watched struct {
 }
 
 // New returns a Keeper that looks after nothing yet. It ends with ctx. changed is called
-// when a replica has become healthy or unhealthy.
-func New(ctx context.Context, log *slog.Logger, changed func()) *Keeper {
-	return &Keeper{
-		ctx: ctx, log: log, changed: changed,
+// when a replica has become healthy or unhealthy. load is that of all Keepers of the agent.
+func New(ctx context.Context, log *slog.Logger, load *Load, changed func()) *Keeper {
+	k := &Keeper{
+		ctx: ctx, log: log, load: load, changed: changed,
 		runs: map[Run]*watched{}, restarted: map[bluegreen.Environment]time.Time{},
 	}
+	context.AfterFunc(ctx, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.load.replicas.Add(-int64(len(k.runs)))
+		clear(k.runs)
+	})
+	return k
 }
 
 // Set replaces the replicas that are looked after. A run that was looked after before stays
@@ -84,10 +98,16 @@ func New(ctx context.Context, log *slog.Logger, changed func()) *Keeper {
 func (k *Keeper) Set(replicas []Replica) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.ctx.Err() != nil {
+		return
+	}
 	wanted := map[Run]bool{}
 	for _, r := range replicas {
 		wanted[r.Run] = true
-		k.add(r, len(replicas))
+	}
+	k.load.replicas.Add(int64(len(wanted) - len(k.runs)))
+	for _, r := range replicas {
+		k.add(r)
 	}
 	for run, w := range k.runs {
 		if !wanted[run] {
@@ -97,9 +117,8 @@ func (k *Keeper) Set(replicas []Replica) {
 	}
 }
 
-// add begins to look after r, or applies a change of its plan. replicas is how many
-// replicas the Keeper looks after in all.
-func (k *Keeper) add(r Replica, replicas int) {
+// add begins to look after r, or applies a change of its plan.
+func (k *Keeper) add(r Replica) {
 	present := k.runs[r.Run]
 	if present != nil && present.Plan == r.Plan && present.IsStandby == r.IsStandby && !r.HasPassed {
 		return
@@ -114,7 +133,7 @@ func (k *Keeper) add(r Replica, replicas int) {
 	var ctx context.Context
 	ctx, w.stop = context.WithCancel(k.ctx)
 	k.runs[r.Run] = w
-	go k.probeRepeatedly(ctx, w, w.firstPause(replicas))
+	go k.probeRepeatedly(ctx, w, w.firstPause(k.load))
 }
 
 // UnhealthyCause returns why the run is unhealthy, "" if it is not.

@@ -67,7 +67,12 @@ func newKeeper(t *testing.T) (k *upkeep.Keeper, changes *atomic.Int64) {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	changes = new(atomic.Int64)
-	return upkeep.New(ctx, slog.New(slog.DiscardHandler), func() { changes.Add(1) }), changes
+	return newKeeperOf(ctx, &upkeep.Load{}, changes), changes
+}
+
+// newKeeperOf returns one of the keepers that share load.
+func newKeeperOf(ctx context.Context, load *upkeep.Load, changes *atomic.Int64) *upkeep.Keeper {
+	return upkeep.New(ctx, slog.New(slog.DiscardHandler), load, func() { changes.Add(1) })
 }
 
 // pass lets the time pass.
@@ -149,6 +154,41 @@ func TestManyReplicasShareTheProbes(t *testing.T) {
 			if k.UnhealthyCause(r.Run) == "" {
 				t.Fatalf("%s is not unhealthy", r.Address)
 			}
+		}
+	})
+}
+
+// The replicas of all deployments share the probes. A deployment that ends leaves its part to
+// the others.
+func TestDeploymentsShareTheProbes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		load, f := &upkeep.Load{}, &fakeReplica{id: "green"}
+		var end []context.CancelFunc
+		for range 10 {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			end = append(end, cancel)
+			var replicas []upkeep.Replica
+			for n := range 10 {
+				r := f.replica(0)
+				r.Address = fmt.Sprint(n)
+				replicas = append(replicas, r)
+			}
+			newKeeperOf(ctx, load, new(atomic.Int64)).Set(replicas)
+		}
+		pass(100 * time.Second)
+		if n := f.probes.Load(); n < 900 || n > 1200 {
+			t.Errorf("100 replicas of 10 deployments were probed %d times in 100 s", n)
+		}
+		for _, cancel := range end[1:] {
+			cancel()
+		}
+		pass(20 * time.Second)
+		before := f.probes.Load()
+		pass(100 * time.Second)
+		if n := f.probes.Load() - before; n < 480 || n > 600 {
+			t.Errorf("10 replicas that are probed every 2 s were probed %d times in 100 s", n)
 		}
 	})
 }

@@ -20,33 +20,33 @@ const (
 	minInterval = time.Second
 	// standbyFactor is how much more rarely a standby is probed.
 	standbyFactor = 6
-	// maxProbes is how many probes in a second the replicas of a deployment get together
-	// while all pass. A probe costs some 0.5 ms of a core, mostly for its connection.
+	// maxProbes is how many probes in a second the replicas of an agent get together while
+	// all pass. A probe costs some 0.5 ms of a core, mostly for its connection.
 	maxProbes = 10
 	// jitter is the part of an interval that is random, so that the probes of many
 	// replicas do not come together. It only makes an interval shorter.
 	jitter = 0.1
 )
 
-// interval is the time from one probe of the replica to the next, if it is one of so many.
-func (w *watched) interval(replicas int) time.Duration {
+// interval is the time from one probe of the replica to the next.
+func (w *watched) interval(load *Load) time.Duration {
 	interval := max(w.Plan.Interval, minInterval)
 	if w.IsStandby {
 		interval *= standbyFactor
 	}
 	if w.hasPassed && !w.isUnhealthy && w.failures == 0 {
-		interval = max(interval, time.Duration(replicas)*time.Second/maxProbes)
+		interval = max(interval, time.Duration(load.replicas.Load())*time.Second/maxProbes)
 	}
 	return interval - time.Duration(rand.Float64()*jitter*float64(interval))
 }
 
 // firstPause is the time until the first probe. A run that nothing is known of is probed
 // at once.
-func (w *watched) firstPause(replicas int) time.Duration {
+func (w *watched) firstPause(load *Load) time.Duration {
 	if !w.hasPassed && !w.isUnhealthy {
 		return 0
 	}
-	return time.Duration(rand.Float64() * float64(w.interval(replicas)))
+	return time.Duration(rand.Float64() * float64(w.interval(load)))
 }
 
 // probeRepeatedly probes w until ctx ends, for the first time after pause. An interval is
@@ -95,7 +95,7 @@ func (k *Keeper) record(w *watched, verdict bluegreen.Verdict) (interval time.Du
 	case verdict.IsHealthy():
 		changed = w.pass(w.Plan.Thresholds)
 	case failures == "":
-		return w.interval(len(k.runs))
+		return w.interval(k.load)
 	default:
 		changed = w.fail(w.Plan.Thresholds, failures, now)
 	}
@@ -103,7 +103,7 @@ func (k *Keeper) record(w *watched, verdict bluegreen.Verdict) (interval time.Du
 		k.announce(w)
 	}
 	k.restartOverdue(w, now)
-	return w.interval(len(k.runs))
+	return w.interval(k.load)
 }
 
 // restartOverdue starts w again if it has been unhealthy for too long. If most replicas
