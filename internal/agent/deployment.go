@@ -44,7 +44,8 @@ type deployment struct {
 	upkeep *store.UpkeepFile
 	plans  plans
 
-	keeper *upkeep.Keeper
+	keeper   *upkeep.Keeper
+	verdicts *verdicts
 	// engine is nil if the agent has no access to one.
 	engine engine
 }
@@ -81,8 +82,13 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		// It can serve without, and the next commit brings them again.
 		log.Error("replicas are not looked after", "error", err)
 	}
+	var unhealthy []upkeep.UnhealthyRun
+	if d.verdicts, unhealthy, err = readVerdicts(dir); err != nil {
+		log.Error("it is not known which replicas were unhealthy", "error", err)
+	}
 	d.closing, d.close = context.WithCancel(context.Background())
-	d.keeper = upkeep.New(d.closing, log, &a.load, d.reroute)
+	d.keeper = upkeep.New(d.closing, log, &a.load, d.followVerdicts)
+	d.keeper.Remember(unhealthy)
 	if err := d.registerer(a).Register(d.keeper); err != nil {
 		d.close()
 		metrics.Unregister()
@@ -314,6 +320,7 @@ func (d *deployment) discard() error {
 		return err
 	}
 	d.close()
+	d.verdicts.close()
 	d.frontend.Close()
 	d.unregister()
 	return nil
@@ -322,6 +329,7 @@ func (d *deployment) discard() error {
 // shutdown stops listening and lets what is in flight finish. The replicas stay.
 func (d *deployment) shutdown(ctx context.Context) {
 	d.close()
+	d.verdicts.close()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.frontend.Shutdown(ctx)

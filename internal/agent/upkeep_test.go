@@ -6,6 +6,7 @@ package agent
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -177,6 +178,73 @@ func TestNextAgentGoesOnWithTheUpkeep(t *testing.T) {
 	r.awaitUnhealthy("green-3")
 	r.requireHealthyAnswers()
 	isSick[2].Store(false)
+	r.awaitUnhealthy("")
+}
+
+// The next agent knows from the beginning which replicas are unhealthy: no client reaches
+// one while its first probe runs.
+func TestNextAgentKnowsWhatIsUnhealthy(t *testing.T) {
+	t.Parallel()
+	dir := newStateDir(t)
+	c, err := client.New(string(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := startAgent(t, dir)
+	r := &routed{T: t, Lock: lockOf(t, c), client: &testAgent{Client: c, dir: dir}}
+	well, _ := sickServer(t, "green-1")
+	var isSick, hangs atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if hangs.Load() && request.URL.Path == "/healthz" {
+			<-request.Context().Done()
+		}
+		if isSick.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(server.Close)
+	sick := store.ExternalReplica{
+		ID: "green-2", Incarnation: "first", Address: server.Listener.Addr().String(),
+	}
+	r.commitUpkeep(upkeepOf(health.Config{
+		HTTP: &health.HTTP{Path: "/healthz"}, ProbeTimeout: time.Minute,
+	}), well, sick)
+	r.Unlock()
+	isSick.Store(true)
+	r.awaitUnhealthy("green-2")
+	r.eventually(func() error {
+		_, err := os.Stat(filepath.Join(dir.Deployment("web"), "unhealthy.json"))
+		return err
+	})
+	hangs.Store(true)
+
+	pid, err := c.PID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ended(); err == nil {
+		t.Error("the agent was not killed")
+	}
+	startAgent(t, dir)
+	r.eventually(func() error {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(r.endpoint, "http://"))
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+	for range 20 {
+		if status, body := r.ask(); status != http.StatusOK || body != "green-1" {
+			t.Fatalf("a client is answered %d %q", status, body)
+		}
+	}
+	r.awaitUnhealthy("green-2")
+	isSick.Store(false)
+	hangs.Store(false)
+	server.CloseClientConnections()
 	r.awaitUnhealthy("")
 }
 

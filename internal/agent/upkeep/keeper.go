@@ -3,8 +3,10 @@
 package upkeep
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +52,14 @@ type Run struct {
 	Backend, Address string
 }
 
+// UnhealthyRun is a run that is unhealthy.
+type UnhealthyRun struct {
+	Run
+	Cause string
+	// Since is when it became unhealthy, or was last started again for that.
+	Since time.Time
+}
+
 // Load counts the replicas that all Keepers of an agent look after. With more replicas, each
 // is probed less often, so that the probes together cost the same.
 type Load struct{ replicas atomic.Int64 }
@@ -65,6 +75,9 @@ type Keeper struct {
 
 	mu   sync.Mutex
 	runs map[Run]*watched
+	// remembered are the runs that were unhealthy when the former agent ended, until they are
+	// looked after.
+	remembered map[Run]UnhealthyRun
 	// restarted is when a replica of the environment was last started again.
 	restarted map[bluegreen.Environment]time.Time
 }
@@ -130,10 +143,41 @@ func (k *Keeper) add(r Replica) {
 			w.condition = present.condition
 		}
 	}
+	if before, ok := k.remembered[r.Run]; ok && present == nil && !r.HasPassed {
+		w.condition = condition{isUnhealthy: true, cause: before.Cause, since: before.Since}
+	}
+	delete(k.remembered, r.Run)
 	var ctx context.Context
 	ctx, w.stop = context.WithCancel(k.ctx)
 	k.runs[r.Run] = w
 	go k.probeRepeatedly(ctx, w, w.firstPause(k.load))
+}
+
+// Remember makes runs unhealthy from the beginning, once they are looked after: they were so
+// when the former agent ended.
+func (k *Keeper) Remember(unhealthy []UnhealthyRun) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.remembered = map[Run]UnhealthyRun{}
+	for _, run := range unhealthy {
+		k.remembered[run.Run] = run
+	}
+}
+
+// Unhealthy returns the runs that are unhealthy, ordered by environment and backend.
+func (k *Keeper) Unhealthy() []UnhealthyRun {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var list []UnhealthyRun
+	for run, w := range k.runs {
+		if w.isUnhealthy {
+			list = append(list, UnhealthyRun{run, w.cause, w.since})
+		}
+	}
+	slices.SortFunc(list, func(a, b UnhealthyRun) int {
+		return cmp.Or(cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Backend, b.Backend))
+	})
+	return list
 }
 
 // UnhealthyCause returns why the run is unhealthy, "" if it is not.
