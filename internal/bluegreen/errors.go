@@ -27,8 +27,8 @@ const (
 	RollbackFailed Kind = "RollbackFailed"
 	// InvalidState: the operation is not possible in the state of the deployment.
 	InvalidState Kind = "InvalidState"
-	// PlatformUnavailable: the platform could not be asked how the release is. That says
-	// nothing about the release.
+	// PlatformUnavailable: the platform did not say whether the release is healthy. That
+	// says nothing about the release.
 	PlatformUnavailable Kind = "PlatformUnavailable"
 	// Interrupted: the operation was asked to stop and has stopped at a safe point.
 	Interrupted Kind = "Interrupted"
@@ -71,7 +71,7 @@ var (
 	// ErrCouldNotAsk says that the platform could not ask an instance: its API, its
 	// node or the tunnel to it did not work. Dial, Exec and Readiness wrap it. A probe
 	// that fails because of it says nothing about the instance.
-	ErrCouldNotAsk = errors.New("the platform could not be asked")
+	ErrCouldNotAsk = errors.New("the platform did not answer")
 	// ErrNotProvisioned says that nothing was provisioned in an environment, or that
 	// it was removed by hand.
 	ErrNotProvisioned = errors.New("nothing was provisioned there")

@@ -39,7 +39,7 @@ type outcome struct {
 func (o outcome) isHealthy() bool { return o.exit == nil && o.verdict.IsHealthy() }
 
 // isUnknown reports whether the instance failed no check, and at least one could not be
-// made because the platform could not be asked.
+// made because the platform did not answer.
 func (o outcome) isUnknown() bool {
 	unknown := false
 	for _, cause := range o.verdict {
@@ -90,7 +90,7 @@ func (f finding) healthy() (n int) {
 }
 
 // isUnknown reports whether enough instances could be healthy, and it is not known
-// because the platform could not be asked.
+// because the platform did not answer.
 func (f finding) isUnknown() bool {
 	unknown := 0
 	for _, o := range f.outcomes {

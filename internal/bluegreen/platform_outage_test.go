@@ -17,10 +17,10 @@ import (
 
 var errLeaderChanged = errors.New("listing the pods: etcdserver: leader changed")
 
-// outage is a platform that cannot be asked for a while.
+// outage is a platform that does not answer for a while.
 type outage struct {
 	bluegreen.Platform
-	// over is when the platform can be asked again.
+	// over is when the platform answers again.
 	over time.Time
 	// dial is set if only connections fail, and not listings.
 	dial bool
@@ -44,7 +44,7 @@ func (o *outage) Dial(ctx context.Context, instance bluegreen.Instance) (net.Con
 }
 
 // deployThroughOutage deploys 2.0.0 over 1.0.0. When the phase begins, the platform
-// cannot be asked for the given time.
+// stops answering for the given time.
 func deployThroughOutage(t *testing.T, phase string, lasts time.Duration, dial bool) (*timedHarness, error) {
 	h := newTimedHarness(t, alwaysHealthy)
 	platform := &outage{Platform: h.Platform, dial: dial}
@@ -59,7 +59,7 @@ func deployThroughOutage(t *testing.T, phase string, lasts time.Duration, dial b
 	return h, h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0"))
 }
 
-// A platform that cannot be asked for some seconds says nothing about a release.
+// A platform that does not answer for some seconds says nothing about a release.
 func TestShortOutageOfThePlatformFailsNoRelease(t *testing.T) {
 	for name, c := range map[string]struct {
 		phase string

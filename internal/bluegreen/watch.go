@@ -89,7 +89,7 @@ func (e *executor) rollBackAutomatically(ctx context.Context, unhealthy *Unhealt
 // watchLive probes live until the bake time is over. While the last probe has
 // failed it goes on after that, until live has recovered or is found unhealthy.
 //
-// A probe without a result, because the platform could not be asked, counts neither
+// A probe without a result, because the platform did not answer, counts neither
 // way. If that lasts longer than an attempt of the health check may take, the
 // platform's own judgement counts, and without one the watch ends.
 func (e *executor) watchLive(ctx context.Context, runs map[string]string) watchResult {

@@ -18,7 +18,7 @@ const (
 	watchFoundUnhealthy watchEnd = "found live unhealthy"
 	// watchInterrupted: the context ended before the bake time did.
 	watchInterrupted watchEnd = "interrupted"
-	// watchCouldNotProbe: the platform could not be asked for too long.
+	// watchCouldNotProbe: the platform did not answer for too long.
 	watchCouldNotProbe watchEnd = "could not probe live"
 )
 
@@ -33,7 +33,7 @@ type watchResult struct {
 	restarts int
 	// last is what the last probe with a result found. It is empty if there was none.
 	last finding
-	// unaskedSince is when the platform could not be asked for the first time in a row.
+	// unaskedSince is when the platform stopped answering; zero while it answers.
 	unaskedSince time.Time
 	// cause is what interrupted the watch or kept it from probing, otherwise nil.
 	cause error

@@ -87,7 +87,7 @@ func TestWatchResultSaysWhatWasSeen(t *testing.T) {
 		"unreachable": {
 			platform: unreachable,
 			want:     watchResult{end: watchCouldNotProbe, cause: unreachable},
-			text:     "the platform could not be asked: connection refused for too long",
+			text:     "the platform did not answer: connection refused for too long",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

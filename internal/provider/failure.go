@@ -36,7 +36,7 @@ var knownFailures = []advice{
 	{bluegreen.ErrExists, "A deployment of this name exists already", ""},
 	{bluegreen.ErrPlanStale, "The plan is stale",
 		"Plan again, and review what has changed before you apply."},
-	{bluegreen.PlatformUnavailable, "The platform could not be asked",
+	{bluegreen.PlatformUnavailable, "The platform did not answer",
 		"This says nothing about the release. Apply again when the platform answers."},
 	{bluegreen.EnvironmentBusy, "The deployment is busy",
 		"Apply again when that operation has ended. The lock of a process that has died is released automatically."},
@@ -142,7 +142,7 @@ func describeHolder(holder bluegreen.Holder) string {
 }
 
 // describeStop says where an operation was interrupted or ran out of time, and what was
-// observed last. That its context ended is no observation.
+// observed last. It leaves out that the context ended.
 func describeStop(failure *bluegreen.Error) string {
 	text := fmt.Sprintf("It stopped at the %s of %s", failure.Operation, failure.Environment)
 	observed := failure.Cause.Error()

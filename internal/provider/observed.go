@@ -130,7 +130,7 @@ func (m observedModel) isEqual(o observedModel) bool {
 // readyReplicas is the attribute of an environment that a plan reads back.
 const readyReplicas = "ready_replicas"
 
-// readyReplicas returns how many replicas ran and were ready in each environment.
+// readyReplicas returns how many replicas ran and were healthy in each environment.
 func (m observedModel) readyReplicas() map[bluegreen.Environment]int {
 	ready := map[bluegreen.Environment]int{}
 	for env, value := range m.Environments.Elements() {

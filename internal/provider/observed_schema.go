@@ -65,7 +65,12 @@ var environmentFields = []field{
 	{"image", types.StringType, "The image of its release; null when it is empty."},
 	{"image_digest", types.StringType, "What the image was pinned to when it was deployed."},
 	{"replicas", types.Int64Type, "How many replicas should run; 0 when it is empty."},
-	{readyReplicas, types.Int64Type, "How many replicas run and are healthy, as far as the platform knows."},
+	{
+		readyReplicas,
+		types.Int64Type,
+		"How many replicas run and are healthy. In the live environment and the standby, only replicas that can " +
+			"receive traffic count.",
+	},
 	{"health_check_passed", types.BoolType, "Whether its release has passed the health check there."},
 	{"deployed_at", types.StringType, "When its release was deployed (RFC 3339); null when it is empty."},
 }

@@ -26,8 +26,8 @@ type images struct {
 	engine     *engine
 	policy     PullPolicy
 	registries []Registry
-	// warn is called with the reason if the registry cannot be asked and the image on the
-	// host is used. It may be nil.
+	// warn is called with the reason if the registry does not say whether a tag has moved,
+	// and the image on the host is used. It may be nil.
 	warn func(message string)
 }
 
@@ -79,7 +79,7 @@ const registryTimeout = 15 * time.Second
 
 // hasChanged reports whether the registry has another image under this tag than the host.
 // It asks no registry about an image that was built on the host, or that is named by its
-// digest. If the registry cannot be asked, it warns and returns false.
+// digest. If the registry does not say, it warns and returns false.
 func (i images) hasChanged(ctx context.Context, image string) bool {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
@@ -96,8 +96,8 @@ func (i images) hasChanged(ctx context.Context, image string) bool {
 	latest, err := i.askRegistry(ctx, named)
 	if err != nil {
 		if i.warn != nil {
-			i.warn(fmt.Sprintf("The registry of image %s could not be asked whether its tag has moved, "+
-				"so the image on the host is used: %v", image, err))
+			i.warn(fmt.Sprintf("The registry of image %s did not say whether its tag has moved. "+
+				"The image on the host is used: %v", image, err))
 		}
 		return false
 	}
