@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// cleanupTimeout is how long the cleanup may take, also after Ctrl-C.
+// cleanupTimeout is how long the cleanup may take, even after Ctrl-C.
 const cleanupTimeout = 2 * time.Minute
 
 // interrupted is the exit status of a process that was ended by Ctrl-C.

@@ -164,7 +164,7 @@ func (a *agent) create(name string) (*deployment, error) {
 	return d, nil
 }
 
-// erase forgets the deployment called name. That there is none is no error.
+// erase forgets the deployment called name. It is not an error if there is none.
 func (a *agent) erase(ctx context.Context, name string) error {
 	d, err := a.deployment(name)
 	if errors.Is(err, bluegreen.ErrNotFound) {

@@ -99,7 +99,8 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		d.registerer(a).Unregister(d.keeper)
 	}
 	d.frontend = frontend.New(stored.Current().Frontend, a.receivedSockets(), metrics, d.reportFailure, log)
-	// What an environment reports before both are there waits.
+	// Environments may report changes at once; holding the lock makes them wait until
+	// both exist.
 	d.mu.Lock()
 	for env, read := range files {
 		d.environments[env] = newEnvironment(manager, log, env, store.EnvironmentDir(dir, env), read, d.reroute)
@@ -213,8 +214,8 @@ func (d *deployment) commit(
 	if err != nil {
 		return err
 	}
-	// Neither the key nor the health check of the release does harm if the ledger cannot be
-	// written.
+	// The key and the health check are stored first. They do no harm if the ledger then
+	// cannot be written.
 	if err := d.key.Commit(next.Key); err != nil {
 		d.frontend.Discard(change)
 		return err
@@ -230,7 +231,7 @@ func (d *deployment) commit(
 		return err
 	}
 	d.lookAfter(&former)
-	// Also after an error, because the file may have been written anyway.
+	// Even after an error, because the file may have been written anyway.
 	if d.frontend.Apply(change, d.ledger.Current().Ledger, d.candidates()) {
 		d.metrics.ObserveSwitch(time.Since(begin))
 		d.log.Info("switched", "live", d.frontend.Live(), "generation", next.Generation)

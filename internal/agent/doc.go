@@ -31,7 +31,7 @@
 // health check belongs to the release that the commit was for, by its fingerprint: the
 // release before it keeps its own. A commit without a health check leaves it as it is:
 // the sender may be of an earlier version, or may not know the configuration. Which
-// replicas are unhealthy is not stored. The next agent, also one that takes over, probes
+// replicas are unhealthy is not stored. The next agent, even one that takes over, probes
 // at once and believes the first failure.
 //
 // The agent never changes which environment is live.

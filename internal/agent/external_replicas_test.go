@@ -105,7 +105,7 @@ func TestTargetMadeAnewGetsNoTrafficUntilItHasPassed(t *testing.T) {
 	}
 }
 
-// A replica that goes finishes what it has, also when it is asked again.
+// A replica that goes finishes what it has, even when it is asked again.
 func TestTargetThatGoesFinishesWhatItHas(t *testing.T) {
 	t.Parallel()
 	arrived, release := make(chan struct{}), make(chan struct{})

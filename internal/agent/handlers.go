@@ -223,7 +223,7 @@ func (a *agent) deleteLock(_ context.Context, r *http.Request) (any, error) {
 }
 
 // environmentOf returns the environment that a request is about, and its deployment. The
-// deployment is nil if it does not exist; that is no error.
+// deployment is nil if it does not exist. That is not an error.
 func (a *agent) environmentOf(r *http.Request) (*deployment, bluegreen.Environment, error) {
 	d, env, err := a.existingEnvironmentOf(r)
 	if errors.Is(err, bluegreen.ErrNotFound) {

@@ -177,7 +177,7 @@ func (a *agent) completeTakeover() error {
 }
 
 // pause ends the giving of locks until resume is called. While a lock is held it
-// returns a *bluegreen.HolderError.
+// returns a *bluegreen.LockedError.
 func (l *locks) pause() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

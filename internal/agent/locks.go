@@ -45,7 +45,7 @@ type lock struct {
 func newLocks(freed func(name string)) *locks { return &locks{freed: freed, held: map[string]*lock{}} }
 
 // acquire makes holder the only one to change the deployment called name, or
-// returns a *bluegreen.HolderError at once.
+// returns a *bluegreen.LockedError at once.
 func (l *locks) acquire(name, holder string) (*lock, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,8 +62,8 @@ func (l *locks) acquire(name, holder string) (*lock, error) {
 }
 
 // release ends a lock: it stops the changes that go on under it, and waits for
-// them, so that they never overlap with those of the next holder. That the lock
-// has ended before is no error.
+// them, so that they never overlap with those of the next holder. It is not an
+// error if the lock has ended before.
 func (l *locks) release(name, token string) {
 	l.mu.Lock()
 	present := l.held[name]

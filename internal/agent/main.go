@@ -45,7 +45,7 @@ type settings struct {
 }
 
 // Main runs the agent until it is stopped or has nothing left to do, and
-// returns its exit status: 0 also if another agent serves the directory already,
+// returns its exit status: 0 even if another agent serves the directory already,
 // 1 for a failure, 2 for arguments that it does not understand.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == "connect" {

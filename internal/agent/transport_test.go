@@ -69,7 +69,7 @@ func TestUnreachableHostIsToldAsItIs(t *testing.T) {
 }
 
 // The way to the agent may say why it leads nowhere, as a Docker engine does whose
-// container ends just then. That is no agent, and worth another attempt.
+// container ends just then. That is not the agent, so the call is tried again.
 func TestWhatSpeaksInPlaceOfTheAgentIsRepeated(t *testing.T) {
 	t.Parallel()
 	c := client.NewRemote(func(context.Context) (net.Conn, error) {

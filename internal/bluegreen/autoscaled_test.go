@@ -189,8 +189,8 @@ func TestAutoscaledBeforeTheSwitch(t *testing.T) {
 	}
 }
 
-// An autoscaled environment without any instance fails its check, is no rollback target
-// and is repaired.
+// An autoscaled environment without any instance fails its check, cannot be rolled
+// back to, and is repaired.
 func TestAutoscaledToNothing(t *testing.T) {
 	h := newAutoscaledHarness(t)
 	h.apply(h.desired("2.0.0"))

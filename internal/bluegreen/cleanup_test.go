@@ -227,7 +227,7 @@ func TestEveryCleanupHasTheSameDeadline(t *testing.T) {
 	}
 }
 
-// What had the traffic is drained before the next run removes it, also if the process
+// What had the traffic is drained before the next run removes it, even if the process
 // died between putting the traffic back and draining.
 func TestNextRunDrainsBeforeItRemoves(t *testing.T) {
 	h := newHarness(t)

@@ -118,7 +118,7 @@ func (d *Deployer) Scale(ctx context.Context, replicas int) error {
 	})
 }
 
-// Destroy removes the deployment. A deployment that does not exist is no error.
+// Destroy removes the deployment. It is not an error if there is none.
 func (d *Deployer) Destroy(ctx context.Context) error {
 	err := d.withLock(ctx, "destroy", func(e *executor) error { return e.destroy(ctx) })
 	if errors.Is(err, ErrNotFound) {

@@ -7,7 +7,7 @@
 //
 // # Contract
 //
-// After every commit, on every platform, also if something failed:
+// After every commit, on every platform, even if something failed:
 //
 //  1. At most one environment is live, and it is the one that traffic reaches.
 //  2. Once anything has been live, exactly one record is live, and it names the

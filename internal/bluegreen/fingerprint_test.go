@@ -107,7 +107,7 @@ func TestUpgradeOfALedgerWhoseFingerprintsNeedNoKey(t *testing.T) {
 	}
 }
 
-// A release that was taken back stays back, whoever wrote that down, and also if the key
+// A release that was taken back stays back, whoever wrote that down, and even if the key
 // is lost.
 func TestReleaseThatWasTakenBackStaysBack(t *testing.T) {
 	for name, change := range map[string]func(*harness){

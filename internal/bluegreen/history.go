@@ -101,9 +101,8 @@ func (l Ledger) archive() (Ledger, []Record) {
 	return l, closed
 }
 
-// clean returns the ledger with every text of its records that others wrote put
-// through mask, which may be nil, and without bytes that are not UTF-8: the stored
-// ledger would have other ones in their place.
+// clean returns the ledger with the reasons and causes in its records masked and made
+// valid UTF-8. mask may be nil. Invalid bytes would be replaced when the ledger is stored.
 func (l Ledger) clean(mask func(string) string) Ledger {
 	cleaned := func(text string) string {
 		if mask != nil {

@@ -89,8 +89,8 @@ func (l Ledger) NeedsKey() bool {
 	})
 }
 
-// FingerprintOf returns the fingerprint that the ledger has for release, which is not
-// sealed, or that it would get.
+// FingerprintOf returns the fingerprint of release, which is not sealed: the one in the
+// ledger, or the one that it would get.
 func (l Ledger) FingerprintOf(release Release) string {
 	for _, env := range Environments() {
 		if l.HasRelease(env, release) {

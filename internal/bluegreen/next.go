@@ -57,7 +57,7 @@ const (
 //
 // For a rollback that is not possible it returns ErrRollbackOfNewRelease or
 // ErrNothingToRollBackTo, and for a release that is not deployed again by itself a
-// *HeldError.
+// *RolledBackError.
 func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 	if l.Destroying {
 		// All that runs is removed before the deployment is created again.

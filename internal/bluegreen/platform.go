@@ -62,7 +62,7 @@ type Store interface {
 
 	// Lock makes holder the only one to change this deployment until unlock is
 	// called or its process dies, whichever is first. While another holds the
-	// lock it returns a *HolderError at once.
+	// lock it returns a *LockedError at once.
 	Lock(ctx context.Context, holder string) (unlock func(), err error)
 }
 
@@ -73,7 +73,7 @@ type Workloads interface {
 	// finds it out. It changes no environment and leaves at most a cached copy.
 	//
 	// If release.ImageDigest is set, Prepare and Provision use exactly that image,
-	// also if release.Image points elsewhere now, or return an error that names it.
+	// even if release.Image points elsewhere now, or return an error that names it.
 	Prepare(ctx context.Context, release Release) (imageDigest string, err error)
 
 	// Provision makes env run exactly this release at this size, whatever was

@@ -80,8 +80,8 @@ func TestRepairOfARemovedWorkloadThatIsNotConfigured(t *testing.T) {
 	}
 }
 
-// A standby that was rolled back, or that is to be removed, is no rollback target and is
-// not repaired.
+// A standby that was rolled back, or that is to be removed, cannot be rolled back to
+// and is not repaired.
 func TestStandbyThatIsNoRollbackTargetIsNotRepaired(t *testing.T) {
 	h := newHarness(t)
 	back, removed, kept := desired(h.release("2.0.0")), desired(h.release("2.0.0")), desired(h.release("2.0.0"))

@@ -93,7 +93,7 @@ func (m deploymentModel) config(health healthSettings) bluegreen.Config {
 }
 
 // durationOr returns the duration, or otherwise if it is null or unknown. The
-// attribute's type has refused a text that is no duration.
+// attribute's type has refused a text that is not a duration.
 func durationOr(d timetypes.GoDuration, otherwise time.Duration) time.Duration {
 	if d.IsNull() || d.IsUnknown() {
 		return otherwise

@@ -171,7 +171,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	}
 }
 
-// Delete destroys the deployment. A deployment that does not exist is no error.
+// Delete destroys the deployment. It is not an error if there is none.
 func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state deploymentModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)

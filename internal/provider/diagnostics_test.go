@@ -283,7 +283,7 @@ func TestWhatServesAfterAnUpdate(t *testing.T) {
 	}
 }
 
-// A duration or a size that is just allowed is no error.
+// A duration or a size at its limit is allowed.
 func TestLimitsAreAllowed(t *testing.T) {
 	t.Parallel()
 	settings := healthSettings{timeout: 150 * time.Second, retries: 3}

@@ -17,7 +17,7 @@
 //  2. A known value in a plan is what an apply that succeeds records. What only the apply
 //     finds out is unknown in the plan.
 //  3. The ledger of the platform is the truth. Each refresh and each apply writes what the
-//     platform says to the state, also after an apply that failed and changed what serves.
+//     platform says to the state, even after an apply that failed and changed what serves.
 //     A deployment is removed from the state only if it does not exist. One that cannot be
 //     read is an error.
 //  4. An apply is refused if the deployment has changed since the plan.

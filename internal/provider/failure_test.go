@@ -99,7 +99,7 @@ func TestSickRelease(t *testing.T) {
 	})
 }
 
-// The values of environment variables come into no error, also when the release
+// The values of environment variables come into no error, even when the release
 // itself writes them.
 func TestSecretsStaySecret(t *testing.T) {
 	t.Parallel()

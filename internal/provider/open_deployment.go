@@ -129,7 +129,7 @@ func isServingAdopted(l bluegreen.Ledger) bool {
 	return serving && live.Operation == bluegreen.OpAdopt && !l.Created
 }
 
-// statusAfter returns the status of the deployment after the operation, also if ctx
+// statusAfter returns the status of the deployment after the operation, even if ctx
 // has ended.
 func (o openDeployment) statusAfter(ctx context.Context) (bluegreen.Status, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)

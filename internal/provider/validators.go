@@ -46,12 +46,12 @@ func withoutNUL() validator.String {
 
 var _ validator.String = durationAtLeast{}
 
-// durationAtLeast refuses shorter durations. What is no duration at all is
-// refused by the attribute's type.
+// durationAtLeast refuses shorter durations. The attribute's type refuses text that is
+// not a duration.
 type durationAtLeast struct {
 	shortest time.Duration
-	// means says what is refused: "negative".
-	means string
+	// rule says what a value must be: "must not be negative".
+	rule string
 }
 
 func notNegative() validator.String { return durationAtLeast{0, "must not be negative"} }
@@ -59,7 +59,7 @@ func notNegative() validator.String { return durationAtLeast{0, "must not be neg
 // positive refuses zero too, where zero would mean that nothing ever has the time.
 func positive() validator.String { return durationAtLeast{1, "must be longer than zero"} }
 
-func (v durationAtLeast) Description(context.Context) string { return v.means }
+func (v durationAtLeast) Description(context.Context) string { return v.rule }
 
 func (v durationAtLeast) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
@@ -73,7 +73,7 @@ func (v durationAtLeast) ValidateString(
 	}
 	text := req.ConfigValue.ValueString()
 	if d, err := time.ParseDuration(text); err == nil && d < v.shortest {
-		resp.Diagnostics.Append(attributeError(req.Path, "Invalid duration", fmt.Sprintf("%s, got: %s", v.means, text)))
+		resp.Diagnostics.Append(attributeError(req.Path, "Invalid duration", fmt.Sprintf("%s, got: %s", v.rule, text)))
 	}
 }
 
@@ -83,8 +83,8 @@ func absolutePath() validator.String {
 
 var _ validator.String = listenAddress{}
 
-// listenAddress refuses what is no host:port. Whether it is free is seen where it
-// is listened on.
+// listenAddress refuses text that is not host:port. It does not check whether the
+// address is free.
 type listenAddress struct{}
 
 func (listenAddress) Description(context.Context) string {

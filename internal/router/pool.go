@@ -51,7 +51,7 @@ func NewPool(env bluegreen.Environment, m *Metrics) *Pool {
 	return p
 }
 
-// FailureReport is told of a request that a replica has failed: it refused the
+// FailureReport is called for each request that a replica failed: it refused the
 // connection, or broke off before or in its answer. inARow counts these requests since
 // the last one that the replica answered. The call delays the request.
 type FailureReport func(b Backend, inARow int, cause error)

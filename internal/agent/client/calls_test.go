@@ -69,7 +69,7 @@ func TestAnswerThatIsNoFailureIsReportedWithItsStatus(t *testing.T) {
 	}
 }
 
-// An answer that breaks off is no answer, also where the status has arrived.
+// An answer that breaks off does not count as an answer, even if the status has arrived.
 func TestAnswerThatBreaksOffIsReportedAsNoAnswer(t *testing.T) {
 	t.Parallel()
 	c := clientOf(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{") })

@@ -20,7 +20,7 @@ import (
 )
 
 // LaunchAndLock is Lock for when no agent may be running: it starts one if none answers,
-// also if the one that ran is about to end. It runs command with "-state-dir" and the
+// even if the one that ran is about to end. It runs command with "-state-dir" and the
 // directory appended; command must become the agent. If several processes start one at the
 // same time, one agent stays.
 func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, holder string) (*Lock, error) {

@@ -138,7 +138,7 @@ func TestLockLaunchesTheAgentThatGivesIt(t *testing.T) {
 	}
 }
 
-// An answer of the agent ends the launch, also one that is an error.
+// An answer of the agent ends the launch, even one that is an error.
 func TestRefusalEndsTheLaunch(t *testing.T) {
 	t.Parallel()
 	dir := agenttest.StateDir(t)

@@ -30,7 +30,7 @@ type Lock struct {
 }
 
 // Lock makes holder the only one to change the deployment called name. While
-// another does, it returns a *bluegreen.HolderError at once. ctx bounds the
+// another does, it returns a *bluegreen.LockedError at once. ctx bounds the
 // attempt, and not the lock.
 func (c *Client) Lock(ctx context.Context, name, holder string) (*Lock, error) {
 	held, hangUp := context.WithCancel(context.WithoutCancel(ctx))

@@ -90,7 +90,7 @@ func (o *Offline) Logs(name string, env bluegreen.Environment, id string, n int)
 
 // CheckListen returns an error unless the deployment called name can listen on
 // address: the *socket.AddressError says who has the address. An address that the
-// deployment itself has is its to keep.
+// deployment already has is allowed.
 func CheckListen(stateDirectory, name, address string) error {
 	if err := socket.CheckAddress(address); err != nil {
 		return err

@@ -16,7 +16,7 @@ type drain struct {
 	timer    *time.Timer
 }
 
-// startDrain begins the drain timeout of env. It ends also if no caller waits.
+// startDrain begins the drain timeout of env. It ends even if no caller waits.
 func (f *Frontend) startDrain(env bluegreen.Environment) {
 	timeout := f.binding.DrainTimeout
 	d := &drain{deadline: time.Now().Add(timeout)}

@@ -15,7 +15,7 @@ import (
 )
 
 // identify tells this process from all others that had or will have the same pid. It
-// returns when the process started. A zombie is no process.
+// returns when the process started. A zombie does not count as a process.
 func identify(pid int) (string, error) {
 	line, err := exec.Command("ps", "-o", "state=", "-o", "lstart=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {

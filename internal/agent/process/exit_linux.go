@@ -14,7 +14,7 @@ import (
 )
 
 // identify tells this process from all others that had or will have the same pid. It
-// returns the boot of the system and when the process started. A zombie is no process.
+// returns the boot of the system and when the process started. A zombie does not count as a process.
 func identify(pid int) (string, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 // one, so that no signal meant for the one reaches the other.
 func NewSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// signalGroup signals the group that pid leads. An empty group is no error.
+// signalGroup signals the group that pid leads. It is not an error if the group is empty.
 func signalGroup(pid int, signal syscall.Signal) { _ = syscall.Kill(-pid, signal) }
 
 // openOutput creates the named pipe at path if it is missing, and opens both ends.

@@ -134,7 +134,7 @@ func (a archive) read(dir string) ([]bluegreen.Record, error) {
 }
 
 // ReadHistory returns the archived records of the deployment in dir, oldest first,
-// also while an agent writes: if a commit replaces the archive after the ledger
+// even while an agent writes: if a commit replaces the archive after the ledger
 // was read, it reads the ledger again.
 func ReadHistory(dir, name string) ([]bluegreen.Record, error) {
 	for former := ""; ; {

@@ -22,7 +22,7 @@ type LedgerFile struct {
 }
 
 // OpenLedgerFile reads what is stored for name in dir, and removes what an
-// interrupted commit left. That there is no deployment is no error.
+// interrupted commit left. It is not an error if there is no deployment.
 func OpenLedgerFile(dir, name string) (*LedgerFile, error) {
 	f := &LedgerFile{dir: dir, name: name}
 	if err := f.reload(); err != nil {

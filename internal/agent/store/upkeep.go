@@ -60,8 +60,8 @@ type upkeepContent struct {
 	Releases []Upkeep `json:"releases,omitempty"`
 }
 
-// OpenUpkeepFile reads what is stored for the deployment in dir. That there is nothing is
-// no error.
+// OpenUpkeepFile reads what is stored for the deployment in dir. It is not an error
+// if there is nothing.
 func OpenUpkeepFile(dir string) (*UpkeepFile, error) {
 	f := &UpkeepFile{dir: dir, releases: map[string]Upkeep{}}
 	var content upkeepContent

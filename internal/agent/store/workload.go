@@ -58,8 +58,8 @@ func (w *Workload) Write(dir string) error {
 	return durable.WriteJSON(filepath.Join(dir, workloadName), "workload", w)
 }
 
-// RemoveWorkload removes what should run in the environment at dir. That there is
-// nothing is no error.
+// RemoveWorkload removes what should run in the environment at dir. It is not an
+// error if there is nothing.
 func RemoveWorkload(dir string) error {
 	if err := os.Remove(filepath.Join(dir, workloadName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("removing the workload: %w", err)

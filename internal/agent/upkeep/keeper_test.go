@@ -82,7 +82,7 @@ func pass(d time.Duration) {
 }
 
 // A sick replica is found after at most three intervals and one timeout of a probe,
-// also if it hangs, and a replica that is well again after at most one interval.
+// even if it hangs, and a replica that is well again after at most one interval.
 func TestSickReplicaIsFoundInTime(t *testing.T) {
 	t.Parallel()
 	for name, hangs := range map[string]time.Duration{"it refuses": 0, "it hangs": time.Second} {
@@ -266,7 +266,7 @@ func TestUnhealthyReplicasAreStartedAgainOneByOne(t *testing.T) {
 	})
 }
 
-// A HEALTHCHECK counts like a probe. While it cannot be asked, everything stays as it is:
+// A HEALTHCHECK counts like a probe. While the engine does not answer, everything stays as it is:
 // a healthy replica healthy, and an unhealthy one unhealthy and not started again.
 func TestWhatRunsTheReplicaIsAskedToo(t *testing.T) {
 	t.Parallel()

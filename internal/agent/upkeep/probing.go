@@ -49,9 +49,9 @@ func (w *watched) firstPause(load *Load) time.Duration {
 	return time.Duration(rand.Float64() * float64(w.interval(load)))
 }
 
-// probeRepeatedly probes w until ctx ends, for the first time after pause. An interval is
-// counted from the beginning of a probe, so that a replica that hangs is found as soon as
-// one that refuses, apart from the timeout of the last probe.
+// probeRepeatedly probes w until ctx ends, for the first time after pause. An interval
+// runs from the start of a probe to the start of the next one. So it takes only the
+// timeout of the last probe longer to find a replica that hangs than one that refuses.
 func (k *Keeper) probeRepeatedly(ctx context.Context, w *watched, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

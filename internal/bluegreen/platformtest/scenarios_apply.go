@@ -176,8 +176,8 @@ func secretsStayOut(p *platformUnderTest) {
 	}
 }
 
-// Who reads the ledger and the history finds no PIN by trying all of them. A process that
-// knows nothing of the deployment but what the platform has still recognizes the release.
+// Nobody can find out a PIN from the ledger and the history by trying all PINs. A process
+// that knows only what the platform stores still recognizes the release.
 func shortSecretsCannotBeGuessed(p *platformUnderTest) {
 	withPIN := func(version, pin string) bluegreen.Release {
 		release := p.healthy(version)

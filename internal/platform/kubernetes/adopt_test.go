@@ -96,7 +96,7 @@ func TestClusterAdoption(t *testing.T) {
 	h.must(err)
 	target, canRollBack := ledger.RollbackTarget()
 	if !canRollBack || target.Operation != bluegreen.OpAdopt || ledger.Live != bluegreen.Green {
-		t.Errorf("what was adopted is no rollback target: %+v", ledger)
+		t.Errorf("what was adopted cannot be rolled back to: %+v", ledger)
 	}
 	if len(former) != 2 {
 		t.Errorf("adopted were %v, want 2 instances", former)

@@ -68,7 +68,7 @@ func TestDeploymentOfAPinnedRelease(t *testing.T) {
 	}
 }
 
-// A standby that was recycled from a tag that has moved is no rollback target.
+// A standby that was recycled from a tag that has moved cannot be rolled back to.
 func TestClusterMovedTagIsNoRollbackTarget(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(o *Options) { o.RecycleStandby = true })

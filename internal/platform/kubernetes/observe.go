@@ -35,7 +35,7 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	case read.service == nil:
 		return bluegreen.Status{}, bluegreen.ErrNotFound
 	}
-	// The Deployments say what the key is, also if another one was known.
+	// The Deployments say what the key is, even if another one was known.
 	read.ledger.Key = ""
 	read.ledger = p.withKey(p.withCurrentSizes(read.document, deployments), deployments)
 	status := bluegreen.Status{Ledger: read.ledger, Running: map[bluegreen.Environment]int{}}

@@ -72,7 +72,7 @@ type PodSettings struct {
 var _ bluegreen.Settings = PodSettings{}
 
 // Identity implements bluegreen.Settings. It contains the decoded pod template, so that
-// the same JSON in another format is no other release.
+// the same JSON in another format is the same release.
 func (s PodSettings) Identity() string {
 	identity := struct {
 		Port        int `json:"port"`
