@@ -59,23 +59,6 @@ func (o *Offline) History(name string) ([]bluegreen.Record, error) {
 	return store.ReadHistory(dir, name)
 }
 
-// Instances lists what should run in env.
-func (o *Offline) Instances(name string, env bluegreen.Environment) ([]bluegreen.Instance, error) {
-	dir, err := o.deployment(name)
-	if err != nil {
-		return nil, err
-	}
-	w, err := store.ReadWorkload(store.EnvironmentDir(dir, env))
-	if err != nil || w == nil {
-		return nil, err
-	}
-	var list []bluegreen.Instance
-	for number := 1; number <= w.Replicas; number++ {
-		list = append(list, bluegreen.Instance{ID: fmt.Sprintf("%s-%d", env, number), Exit: "no agent runs"})
-	}
-	return list, nil
-}
-
 // Logs returns at most the last n lines that an instance wrote.
 func (o *Offline) Logs(name string, env bluegreen.Environment, id string, n int) ([]string, error) {
 	if store.ReplicaNumber(id) == 0 || id != fmt.Sprintf("%s-%d", env, store.ReplicaNumber(id)) {

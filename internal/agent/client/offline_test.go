@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -71,20 +70,6 @@ func TestDeploymentIsReadWithoutAnAgent(t *testing.T) {
 	if err != nil || len(records) != 1 || records[0].ID != "deploy-1" {
 		t.Errorf("its history is %+v, %v", records, err)
 	}
-	instances, err := offline.Instances("web", bluegreen.Green)
-	var ids []string
-	for _, instance := range instances {
-		ids = append(ids, instance.ID)
-		if instance.Exit == "" {
-			t.Errorf("%s runs without an agent", instance.ID)
-		}
-	}
-	if err != nil || !slices.Equal(ids, []string{"green-1", "green-2"}) {
-		t.Errorf("green consists of %q, %v", ids, err)
-	}
-	if instances, err := offline.Instances("web", bluegreen.Blue); err != nil || len(instances) > 0 {
-		t.Errorf("blue consists of %v, %v", instances, err)
-	}
 }
 
 func TestStateDirectoryThatIsNotThereHasNoDeployment(t *testing.T) {
@@ -95,9 +80,6 @@ func TestStateDirectoryThatIsNotThereHasNoDeployment(t *testing.T) {
 	}
 	if _, err := offline.History("web"); !errors.Is(err, bluegreen.ErrNotFound) {
 		t.Errorf("its history: %v", err)
-	}
-	if instances, err := offline.Instances("web", bluegreen.Green); err != nil || len(instances) > 0 {
-		t.Errorf("its instances: %v, %v", instances, err)
 	}
 }
 
@@ -112,7 +94,6 @@ func TestStateDirectoryThatOthersCanWriteIsNotRead(t *testing.T) {
 	for what, err := range map[string]error{
 		"deployment": errOf(offline.Deployment("web")),
 		"history":    errOf(offline.History("web")),
-		"instances":  errOf(offline.Instances("web", bluegreen.Green)),
 		"logs":       errOf(offline.Logs("web", bluegreen.Green, "green-1", 1)),
 	} {
 		if err == nil || errors.Is(err, bluegreen.ErrNotFound) {
@@ -143,7 +124,6 @@ func TestDamagedFilesAreReportedWithoutAnAgent(t *testing.T) {
 	for what, err := range map[string]error{
 		"deployment": errOf(offline.Deployment("web")),
 		"history":    errOf(offline.History("web")),
-		"instances":  errOf(offline.Instances("web", bluegreen.Green)),
 	} {
 		var unreadable *client.UnreadableError
 		if !errors.As(err, &unreadable) {

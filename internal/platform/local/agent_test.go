@@ -12,10 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
@@ -33,10 +36,8 @@ func TestSameProcessesServeAfterTheAgentIsKilled(t *testing.T) {
 	if got := s.endpoint(); got != endpoint {
 		t.Errorf("with no agent the endpoint is %s, want %s", got, endpoint)
 	}
-	for _, instance := range s.instances(bluegreen.Blue) {
-		if instance.Running {
-			t.Errorf("with no agent %s is said to run", instance.ID)
-		}
+	if list, err := s.platform.Instances(t.Context(), bluegreen.Blue); !agentclient.IsUnavailable(err) {
+		t.Errorf("with no agent the replicas are %v, %v", list, err)
 	}
 	s.ensureAgent()
 
@@ -56,6 +57,33 @@ func TestSameProcessesServeAfterTheAgentIsKilled(t *testing.T) {
 	s.expectVersion("1.0.0")
 	if got := s.runs(bluegreen.Green); !slices.Equal(got, standby) {
 		t.Errorf("the standby ran as %v and serves as %v", standby, got)
+	}
+}
+
+// The agent dies while a new release is watched, and none comes back. That says nothing about
+// the release: it is not rolled back, and the next operation watches it to the end.
+func TestReleaseIsNotBlamedForAnAgentThatIsKilled(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 2)
+	s.Config.BakeTime, s.Config.ProbeInterval = time.Hour, 10*time.Millisecond
+	s.Config.HealthCheckTimeout = 100 * time.Millisecond
+	s.Progress = func(message string) {
+		if strings.Contains(message, "watching") {
+			agenttest.Kill(t, s.dir)
+		}
+	}
+	err := s.DeployAndSwitch(t.Context(), agenttest.Release(t, "2.0.0", agenttest.Healthy))
+	if !errors.Is(err, bluegreen.PlatformUnavailable) || errors.Is(err, bluegreen.HealthCheckFailed) ||
+		!strings.Contains(err.Error(), "no agent is running") {
+		t.Errorf("got %v", err)
+	}
+	s.Progress = nil
+	s.ensureAgent()
+	s.expectVersion("2.0.0")
+	ledger, err := s.platform.Load(t.Context())
+	if live, _ := ledger.LiveRecord(); err != nil || live.Version != "2.0.0" || ledger.WatchDue == "" {
+		t.Errorf("live is %+v, the watch that is due is %q: %v", live, ledger.WatchDue, err)
 	}
 }
 
@@ -211,8 +239,8 @@ func TestReadingStartsNoAgent(t *testing.T) {
 	if _, err := s.platform.History(t.Context()); !errors.Is(err, bluegreen.ErrNotFound) {
 		t.Errorf("History: %v, want ErrNotFound", err)
 	}
-	if got := s.instances(bluegreen.Blue); len(got) != 0 {
-		t.Errorf("there are instances: %v", got)
+	if got, err := s.platform.Instances(t.Context(), bluegreen.Blue); !agentclient.IsUnavailable(err) {
+		t.Errorf("Instances: %v, %v, want that no agent is running", got, err)
 	}
 	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the state directory was created: %v", err)

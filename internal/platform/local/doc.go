@@ -5,6 +5,6 @@
 // see internal/agent.
 //
 // Reading a deployment never starts an agent. If no agent runs, the ledger is read from its
-// file, and no replica counts as running. Lock starts an agent, so every operation that
+// file, no replica counts as running, and Instances returns an error. Lock starts an agent, so every operation that
 // changes a deployment finds one running.
 package local

@@ -16,9 +16,6 @@ import (
 // Instances implements bluegreen.Workloads.
 func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
 	found, err := p.client.Instances(ctx, p.name, env)
-	if errors.Is(err, client.ErrNotRunning) {
-		return p.offline.Instances(p.name, env)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +70,12 @@ func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, comman
 	if err != nil {
 		return err
 	}
-	return p.client.Exec(ctx, p.name, env, instance.ID, command)
+	err = p.client.Exec(ctx, p.name, env, instance.ID, command)
+	if client.IsUnavailable(err) {
+		// The command says nothing about the instance.
+		return fmt.Errorf("%w: %w", bluegreen.ErrCouldNotAsk, err)
+	}
+	return err
 }
 
 // Logs implements bluegreen.Workloads.
