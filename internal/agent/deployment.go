@@ -199,10 +199,10 @@ func (d *deployment) history() ([]bluegreen.Record, error) {
 }
 
 // commit replaces the ledger and points traffic where it says. The file comes
-// first: the route changes only once the ledger is durable. care, if not nil, says how
+// first: the route changes only once the ledger is durable. upkeep, if not nil, says how
 // the replicas of one of the releases are looked after; if it is nil, that does not change.
 func (d *deployment) commit(
-	next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend, care *store.Upkeep,
+	next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend, upkeep *store.Upkeep,
 ) error {
 	begin := time.Now()
 	d.mu.Lock()
@@ -220,7 +220,7 @@ func (d *deployment) commit(
 		d.frontend.Discard(change)
 		return err
 	}
-	if err := d.upkeep.Commit(care, d.ledger.Current().Ledger, next); err != nil {
+	if err := d.upkeep.Commit(upkeep, d.ledger.Current().Ledger, next); err != nil {
 		d.frontend.Discard(change)
 		return err
 	}

@@ -86,9 +86,9 @@ func TestEngineTellsWhichContainersAreUnhealthy(t *testing.T) {
 	r := newRoutedBy(t, newTestAgentWith(t, host))
 	well, _ := sickServer(t, "green-1")
 	sick, _ := sickServer(t, "green-2")
-	care := upkeepOf(health.Config{HTTP: &health.HTTP{}, Exec: &health.Exec{Command: []string{"true"}}})
-	care.WatchesEngine = true
-	r.commitUpkeep(care, well, sick)
+	upkeep := upkeepOf(health.Config{HTTP: &health.HTTP{}, Exec: &health.Exec{Command: []string{"true"}}})
+	upkeep.WatchesEngine = true
+	r.commitUpkeep(upkeep, well, sick)
 	its := host.get(r, "green-2")
 	for _, fault := range []*atomic.Bool{&its.isUnhealthy, &its.isFailing} {
 		fault.Store(true)
@@ -110,9 +110,9 @@ func TestUnhealthyContainerIsRestartedByTheEngine(t *testing.T) {
 		isSick.Store(false)
 	})
 	r := newRoutedBy(t, newTestAgentWith(t, host))
-	care := upkeepOf(health.Config{HTTP: &health.HTTP{}})
-	care.WatchesEngine, care.RestartAfter = true, time.Second
-	r.commitUpkeep(care, well, sick)
+	upkeep := upkeepOf(health.Config{HTTP: &health.HTTP{}})
+	upkeep.WatchesEngine, upkeep.RestartAfter = true, time.Second
+	r.commitUpkeep(upkeep, well, sick)
 	isSick.Store(true)
 	r.awaitUnhealthy("green-2")
 	r.awaitUnhealthy("")
@@ -138,9 +138,9 @@ func TestEngineIsUsedOnlyForDeploymentsThatAskForIt(t *testing.T) {
 		}
 	}
 	expectUse()
-	care := upkeepOf(health.Config{})
-	care.WatchesEngine = true
-	r.commitUpkeep(care, well)
+	upkeep := upkeepOf(health.Config{})
+	upkeep.WatchesEngine = true
+	r.commitUpkeep(upkeep, well)
 	host.get(r, "green-1")
 	expectUse("web")
 	r.commitUpkeep(upkeepOf(health.Config{}), well)
@@ -151,9 +151,9 @@ func TestAgentWithoutAnEngineSaysSo(t *testing.T) {
 	t.Parallel()
 	r := newRouted(t)
 	well, _ := sickServer(t, "green-1")
-	care := upkeepOf(health.Config{HTTP: &health.HTTP{}, Exec: &health.Exec{Command: []string{"true"}}})
-	care.WatchesEngine, care.RestartAfter = true, time.Second
-	r.commitUpkeep(care, well)
+	upkeep := upkeepOf(health.Config{HTTP: &health.HTTP{}, Exec: &health.Exec{Command: []string{"true"}}})
+	upkeep.WatchesEngine, upkeep.RestartAfter = true, time.Second
+	r.commitUpkeep(upkeep, well)
 	use, err := r.client.EngineUse(t.Context())
 	if err != nil || use.Problem == "" || !slices.Equal(use.Watching, []string{"web"}) {
 		t.Errorf("the engine is used as in %+v, %v", use, err)

@@ -58,7 +58,7 @@ func TestRemoteClientThatHangsUpHoldsNothing(t *testing.T) {
 	}
 }
 
-func TestUnreachableHostIsToldAsItIs(t *testing.T) {
+func TestUnreachableHostIsReportedWithItsCause(t *testing.T) {
 	t.Parallel()
 	reason := errors.New("no route to host")
 	c := client.NewRemote(func(context.Context) (net.Conn, error) { return nil, reason })

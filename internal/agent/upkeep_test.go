@@ -40,7 +40,7 @@ func sickServer(t *testing.T, id string) (replica store.ExternalReplica, isSick 
 }
 
 // commitUpkeep commits that all the replicas are live, and how they are looked after.
-func (r *routed) commitUpkeep(care *store.Upkeep, replicas ...store.ExternalReplica) {
+func (r *routed) commitUpkeep(upkeep *store.Upkeep, replicas ...store.ExternalReplica) {
 	r.Helper()
 	r.route(replicas...)
 	r.generation++
@@ -51,7 +51,7 @@ func (r *routed) commitUpkeep(care *store.Upkeep, replicas ...store.ExternalRepl
 		ref := bluegreen.InstanceRef{ID: replica.ID, Incarnation: replica.Incarnation + "/run"}
 		next.Green.Passed = append(next.Green.Passed, ref)
 	}
-	if err := r.Commit(r.Context(), next, nil, store.Frontend{DrainTimeout: longTimeout}, care); err != nil {
+	if err := r.Commit(r.Context(), next, nil, store.Frontend{DrainTimeout: longTimeout}, upkeep); err != nil {
 		r.Fatal(err)
 	}
 	status, err := r.client.Deployment(r.Context(), "web")
@@ -277,14 +277,14 @@ func TestUnreadableUpkeepIsLeftOut(t *testing.T) {
 	if err == nil || file == nil {
 		t.Errorf("an empty file is read: %v", err)
 	}
-	care, ledger := upkeepOf(health.Config{Interval: time.Minute}), liveOn(webServer(t, "green-1"), bluegreen.Green, 1)
-	if err := file.Commit(care, ledger); err != nil {
+	upkeep, ledger := upkeepOf(health.Config{Interval: time.Minute}), liveOn(webServer(t, "green-1"), bluegreen.Green, 1)
+	if err := file.Commit(upkeep, ledger); err != nil {
 		t.Fatal(err)
 	}
 	if file, err = store.OpenUpkeepFile(deployment); err != nil {
 		t.Fatal(err)
 	}
-	if found, ok := file.Find(care.Fingerprint); !ok || found.Health.Interval != time.Minute {
+	if found, ok := file.Find(upkeep.Fingerprint); !ok || found.Health.Interval != time.Minute {
 		t.Errorf("stored is %+v", found)
 	}
 	// It goes with the last ledger that has the release.
@@ -292,7 +292,7 @@ func TestUnreadableUpkeepIsLeftOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(filepath.Join(deployment, "upkeep.json"))
-	if err != nil || strings.Contains(string(content), care.Fingerprint) {
+	if err != nil || strings.Contains(string(content), upkeep.Fingerprint) {
 		t.Errorf("left is %s, %v", content, err)
 	}
 }

@@ -43,9 +43,8 @@ func (e *executor) requireFreshPlan(planned Ledger) error {
 	case found.IsServing() && !found.Slot(found.Live).HasFingerprint(planned.Slot(planned.Live).Release.Fingerprint):
 		return fmt.Errorf("%w: another release is live in %s now", ErrPlanStale, found.Live)
 	case found.Generation != planned.Generation:
-		return fmt.Errorf("%w: the deployment was changed after the plan was made (ledger generation %d then, %d now)",
-			ErrPlanStale, planned.Generation, found.Generation)
-	case found.IsServing() && planned.NeedsKey() && planned.Key == "" && found.Key != "":
+		return fmt.Errorf("%w: the deployment was changed after the plan was made", ErrPlanStale)
+	case found.IsServing() && planned.HasKeyedFingerprint() && planned.Key == "" && found.Key != "":
 		// It could not tell which release is which.
 		return fmt.Errorf("%w: it was made without the key of the deployment's fingerprints", ErrPlanStale)
 	}

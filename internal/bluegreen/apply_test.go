@@ -72,7 +72,7 @@ func TestStalePlanSaysWhatChanged(t *testing.T) {
 	other := planned
 	other.Generation--
 	_, err := h.Apply(t.Context(), other, desired(h.release("3.0.0")))
-	if !matches(err, bluegreen.ErrPlanStale, "ledger generation") {
+	if !matches(err, bluegreen.ErrPlanStale, "the deployment was changed after the plan was made") {
 		t.Errorf("got %v", err)
 	}
 	_, err = h.Apply(t.Context(), bluegreen.NewLedger(deployment), desired(h.release("3.0.0")))

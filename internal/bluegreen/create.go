@@ -5,7 +5,6 @@ package bluegreen
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // ErrExists says that Create found a finished deployment of the same name, which
@@ -56,7 +55,7 @@ func (d *Deployer) withNewLedger(ctx context.Context, create func(*executor) err
 	case err != nil:
 		return err
 	case stored.Created && !stored.Destroying:
-		return fmt.Errorf("%w (ledger generation %d)", ErrExists, stored.Generation)
+		return ErrExists
 	case stored.IsServing():
 		e.ledger = stored
 		err = e.recoverInterrupted(ctx)

@@ -42,8 +42,9 @@ func (k Kind) Error() string { return string(k) }
 // matches its Kind and its Cause.
 type Error struct {
 	Kind Kind
-	// Operation names the step that failed: "deploy", "switch".
-	Operation string
+	// Phase names the phase that failed, such as "switch", or the operation that found
+	// the deployment locked.
+	Phase string
 	// Environment is the one in which the operation failed.
 	Environment Environment
 	// Cause is what was observed last.
@@ -51,15 +52,15 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s of %s: %s: %v", e.Operation, e.Environment, e.Kind, e.Cause)
+	return fmt.Sprintf("%s of %s: %s: %v", e.Phase, e.Environment, e.Kind, e.Cause)
 }
 
 // Unwrap makes both the kind and the cause visible to errors.Is and errors.As.
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Cause} }
 
 // invalidState returns the error of an operation that the ledger does not allow.
-func invalidState(operation string, env Environment, format string, args ...any) error {
-	return &Error{InvalidState, operation, env, fmt.Errorf(format, args...)}
+func invalidState(phase string, env Environment, format string, args ...any) error {
+	return &Error{InvalidState, phase, env, fmt.Errorf(format, args...)}
 }
 
 // Errors that a Platform returns.

@@ -17,7 +17,7 @@ import (
 func TestErrorTexts(t *testing.T) {
 	cause := errors.New("it says 503")
 	err := error(&bluegreen.Error{
-		Kind: bluegreen.SwitchFailed, Operation: "switch", Environment: bluegreen.Blue, Cause: cause,
+		Kind: bluegreen.SwitchFailed, Phase: "switch", Environment: bluegreen.Blue, Cause: cause,
 	})
 	if !errors.Is(err, bluegreen.SwitchFailed) || !errors.Is(err, cause) || errors.Is(err, bluegreen.Timeout) {
 		t.Error("the error does not match its kind and its cause alone")

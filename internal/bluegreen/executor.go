@@ -118,12 +118,12 @@ func (e *executor) progress(format string, args ...any) {
 }
 
 // operationError makes err the Error of an operation. It returns nil for nil.
-func operationError(operation string, env Environment, err error) error {
+func operationError(phase string, env Environment, err error) error {
 	if err == nil {
 		return nil
 	}
 	kind := DeployFailed
-	switch operation {
+	switch phase {
 	case "health check", "watch":
 		kind = HealthCheckFailed
 	case "switch":
@@ -140,5 +140,5 @@ func operationError(operation string, env Environment, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		kind = Timeout
 	}
-	return &Error{kind, operation, env, err}
+	return &Error{kind, phase, env, err}
 }

@@ -118,7 +118,7 @@ func TestReleaseThatWasTakenBackStaysBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := rolledBackByWatch(t)
+			h := rollBackByWatch(t)
 			change(h)
 			err := h.apply("3.0.0")
 			if !matches(err, bluegreen.InvalidState, "the release of deploy-3 was rolled back") {

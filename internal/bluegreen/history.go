@@ -88,10 +88,10 @@ func (l Ledger) closeUnfinished(id, reason string) Ledger {
 // archive separates the records that nothing refers to any more: no environment, and
 // no rollback that is in force. They are closed and never change again.
 func (l Ledger) archive() (Ledger, []Record) {
-	undone, _ := l.RolledBack()
+	rolledBack, _ := l.RolledBack()
 	var open, closed []Record
 	for _, r := range l.Records {
-		if r.ID == l.Blue.Record || r.ID == l.Green.Record || r.ID == undone.ID {
+		if r.ID == l.Blue.Record || r.ID == l.Green.Record || r.ID == rolledBack.ID {
 			open = append(open, r)
 		} else {
 			closed = append(closed, r.withoutInstances())

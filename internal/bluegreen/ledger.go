@@ -82,8 +82,8 @@ func (l Ledger) HasRelease(env Environment, release Release) bool {
 	return recorded != nil && release.HasFingerprint(recorded.Fingerprint, l.Key)
 }
 
-// NeedsKey reports whether any fingerprint in the ledger was made with a key.
-func (l Ledger) NeedsKey() bool {
+// HasKeyedFingerprint reports whether any fingerprint in the ledger was made with a key.
+func (l Ledger) HasKeyedFingerprint() bool {
 	return slices.ContainsFunc(l.Records, func(r Record) bool {
 		return isKeyed(r.Fingerprint) || isKeyed(r.RolledBackFingerprint)
 	})
@@ -141,20 +141,20 @@ func (l Ledger) RolledBack() (Record, bool) {
 // The hold ends when another release has been live.
 func (l Ledger) requireNotRolledBack(release Release, retry string) error {
 	rollback, _ := l.LiveRecord()
-	if !l.wasRolledBack(release) ||
+	if !l.isLiveARollbackOf(release) ||
 		rollback.Origin == "" || rollback.Origin == FromConfiguration || retry == rollback.Replaced {
 		return nil
 	}
 	return &RolledBackError{Record: rollback.Replaced, Rollback: rollback}
 }
 
-// wasRolledBack reports whether the live release came from a rollback of release. If the
+// isLiveARollbackOf reports whether the live release came from a rollback of release. If the
 // key of the fingerprint is lost, the version decides, so that no hold is lost.
-func (l Ledger) wasRolledBack(release Release) bool {
+func (l Ledger) isLiveARollbackOf(release Release) bool {
 	fingerprint := l.RolledBackFingerprint()
 	if isKeyed(fingerprint) && l.Key == "" {
-		undone, _ := l.RolledBack()
-		return undone.Version == release.Version
+		rolledBack, _ := l.RolledBack()
+		return rolledBack.Version == release.Version
 	}
 	return release.HasFingerprint(fingerprint, l.Key)
 }

@@ -73,7 +73,7 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 		if !l.IsServing() {
 			return nil, ErrNothingToRollBackTo
 		}
-		if l.wasRolledBack(d.Release) {
+		if l.isLiveARollbackOf(d.Release) {
 			break
 		}
 		if !l.HasRelease(l.Live, d.Release) {

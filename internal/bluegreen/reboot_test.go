@@ -13,10 +13,10 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// rebooted returns a deployment with 2.0.0 live and 1.0.0 as the standby, right after a
-// restart of the machine. Its replicas are started after some seconds, and are healthy
-// some seconds later.
-func rebooted(t *testing.T, prepare func(*timedHarness)) *timedHarness {
+// rebootMachine creates a deployment with 2.0.0 live and 1.0.0 as the standby, and restarts
+// the machine. Its replicas are started after some seconds, and are healthy some seconds
+// later.
+func rebootMachine(t *testing.T, prepare func(*timedHarness)) *timedHarness {
 	h := newTimedHarness(t, alwaysHealthy)
 	h.create(t)
 	if err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0")); err != nil {
@@ -34,7 +34,7 @@ func rebooted(t *testing.T, prepare func(*timedHarness)) *timedHarness {
 // is being started.
 func TestRollbackRightAfterARestartOfTheMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := rebooted(t, func(*timedHarness) {})
+		h := rebootMachine(t, func(*timedHarness) {})
 		if err := h.Rollback(t.Context(), "2.0.0 is bad"); err != nil {
 			t.Error(err)
 		}
@@ -47,7 +47,7 @@ func TestRollbackRightAfterARestartOfTheMachine(t *testing.T) {
 // Replicas that are never started do not hold a rollback for longer than switch_timeout.
 func TestRollbackDoesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := rebooted(t, func(*timedHarness) {})
+		h := rebootMachine(t, func(*timedHarness) {})
 		h.Config.SwitchTimeout = 4 * time.Second
 		began := time.Now()
 		err := h.Rollback(t.Context(), "2.0.0 is bad")
@@ -64,7 +64,7 @@ func TestRollbackDoesNotWaitForEver(t *testing.T) {
 func TestPromoteRightAfterARestartOfTheMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		want := bluegreen.Desired{}
-		h := rebooted(t, func(h *timedHarness) {
+		h := rebootMachine(t, func(h *timedHarness) {
 			want = desired(fourReplicas(h.memory, "3.0.0"))
 			want.Promote = false
 			status, err := h.Status(t.Context())

@@ -119,10 +119,9 @@ func (e *executor) watchLive(ctx context.Context, runs map[string]string) watchR
 			if found = found.withReadiness(); found.size == 0 || found.isUnknown() {
 				return seen.withEnd(watchCouldNotProbe, err)
 			}
-		}
-		unaskedSince := seen.unaskedSince
-		if seen = seen.withProbe(found); err != nil {
-			seen.unaskedSince = unaskedSince
+			seen = seen.withReadinessOnly(found)
+		} else {
+			seen = seen.withProbe(found)
 		}
 		switch {
 		case max(seen.failedInARow, seen.restarts) >= e.Config.UnhealthyThreshold:

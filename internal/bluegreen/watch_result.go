@@ -58,6 +58,16 @@ func (r watchResult) withProbe(found finding) watchResult {
 	return r
 }
 
+// withReadinessOnly returns the result with one more probe, in which only the platform's
+// own judgement counted. unaskedSince stays, because the instances have still not been
+// probed: the next judgement counts at once, not after another HealthCheckTimeout.
+func (r watchResult) withReadinessOnly(found finding) watchResult {
+	unaskedSince := r.unaskedSince
+	r = r.withProbe(found)
+	r.unaskedSince = unaskedSince
+	return r
+}
+
 // withoutAnswer returns the result after a probe that had no result because of cause.
 func (r watchResult) withoutAnswer(cause error, at time.Time) watchResult {
 	if r.unaskedSince.IsZero() {

@@ -66,9 +66,9 @@ func (s statusCodes) hasCode(code int) bool {
 	return false
 }
 
-// AcceptsSuccessOnly reports whether every status code that the check accepts is from 200
+// IsSuccessOnly reports whether every status code that the check accepts is from 200
 // to 399. These are the codes that a kubelet, for example, counts as success.
-func (h HTTP) AcceptsSuccessOnly() bool {
+func (h HTTP) IsSuccessOnly() bool {
 	codes, err := parseStatusCodes(orDefault(h.StatusCodes, DefaultHTTPStatusCodes))
 	return err == nil && !slices.ContainsFunc(codes.ranges, func(r codeRange) bool { return r.high > 399 })
 }

@@ -26,10 +26,10 @@ import (
 )
 
 // Every failure says what happened, what serves, and what to do next.
-func TestFailuresAreTold(t *testing.T) {
+func TestFailuresAreReported(t *testing.T) {
 	t.Parallel()
-	failure := func(kind bluegreen.Kind, operation string, cause error) error {
-		return &bluegreen.Error{Kind: kind, Operation: operation, Environment: bluegreen.Blue, Cause: cause}
+	failure := func(kind bluegreen.Kind, phase string, cause error) error {
+		return &bluegreen.Error{Kind: kind, Phase: phase, Environment: bluegreen.Blue, Cause: cause}
 	}
 	sickly := &bluegreen.UnhealthyError{Unhealthy: 1, Size: 3, Instances: []bluegreen.UnhealthyInstance{{
 		Instance: bluegreen.Instance{ID: "blue-2"},
@@ -115,18 +115,16 @@ func TestFailuresAreTold(t *testing.T) {
 			"The deployment is busy", []string{"Z.\n\nNothing was touched."},
 		},
 		"stale": {
-			fmt.Errorf("%w: the deployment was changed after the plan was made (ledger generation 3 then, 5 now)",
-				bluegreen.ErrPlanStale),
+			fmt.Errorf("%w: the deployment was changed after the plan was made", bluegreen.ErrPlanStale),
 			"The plan is stale",
 			[]string{
-				"The plan is stale: the deployment was changed after the plan was made " +
-					"(ledger generation 3 then, 5 now).",
+				"The plan is stale: the deployment was changed after the plan was made.",
 				"Nothing was touched.",
 				"Plan again",
 			},
 		},
 		"there already": {
-			fmt.Errorf("%w (ledger generation 3)", bluegreen.ErrExists), "A deployment of this name exists already",
+			bluegreen.ErrExists, "A deployment of this name exists already",
 			[]string{"Nothing was touched.", "`terraform import ADDRESS web`"},
 		},
 		"a dead standby": {
@@ -212,7 +210,7 @@ func TestFailuresPointAtAttributes(t *testing.T) {
 			"created",
 			&bluegreen.Error{
 				Kind:        bluegreen.DeployFailed,
-				Operation:   "deploy",
+				Phase:       "deploy",
 				Environment: bluegreen.Green,
 				Cause:       tt.err,
 			},

@@ -45,10 +45,10 @@ func TestFailedUpdateWritesWhatServesIntoTheState(t *testing.T) {
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){
 			"bluegreen": func() (tfprotov6.ProviderServer, error) {
-				return applyRecorder{newServer("test"), &failed}, nil
+				return applyRecorder{newComparingServer(t), &failed}, nil
 			},
 		},
-		CheckDestroy: func(*terraform.State) error { return h.gone() },
+		CheckDestroy: func(*terraform.State) error { return h.requireGone() },
 		Steps: []resource.TestStep{
 			{Config: h.config(version("1.0.0"))},
 			{

@@ -120,7 +120,7 @@ func (o openDeployment) cause(err error) string {
 	if !errors.As(err, &failure) {
 		return o.mask(sentence(err))
 	}
-	text := fmt.Sprintf("The %s of %s failed: %s.", failure.Operation, failure.Environment, inWords(failure.Cause))
+	text := fmt.Sprintf("The %s of %s failed: %s.", failure.Phase, failure.Environment, inWords(failure.Cause))
 	if isStopped(failure) {
 		text = describeStop(failure)
 	}
@@ -144,7 +144,7 @@ func describeHolder(holder bluegreen.Holder) string {
 // describeStop says where an operation was interrupted or ran out of time, and what was
 // observed last. It leaves out that the context ended.
 func describeStop(failure *bluegreen.Error) string {
-	text := fmt.Sprintf("It stopped at the %s of %s", failure.Operation, failure.Environment)
+	text := fmt.Sprintf("It stopped at the %s of %s", failure.Phase, failure.Environment)
 	observed := failure.Cause.Error()
 	for _, ended := range []error{context.Canceled, context.DeadlineExceeded} {
 		observed = strings.TrimSuffix(strings.TrimSuffix(observed, ended.Error()), ": ")
@@ -187,7 +187,7 @@ func (o openDeployment) lastLines(from string, lines []string) string {
 func (o openDeployment) warnings(problems []error) diag.Diagnostics {
 	var diags diag.Diagnostics
 	for _, message := range o.platformWarnings.list {
-		diags.AddWarning("The apply went on in spite of a problem", o.mask(message))
+		diags.AddWarning("The apply continued despite a problem", o.mask(message))
 	}
 	for _, problem := range problems {
 		diags.AddWarning("The old environment could not be completed or removed", paragraphs(o.cause(problem),

@@ -34,7 +34,7 @@ func TestSickFirstRelease(t *testing.T) {
 			},
 			resource.TestStep{
 				PreConfig: func() {
-					if err := h.gone(); err != nil {
+					if err := h.requireGone(); err != nil {
 						h.t.Error(err)
 					}
 				},

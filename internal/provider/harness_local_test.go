@@ -55,7 +55,7 @@ func claimLocal(t *testing.T) (name string, p *localTestPlatform) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.nothingLeft(t)
+		p.checkNothingLeft(t)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
@@ -107,8 +107,8 @@ func (p *localTestPlatform) entries(dir string) ([]string, error) {
 	return names, err
 }
 
-// nothingLeft waits for the agent to leave, and looks for what it has left.
-func (p *localTestPlatform) nothingLeft(t *testing.T) {
+// checkNothingLeft waits for the agent to leave, and looks for what it has left.
+func (p *localTestPlatform) checkNothingLeft(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(p.stateDir); os.IsNotExist(err) {
 		return

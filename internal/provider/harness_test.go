@@ -89,7 +89,7 @@ func (h *harness) run(steps ...resource.TestStep) {
 	h.t.Helper()
 	resource.UnitTest(h.t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(h.t),
-		CheckDestroy:             func(*terraform.State) error { return h.gone() },
+		CheckDestroy:             func(*terraform.State) error { return h.requireGone() },
 		Steps:                    steps,
 	})
 }
@@ -135,8 +135,8 @@ func (h *harness) status() bluegreen.Status {
 	return status
 }
 
-// gone returns an error unless there is no deployment.
-func (h *harness) gone() error {
+// requireGone returns an error unless there is no deployment.
+func (h *harness) requireGone() error {
 	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	found, err := h.leftovers(ctx)

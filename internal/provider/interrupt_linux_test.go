@@ -19,7 +19,7 @@ func TestInterrupt(t *testing.T) {
 	tf.write(h.config(version("1.0.0"), longHealthCheck, behaving(unhealthy)))
 	mustContain(t, interruptDuring(t, tf, "checking the health of 1.0.0"),
 		"The operation was interrupted", "It stopped at the health check of green", "Nothing was left behind")
-	if err := h.gone(); err != nil {
+	if err := h.requireGone(); err != nil {
 		t.Error(err)
 	}
 

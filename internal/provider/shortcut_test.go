@@ -36,7 +36,7 @@ func TestShortcutAnswersWhileNothingChanges(t *testing.T) {
 		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){
 			"bluegreen": func() (tfprotov6.ProviderServer, error) { return server, nil },
 		},
-		CheckDestroy: func(*terraform.State) error { return h.gone() },
+		CheckDestroy: func(*terraform.State) error { return h.requireGone() },
 		Steps: []resource.TestStep{
 			{Config: h.config(version("1.0.0"))},
 			{Config: unchanged},

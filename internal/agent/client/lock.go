@@ -88,12 +88,12 @@ func (l *Lock) Abandon() {
 
 // Commit makes next the ledger and appends closed to the archive, in one durable
 // step, and points traffic where next says. It returns bluegreen.ErrStale unless
-// next follows the stored ledger, and an *AddressError if it cannot listen as front says. care, if
-// not nil, says how the replicas of its release are looked after from then on.
+// next follows the stored ledger, and an *AddressError if it cannot listen as front says.
+// upkeep, if not nil, says how the replicas of its release are looked after from then on.
 func (l *Lock) Commit(
-	ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend, care *store.Upkeep,
+	ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend, upkeep *store.Upkeep,
 ) error {
-	request := api.CommitRequest{Ledger: next, Key: next.Key, Closed: closed, Frontend: front, Upkeep: care}
+	request := api.CommitRequest{Ledger: next, Key: next.Key, Closed: closed, Frontend: front, Upkeep: upkeep}
 	return l.change(ctx, http.MethodPut, deploymentPath(l.name, "ledger"), request, nil)
 }
 

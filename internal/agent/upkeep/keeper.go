@@ -74,7 +74,7 @@ type Keeper struct {
 	changed func()
 
 	mu   sync.Mutex
-	runs map[Run]*watched
+	runs map[Run]*probedReplica
 	// remembered are the runs that were unhealthy when the former agent ended, until they are
 	// looked after.
 	remembered map[Run]UnhealthyRun
@@ -82,8 +82,8 @@ type Keeper struct {
 	restarted map[bluegreen.Environment]time.Time
 }
 
-// watched is a replica with its condition; Keeper.mu guards it.
-type watched struct {
+// probedReplica is a replica with its condition; Keeper.mu guards it.
+type probedReplica struct {
 	Replica
 	condition
 	// stop ends the probing.
@@ -95,7 +95,7 @@ type watched struct {
 func New(ctx context.Context, log *slog.Logger, load *Load, changed func()) *Keeper {
 	k := &Keeper{
 		ctx: ctx, log: log, load: load, changed: changed,
-		runs: map[Run]*watched{}, restarted: map[bluegreen.Environment]time.Time{},
+		runs: map[Run]*probedReplica{}, restarted: map[bluegreen.Environment]time.Time{},
 	}
 	context.AfterFunc(ctx, func() {
 		k.mu.Lock()
@@ -122,9 +122,9 @@ func (k *Keeper) Set(replicas []Replica) {
 	for _, r := range replicas {
 		k.add(r)
 	}
-	for run, w := range k.runs {
+	for run, p := range k.runs {
 		if !wanted[run] {
-			w.stop()
+			p.stop()
 			delete(k.runs, run)
 		}
 	}
@@ -136,21 +136,21 @@ func (k *Keeper) add(r Replica) {
 	if present != nil && present.Plan == r.Plan && present.IsStandby == r.IsStandby && !r.HasPassed {
 		return
 	}
-	w := &watched{Replica: r, condition: condition{hasPassed: r.HasPassed}}
+	p := &probedReplica{Replica: r, condition: condition{hasPassed: r.HasPassed}}
 	if present != nil {
 		present.stop()
 		if !r.HasPassed {
-			w.condition = present.condition
+			p.condition = present.condition
 		}
 	}
 	if before, ok := k.remembered[r.Run]; ok && present == nil && !r.HasPassed {
-		w.condition = condition{isUnhealthy: true, cause: before.Cause, since: before.Since}
+		p.condition = condition{isUnhealthy: true, cause: before.Cause, since: before.Since}
 	}
 	delete(k.remembered, r.Run)
 	var ctx context.Context
-	ctx, w.stop = context.WithCancel(k.ctx)
-	k.runs[r.Run] = w
-	go k.probeRepeatedly(ctx, w, w.firstPause(k.load))
+	ctx, p.stop = context.WithCancel(k.ctx)
+	k.runs[r.Run] = p
+	go k.probeRepeatedly(ctx, p, p.firstPause(k.load))
 }
 
 // Remember makes runs unhealthy from the beginning, once they are looked after: they were so
@@ -169,9 +169,9 @@ func (k *Keeper) Unhealthy() []UnhealthyRun {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var list []UnhealthyRun
-	for run, w := range k.runs {
-		if w.isUnhealthy {
-			list = append(list, UnhealthyRun{run, w.cause, w.since})
+	for run, p := range k.runs {
+		if p.isUnhealthy {
+			list = append(list, UnhealthyRun{run, p.cause, p.since})
 		}
 	}
 	slices.SortFunc(list, func(a, b UnhealthyRun) int {
@@ -184,8 +184,8 @@ func (k *Keeper) Unhealthy() []UnhealthyRun {
 func (k *Keeper) UnhealthyCause(run Run) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if w := k.runs[run]; w != nil {
-		return w.cause
+	if p := k.runs[run]; p != nil {
+		return p.cause
 	}
 	return ""
 }
@@ -194,21 +194,21 @@ func (k *Keeper) UnhealthyCause(run Run) string {
 func (k *Keeper) ReportFailure(run Run, inARow int, cause error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	w := k.runs[run]
-	if w == nil {
+	p := k.runs[run]
+	if p == nil {
 		return
 	}
-	if w.failRequests(w.Plan.Thresholds, inARow, "requests: "+cause.Error(), time.Now()) {
-		k.announce(w)
+	if p.failRequests(p.Plan.Thresholds, inARow, "requests: "+cause.Error(), time.Now()) {
+		k.announce(p)
 	}
 }
 
-// announce logs the new condition of w, and has the owner follow it. The owner has locks
+// announce logs the new condition of p, and has the owner follow it. The owner has locks
 // of its own, and may be about to call Set.
-func (k *Keeper) announce(w *watched) {
-	log := k.log.With("replica", w.Target.ID())
-	if w.isUnhealthy {
-		log.Warn("replica is unhealthy", "cause", w.cause)
+func (k *Keeper) announce(p *probedReplica) {
+	log := k.log.With("replica", p.Target.ID())
+	if p.isUnhealthy {
+		log.Warn("replica is unhealthy", "cause", p.cause)
 	} else {
 		log.Info("replica is healthy again")
 	}

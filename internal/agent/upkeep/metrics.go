@@ -16,12 +16,12 @@ func (k *Keeper) Describe(ch chan<- *prometheus.Desc) { ch <- healthy }
 func (k *Keeper) Collect(ch chan<- prometheus.Metric) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for run, w := range k.runs {
+	for run, p := range k.runs {
 		value := 1.0
-		if w.isUnhealthy {
+		if p.isUnhealthy {
 			value = 0
 		}
 		ch <- prometheus.MustNewConstMetric(healthy, prometheus.GaugeValue, value,
-			string(run.Environment), w.Target.ID())
+			string(run.Environment), p.Target.ID())
 	}
 }

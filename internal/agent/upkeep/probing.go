@@ -29,12 +29,12 @@ const (
 )
 
 // interval is the time from one probe of the replica to the next.
-func (w *watched) interval(load *Load) time.Duration {
-	interval := max(w.Plan.Interval, minInterval)
-	if w.IsStandby {
+func (p *probedReplica) interval(load *Load) time.Duration {
+	interval := max(p.Plan.Interval, minInterval)
+	if p.IsStandby {
 		interval *= standbyFactor
 	}
-	if w.hasPassed && !w.isUnhealthy && w.failures == 0 {
+	if p.hasPassed && !p.isUnhealthy && p.failures == 0 {
 		interval = max(interval, time.Duration(load.replicas.Load())*time.Second/maxProbes)
 	}
 	return interval - time.Duration(rand.Float64()*jitter*float64(interval))
@@ -42,17 +42,17 @@ func (w *watched) interval(load *Load) time.Duration {
 
 // firstPause is the time until the first probe. A run that nothing is known of is probed
 // at once.
-func (w *watched) firstPause(load *Load) time.Duration {
-	if !w.hasPassed && !w.isUnhealthy {
+func (p *probedReplica) firstPause(load *Load) time.Duration {
+	if !p.hasPassed && !p.isUnhealthy {
 		return 0
 	}
-	return time.Duration(rand.Float64() * float64(w.interval(load)))
+	return time.Duration(rand.Float64() * float64(p.interval(load)))
 }
 
-// probeRepeatedly probes w until ctx ends, for the first time after pause. An interval
+// probeRepeatedly probes p until ctx ends, for the first time after pause. An interval
 // runs from the start of a probe to the start of the next one. So it takes only the
 // timeout of the last probe longer to find a replica that hangs than one that refuses.
-func (k *Keeper) probeRepeatedly(ctx context.Context, w *watched, pause time.Duration) {
+func (k *Keeper) probeRepeatedly(ctx context.Context, p *probedReplica, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
@@ -62,67 +62,67 @@ func (k *Keeper) probeRepeatedly(ctx context.Context, w *watched, pause time.Dur
 		case <-timer.C:
 		}
 		begin := time.Now()
-		verdict := w.probe(ctx)
+		verdict := p.probe(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		timer.Reset(k.record(w, verdict) - time.Since(begin))
+		timer.Reset(k.record(p, verdict) - time.Since(begin))
 	}
 }
 
 // probe asks the replica once, and what runs it.
-func (w *watched) probe(ctx context.Context) bluegreen.Verdict {
-	verdict := w.Plan.Checker.Probe(ctx, w.Target)
-	if w.Ready == nil {
+func (p *probedReplica) probe(ctx context.Context) bluegreen.Verdict {
+	verdict := p.Plan.Checker.Probe(ctx, p.Target)
+	if p.Ready == nil {
 		return verdict
 	}
 	both := maps.Clone(verdict)
-	maps.Copy(both, w.Ready(ctx))
+	maps.Copy(both, p.Ready(ctx))
 	return both
 }
 
 // record takes the result of a probe into account, and returns the time from that probe
 // to the next. A verdict that decides nothing changes nothing: a replica that is about to
 // be judged is not started again either.
-func (k *Keeper) record(w *watched, verdict bluegreen.Verdict) (interval time.Duration) {
+func (k *Keeper) record(p *probedReplica, verdict bluegreen.Verdict) (interval time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.runs[w.Run] != w {
+	if k.runs[p.Run] != p {
 		return minInterval // It is about to end.
 	}
 	changed, now, failures := false, time.Now(), describe(verdict)
 	switch {
 	case verdict.IsHealthy():
-		changed = w.pass(w.Plan.Thresholds)
+		changed = p.pass(p.Plan.Thresholds)
 	case failures == "":
-		return w.interval(k.load)
+		return p.interval(k.load)
 	default:
-		changed = w.fail(w.Plan.Thresholds, failures, now)
+		changed = p.fail(p.Plan.Thresholds, failures, now)
 	}
 	if changed {
-		k.announce(w)
+		k.announce(p)
 	}
-	k.restartOverdue(w, now)
-	return w.interval(k.load)
+	k.restartOverdue(p, now)
+	return p.interval(k.load)
 }
 
-// restartOverdue starts w again if it has been unhealthy for too long. If most replicas
+// restartOverdue starts p again if it has been unhealthy for too long. If most replicas
 // are unhealthy they stay in the traffic, and some of their requests may succeed: so the
 // replicas of an environment are not started again together, but one in each RestartAfter.
-func (k *Keeper) restartOverdue(w *watched, now time.Time) {
-	after := w.Plan.RestartAfter
-	if w.Restart == nil || !w.isOverdue(after, now) || now.Sub(k.restarted[w.Environment]) < after {
+func (k *Keeper) restartOverdue(p *probedReplica, now time.Time) {
+	after := p.Plan.RestartAfter
+	if p.Restart == nil || !p.isOverdue(after, now) || now.Sub(k.restarted[p.Environment]) < after {
 		return
 	}
 	for _, other := range k.runs {
 		isOverdue := other.Restart != nil && other.isOverdue(other.Plan.RestartAfter, now)
-		if isOverdue && other.Environment == w.Environment && other.since.Before(w.since) {
+		if isOverdue && other.Environment == p.Environment && other.since.Before(p.since) {
 			return // Its turn comes first.
 		}
 	}
-	k.log.Warn("starting an unhealthy replica again", "replica", w.Target.ID(), "cause", w.cause)
-	w.since, k.restarted[w.Environment] = now, now
-	w.Restart()
+	k.log.Warn("starting an unhealthy replica again", "replica", p.Target.ID(), "cause", p.cause)
+	p.since, k.restarted[p.Environment] = now, now
+	p.Restart()
 }
 
 // describe returns why a verdict is not healthy, in one line. It is "" if no check has

@@ -105,8 +105,8 @@ func (h *harness) makeLive(version string, replicas int) {
 
 // withRetry returns want so that a release that was rolled back is tried once more.
 func withRetry(want bluegreen.Desired, ledger bluegreen.Ledger) bluegreen.Desired {
-	undone, _ := ledger.RolledBack()
-	want.Retry = undone.ID
+	rolledBack, _ := ledger.RolledBack()
+	want.Retry = rolledBack.ID
 	return want
 }
 

@@ -43,7 +43,7 @@ func (o Options) readinessProbe() *corev1.Probe {
 		http = &health.HTTP{}
 	}
 	switch {
-	case http != nil && http.AcceptsSuccessOnly():
+	case http != nil && http.IsSuccessOnly():
 		probe.ProbeHandler = corev1.ProbeHandler{HTTPGet: o.httpGet(*http)}
 	case http != nil:
 		probe.TCPSocket.Port = o.probedPort(http.Port)

@@ -90,7 +90,7 @@ func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
 	if err == nil && snapshot.service == nil {
 		err = bluegreen.ErrNotFound
 	}
-	isKeyMissing := snapshot.ledger.Key == "" && snapshot.ledger.NeedsKey()
+	isKeyMissing := snapshot.ledger.Key == "" && snapshot.ledger.HasKeyedFingerprint()
 	if err != nil || !isAutoscaled(snapshot.ledger) && !isKeyMissing {
 		return snapshot.ledger, err
 	}

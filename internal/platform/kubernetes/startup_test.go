@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func TestPodThatNeverStartsIsToldFromOneThatMay(t *testing.T) {
+func TestPodThatNeverStartsDiffersFromOneThatMay(t *testing.T) {
 	t.Parallel()
 	crashed := waiting("CrashLoopBackOff", "back-off 10s")
 	isRunning := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}

@@ -24,7 +24,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// These are the settings of lookedAfter. A sick replica has the traffic for at most
+// These are the settings of deployWithUpkeep. A sick replica has the traffic for at most
 // upkeepThreshold times the interval of a second, plus the timeout of a probe.
 const (
 	upkeepThreshold = 2
@@ -37,20 +37,21 @@ const (
 // secret is the value of a header of the health check.
 const secret = "a-very-secret-token"
 
-// lookedAfter returns a deployment that is live with replicas that the agent looks after.
-func lookedAfter(t *testing.T, replicas int, restartAfter time.Duration) *service {
+// deployWithUpkeep deploys a release with replicas that the agent looks after.
+func deployWithUpkeep(t *testing.T, replicas int, restartAfter time.Duration) *service {
 	t.Helper()
-	return lookedAfterRelease(t, agenttest.Release(t, "1.0.0", agenttest.Healthy), replicas, restartAfter)
+	return deployReleaseWithUpkeep(t, agenttest.Release(t, "1.0.0", agenttest.Healthy), replicas, restartAfter)
 }
 
-// lookedAfterRelease makes this release live in a deployment like that of lookedAfter.
-func lookedAfterRelease(t *testing.T, release bluegreen.Release, replicas int, restartAfter time.Duration) *service {
+// deployReleaseWithUpkeep is deployWithUpkeep for this release.
+func deployReleaseWithUpkeep(t *testing.T, release bluegreen.Release, replicas int, restartAfter time.Duration) *service {
 	t.Helper()
-	return lookedAfterWith(t, release, replicas, local.Upkeep{RestartAfter: restartAfter})
+	return deployWithUpkeepSettings(t, release, replicas, local.Upkeep{RestartAfter: restartAfter})
 }
 
-// lookedAfterWith is lookedAfter for this release with these settings, which it completes.
-func lookedAfterWith(t *testing.T, release bluegreen.Release, replicas int, upkeep local.Upkeep) *service {
+// deployWithUpkeepSettings is deployWithUpkeep for this release with these settings, which
+// it completes.
+func deployWithUpkeepSettings(t *testing.T, release bluegreen.Release, replicas int, upkeep local.Upkeep) *service {
 	t.Helper()
 	release.Replicas = replicas
 	dir := agenttest.StateDir(t)
@@ -151,7 +152,7 @@ func TestSickReplicaLeavesTheTraffic(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := lookedAfter(t, 4, 0)
+			s := deployWithUpkeep(t, 4, 0)
 			c.sicken(s)
 			sick := time.Now()
 			last := s.awaitNoFailure()
@@ -194,7 +195,7 @@ func TestFlappingReplicaComesBackOnlyWhenItIsWell(t *testing.T) {
 		inTraffic = "+++.......+++.."
 	)
 	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
-	s := lookedAfterWith(t, release, 4, local.Upkeep{Health: health.Config{HealthyThreshold: 3}})
+	s := deployWithUpkeepSettings(t, release, 4, local.Upkeep{Health: health.Config{HealthyThreshold: 3}})
 	s.tell(2, "/flap?"+script)
 	url, failures := s.endpoint(), 0
 	agenttest.Eventually(t, func() error {
@@ -230,7 +231,7 @@ func TestFlappingReplicaComesBackOnlyWhenItIsWell(t *testing.T) {
 // If most replicas are sick, all keep the traffic: those that are left could not carry it.
 func TestMostReplicasAreNeverTakenOut(t *testing.T) {
 	t.Parallel()
-	s := lookedAfter(t, 4, 0)
+	s := deployWithUpkeep(t, 4, 0)
 	for _, n := range []int{1, 2, 3} {
 		s.tell(n, "/sicken")
 	}
@@ -258,7 +259,7 @@ func TestMostReplicasAreNeverTakenOut(t *testing.T) {
 // replica with its first probe.
 func TestNextAgentLooksAfterReplicas(t *testing.T) {
 	t.Parallel()
-	s := lookedAfter(t, 4, 0)
+	s := deployWithUpkeep(t, 4, 0)
 	s.tell(2, "/sicken")
 	s.awaitUnready(2)
 	agenttest.Kill(t, s.dir)
@@ -269,7 +270,7 @@ func TestNextAgentLooksAfterReplicas(t *testing.T) {
 
 func TestReplicaThatStaysUnhealthyIsStartedAgain(t *testing.T) {
 	t.Parallel()
-	s := lookedAfter(t, 4, time.Second)
+	s := deployWithUpkeep(t, 4, time.Second)
 	former := s.instance(2).Incarnation
 	s.tell(2, "/hangup")
 	agenttest.Eventually(t, func() error {
@@ -286,7 +287,7 @@ func TestReplicaThatStaysUnhealthyIsStartedAgain(t *testing.T) {
 func TestApplyRepairsUnhealthyReplica(t *testing.T) {
 	t.Parallel()
 	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
-	s := lookedAfterRelease(t, release, 2, 0)
+	s := deployReleaseWithUpkeep(t, release, 2, 0)
 	release.Replicas = 2
 	former := s.instance(1).Incarnation
 	s.tell(1, "/hangup")
@@ -310,7 +311,7 @@ func TestApplyRepairsUnhealthyReplica(t *testing.T) {
 // agent's user can read.
 func TestHealthCheckIsKeptSecret(t *testing.T) {
 	t.Parallel()
-	s := lookedAfter(t, 1, 0)
+	s := deployWithUpkeep(t, 1, 0)
 	path := filepath.Join(s.dir, "deployments", "web", "upkeep.json")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file is %v, %v", info, err)

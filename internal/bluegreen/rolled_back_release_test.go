@@ -10,8 +10,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// rolledBackByWatch returns a deployment whose release 3.0.0 was taken back by its watch.
-func rolledBackByWatch(t *testing.T) *harness {
+// rollBackByWatch returns a deployment whose watch has taken back its release 3.0.0.
+func rollBackByWatch(t *testing.T) *harness {
 	h := newHarness(t)
 	h.Config.BakeTime, h.Config.ProbeInterval = time.Hour, time.Millisecond
 	h.whenWatching(func() { h.memory.MakeUnhealthy(t, deployment, bluegreen.Green) })
@@ -25,7 +25,7 @@ func rolledBackByWatch(t *testing.T) *harness {
 
 // The next run of a pipeline does not deploy again what the watch took back.
 func TestReleaseThatAWatchTookBackIsNotDeployedAgain(t *testing.T) {
-	h := rolledBackByWatch(t)
+	h := rollBackByWatch(t)
 	for range 2 {
 		before := h.ledger()
 		err := h.apply("3.0.0")
@@ -53,7 +53,7 @@ func TestReleaseThatAWatchTookBackIsNotDeployedAgain(t *testing.T) {
 
 func TestThreeWaysOnAfterARollback(t *testing.T) {
 	t.Run("keep the rollback", func(t *testing.T) {
-		h := rolledBackByWatch(t)
+		h := rollBackByWatch(t)
 		want := desired(h.release("3.0.0"))
 		want.Rollback = true
 		if _, err := h.Apply(t.Context(), h.ledger(), want); err != nil {
@@ -62,7 +62,7 @@ func TestThreeWaysOnAfterARollback(t *testing.T) {
 		h.mustServe("2.0.0")
 	})
 	t.Run("retry", func(t *testing.T) {
-		h := rolledBackByWatch(t)
+		h := rollBackByWatch(t)
 		want := desired(h.release("3.0.0"))
 		for _, other := range []string{"deploy-2", "rollback-4", "3.0.0"} {
 			want.Retry = other
@@ -88,7 +88,7 @@ func TestThreeWaysOnAfterARollback(t *testing.T) {
 		h.mustServe("2.0.0")
 	})
 	t.Run("another release", func(t *testing.T) {
-		h := rolledBackByWatch(t)
+		h := rollBackByWatch(t)
 		if err := h.apply("4.0.0"); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestThreeWaysOnAfterARollback(t *testing.T) {
 // A release is held until another one has been live. One that failed before it went live
 // does not end the hold.
 func TestFailedReleaseDoesNotEndTheHold(t *testing.T) {
-	h := rolledBackByWatch(t)
+	h := rollBackByWatch(t)
 	h.Config.HealthCheckRetries = 0
 	bad := desired(h.memory.Release("4.0.0", "unhealthy"))
 	if _, err := h.Apply(t.Context(), h.ledger(), bad); !errors.Is(err, bluegreen.HealthCheckFailed) {
@@ -112,8 +112,8 @@ func TestFailedReleaseDoesNotEndTheHold(t *testing.T) {
 	if err := h.apply("3.0.0"); !errors.Is(err, bluegreen.InvalidState) {
 		t.Errorf("got %v", err)
 	}
-	if undone, ok := h.ledger().RolledBack(); !ok || undone.Version != "3.0.0" {
-		t.Errorf("the record of what was rolled back is %+v", undone)
+	if rolledBack, ok := h.ledger().RolledBack(); !ok || rolledBack.Version != "3.0.0" {
+		t.Errorf("the record of what was rolled back is %+v", rolledBack)
 	}
 	h.mustServe("2.0.0")
 }
@@ -135,7 +135,7 @@ func TestConfiguredRollbackIsNotHeld(t *testing.T) {
 
 // A rollback of an earlier version has no origin. It holds nothing, as it was then.
 func TestRollbackOfAnEarlierVersionHoldsNothing(t *testing.T) {
-	h := rolledBackByWatch(t)
+	h := rollBackByWatch(t)
 	l := h.ledger()
 	l.Schema = 1
 	for i := range l.Records {
