@@ -121,3 +121,16 @@ func TestWatchResultSaysWhatWasSeen(t *testing.T) {
 		})
 	}
 }
+
+// A platform that cannot be reached for long still judges its instances at each probe.
+// Its next judgement does not wait until an attempt of the health check is over again.
+func TestReadinessAloneDoesNotEndTheTimeWithoutAnAnswer(t *testing.T) {
+	begin := time.Unix(1, 0)
+	seen := watchResult{}.withoutAnswer(ErrCouldNotAsk, begin).withReadinessOnly(finding{})
+	if seen.unaskedSince != begin || seen.probes != 1 {
+		t.Errorf("unasked since %v after %d probes", seen.unaskedSince, seen.probes)
+	}
+	if seen = seen.withProbe(finding{}); !seen.unaskedSince.IsZero() {
+		t.Errorf("unasked since %v after a probe with an answer", seen.unaskedSince)
+	}
+}
