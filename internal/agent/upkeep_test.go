@@ -277,7 +277,8 @@ func TestUnreadableUpkeepIsLeftOut(t *testing.T) {
 	if err == nil || file == nil {
 		t.Errorf("an empty file is read: %v", err)
 	}
-	upkeep, ledger := upkeepOf(health.Config{Interval: time.Minute}), liveOn(webServer(t, "green-1"), bluegreen.Green, 1)
+	upkeep := upkeepOf(health.Config{Interval: time.Minute})
+	ledger := liveOn(webServer(t, "green-1"), bluegreen.Green, 1)
 	if err := file.Commit(upkeep, ledger); err != nil {
 		t.Fatal(err)
 	}

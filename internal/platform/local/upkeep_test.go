@@ -44,7 +44,9 @@ func deployWithUpkeep(t *testing.T, replicas int, restartAfter time.Duration) *s
 }
 
 // deployReleaseWithUpkeep is deployWithUpkeep for this release.
-func deployReleaseWithUpkeep(t *testing.T, release bluegreen.Release, replicas int, restartAfter time.Duration) *service {
+func deployReleaseWithUpkeep(
+	t *testing.T, release bluegreen.Release, replicas int, restartAfter time.Duration,
+) *service {
 	t.Helper()
 	return deployWithUpkeepSettings(t, release, replicas, local.Upkeep{RestartAfter: restartAfter})
 }
