@@ -30,9 +30,9 @@
 // takes unhealthy ones out of the traffic; see the packages upkeep and frontend. The
 // health check belongs to the release that the commit was for, by its fingerprint: the
 // release before it keeps its own. A commit without a health check leaves it as it is:
-// the sender may be of an earlier version, or may not know the configuration. Which
-// replicas are unhealthy is not stored. The next agent, even one that takes over, probes
-// at once and believes the first failure.
+// the sender may be of an earlier version, or may not know the configuration. The
+// unhealthy replicas are stored, so that the next agent sends them no requests either. It
+// probes the others at once and believes the first failure.
 //
 // The agent never changes which environment is live.
 package agent

@@ -35,6 +35,7 @@ func impossiblePlan(base planBase, plan deploymentModel, err error) diag.Diagnos
 	if errors.As(err, &rolledBack) {
 		return diag.NewAttributeErrorDiagnostic(path.Root("version"), rolledBackSummary, paragraphs(
 			describeRefusal(base.status.Ledger, rolledBack)+".",
+			describeRetry(plan.Retry.ValueString(), rolledBack),
 			describeOptions(plan.Version.ValueString(), rolledBack)))
 	}
 	return rollbackError(base, plan, err)
@@ -52,6 +53,14 @@ func describeRefusal(ledger bluegreen.Ledger, e *bluegreen.RolledBackError) stri
 		text = "The watch after its switch found it unhealthy. " + text
 	}
 	return fmt.Sprintf("%s. Since then %s serves from %s", text, live.Version, live.Environment)
+}
+
+// describeRetry says that retry, if it is set, names another record than the one of e.
+func describeRetry(retry string, e *bluegreen.RolledBackError) string {
+	if retry == "" {
+		return ""
+	}
+	return fmt.Sprintf("retry = %q names another record than %s, and has no effect.", retry, e.Record)
 }
 
 // describeOptions says how to continue after a rollback that the configuration did not ask for.

@@ -54,6 +54,10 @@ func (o openDeployment) describeFailedUpdate(base bluegreen.Ledger, status blueg
 		return fmt.Sprintf("It is not known what serves now: %s.", o.mask(inWords(statusErr)))
 	case serving && served && now.ID == before.ID:
 		return fmt.Sprintf("The live environment was not touched: %s.", describeStillServing(status.Ledger))
+	case serving && now.Origin == bluegreen.FromWatch:
+		return paragraphs(describeServing(status.Ledger)+" The Terraform state was updated.", fmt.Sprintf(
+			"%s is not deployed again automatically. To try it once more without a change, set retry = %q.",
+			o.desired.Release.Version, now.Replaced))
 	case serving:
 		return describeServing(status.Ledger) + " The Terraform state was updated."
 	default:

@@ -451,10 +451,12 @@ func TestRolledBackReleaseIsRefused(t *testing.T) {
 	const byWatch = "The watch after its switch found it unhealthy."
 	for origin, isWatch := range map[bluegreen.Origin]bool{bluegreen.FromOperator: false, bluegreen.FromWatch: true} {
 		rolledBack.Rollback.Origin = origin
-		d := impossiblePlan(planBase{status: before}, deploymentModel{Version: types.StringValue("2.0.0")}, err)
+		plan := deploymentModel{Version: types.StringValue("2.0.0"), Retry: types.StringValue("deploy-1")}
+		d := impossiblePlan(planBase{status: before}, plan, err)
 		for _, want := range []string{
 			"2.0.0 was rolled back at ", " by ada@example pid 1: slow. Since then 1.0.0 serves from green.\n",
 			`try 2.0.0 once more, with retry = "deploy-2"`,
+			`retry = "deploy-1" names another record than deploy-2, and has no effect.`,
 		} {
 			if !strings.Contains(d.Detail(), want) {
 				t.Errorf("%q is missing in %q", want, d.Detail())

@@ -80,7 +80,8 @@ func TestAutomaticRollback(t *testing.T) {
 			resource.TestStep{
 				Config: h.config(version("2.0.0"), watched, behaving(turnsUnhealthy)),
 				ExpectError: regexp.MustCompile(
-					`(?s)The release is not healthy.*watch of blue.*503.*traffic is\s+back on 1\.0\.0`,
+					`(?s)The release is not healthy.*watch of blue.*503.*traffic is\s+back on 1\.0\.0.*` +
+						`not\s+deployed\s+again.*retry\s+=\s+"deploy-2"`,
 				),
 			},
 			// The next run of a pipeline does not bring it back.
@@ -133,7 +134,7 @@ func TestRolledBackFromOutside(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:      h.config(version("2.0.0"), attributes{"retry": `"deploy-1"`}),
-			ExpectError: heldBack(`it\s+lost\s+orders`),
+			ExpectError: heldBack(`it\s+lost\s+orders.*"deploy-1"\s+names\s+another\s+record\s+than\s+deploy-2`),
 		},
 		resource.TestStep{
 			Config: h.config(version("2.0.0"), attributes{"retry": `"deploy-2"`}),

@@ -85,7 +85,9 @@ func pass(d time.Duration) {
 // even if it hangs, and a replica that is well again after at most one interval.
 func TestSickReplicaIsFoundInTime(t *testing.T) {
 	t.Parallel()
-	for name, hangs := range map[string]time.Duration{"it refuses": 0, "it hangs": time.Second} {
+	for name, hangs := range map[string]time.Duration{
+		"it refuses": 0, "it hangs": time.Second, "it hangs for longer than an interval": 5 * time.Second,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -28,12 +28,20 @@ const (
 	jitter = 0.1
 )
 
-// interval is the time from one probe of the replica to the next.
-func (p *probedReplica) interval(load *Load) time.Duration {
+// plannedInterval is the time from one probe of the replica to the next, whatever the
+// probes find.
+func (p *probedReplica) plannedInterval() time.Duration {
 	interval := max(p.Plan.Interval, minInterval)
 	if p.IsStandby {
 		interval *= standbyFactor
 	}
+	return interval
+}
+
+// interval is the time from one probe of the replica to the next, after what was found so
+// far.
+func (p *probedReplica) interval(load *Load) time.Duration {
+	interval := p.plannedInterval()
 	if p.hasPassed && !p.isUnhealthy && p.failures == 0 {
 		interval = max(interval, time.Duration(load.replicas.Load())*time.Second/maxProbes)
 	}
@@ -49,24 +57,38 @@ func (p *probedReplica) firstPause(load *Load) time.Duration {
 	return time.Duration(rand.Float64() * float64(p.interval(load)))
 }
 
+// maxOverlap is how many probes of one replica run at the same time. A probe of a replica
+// that hangs takes its whole timeout. The next one does not wait for it: with several of
+// them, it takes only one timeout longer to find such a replica than one that refuses.
+const maxOverlap = 3
+
 // probeRepeatedly probes p until ctx ends, for the first time after pause. An interval
-// runs from the start of a probe to the start of the next one. So it takes only the
-// timeout of the last probe longer to find a replica that hangs than one that refuses.
+// runs from the start of a probe to the start of the next one.
 func (k *Keeper) probeRepeatedly(ctx context.Context, p *probedReplica, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
-	for {
+	// pauses are the times until the next probe, one from each probe that has ended.
+	pauses := make(chan time.Duration, maxOverlap)
+	for running := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
+		case pause := <-pauses:
+			running--
+			timer.Reset(pause)
 		case <-timer.C:
+			if running == maxOverlap {
+				continue // The next one that ends sets the timer.
+			}
+			running++
+			timer.Reset(p.plannedInterval())
+			go func() {
+				begin := time.Now()
+				if verdict := p.probe(ctx); ctx.Err() == nil {
+					pauses <- k.record(p, verdict) - time.Since(begin)
+				}
+			}()
 		}
-		begin := time.Now()
-		verdict := p.probe(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		timer.Reset(k.record(p, verdict) - time.Since(begin))
 	}
 }
 
