@@ -5,6 +5,7 @@ package bluegreen
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // repair starts what should run and does not, and waits until traffic reaches
@@ -43,7 +44,9 @@ func (e *executor) repairLive(ctx context.Context, configured Release) error {
 }
 
 // restartUnready starts the instances of live again that run and are not ready, one after
-// the other, so that the others keep serving.
+// the other. Each must be healthy before the next is started again, so that the others
+// keep serving. If one does not become healthy, the rest is left as it is: instances that
+// fail their health check may still answer requests.
 func (e *executor) restartUnready(ctx context.Context) error {
 	platform, ok := e.Platform.(Restarter)
 	if !ok {
@@ -62,6 +65,32 @@ func (e *executor) restartUnready(ctx context.Context) error {
 		if err := platform.Restart(ctx, env, instance); err != nil {
 			return fmt.Errorf("starting %s again: %w", instance.ID, err)
 		}
+		if err := e.awaitRestarted(ctx, env, instance.ID); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// awaitRestarted returns once the instance called id, which was started again, is healthy.
+// It returns an error if that takes longer than an attempt of the health check may take.
+func (e *executor) awaitRestarted(ctx context.Context, env Environment, id string) error {
+	attempt, cancel := context.WithTimeout(ctx, e.Config.HealthCheckTimeout)
+	defer cancel()
+	instances, err := e.list(attempt, env)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(instances, func(i Instance) bool { return i.ID == id })
+	if i < 0 {
+		return fmt.Errorf("%s was started again and is gone", id)
+	}
+	f := newFinding(*e.ledger.Slot(env).Release, instances, e.Config.MinHealthyPercent)
+	f.outcomes = []outcome{e.checkInstance(attempt, env, instances[i])}
+	if f.outcomes[0].isHealthy() {
+		return nil
+	}
+	unhealthy := f.unhealthyError()
+	e.addLogs(ctx, unhealthy)
+	return fmt.Errorf("%s was started again: %w", id, unhealthy)
 }

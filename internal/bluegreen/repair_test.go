@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -174,6 +175,65 @@ func TestScaleRepairsWhatTurnsUnhealthyMeanwhile(t *testing.T) {
 	status, err := h.Status(t.Context())
 	if err != nil || status.Running[bluegreen.Blue] != 3 || status.Unready[bluegreen.Blue] != 0 {
 		t.Errorf("%v run, %v are not ready: %v", status.Running, status.Unready, err)
+	}
+}
+
+// slowlyRestarting is a platform whose instances are healthy boot after they were started
+// again. It counts the instances that were started again while another one was not healthy.
+type slowlyRestarting struct {
+	judgingPlatform
+	restarted map[string]time.Time
+	early     int
+}
+
+const boot = 4 * time.Second
+
+func (p *slowlyRestarting) Restart(ctx context.Context, env bluegreen.Environment, i bluegreen.Instance) error {
+	for _, at := range p.restarted {
+		if time.Since(at) < boot {
+			p.early++
+		}
+	}
+	p.restarted[i.ID] = time.Now()
+	return p.judgingPlatform.Restart(ctx, env, i)
+}
+
+// All replicas of live fail their health check, and still answer requests. A repair starts
+// one after the other again, each once the one before is healthy: or nothing would serve.
+func TestRepairStartsOneInstanceAfterTheOtherAgain(t *testing.T) {
+	for name, never := range map[string]string{"all become healthy": "", "the second does not": "green-2"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newTimedHarness(t, alwaysHealthy)
+				h.create(t)
+				judging, ok := h.Platform.(judgingPlatform)
+				if !ok {
+					t.Fatal("the platform does not judge its instances")
+				}
+				platform := &slowlyRestarting{judgingPlatform: judging, restarted: map[string]time.Time{}}
+				h.Platform = platform
+				h.checker.isHealthy = func(id string, _ time.Duration) bool {
+					at, isRestarted := platform.restarted[id]
+					return isRestarted && id != never && time.Since(at) >= boot
+				}
+				h.memory.SetReadiness(deployment, bluegreen.Verdict{"ready": errStarting}, bluegreen.Green)
+				want := desired(fourReplicas(h.memory, "1.0.0"))
+				ledger, err := h.Platform.Load(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = h.Apply(t.Context(), ledger, want)
+				if never == "" && err != nil || never != "" && (err == nil || !strings.Contains(err.Error(), never+" was started again")) {
+					t.Errorf("got %v", err)
+				}
+				if count := map[string]int{"": 4, "green-2": 2}[never]; len(platform.restarted) != count {
+					t.Errorf("%d instances were started again, want %d", len(platform.restarted), count)
+				}
+				if platform.early > 0 {
+					t.Errorf("%d were started again too early", platform.early)
+				}
+			})
+		})
 	}
 }
 
