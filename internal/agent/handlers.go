@@ -138,7 +138,7 @@ func decode[T any](r *http.Request) (T, error) {
 }
 
 func (a *agent) getVersion(context.Context, *http.Request) (any, error) {
-	return api.VersionReply{API: api.Version, PID: os.Getpid()}, nil
+	return api.VersionReply{API: api.Version, PID: os.Getpid(), KeepsKey: true}, nil
 }
 
 func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {

@@ -2,10 +2,7 @@
 
 package bluegreen
 
-import (
-	"cmp"
-	"context"
-)
+import "context"
 
 // deployAndSwitch brings a release live: deploy, check, switch, watch.
 func (e *executor) deployAndSwitch(ctx context.Context, release Release) error {
@@ -51,8 +48,10 @@ func (e *executor) deploy(ctx context.Context, release Release) error {
 		// A version is one build: it is not another one when it comes back.
 		release.ImageDigest = former.Release.ImageDigest
 	}
-	keyed := e.ledger
-	keyed.Key = cmp.Or(keyed.Key, NewFingerprintKey())
+	keyed, err := e.withFingerprintKey(ctx)
+	if err != nil {
+		return operationError("deploy", env, err)
+	}
 	next, err := keyed.beginDeploy(release, e.stamp(FromConfiguration))
 	if err != nil {
 		return err
@@ -70,6 +69,22 @@ func (e *executor) deploy(ctx context.Context, release Release) error {
 	}
 	e.progress("deploying %s to %s, replicas: %d", release.Version, env, release.Replicas)
 	return e.giveUpOnError(ctx, operationError("deploy", env, e.provision(ctx, former, release)))
+}
+
+// withFingerprintKey returns the ledger with a key for its fingerprints. It stays without
+// one on a platform that would lose it: no release would be recognized then.
+func (e *executor) withFingerprintKey(ctx context.Context) (Ledger, error) {
+	l := e.ledger
+	if l.Key != "" {
+		return l, nil
+	}
+	if keeper, ok := e.Platform.(KeyKeeper); ok {
+		if keeps, err := keeper.KeepsKey(ctx); err != nil || !keeps {
+			return l, err
+		}
+	}
+	l.Key = NewFingerprintKey()
+	return l, nil
 }
 
 // provision starts release in staging in place of former, which was there before.

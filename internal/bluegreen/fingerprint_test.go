@@ -3,6 +3,7 @@
 package bluegreen_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -159,5 +160,37 @@ func TestPlatformThatDoesNotKeepTheKey(t *testing.T) {
 	h.restart("")
 	if got := h.steps(desired(h.release("2.0.0"))); len(got) != 1 || got[0] != bluegreen.StepDeployAndSwitch {
 		t.Errorf("without any key an apply would %v", got)
+	}
+}
+
+// forgetfulPlatform is one that a program of an earlier version runs: it keeps no key.
+type forgetfulPlatform struct{ bluegreen.Platform }
+
+func (p forgetfulPlatform) Load(ctx context.Context) (bluegreen.Ledger, error) {
+	l, err := p.Platform.Load(ctx)
+	l.Key = ""
+	return l, err
+}
+
+func (forgetfulPlatform) KeepsKey(context.Context) (bool, error) { return false, nil }
+
+// On a platform that would lose the key, fingerprints are made without one. So a process that
+// knows nothing but the platform still recognizes the release.
+func TestNoKeyIsMadeForAPlatformThatLosesIt(t *testing.T) {
+	memory := platformtest.NewMemory()
+	open := func() *bluegreen.Deployer {
+		platform := forgetfulPlatform{memory.Open(t, deployment).Platform}
+		return bluegreen.NewDeployer(deployment, platform, memory.Checker(), "ann@host")
+	}
+	want := desired(memory.Release("1.0.0", platformtest.Healthy))
+	if _, err := open().Create(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	status, err := open().Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps, err := status.Ledger.Next(want, status.Usable()); err != nil || len(steps) > 0 {
+		t.Errorf("another process plans %v, %v", steps, err)
 	}
 }

@@ -125,6 +125,13 @@ type Restarter interface {
 	Restart(ctx context.Context, env Environment, instance Instance) error
 }
 
+// KeyKeeper is a Platform that may not keep the key of a ledger's fingerprints, because a
+// program of an earlier version runs there.
+type KeyKeeper interface {
+	// KeepsKey reports whether a key that is committed comes back with Load.
+	KeepsKey(ctx context.Context) (bool, error)
+}
+
 // Traffic carries clients' requests to the live environment.
 type Traffic interface {
 	// AwaitTraffic returns when new requests reach env and nothing else.

@@ -39,6 +39,9 @@ type (
 	VersionReply struct {
 		API int `json:"api"`
 		PID int `json:"pid"`
+		// KeepsKey is false for an agent of an earlier version, which does not keep the key
+		// of the fingerprints.
+		KeepsKey bool `json:"keeps_key,omitempty"`
 	}
 	DeploymentReply struct {
 		Ledger bluegreen.Ledger `json:"ledger"`
@@ -162,7 +165,7 @@ func FailureOf(err error) Failure {
 	case errors.As(err, &address):
 		f.Code, f.Address, f.Message = codeAddress, address, address.Err.Error()
 	case errors.As(err, &version):
-		f.Code, f.Agent = CodeVersion, &VersionReply{version.Agent, version.PID}
+		f.Code, f.Agent = CodeVersion, &VersionReply{API: version.Agent, PID: version.PID}
 	case errors.Is(err, bluegreen.ErrNotFound):
 		f.Code = codeNotFound
 	case errors.Is(err, bluegreen.ErrStale):

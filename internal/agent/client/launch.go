@@ -74,6 +74,13 @@ func (c *Client) PID(ctx context.Context) (int, error) {
 	return reply.PID, err
 }
 
+// KeepsKey reports whether the agent keeps the key of the fingerprints of a ledger.
+func (c *Client) KeepsKey(ctx context.Context) (bool, error) {
+	var reply api.VersionReply
+	err := c.call(ctx, http.MethodGet, "/v1/version", "", nil, &reply)
+	return reply.KeepsKey, err
+}
+
 // IsUnavailable reports whether err means that no agent can answer until one is started.
 func IsUnavailable(err error) bool {
 	return errors.Is(err, ErrNotRunning) || errors.Is(err, api.ErrLeaving) || errors.Is(err, errNoAnswer)

@@ -80,7 +80,17 @@ type Keeper struct {
 	remembered map[Run]UnhealthyRun
 	// restarted is when a replica of the environment was last started again.
 	restarted map[bluegreen.Environment]time.Time
+	// restarts counts how often a replica was started again since it last passed a probe.
+	restarts map[replicaName]int
 }
+
+// replicaName identifies a replica in all its runs.
+type replicaName struct {
+	environment bluegreen.Environment
+	id          string
+}
+
+func (p *probedReplica) name() replicaName { return replicaName{p.Environment, p.Target.ID()} }
 
 // probedReplica is a replica with its condition; Keeper.mu guards it.
 type probedReplica struct {
@@ -95,7 +105,7 @@ type probedReplica struct {
 func New(ctx context.Context, log *slog.Logger, load *Load, changed func()) *Keeper {
 	k := &Keeper{
 		ctx: ctx, log: log, load: load, changed: changed,
-		runs: map[Run]*probedReplica{}, restarted: map[bluegreen.Environment]time.Time{},
+		runs: map[Run]*probedReplica{}, restarted: map[bluegreen.Environment]time.Time{}, restarts: map[replicaName]int{},
 	}
 	context.AfterFunc(ctx, func() {
 		k.mu.Lock()

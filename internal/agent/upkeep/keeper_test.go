@@ -268,6 +268,42 @@ func TestUnhealthyReplicasAreStartedAgainOneByOne(t *testing.T) {
 	})
 }
 
+// A replica that needs more time to start than restart_after is not started again for ever: it
+// gets twice as long each time. Once it has passed, restart_after counts again.
+func TestReplicaThatStartsSlowlyGetsMoreTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newKeeper(t)
+		const boot = 20 * time.Second
+		f := &fakeReplica{id: "green-1"}
+		var runs atomic.Int64
+		var start func()
+		start = func() {
+			run := runs.Add(1)
+			f.isSick.Store(true)
+			time.AfterFunc(boot, func() { f.isSick.Store(run != runs.Load()) })
+			r := f.replica(5 * time.Second)
+			r.HasPassed, r.Address = false, fmt.Sprint(run)
+			r.Restart = func() {
+				f.restarted.Add(1)
+				go start()
+			}
+			k.Set([]upkeep.Replica{r})
+		}
+		start()
+		pass(10 * time.Minute)
+		if n := f.restarted.Load(); n < 1 || n > 3 || f.isSick.Load() {
+			t.Errorf("it was started again %d times, and is ill: %t", n, f.isSick.Load())
+		}
+		former := f.restarted.Load()
+		f.isSick.Store(true)
+		pass(3*2*time.Second + 5*time.Second + 2*time.Second)
+		if n := f.restarted.Load(); n != former+1 {
+			t.Errorf("once it had passed it was started again %d times, want once", n-former)
+		}
+	})
+}
+
 // A HEALTHCHECK counts like a probe. While the engine does not answer, everything stays as it is:
 // a healthy replica healthy, and an unhealthy one unhealthy and not started again.
 func TestWhatRunsTheReplicaIsAskedToo(t *testing.T) {

@@ -116,6 +116,7 @@ func (k *Keeper) record(p *probedReplica, verdict bluegreen.Verdict) (interval t
 	switch {
 	case verdict.IsHealthy():
 		changed = p.pass(p.Plan.Thresholds)
+		delete(k.restarts, p.name())
 	case failures == "":
 		return p.interval(k.load)
 	default:
@@ -132,19 +133,33 @@ func (k *Keeper) record(p *probedReplica, verdict bluegreen.Verdict) (interval t
 // are unhealthy they stay in the traffic, and some of their requests may succeed: so the
 // replicas of an environment are not started again together, but one in each RestartAfter.
 func (k *Keeper) restartOverdue(p *probedReplica, now time.Time) {
-	after := p.Plan.RestartAfter
-	if p.Restart == nil || !p.isOverdue(after, now) || now.Sub(k.restarted[p.Environment]) < after {
+	if !k.isOverdue(p, now) || now.Sub(k.restarted[p.Environment]) < p.Plan.RestartAfter {
 		return
 	}
 	for _, other := range k.runs {
-		isOverdue := other.Restart != nil && other.isOverdue(other.Plan.RestartAfter, now)
-		if isOverdue && other.Environment == p.Environment && other.since.Before(p.since) {
+		if k.isOverdue(other, now) && other.Environment == p.Environment && other.since.Before(p.since) {
 			return // Its turn comes first.
 		}
 	}
 	k.log.Warn("starting an unhealthy replica again", "replica", p.Target.ID(), "cause", p.cause)
 	p.since, k.restarted[p.Environment] = now, now
+	k.restarts[p.name()]++
 	p.Restart()
+}
+
+// maxRestartDelay is the longest time until a replica is started again that has not passed
+// since it was last started again, unless its RestartAfter is longer. It is that of the
+// kubelet (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy).
+const maxRestartDelay = 5 * time.Minute
+
+// isOverdue reports whether p is to be started again. Each time that it has not passed since
+// then it gets twice as long: a replica may need more time to start than RestartAfter.
+func (k *Keeper) isOverdue(p *probedReplica, now time.Time) bool {
+	after := p.Plan.RestartAfter
+	for range k.restarts[p.name()] {
+		after = max(p.Plan.RestartAfter, min(2*after, maxRestartDelay))
+	}
+	return p.Restart != nil && p.condition.isOverdue(after, now)
 }
 
 // describe returns why a verdict is not healthy, in one line. It is "" if no check has

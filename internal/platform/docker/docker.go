@@ -37,6 +37,7 @@ type Platform struct {
 var (
 	_ bluegreen.Platform  = (*Platform)(nil)
 	_ bluegreen.Readiness = (*Platform)(nil)
+	_ bluegreen.KeyKeeper = (*Platform)(nil)
 )
 
 // removeAgentTimeout limits how long Unlock takes to remove an agent that no deployment
@@ -109,6 +110,12 @@ func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err er
 // readStatus returns the deployment's status, and whether an agent serves.
 func (p *Platform) readStatus(ctx context.Context) (status bluegreen.Status, serves bool, err error) {
 	return readDeployment(ctx, p, p.client.Deployment, (*agentclient.Offline).Deployment)
+}
+
+// KeepsKey implements bluegreen.KeyKeeper.
+func (p *Platform) KeepsKey(ctx context.Context) (keeps bool, err error) {
+	defer p.engine.explain(&err)
+	return p.client.KeepsKey(ctx)
 }
 
 // History implements bluegreen.Store.

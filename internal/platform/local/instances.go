@@ -78,6 +78,9 @@ func (p *Platform) Exec(ctx context.Context, instance bluegreen.Instance, comman
 	return err
 }
 
+// KeepsKey implements bluegreen.KeyKeeper.
+func (p *Platform) KeepsKey(ctx context.Context) (bool, error) { return p.client.KeepsKey(ctx) }
+
 // Logs implements bluegreen.Workloads.
 func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int) ([]string, error) {
 	env, err := environmentOf(instance)

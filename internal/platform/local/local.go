@@ -70,6 +70,7 @@ type Platform struct {
 var (
 	_ bluegreen.Platform  = (*Platform)(nil)
 	_ bluegreen.Restarter = (*Platform)(nil)
+	_ bluegreen.KeyKeeper = (*Platform)(nil)
 )
 
 // New returns the platform of one deployment. It starts and writes nothing.
