@@ -3,6 +3,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,8 +38,13 @@ func OpenKeyFile(dir string) *KeyFile {
 	path := filepath.Join(dir, keyName)
 	found, err := durable.ReadJSON(path, "key", &content)
 	if err == nil && found && (content.Schema != Schema || content.Key == "") {
-		err = fmt.Errorf("it is not a valid key (schema version %d)", content.Schema)
-		err = &durable.UnreadableError{Path: path, Err: err}
+		err = &durable.UnreadableError{
+			Path: path, Err: fmt.Errorf("it is not a valid key (schema version %d)", content.Schema),
+		}
+	}
+	if unreadable, ok := errors.AsType[*durable.UnreadableError](err); ok {
+		unreadable.Err = fmt.Errorf("%w. Remove the file: the next apply writes the key of the Terraform state there",
+			unreadable.Err)
 	}
 	f.key, f.unreadable = content.Key, err
 	return f

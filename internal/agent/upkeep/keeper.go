@@ -105,7 +105,8 @@ type probedReplica struct {
 func New(ctx context.Context, log *slog.Logger, load *Load, changed func()) *Keeper {
 	k := &Keeper{
 		ctx: ctx, log: log, load: load, changed: changed,
-		runs: map[Run]*probedReplica{}, restarted: map[bluegreen.Environment]time.Time{}, restarts: map[replicaName]int{},
+		runs:      map[Run]*probedReplica{},
+		restarted: map[bluegreen.Environment]time.Time{}, restarts: map[replicaName]int{},
 	}
 	context.AfterFunc(ctx, func() {
 		k.mu.Lock()

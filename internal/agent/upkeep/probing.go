@@ -159,7 +159,7 @@ func (k *Keeper) isOverdue(p *probedReplica, now time.Time) bool {
 	for range k.restarts[p.name()] {
 		after = max(p.Plan.RestartAfter, min(2*after, maxRestartDelay))
 	}
-	return p.Restart != nil && p.condition.isOverdue(after, now)
+	return p.Restart != nil && p.isOverdue(after, now)
 }
 
 // describe returns why a verdict is not healthy, in one line. It is "" if no check has
