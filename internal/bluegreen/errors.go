@@ -27,8 +27,8 @@ const (
 	RollbackFailed Kind = "RollbackFailed"
 	// InvalidState: the operation is not possible in the state of the deployment.
 	InvalidState Kind = "InvalidState"
-	// PlatformUnavailable: the platform did not say whether the release is healthy. That
-	// says nothing about the release.
+	// PlatformUnavailable: the platform did not say whether the release is healthy, or did
+	// not record it. That says nothing about the release.
 	PlatformUnavailable Kind = "PlatformUnavailable"
 	// Interrupted: the operation was asked to stop and has stopped at a safe point.
 	Interrupted Kind = "Interrupted"

@@ -76,13 +76,28 @@ func (e *executor) commit(ctx context.Context, next Ledger) error {
 	}
 	if err := e.Platform.Commit(ctx, next, closed); err != nil {
 		if !e.isCommitted(ctx, next) {
-			return fmt.Errorf("writing the ledger: %w", err)
+			return &commitError{err}
 		}
 		e.progress("the ledger is written, but the platform returned an error: %v", err)
 	}
 	e.ledger = next
 	e.UseKey(next.Key)
 	return nil
+}
+
+// commitError is a ledger that was not written.
+type commitError struct{ err error }
+
+func (e *commitError) Error() string { return "writing the ledger: " + e.err.Error() }
+
+func (e *commitError) Unwrap() error { return e.err }
+
+// isOnlyUnwritten reports whether an operation failed because the ledger was not written, and
+// not because the release is unhealthy.
+func isOnlyUnwritten(err error) bool {
+	_, isUnwritten := errors.AsType[*commitError](err)
+	_, isUnhealthy := errors.AsType[*UnhealthyError](err)
+	return isUnwritten && !isUnhealthy
 }
 
 // isCommitted reports whether the stored ledger is next. The size of an
@@ -139,6 +154,8 @@ func operationError(phase string, env Environment, err error) error {
 		kind = Interrupted
 	case errors.Is(err, context.DeadlineExceeded):
 		kind = Timeout
+	case kind == HealthCheckFailed && isOnlyUnwritten(err):
+		kind = PlatformUnavailable
 	}
 	return &Error{kind, phase, env, err}
 }

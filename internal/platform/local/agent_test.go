@@ -87,6 +87,29 @@ func TestReleaseIsNotBlamedForAnAgentThatIsKilled(t *testing.T) {
 	}
 }
 
+// The agent dies while a new release is watched, and another one is started. It takes over the
+// same processes: no replica has restarted. The lock is lost, and the error says so.
+func TestReleaseIsNotBlamedForAnAgentThatIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 2)
+	s.Config.BakeTime, s.Config.ProbeInterval = time.Second, 10*time.Millisecond
+	other := open(t, local.Options{StateDir: s.dir, Name: "other"})
+	s.Progress = func(message string) {
+		if strings.Contains(message, "watching") {
+			agenttest.Kill(t, s.dir)
+			other.ensureAgent()
+		}
+	}
+	err := s.DeployAndSwitch(t.Context(), agenttest.Release(t, "2.0.0", agenttest.Healthy))
+	if !errors.Is(err, bluegreen.PlatformUnavailable) || errors.Is(err, bluegreen.HealthCheckFailed) ||
+		!strings.Contains(err.Error(), "the lock on the deployment is not held any more") {
+		t.Errorf("got %v", err)
+	}
+	s.Progress = nil
+	s.expectVersion("2.0.0")
+}
+
 // load is a client that sends requests one after the other without a pause.
 type load struct {
 	cancel  context.CancelFunc
