@@ -99,8 +99,8 @@ type soak struct {
 	h     localHarness
 	tf    *cli
 	begun time.Time
-	// address is where clients connect.
-	address string
+	// endpoint is where clients send requests.
+	endpoint string
 	// releases counts the releases so far, and version is the one that serves.
 	releases int
 	version  string
@@ -279,11 +279,13 @@ func (s *soak) killAgent() {
 	}
 }
 
-// awaitAgent returns once an agent accepts connections again. The next apply starts it.
+// awaitAgent returns once an agent answers again. The next apply starts it. A connection
+// alone does not show that: one to a free port of this range may be a connection to itself.
 func (s *soak) awaitAgent() {
+	client := &http.Client{Timeout: clientTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	for s.h.t.Context().Err() == nil {
-		if conn, err := net.Dial("tcp", s.address); err == nil {
-			conn.Close()
+		if response, err := client.Get(s.endpoint); err == nil {
+			response.Body.Close()
 			return
 		}
 		time.Sleep(pollInterval)
@@ -308,7 +310,7 @@ func addressOf(pid int) string {
 func (s *soak) startLoad() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	endpoint := s.h.status().Endpoint
-	s.address = strings.TrimPrefix(endpoint, "http://")
+	s.endpoint = endpoint
 	var clients sync.WaitGroup
 	for n := range soakClients {
 		client := &http.Client{Timeout: clientTimeout, Transport: &http.Transport{DisableKeepAlives: n%2 == 0}}
