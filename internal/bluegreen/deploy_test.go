@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen/platformtest"
 )
 
 // An image that cannot be had costs nothing: the standby is still the standby.
@@ -114,5 +115,45 @@ func TestFailedReleaseMayHaveAnotherBuild(t *testing.T) {
 	l := h.ledger()
 	if got := l.Slot(l.Live).Release.ImageDigest; got != "sha256:memory:3.0.0-1" {
 		t.Errorf("the build is %s", got)
+	}
+}
+
+// A process died before it had started anything of a deploy. Nothing is left to be done, and
+// the plan still says what the next apply makes of that deploy.
+func TestPlanSaysWhatBecomesOfAnInterruptedDeploy(t *testing.T) {
+	h := newHarness(t)
+	if err := h.CleanupStaging(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	process := h.memory.Open(t, deployment)
+	h.Platform = platformtest.NewFaulty(process, func(_ int, method string) platformtest.Fault {
+		if method == "Provision" {
+			return platformtest.DiesBefore
+		}
+		return ""
+	}, nil)
+	if err := h.DeployAndSwitch(t.Context(), h.release("3.0.0")); err == nil {
+		t.Fatal("the process did not die")
+	}
+	process.Kill()
+	h.Platform = h.faulty
+	want := desired(h.release("2.0.0"))
+	status, err := h.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := status.Ledger.Next(want, status.Usable())
+	if err != nil {
+		t.Fatal(err)
+	}
+	predicted := status.Ledger.Predict(steps, want)
+	if _, err := h.Apply(t.Context(), status.Ledger, want); err != nil {
+		t.Fatal(err)
+	}
+	after := h.ledger()
+	for _, env := range bluegreen.Environments() {
+		if p, f := predicted.Slot(env).State, after.Slot(env).State; p != f || f == bluegreen.Deploying {
+			t.Errorf("%s is predicted to be %s, and is %s", env, p, f)
+		}
 	}
 }

@@ -112,8 +112,9 @@ func (l Ledger) Next(d Desired, running map[Environment]int) ([]Step, error) {
 // Predict returns the ledger as it is after steps. What only the apply decides
 // (times, digests, instances) stays as it is or is empty. Predict is a pure function.
 func (l Ledger) Predict(steps []Step, d Desired) Ledger {
+	l = l.recoverInterrupted()
 	for _, step := range steps {
-		next, err := l.recoverInterrupted().predictStep(step, d)
+		next, err := l.predictStep(step, d)
 		if err != nil {
 			// This does not happen to the steps that Next returns.
 			return l
