@@ -125,3 +125,31 @@ func TestFailedProbeSaysHowTheInstanceExited(t *testing.T) {
 		t.Errorf("the watch was not cut: %v", err)
 	}
 }
+
+// What the watch could not record says nothing about the release. A release that it found
+// unhealthy stays unhealthy, even if the rollback could not be recorded.
+func TestWatchWhoseLedgerIsNotWritten(t *testing.T) {
+	for name, tt := range map[string]struct {
+		isUnhealthy bool
+		want        bluegreen.Kind
+	}{
+		"healthy":   {false, bluegreen.PlatformUnavailable},
+		"unhealthy": {true, bluegreen.HealthCheckFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t)
+			h.Config.BakeTime, h.Config.ProbeInterval = 20*time.Millisecond, time.Millisecond
+			h.whenWatching(func() {
+				h.fails = "Commit"
+				if tt.isUnhealthy {
+					h.memory.MakeUnhealthy(t, deployment, bluegreen.Green)
+				}
+			})
+			err := h.DeployAndSwitch(t.Context(), h.release("3.0.0"))
+			if !matches(err, tt.want, "watch of green", "writing the ledger: Commit: injected fault") {
+				t.Errorf("got %v", err)
+			}
+			h.mustServe("3.0.0")
+		})
+	}
+}
