@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
@@ -42,11 +43,30 @@ func Run(ctx context.Context, engine *client.Client, container string, command [
 	if _, err := stdcopy.StdCopy(&output, &output, attached.Reader); err != nil {
 		return id, errors.Join(ctx.Err(), err)
 	}
-	result, err := engine.ExecInspect(ctx, id, client.ExecInspectOptions{})
-	if err != nil || result.ExitCode == 0 {
+	status, err := awaitExit(ctx, engine, id)
+	if err != nil || status == 0 {
 		return id, err
 	}
-	return id, &ExitError{result.ExitCode, output.lastLine()}
+	return id, &ExitError{status, output.lastLine()}
+}
+
+// exitInterval is the time between two questions whether a command has exited.
+const exitInterval = 100 * time.Millisecond
+
+// awaitExit returns the exit status of a command whose streams have ended. It may still run,
+// if it has closed them itself, and its exit code is 0 until it has exited.
+func awaitExit(ctx context.Context, engine *client.Client, id string) (status int, err error) {
+	for {
+		result, err := engine.ExecInspect(ctx, id, client.ExecInspectOptions{})
+		if err != nil || !result.Running {
+			return result.ExitCode, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(exitInterval):
+		}
+	}
 }
 
 // outputTail keeps the end of what is written to it.

@@ -144,17 +144,17 @@ func (c *Container) Exec(ctx context.Context, command []string) error {
 	switch {
 	case hasExited:
 		return err
-	case id != "" && ctx.Err() != nil:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.running = id
-		return err
-	case id != "" && err != nil:
-		// The connection broke while the command ran.
-		return fmt.Errorf("%w: %w", bluegreen.ErrCouldNotAsk, err)
-	default:
+	case id == "" || err == nil:
 		return c.engine.explain(ctx, err)
 	}
+	// The time is over or the connection broke. The command may run on.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = id
+	if ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", bluegreen.ErrCouldNotAsk, err)
+	}
+	return err
 }
 
 // awaitFormer returns errStillRuns while an earlier command runs.

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,8 +36,12 @@ type fakeEngine struct {
 	// inspected and restarted count the calls, started the commands.
 	inspected, restarted, started atomic.Int64
 	// runs is set while a command runs, which then does not end.
-	runs   atomic.Bool
-	labels map[string]string
+	runs atomic.Bool
+	// closesStreams is set while a command that runs has closed its streams.
+	closesStreams atomic.Bool
+	// seenRunning receives when the engine was asked about a command that runs.
+	seenRunning chan struct{}
+	labels      map[string]string
 }
 
 func newFakeEngine(t *testing.T) *fakeEngine {
@@ -45,7 +50,7 @@ func newFakeEngine(t *testing.T) *fakeEngine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeEngine{T: t, socket: filepath.Join(dir, "s"), labels: map[string]string{
+	f := &fakeEngine{T: t, socket: filepath.Join(dir, "s"), seenRunning: make(chan struct{}, 1), labels: map[string]string{
 		dockerapi.LabelAgent: "agent", dockerapi.LabelDeployment: "web",
 		dockerapi.LabelEnvironment: "green", dockerapi.LabelReplica: "green-1",
 	}}
@@ -85,8 +90,12 @@ func (f *fakeEngine) start() {
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, `{"Id": "e1"}`)
 	})
-	mux.HandleFunc("POST /v1.41/exec/e1/start", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("POST /v1.41/exec/e1/start", func(w http.ResponseWriter, r *http.Request) {
 		f.started.Add(1)
+		// What is left unread would be taken for the end of the client, and resets it.
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			f.Error(err)
+		}
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			f.Error(err)
@@ -97,13 +106,21 @@ func (f *fakeEngine) start() {
 		if _, err := conn.Write([]byte(upgraded)); err != nil {
 			f.Error(err)
 		}
-		if f.runs.Load() {
+		if f.runs.Load() && !f.closesStreams.Load() {
 			// The client hangs up when its time is over.
 			_, _ = conn.Read(make([]byte, 1))
 		}
 	})
 	mux.HandleFunc("GET /v1.41/exec/e1/json", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"ID": "e1", "Running": %t, "ExitCode": 3}`, f.runs.Load())
+		if !f.runs.Load() {
+			fmt.Fprint(w, `{"ID": "e1", "Running": false, "ExitCode": 3}`)
+			return
+		}
+		fmt.Fprint(w, `{"ID": "e1", "Running": true, "ExitCode": 0}`)
+		select {
+		case f.seenRunning <- struct{}{}:
+		default:
+		}
 	})
 	f.server = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() {
@@ -240,5 +257,25 @@ func TestCommandThatHangsIsNotStartedAgain(t *testing.T) {
 	}
 	if err := c.Restart(t.Context()); err != nil || f.restarted.Load() != 1 {
 		t.Errorf("%d restarts, %v", f.restarted.Load(), err)
+	}
+}
+
+// A command may close its streams before it has exited. Its exit code is 0 until then.
+func TestCommandThatClosesItsStreamsHasNotPassed(t *testing.T) {
+	t.Parallel()
+	f := newFakeEngine(t)
+	c, _ := f.open()
+	f.runs.Store(true)
+	f.closesStreams.Store(true)
+	ended := make(chan error, 1)
+	go func() { ended <- c.Exec(t.Context(), []string{"check"}) }()
+	select {
+	case err := <-ended:
+		t.Errorf("the command that runs ended with %v", err)
+	case <-f.seenRunning:
+	}
+	f.runs.Store(false)
+	if err := <-ended; err == nil || err.Error() != "exit status 3" {
+		t.Errorf("the command ended with %v", err)
 	}
 }
