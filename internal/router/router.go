@@ -23,6 +23,7 @@ type Options struct {
 // Router is one listening endpoint. One atomic pointer says to which pool its requests go.
 type Router struct {
 	pool     atomic.Pointer[Pool]
+	settings atomic.Pointer[Settings]
 	frontend frontend
 	switches counter
 	// withoutPool counts what arrives while there is no pool.
@@ -39,6 +40,7 @@ type frontend interface {
 // New returns a router without a pool. Its name, "live" or "preview", labels its metrics.
 func New(name string, speaks protocol.Protocol, opts Options) *Router {
 	r := &Router{switches: opts.Metrics.switchCounter(name), withoutPool: opts.Metrics.counters("none")}
+	r.Configure(Settings{})
 	logger := opts.Logger
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
