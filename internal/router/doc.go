@@ -17,16 +17,38 @@
 // Therefore, once a pointer has been swapped and a count of zero has been read
 // afterwards, nothing starts any more on what was swapped out: the answers of
 // [Pool.WaitIdle] after Switch and of [Pool.WaitBackendIdle] after Set are final.
-// The request path takes no lock; a lock is taken only when a connection opens
-// or closes.
+// The path of a request takes no lock but for the moment in which it takes or gives back an
+// idle connection to its replica.
 //
-// A request is sent to another backend only if the first one refused the
-// connection, that is, if nothing has been sent yet. A backend that refused is
-// passed over for a second, unless there is no other.
+// # One request, one client, one answer
+//
+// A connection to a replica is used again only if exactly the bytes of one answer came.
+// Whether more have come is looked at when the answer ends and again before the next
+// request is sent. After an answer that must not have a body, but seems to, the
+// connection is closed. Go's own transport looks too late (golang/go#68653).
+//
+// A request is sent to another replica if the first one refused the connection, that is,
+// if nothing has been sent yet. A replica that refused is passed over for a second,
+// unless there is no other. A request is sent a second time only if its connection had
+// been idle, it changes nothing and has no body, and nothing of an answer came; and then
+// only once, on a fresh connection (RFC 9110 9.2.2).
+//
+// The answer is passed on while the body of the request still comes in. If a client's body
+// is malformed, the client gets a 400 and the replica is not blamed. A malformed answer is
+// a 502, and one that does not come within [Settings.ResponseTimeout] a 504.
+//
+// The replica of a request is the one with fewer requests in flight of two picked at random.
 //
 // # Forwarded headers
 //
-// The router trusts no proxy in front of it. It sets X-Forwarded-For, -Host and
-// -Proto from the client's connection and drops what the client sent under
-// these and the related names, so that a replica can trust them.
+// The router sets X-Forwarded-For, -Host and -Proto from the client's connection. It drops
+// what a client sends under these and the related names, in every spelling that a gateway
+// would read as the same name, so that a replica can trust them. From the addresses in
+// [Settings.TrustedProxies] they are kept and appended to.
+//
+// # What is left to others
+//
+// The router does not compress, cache, mirror, buffer or limit the rate of requests, and
+// speaks no HTTP/3. Towards replicas it speaks HTTP/1.1, and HTTP/2 only for gRPC. The
+// reason phrase of an answer is the standard one of its status.
 package router

@@ -4,20 +4,17 @@ package router
 
 import (
 	"context"
-	"io"
-	"log"
 	"net"
-	"net/http/httputil"
+	"net/http"
+	"net/netip"
 	"strings"
-	"sync"
-	"sync/atomic"
 )
 
-// client is what the router knows about one client connection. Its header values
-// are shared by all requests of the connection and never changed.
+// client is what the router knows about one client connection.
 type client struct {
-	forwardedFor []string
-	host         atomic.Pointer[[1]string] // The last host that was asked for.
+	// ip is the client's address as text, "" if it has none.
+	ip      string
+	address netip.Addr
 }
 
 type clientKey struct{}
@@ -25,75 +22,62 @@ type clientKey struct{}
 // withClient is the server's ConnContext.
 func withClient(ctx context.Context, conn net.Conn) context.Context {
 	c := new(client)
-	if ip, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
-		c.forwardedFor = []string{ip}
+	if at, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
+		c.address = at.Addr().Unmap().WithZone("")
+		c.ip = c.address.String()
 	}
 	return context.WithValue(ctx, clientKey{}, c)
 }
 
-// forwardedHost returns the value of X-Forwarded-Host. It keeps the last one,
-// because a client mostly asks for the same host again.
-func (c *client) forwardedHost(host string) []string {
-	last := c.host.Load()
-	if last == nil || last[0] != host {
-		last = &[1]string{host}
-		c.host.Store(last)
+// clientOf returns the client of a request.
+func clientOf(r *http.Request) *client {
+	if c, ok := r.Context().Value(clientKey{}).(*client); ok {
+		return c
 	}
-	return last[:]
+	return new(client)
 }
 
-var forwardedProto = []string{"http"}
-
-// untrustedHeaders are headers with which a proxy describes its client. A client
-// could forge them, so they are dropped. httputil.ReverseProxy itself drops
-// Forwarded and X-Forwarded-For, -Host and -Proto.
-var untrustedHeaders = []string{
-	"X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Scheme",
-	"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Real-Ip",
-}
-
-// rewrite turns the client's request into the one that the replica gets.
-func (u *upstream) rewrite(r *httputil.ProxyRequest) {
-	r.Out.URL.Scheme, r.Out.URL.Host = "http", u.Addr
-	// The query is passed on as it is, valid or not: the router does not read it.
-	r.Out.URL.RawQuery = r.In.URL.RawQuery
-
-	header := r.Out.Header
-	for _, name := range untrustedHeaders {
-		delete(header, name)
-	}
-	// The replica must not upgrade to HTTP/2: all further requests of this client
-	// would then go to this replica.
-	if strings.EqualFold(header.Get("Upgrade"), "h2c") {
-		delete(header, "Upgrade")
-		delete(header, "Connection")
-	}
-	header["X-Forwarded-Proto"] = forwardedProto
-	if c, ok := r.In.Context().Value(clientKey{}).(*client); ok {
-		header["X-Forwarded-Host"] = c.forwardedHost(r.In.Host)
-		if c.forwardedFor != nil {
-			header["X-Forwarded-For"] = c.forwardedFor
+// isTrusted reports whether the client is one of the proxies.
+func (c *client) isTrusted(proxies []netip.Prefix) bool {
+	for _, proxy := range proxies {
+		if proxy.Contains(c.address) {
+			return true
 		}
 	}
+	return false
 }
 
-// bufferSize is the size of the buffer that the proxy would allocate for each answer.
-const bufferSize = 32 << 10
-
-// bufferPool lends the buffers that answers are copied through.
-type bufferPool struct{ pool sync.Pool }
-
-var _ httputil.BufferPool = (*bufferPool)(nil)
-
-var copyBuffers = &bufferPool{pool: sync.Pool{New: func() any { return new([bufferSize]byte) }}}
-
-func (p *bufferPool) Get() []byte {
-	b, _ := p.pool.Get().(*[bufferSize]byte)
-	return b[:]
+// forwardedHeaders calls add for the headers that tell a service who the client is. What a
+// trusted proxy says about its own client is kept; the proxy is added to the list.
+func (c *client) forwardedHeaders(r *http.Request, isTrusted bool, add func(name, value string)) {
+	list, host, proto := c.ip, r.Host, "http"
+	if isTrusted {
+		if former := strings.Join(r.Header["X-Forwarded-For"], ", "); former != "" {
+			list = former + ", " + c.ip
+		}
+		if said := r.Header.Get("X-Forwarded-Host"); said != "" {
+			host = said
+		}
+		if said := r.Header.Get("X-Forwarded-Proto"); said != "" {
+			proto = said
+		}
+		if former := strings.Join(r.Header["Forwarded"], ", "); former != "" {
+			add("Forwarded", former+", for="+c.node())
+		}
+	}
+	if list != "" {
+		add("X-Forwarded-For", list)
+	}
+	if host != "" {
+		add("X-Forwarded-Host", host)
+	}
+	add("X-Forwarded-Proto", proto)
 }
 
-func (p *bufferPool) Put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }
-
-// discardLog drops the proxy's log: the metrics count what it reports, and a
-// client that goes away is nothing to log.
-var discardLog = log.New(io.Discard, "", 0)
+// node returns the client's address as the header Forwarded has it (RFC 7239 6).
+func (c *client) node() string {
+	if c.address.Is6() {
+		return `"[` + c.ip + `]"`
+	}
+	return c.ip
+}

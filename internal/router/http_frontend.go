@@ -50,8 +50,10 @@ func newHTTPFrontend(r *Router, logger *slog.Logger) *httpFrontend {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       clientIdleTimeout,
 		ConnContext:       withClient,
-		ConnState:         f.countConnection,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		// "OPTIONS *" is a question to the service.
+		DisableGeneralOptionsHandler: true,
+		ConnState:                    f.countConnection,
+		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	return f
 }
@@ -99,24 +101,41 @@ func (f *httpFrontend) shutdown(ctx context.Context) error {
 	return errors.Join(err, f.server.Close())
 }
 
-// ServeHTTP offers the request to one upstream after the other until one accepts it.
+// closesAfter reports whether the client's connection is closed after this request. A proxy
+// must not keep one with a client of HTTP/1.0 (RFC 9112 9.3). For a client that speaks
+// HTTP/2 the server sends GOAWAY instead.
+func (f *httpFrontend) closesAfter(r *http.Request) bool {
+	return !r.ProtoAtLeast(1, 1) || f.retiring.Load() && r.Header.Get("Upgrade") == ""
+}
+
+// ServeHTTP passes a request on to a replica, and its answer back.
 func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f.retiring.Load() && r.Header.Get("Upgrade") == "" {
-		// For a client that speaks HTTP/2 the server sends GOAWAY instead.
+	if f.closesAfter(r) {
 		w.Header().Set("Connection", "close")
 	}
-	rw := newResponseWriter(f, w)
-	defer rw.recycle()
-	var t roundRobin
-	for {
-		a, err := f.router.acquire(&t)
-		if err != nil {
-			rw.reject(a.pool, err)
-			return
-		}
-		if refused := rw.proxy(a, r); !refused {
-			return
-		}
-		t.refused++
+	if status, cause := refusal(r); status != 0 {
+		http.Error(w, cause, status)
+		return
 	}
+	x := &exchange{ResponseWriter: w, frontend: f, request: r, settings: f.router.settings.Load()}
+	x.serve()
+	if x.isCut {
+		// The client must not take what it has for the whole answer.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// refusal returns why a request cannot be passed on, and the status that says so; 0 if it can.
+func refusal(r *http.Request) (status int, cause string) {
+	hasLength := len(r.Header["Content-Length"]) > 0
+	switch {
+	case r.Method == http.MethodConnect:
+		return http.StatusMethodNotAllowed, "this is no proxy for other servers"
+	case !isToken(r.Method):
+		return http.StatusBadRequest, "the method of the request is malformed"
+	case !r.ProtoAtLeast(1, 1) && !hasLength && (r.Method == http.MethodPost || r.Method == http.MethodPut):
+		// HTTP/1.0 has no chunks: net/http drops a body in chunks without a word.
+		return http.StatusLengthRequired, "a request of HTTP/1.0 with a body needs a Content-Length"
+	}
+	return 0, ""
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-func TestRequestsGoRound(t *testing.T) {
+func TestRequestsAreSpreadOverAllReplicas(t *testing.T) {
 	t.Parallel()
 	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
 	e.blue.Set([]router.Backend{
@@ -21,11 +21,63 @@ func TestRequestsGoRound(t *testing.T) {
 		replica(t, "blue-3", answerWith("3")),
 	})
 	seen := map[string]int{}
-	for range 30 {
+	for range 300 {
 		seen[get(t, c, e.url).text]++
 	}
-	if seen["1"] != 10 || seen["2"] != 10 || seen["3"] != 10 {
-		t.Errorf("30 requests over 3 replicas: %v", seen)
+	// One that gets less than half of its share does so once in 10^14 runs.
+	if seen["1"] < 50 || seen["2"] < 50 || seen["3"] < 50 {
+		t.Errorf("300 requests over 3 replicas: %v", seen)
+	}
+}
+
+// The share of a replica that is down goes to all others, not to its neighbour.
+func TestShareOfAReplicaThatRefusesIsSpread(t *testing.T) {
+	t.Parallel()
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
+	e.blue.Set([]router.Backend{
+		refusingReplica(t, "blue-1"),
+		replica(t, "blue-2", answerWith("2")),
+		replica(t, "blue-3", answerWith("3")),
+		replica(t, "blue-4", answerWith("4")),
+	})
+	seen := map[string]int{}
+	for range 300 {
+		seen[get(t, c, e.url).text]++
+	}
+	if seen["2"] < 50 || seen["3"] < 50 || seen["4"] < 50 {
+		t.Errorf("300 requests over 3 of 4 replicas: %v", seen)
+	}
+}
+
+// A slow replica gets no more than it can answer, and the others do not wait for it.
+func TestSlowReplicaDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	e, slow := startRouter(t, protocol.HTTP, nil), newSlowHandler(t)
+	e.blue.Set([]router.Backend{
+		replica(t, "blue-1", slow.answers("slow")),
+		replica(t, "blue-2", answerWith("2")),
+		replica(t, "blue-3", answerWith("3")),
+	})
+	// Sooner or later the slow one is picked while nothing is in flight.
+	var held <-chan answer
+	for held == nil {
+		asked := getInBackground(t, newClient(t), e.url)
+		select {
+		case <-asked:
+		case <-slow.arrived:
+			held = asked
+		}
+	}
+	// From now on it is the busier one of every two.
+	c := newClient(t)
+	for range 100 {
+		if got := get(t, c, e.url).text; got == "slow" {
+			t.Error("the slow replica was given another request")
+		}
+	}
+	close(slow.release)
+	if got := (<-held).text; got != "slow" {
+		t.Errorf("the request on the slow replica got %q", got)
 	}
 }
 

@@ -21,10 +21,12 @@ const (
 	failStatus                  // The replica answered 5xx.
 	failCanceled                // The client went away.
 	failCut                     // The router closed it, because the drain timeout was over.
+	failTimeout                 // The replica did not answer in time.
+	failClient                  // The client's request was malformed or too long.
 	failures
 )
 
-var failureNames = [failures]string{"no_target", "refused", "upstream", "status_5xx", "canceled", "cut"}
+var failureNames = [failures]string{"no_target", "refused", "upstream", "status_5xx", "canceled", "cut", "timeout", "client"}
 
 // counter is a prometheus.Counter, or one that does not count.
 type counter interface{ Inc() }

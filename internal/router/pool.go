@@ -24,7 +24,6 @@ type Pool struct {
 	metrics  *Metrics
 	env      bluegreen.Environment
 	counters *counters
-	cursor   atomic.Uint64
 	state    atomic.Pointer[poolState]
 
 	// report is described at OnFailure; it may be nil.

@@ -40,7 +40,7 @@ func startAssignmentTester(r *Router) *assignmentTester {
 }
 
 func (c *assignmentTester) acquireOnce() {
-	var t roundRobin
+	var t choice
 	a, err := c.router.acquire(&t)
 	if err != nil {
 		c.misplaced.Add(1)

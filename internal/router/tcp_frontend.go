@@ -109,9 +109,9 @@ func (f *tcpFrontend) proxy(client net.Conn) {
 
 // dialReplica connects to one upstream after the other until one accepts.
 func (f *tcpFrontend) dialReplica() (assignment, *net.TCPConn, error) {
-	var t roundRobin
+	var c choice
 	for {
-		a, err := f.router.acquire(&t)
+		a, err := f.router.acquire(&c)
 		if err != nil {
 			counters, kind := f.router.withoutPool, failNoPool
 			if a.pool != nil {
@@ -132,7 +132,7 @@ func (f *tcpFrontend) dialReplica() (assignment, *net.TCPConn, error) {
 			return assignment{}, nil, err
 		}
 		a.upstream.noteFailure(errRefusedConnection)
-		t.refused++
+		c.refused = append(c.refused, a.upstream)
 	}
 }
 

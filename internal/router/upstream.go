@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -53,70 +51,16 @@ type upstream struct {
 	// failedInARow counts the failed requests since the last that was answered.
 	failedInARow atomic.Int64
 	report       FailureReport
-	// Each upstream has transports of its own. After a cut there is then no other
-	// connection, idle or just dialed, on which they could send a request again.
-	http1 *http.Transport
+	// Each upstream has connections of its own. After a cut there is then no other
+	// connection, idle or just dialed, on which a request could be sent again.
+	idle  idleConns
 	http2 *http.Transport
-	proxy *httputil.ReverseProxy
 }
 
 func newUpstream(b Backend, report FailureReport) *upstream {
 	u := &upstream{Backend: b, report: report}
-	u.http1 = u.newTransport(false)
-	u.http2 = u.newTransport(true)
-	u.proxy = &httputil.ReverseProxy{
-		Transport:    u,
-		Rewrite:      u.rewrite,
-		ErrorHandler: handleProxyError,
-		BufferPool:   copyBuffers,
-		ErrorLog:     discardLog,
-	}
+	u.http2 = u.newHTTP2Transport()
 	return u
-}
-
-func (u *upstream) newTransport(h2c bool) *http.Transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(!h2c)
-	protocols.SetUnencryptedHTTP2(h2c)
-	return &http.Transport{
-		Protocols:             protocols,
-		DialContext:           u.dialHTTP,
-		MaxIdleConnsPerHost:   maxIdle,
-		IdleConnTimeout:       idleTimeout,
-		ExpectContinueTimeout: time.Second,
-		// The client negotiates its encoding with the replica.
-		DisableCompression: true,
-	}
-}
-
-// RoundTrip sends gRPC over HTTP/2, which it needs, and everything else over
-// HTTP/1.1, which every server speaks.
-func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
-	if isGRPC(r) {
-		return u.http2.RoundTrip(r)
-	}
-	return u.http1.RoundTrip(r)
-}
-
-func isGRPC(r *http.Request) bool {
-	if r.ProtoMajor < 2 {
-		return false
-	}
-	// "application/grpc+proto" is gRPC, "application/grpc-web" is not.
-	rest, ok := strings.CutPrefix(r.Header.Get("Content-Type"), "application/grpc")
-	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
-}
-
-func (u *upstream) dialHTTP(ctx context.Context, _, _ string) (net.Conn, error) {
-	conn, err := u.dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	tracked := &trackedConn{TCPConn: conn, set: &u.conns}
-	if !u.conns.add(tracked) {
-		return nil, errors.Join(errCut, conn.Close())
-	}
-	return tracked, nil
 }
 
 // dial connects to the replica. Its error is a *dialError, or errCut.
@@ -183,7 +127,7 @@ func (u *upstream) probe() {
 
 // closeIdle closes the idle connections now, and the busy ones as they become idle.
 func (u *upstream) closeIdle() {
-	u.http1.CloseIdleConnections()
+	u.idle.close()
 	u.http2.CloseIdleConnections()
 }
 

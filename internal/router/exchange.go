@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+)
+
+// How a replica fails one request.
+var (
+	errRefusedConnection = errors.New("the connection was refused")
+	errNoAnswer          = errors.New("the connection was closed without an answer")
+	errMalformed         = errors.New("the answer is malformed")
+	errSilent            = errors.New("the answer did not come in time")
+	errBrokenOff         = errors.New("the answer broke off")
+)
+
+// exchange is one request of a client with its answer.
+type exchange struct {
+	http.ResponseWriter
+
+	frontend *httpFrontend
+	request  *http.Request
+	settings *Settings
+	choice   choice
+	assignment
+	// isCounted is set once the request is in the metrics.
+	isCounted bool
+	// isFailed is set once the failure is in the metrics.
+	isFailed bool
+	// isCut is set when the answer cannot be finished: the client's connection is closed.
+	isCut bool
+	// sent counts how often the request was sent, or a part of it.
+	sent int
+	// upload sends the body of the request, nil if it has none.
+	upload *upload
+}
+
+// serve offers the request to one upstream after the other until one accepts it.
+func (x *exchange) serve() {
+	for {
+		a, err := x.frontend.router.acquire(&x.choice)
+		if err != nil {
+			x.reject(a.pool, err)
+			return
+		}
+		if isOver := x.try(a); isOver {
+			return
+		}
+		x.choice.refused = append(x.choice.refused, a.upstream)
+	}
+}
+
+// try sends the request to an upstream and passes its answer on. It reports whether the
+// exchange is over; if not, another upstream is to be asked.
+func (x *exchange) try(a assignment) (isOver bool) {
+	x.assignment = a
+	defer a.release()
+	x.countRequest(a.pool.counters)
+	if limit := x.settings.MaxBody; limit > 0 && x.request.ContentLength > limit {
+		x.failForClient(errLongBody)
+		return true
+	}
+	if isGRPC(x.request) {
+		return x.tryHTTP2()
+	}
+	for fresh := false; ; fresh = true {
+		conn, err := a.upstream.connect(x.request.Context(), fresh)
+		if err != nil {
+			return x.handleDialError(err)
+		}
+		if isOver := x.exchangeOn(conn); isOver {
+			return true
+		}
+	}
+}
+
+// handleDialError reports whether the exchange is over.
+func (x *exchange) handleDialError(err error) (isOver bool) {
+	_, isRefused := errors.AsType[*dialError](err)
+	if !isRefused || x.request.Context().Err() != nil {
+		x.fail(errNoAnswer)
+		return true
+	}
+	x.upstream.noteFailure(errRefusedConnection)
+	return false
+}
+
+// exchangeOn sends the request on a connection and passes the answer on. It reports whether
+// the exchange is over; if not, the request is to be sent once more, on a fresh connection.
+func (x *exchange) exchangeOn(conn *replicaConn) (isOver bool) {
+	x.sent++
+	stop := context.AfterFunc(x.request.Context(), func() { _ = conn.Close() })
+	upgrade := requestedUpgrade(x.request)
+	requestWriter{conn.w}.head(x.request, x.settings, upgrade)
+	var err error
+	if x.request.ContentLength != 0 {
+		x.receiveWhileAnswering()
+		x.upload = startUpload(conn, x.request, x.settings)
+	} else if err = conn.w.Flush(); err == nil {
+		conn.limitSilence(x.settings.ResponseTimeout)
+	}
+	res, err := x.awaitHead(conn, err)
+	if err != nil {
+		_ = conn.Close()
+		stop()
+		if x.canSendAgain(conn, err) {
+			return false
+		}
+		x.failBeforeAnswer(err)
+		return true
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		defer stop()
+		x.passUpgrade(conn, res, upgrade)
+		return true
+	}
+	isWhole := x.passAnswer(conn, res)
+	x.upload.stop(x.ResponseWriter)
+	isOpen := stop()
+	if isWhole && isOpen && x.canKeep(conn, res) {
+		x.upstream.idle.put(conn)
+	} else {
+		_ = conn.Close()
+	}
+	return true
+}
+
+// receiveWhileAnswering lets the body come in while the answer goes out. Otherwise
+// net/http reads the rest of the body before it writes the head.
+func (x *exchange) receiveWhileAnswering() {
+	// An error means HTTP/2, which always can.
+	_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex()
+}
+
+// awaitHead returns the head of the answer. Informational ones before it are passed on.
+func (x *exchange) awaitHead(conn *replicaConn, err error) (*http.Response, error) {
+	if err != nil {
+		return nil, &silenceError{err}
+	}
+	for {
+		res, err := conn.readHead(x.request)
+		switch {
+		case err != nil:
+			return nil, err
+		case res.StatusCode == http.StatusContinue:
+			// The server itself asks the client when the body is read.
+			x.upload.ask()
+		case res.StatusCode == http.StatusSwitchingProtocols, res.StatusCode >= http.StatusOK:
+			conn.endSilence(x.settings.ResponseTimeout)
+			return res, nil
+		default:
+			x.passInformation(res)
+		}
+	}
+}
+
+// canSendAgain reports whether a request that got no answer may be sent once more. A
+// replica may close an idle connection at the moment when a request comes on it. So a
+// request is sent again if its connection was idle before, nothing of an answer came, and
+// it changes nothing (RFC 9110 9.2.1). A repeated one is not repeated (9.2.2).
+func (x *exchange) canSendAgain(conn *replicaConn, err error) bool {
+	if !conn.isReused || x.sent > 1 || x.request.ContentLength != 0 || x.request.Context().Err() != nil ||
+		x.upstream.conns.isClosed() || errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	_, isSilence := errors.AsType[*silenceError](err)
+	switch x.request.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return isSilence
+	}
+	return false
+}
+
+// canKeep reports whether another exchange may use the connection: exactly the bytes of one
+// answer came, and no more are to be feared. Services that answer HEAD as if it were GET
+// are common, and so are those that send the body after a status that has none. It may
+// come later than this question.
+func (x *exchange) canKeep(conn *replicaConn, res *http.Response) bool {
+	announcesBody := res.ContentLength > 0 || len(res.TransferEncoding) > 0
+	hasNone := res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified
+	return !res.Close && x.request.Method != http.MethodHead && !(hasNone && announcesBody) &&
+		x.upload.isSent() && !conn.hasMore()
+}
+
+func (x *exchange) countRequest(c *counters) {
+	if !x.isCounted {
+		x.isCounted = true
+		c.requests.Inc()
+	}
+}
+
+// failBeforeAnswer answers a request for which the replica's answer did not come.
+func (x *exchange) failBeforeAnswer(err error) {
+	if cause := x.upload.cause(); cause != nil {
+		x.upload.stop(x.ResponseWriter)
+		x.failForClient(cause)
+		return
+	}
+	x.upload.stop(x.ResponseWriter)
+	netErr, isNetwork := errors.AsType[net.Error](err)
+	_, isSilence := errors.AsType[*silenceError](err)
+	switch {
+	case isNetwork && netErr.Timeout():
+		x.fail(errSilent)
+	case isSilence || isNetwork || errors.Is(err, net.ErrClosed):
+		x.fail(errNoAnswer)
+	default:
+		x.fail(errMalformed)
+	}
+}
+
+// failForClient answers a request whose body cannot be passed on.
+func (x *exchange) failForClient(cause error) {
+	x.Header().Set("Connection", "close")
+	switch {
+	case x.request.Context().Err() != nil:
+		x.countFailure(failCanceled)
+	case errors.Is(cause, errLongBody):
+		x.countFailure(failClient)
+		x.rejectLongBody()
+	default:
+		x.countFailure(failClient)
+		http.Error(x.ResponseWriter, "the body of the request is malformed", http.StatusBadRequest)
+	}
+}
+
+func (x *exchange) rejectLongBody() {
+	text := fmt.Sprintf("the body of the request is longer than %d bytes", x.settings.MaxBody)
+	http.Error(x.ResponseWriter, text, http.StatusRequestEntityTooLarge)
+}
+
+// fail answers a request that the replica has failed.
+func (x *exchange) fail(cause error) {
+	x.noteFailure(cause)
+	if !x.upload.hasWholeBody() {
+		x.Header().Set("Connection", "close")
+	}
+	switch cause {
+	case errSilent:
+		text := fmt.Sprintf("the replica did not answer within %s", x.settings.ResponseTimeout)
+		http.Error(x.ResponseWriter, text, http.StatusGatewayTimeout)
+	case errMalformed:
+		http.Error(x.ResponseWriter, "the answer of the replica is malformed", http.StatusBadGateway)
+	default:
+		http.Error(x.ResponseWriter, "the replica did not answer", http.StatusBadGateway)
+	}
+}
+
+// noteFailure counts a failure, and holds it against the replica if neither the client nor
+// the router has broken off.
+func (x *exchange) noteFailure(cause error) {
+	switch {
+	case x.upstream.conns.isClosed():
+		x.countFailure(failCut)
+	case x.request.Context().Err() != nil:
+		x.countFailure(failCanceled)
+	default:
+		kind := failUpstream
+		if cause == errSilent { //nolint:errorlint // one of our own
+			kind = failTimeout
+		}
+		x.countFailure(kind)
+		x.upstream.noteFailure(cause)
+	}
+}
+
+func (x *exchange) countFailure(kind failure) {
+	x.isFailed = true
+	x.pool.counters.countFailure(kind)
+}
+
+// reject answers a request that no upstream takes. p is nil if there was none.
+func (x *exchange) reject(p *Pool, err error) {
+	if p == nil {
+		withoutPool := x.frontend.router.withoutPool
+		x.countRequest(withoutPool)
+		withoutPool.countFailure(failNoPool)
+		x.Header().Set("Retry-After", "1")
+		http.Error(x.ResponseWriter, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	x.countRequest(p.counters)
+	p.counters.countFailure(failRefused)
+	http.Error(x.ResponseWriter, err.Error(), http.StatusBadGateway)
+}
+
+// bufferSize is the size of the buffers that bodies are copied through.
+const bufferSize = 32 << 10
+
+// bufferPool lends buffers.
+type bufferPool struct{ pool sync.Pool }
+
+var copyBuffers = &bufferPool{pool: sync.Pool{New: func() any { return new([bufferSize]byte) }}}
+
+func (p *bufferPool) get() *[bufferSize]byte {
+	b, _ := p.pool.Get().(*[bufferSize]byte)
+	return b
+}
+
+func (p *bufferPool) put(b *[bufferSize]byte) { p.pool.Put(b) }
