@@ -45,6 +45,7 @@ func (x *exchange) passAnswer(conn *replicaConn, res *http.Response) (isWhole bo
 			x.noteFailure(errBrokenOff)
 		} else {
 			x.countFailure(failCanceled)
+			x.status = statusClientGone
 		}
 		return false
 	}
@@ -70,6 +71,7 @@ func (x *exchange) passHead(res *http.Response) (announced int) {
 	if x.frontend.closesAfter(x.request) || !x.upload.hasWholeBody() {
 		header.Set("Connection", "close")
 	}
+	x.upstream.answers.count(res.StatusCode)
 	if res.StatusCode >= http.StatusInternalServerError {
 		x.pool.counters.countFailure(failStatus)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 )
 
 // How a replica fails one request.
@@ -40,6 +41,46 @@ type exchange struct {
 	sent int
 	// upload sends the body of the request, nil if it has none.
 	upload *upload
+
+	begun     time.Time
+	requestID string
+	// status and written are those of the answer, 0 before it begins.
+	status  int
+	written int64
+}
+
+func (f *httpFrontend) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	return &exchange{
+		ResponseWriter: w, frontend: f, request: r, settings: f.router.settings.Load(),
+		begun: time.Now(), requestID: requestIDOf(r),
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// WriteHeader begins the answer. A status of 1xx is followed by another one.
+func (x *exchange) WriteHeader(status int) {
+	x.status = status
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(b []byte) (int, error) {
+	n, err := x.ResponseWriter.Write(b)
+	x.written += int64(n)
+	return n, err
+}
+
+// end counts and logs the exchange. Who waits until nothing is in flight relies on it to be
+// called before that.
+func (x *exchange) end() {
+	duration := time.Since(x.begun)
+	if x.pool != nil {
+		x.pool.durations.observe(duration)
+	}
+	if log := x.settings.AccessLog; log != nil {
+		log.write(x, duration)
+	}
 }
 
 // serve offers the request to one upstream after the other until one accepts it.
@@ -61,7 +102,12 @@ func (x *exchange) serve() {
 // exchange is over; if not, another upstream is to be asked.
 func (x *exchange) try(a assignment) (isOver bool) {
 	x.assignment = a
-	defer a.release()
+	defer func() {
+		if isOver {
+			x.end()
+		}
+		a.release()
+	}()
 	x.countRequest(a.pool.counters)
 	if limit := x.settings.MaxBody; limit > 0 && x.request.ContentLength > limit {
 		x.failForClient(errLongBody)
@@ -98,7 +144,7 @@ func (x *exchange) exchangeOn(conn *replicaConn) (isOver bool) {
 	x.sent++
 	stop := context.AfterFunc(x.request.Context(), func() { _ = conn.Close() })
 	upgrade := requestedUpgrade(x.request)
-	requestWriter{conn.w}.head(x.request, x.settings, upgrade)
+	requestWriter{conn.w}.head(x, upgrade)
 	var err error
 	if x.request.ContentLength != 0 {
 		x.receiveWhileAnswering()
@@ -122,7 +168,7 @@ func (x *exchange) exchangeOn(conn *replicaConn) (isOver bool) {
 		return true
 	}
 	isWhole := x.passAnswer(conn, res)
-	x.upload.stop(x.ResponseWriter)
+	x.upload.stop(x)
 	isOpen := stop()
 	if isWhole && isOpen && x.canKeep(conn, res) {
 		x.upstream.idle.put(conn)
@@ -136,7 +182,7 @@ func (x *exchange) exchangeOn(conn *replicaConn) (isOver bool) {
 // net/http reads the rest of the body before it writes the head.
 func (x *exchange) receiveWhileAnswering() {
 	// An error means HTTP/2, which always can.
-	_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex()
+	_ = http.NewResponseController(x).EnableFullDuplex()
 }
 
 // awaitHead returns the head of the answer. Informational ones before it are passed on.
@@ -199,11 +245,11 @@ func (x *exchange) countRequest(c *counters) {
 // failBeforeAnswer answers a request for which the replica's answer did not come.
 func (x *exchange) failBeforeAnswer(err error) {
 	if cause := x.upload.cause(); cause != nil {
-		x.upload.stop(x.ResponseWriter)
+		x.upload.stop(x)
 		x.failForClient(cause)
 		return
 	}
-	x.upload.stop(x.ResponseWriter)
+	x.upload.stop(x)
 	netErr, isNetwork := errors.AsType[net.Error](err)
 	_, isSilence := errors.AsType[*silenceError](err)
 	switch {
@@ -222,18 +268,19 @@ func (x *exchange) failForClient(cause error) {
 	switch {
 	case x.request.Context().Err() != nil:
 		x.countFailure(failCanceled)
+		x.status = statusClientGone
 	case errors.Is(cause, errLongBody):
 		x.countFailure(failClient)
 		x.rejectLongBody()
 	default:
 		x.countFailure(failClient)
-		http.Error(x.ResponseWriter, "the body of the request is malformed", http.StatusBadRequest)
+		http.Error(x, "the body of the request is malformed", http.StatusBadRequest)
 	}
 }
 
 func (x *exchange) rejectLongBody() {
 	text := fmt.Sprintf("the body of the request is longer than %d bytes", x.settings.MaxBody)
-	http.Error(x.ResponseWriter, text, http.StatusRequestEntityTooLarge)
+	http.Error(x, text, http.StatusRequestEntityTooLarge)
 }
 
 // fail answers a request that the replica has failed.
@@ -245,13 +292,19 @@ func (x *exchange) fail(cause error) {
 	switch cause {
 	case errSilent:
 		text := fmt.Sprintf("the replica did not answer within %s", x.settings.ResponseTimeout)
-		http.Error(x.ResponseWriter, text, http.StatusGatewayTimeout)
+		http.Error(x, text, http.StatusGatewayTimeout)
 	case errMalformed:
-		http.Error(x.ResponseWriter, "the answer of the replica is malformed", http.StatusBadGateway)
+		http.Error(x, "the answer of the replica is malformed", http.StatusBadGateway)
 	default:
-		http.Error(x.ResponseWriter, "the replica did not answer", http.StatusBadGateway)
+		http.Error(x, "the replica did not answer", http.StatusBadGateway)
+	}
+	if x.request.Context().Err() != nil {
+		x.status = statusClientGone
 	}
 }
+
+// statusClientGone is what nginx logs for a client that did not wait for its answer.
+const statusClientGone = 499
 
 // noteFailure counts a failure, and holds it against the replica if neither the client nor
 // the router has broken off.
@@ -278,17 +331,19 @@ func (x *exchange) countFailure(kind failure) {
 
 // reject answers a request that no upstream takes. p is nil if there was none.
 func (x *exchange) reject(p *Pool, err error) {
+	x.assignment = assignment{pool: p}
+	defer x.end()
 	if p == nil {
 		withoutPool := x.frontend.router.withoutPool
 		x.countRequest(withoutPool)
 		withoutPool.countFailure(failNoPool)
 		x.Header().Set("Retry-After", "1")
-		http.Error(x.ResponseWriter, err.Error(), http.StatusServiceUnavailable)
+		http.Error(x, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	x.countRequest(p.counters)
 	p.counters.countFailure(failRefused)
-	http.Error(x.ResponseWriter, err.Error(), http.StatusBadGateway)
+	http.Error(x, err.Error(), http.StatusBadGateway)
 }
 
 // bufferSize is the size of the buffers that bodies are copied through.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +73,21 @@ func (c *client) forwardedHeaders(r *http.Request, isTrusted bool, add func(name
 		add("X-Forwarded-Host", host)
 	}
 	add("X-Forwarded-Proto", proto)
+}
+
+// origin returns the address of whom the request comes from: the last one in X-Forwarded-For
+// that is no trusted proxy, or the client itself if that is none.
+func (c *client) origin(r *http.Request, proxies []netip.Prefix) string {
+	origin := *c
+	list := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
+	for _, item := range slices.Backward(list) {
+		address, err := netip.ParseAddr(strings.TrimSpace(item))
+		if err != nil || !origin.isTrusted(proxies) {
+			break
+		}
+		origin = client{ip: address.String(), address: address.Unmap()}
+	}
+	return origin.ip
 }
 
 // node returns the client's address as the header Forwarded has it (RFC 7239 6).

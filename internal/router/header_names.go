@@ -26,8 +26,9 @@ var headerKinds = map[string]headerKind{
 	"Http2-Settings": ownHeader, "Keep-Alive": ownHeader, "Proxy-Authenticate": ownHeader,
 	"Proxy-Authorization": ownHeader, "Proxy-Connection": ownHeader, "Te": ownHeader,
 	"Trailer": ownHeader, "Transfer-Encoding": ownHeader, "Upgrade": ownHeader,
-	// Written by forwardedHeaders.
-	"Forwarded": ownHeader, "X-Forwarded-For": ownHeader, "X-Forwarded-Host": ownHeader,
+	// Written by requestHeaders.
+	"X-Request-Id": ownHeader,
+	"Forwarded":    ownHeader, "X-Forwarded-For": ownHeader, "X-Forwarded-Host": ownHeader,
 	"X-Forwarded-Proto": ownHeader,
 
 	"Cf-Connecting-Ip": claimHeader, "Client-Ip": claimHeader, "Fastly-Client-Ip": claimHeader,

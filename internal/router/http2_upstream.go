@@ -70,7 +70,7 @@ func (x *exchange) tryHTTP2() (isOver bool) {
 func (x *exchange) newHTTP2Request() *http.Request {
 	r := x.request
 	header := make(http.Header, len(r.Header))
-	requestHeaders(r, x.settings, func(name, value string) { header[name] = append(header[name], value) })
+	x.requestHeaders(func(name, value string) { header[name] = append(header[name], value) })
 	if _, isKnown := header["User-Agent"]; !isKnown {
 		// The library would send its own otherwise.
 		header["User-Agent"] = nil

@@ -81,6 +81,10 @@ func (f *httpFrontend) countConnection(_ net.Conn, state http.ConnState) {
 	}
 }
 
+func (f *httpFrontend) connections() int64 {
+	return f.connected.count() + f.upgradedInFlight.count()
+}
+
 func (f *httpFrontend) retire(ctx context.Context) error {
 	f.retiring.Store(true)
 	f.listeners.closeAll()
@@ -92,13 +96,19 @@ func (f *httpFrontend) retire(ctx context.Context) error {
 
 func (f *httpFrontend) shutdown(ctx context.Context) error {
 	err := f.server.Shutdown(ctx)
+	if errors.Is(err, net.ErrClosed) {
+		// Retire has closed the listeners already.
+		err = nil
+	}
 	if err == nil {
 		err = f.upgradedInFlight.waitIdle(ctx)
 	} else if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	f.upgraded.closeAll()
-	return errors.Join(err, f.server.Close())
+	// It closes what is open, and its errors are those of listeners that are closed already.
+	_ = f.server.Close()
+	return err
 }
 
 // closesAfter reports whether the client's connection is closed after this request. A proxy
@@ -113,12 +123,13 @@ func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.closesAfter(r) {
 		w.Header().Set("Connection", "close")
 	}
+	x := f.newExchange(w, r)
 	if status, cause := refusal(r); status != 0 {
-		http.Error(w, cause, status)
-		return
+		http.Error(x, cause, status)
+		x.end()
+	} else {
+		x.serve()
 	}
-	x := &exchange{ResponseWriter: w, frontend: f, request: r, settings: f.router.settings.Load()}
-	x.serve()
 	if x.isCut {
 		// The client must not take what it has for the whole answer.
 		panic(http.ErrAbortHandler)

@@ -3,7 +3,9 @@
 package router
 
 import (
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,12 +50,16 @@ type Metrics struct {
 	registerer     prometheus.Registerer
 	requests       *prometheus.CounterVec
 	failed         *prometheus.CounterVec
+	answers        *prometheus.CounterVec
 	switches       *prometheus.CounterVec
 	switchDuration prometheus.Histogram
 	inFlight       *prometheus.Desc
+	durations      *prometheus.Desc
+	connections    *prometheus.Desc
 
-	mu    sync.Mutex
-	pools map[*Pool]struct{}
+	mu      sync.Mutex
+	pools   map[*Pool]struct{}
+	routers map[*Router]struct{}
 }
 
 // NewMetrics registers the metrics of a deployment. Several deployments may
@@ -69,6 +75,10 @@ func NewMetrics(registerer prometheus.Registerer, deployment string) (*Metrics, 
 			Name: "bluegreen_router_failures_total",
 			Help: "Requests, or TCP connections, that failed, by environment and kind.",
 		}, []string{"environment", "kind"}),
+		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bluegreen_router_answers_total",
+			Help: "Answers to requests, by environment, replica and class of the status.",
+		}, []string{"environment", "replica", "status"}),
 		switches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bluegreen_router_switches_total",
 			Help: "Changes of the pool that an endpoint sends requests to.",
@@ -80,7 +90,12 @@ func NewMetrics(registerer prometheus.Registerer, deployment string) (*Metrics, 
 		}),
 		inFlight: prometheus.NewDesc("bluegreen_router_in_flight",
 			"Requests, streams, WebSockets and TCP connections in flight.", []string{"environment"}, nil),
-		pools: make(map[*Pool]struct{}),
+		durations: prometheus.NewDesc("bluegreen_router_request_duration_seconds",
+			"Time from the head of a request to the end of its answer.", []string{"environment"}, nil),
+		connections: prometheus.NewDesc("bluegreen_router_connections",
+			"Connections of clients that are open.", []string{"endpoint"}, nil),
+		pools:   make(map[*Pool]struct{}),
+		routers: make(map[*Router]struct{}),
 	}
 	for _, c := range m.collectors() {
 		if err := m.registerer.Register(c); err != nil {
@@ -92,7 +107,7 @@ func NewMetrics(registerer prometheus.Registerer, deployment string) (*Metrics, 
 }
 
 func (m *Metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.failed, m.switches, m.switchDuration, (*inFlightCollector)(m)}
+	return []prometheus.Collector{m.requests, m.failed, m.answers, m.switches, m.switchDuration, (*stateCollector)(m)}
 }
 
 // Unregister takes the deployment's metrics out of the registerer.
@@ -150,22 +165,118 @@ func (m *Metrics) untrack(p *Pool) {
 	delete(m.pools, p)
 }
 
-// inFlightCollector collects the gauge from the counts that the pools keep anyway,
-// so that it costs nothing per request.
-type inFlightCollector Metrics
+// trackRouter makes the connections of a router count, until its forget is called.
+func (m *Metrics) trackRouter(r *Router) (forget func()) {
+	if m == nil {
+		return func() {}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.routers[r] = struct{}{}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.routers, r)
+	}
+}
 
-var _ prometheus.Collector = (*inFlightCollector)(nil)
+// answerCounters are the counters of one replica's answers, by the first digit of the status.
+type answerCounters [6]counter
 
-func (c *inFlightCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.inFlight }
+func (m *Metrics) answerCounters(environment, replica string) (c answerCounters) {
+	for class := range c {
+		c[class] = noCounter{}
+		if m != nil && class > 0 {
+			c[class] = m.answers.WithLabelValues(environment, replica, fmt.Sprintf("%dxx", class))
+		}
+	}
+	return c
+}
 
-func (c *inFlightCollector) Collect(ch chan<- prometheus.Metric) {
+// count counts an answer with this status; 0 is none.
+func (c *answerCounters) count(status int) {
+	if class := status / 100; class < len(c) {
+		c[class].Inc()
+	}
+}
+
+// durationBounds are the upper bounds of the buckets of a histogram.
+var durationBounds = [...]time.Duration{
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second,
+	2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+}
+
+// durations is a histogram. To observe costs two atomic additions, less than half of what
+// it costs with the one of the Prometheus library.
+type durations struct {
+	buckets [len(durationBounds) + 1]atomic.Uint64
+	sum     atomic.Int64
+}
+
+func (d *durations) observe(duration time.Duration) {
+	i := 0
+	for i < len(durationBounds) && duration > durationBounds[i] {
+		i++
+	}
+	d.buckets[i].Add(1)
+	d.sum.Add(int64(duration))
+}
+
+// addTo adds what was observed to a sum of histograms.
+func (d *durations) addTo(sum *durations) {
+	for i := range d.buckets {
+		sum.buckets[i].Add(d.buckets[i].Load())
+	}
+	sum.sum.Add(d.sum.Load())
+}
+
+// metric returns the histogram as Prometheus has it, with cumulative buckets.
+func (d *durations) metric(desc *prometheus.Desc, labels ...string) prometheus.Metric {
+	var count uint64
+	buckets := make(map[float64]uint64, len(durationBounds))
+	for i, bound := range durationBounds {
+		count += d.buckets[i].Load()
+		buckets[bound.Seconds()] = count
+	}
+	count += d.buckets[len(durationBounds)].Load()
+	sum := time.Duration(d.sum.Load()).Seconds()
+	return prometheus.MustNewConstHistogram(desc, count, sum, buckets, labels...)
+}
+
+// stateCollector collects what pools and routers count anyway, so that it costs nothing
+// per request.
+type stateCollector Metrics
+
+var _ prometheus.Collector = (*stateCollector)(nil)
+
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.inFlight
+	ch <- c.durations
+	ch <- c.connections
+}
+
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	sums := make(map[bluegreen.Environment]int64)
+	inFlight := make(map[bluegreen.Environment]int64)
+	took := make(map[bluegreen.Environment]*durations)
 	for p := range c.pools {
-		sums[p.env] += p.state.Load().inFlight.count()
+		inFlight[p.env] += p.state.Load().inFlight.count()
+		if took[p.env] == nil {
+			took[p.env] = new(durations)
+		}
+		p.durations.addTo(took[p.env])
 	}
-	for env, n := range sums {
+	connections := make(map[string]int64)
+	for r := range c.routers {
+		connections[r.name] += r.frontend.connections()
+	}
+	for env, n := range inFlight {
 		ch <- prometheus.MustNewConstMetric(c.inFlight, prometheus.GaugeValue, float64(n), string(env))
+		ch <- took[env].metric(c.durations, string(env))
+	}
+	for name, n := range connections {
+		ch <- prometheus.MustNewConstMetric(c.connections, prometheus.GaugeValue, float64(n), name)
 	}
 }

@@ -50,15 +50,19 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	}
 
 	want := map[string]float64{
-		"requests_total web blue":                    4,
-		"requests_total web green":                   1,
-		"requests_total web none":                    1,
-		"failures_total web blue status_5xx":         1,
-		"failures_total web blue refused":            1,
-		"failures_total web none no_target":          1,
-		"failures_total web green cut":               1,
-		"switches_total web live":                    3,
-		"switch_duration_seconds web (observations)": 1,
+		"requests_total web blue":                           4,
+		"requests_total web green":                          1,
+		"requests_total web none":                           1,
+		"failures_total web blue status_5xx":                1,
+		"failures_total web blue refused":                   1,
+		"failures_total web none no_target":                 1,
+		"failures_total web green cut":                      1,
+		"answers_total web blue blue-1 2xx":                 2,
+		"answers_total web blue blue-1 5xx":                 1,
+		"request_duration_seconds web blue (observations)":  4,
+		"request_duration_seconds web green (observations)": 1,
+		"switches_total web live":                           3,
+		"switch_duration_seconds web (observations)":        1,
 	}
 	if got := nonzero(t, registry); !maps.Equal(got, want) {
 		t.Errorf("metrics:\n%v\nwant:\n%v", got, want)
@@ -94,10 +98,11 @@ func TestMetricsTellWhoBrokeOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]float64{
-		"requests_total web blue":          3,
-		"failures_total web blue upstream": 2,
-		"failures_total web blue canceled": 1,
-		"switches_total web live":          1,
+		"requests_total web blue":                          3,
+		"failures_total web blue upstream":                 2,
+		"failures_total web blue canceled":                 1,
+		"request_duration_seconds web blue (observations)": 3,
+		"switches_total web live":                          1,
 	}
 	if got := nonzero(t, registry); !maps.Equal(got, want) {
 		t.Errorf("metrics:\n%v\nwant:\n%v", got, want)

@@ -21,10 +21,13 @@ type Backend struct {
 
 // Pool is the set of replicas of one environment. It is safe for concurrent use.
 type Pool struct {
-	metrics  *Metrics
-	env      bluegreen.Environment
-	counters *counters
-	state    atomic.Pointer[poolState]
+	metrics   *Metrics
+	env       bluegreen.Environment
+	counters  *counters
+	state     atomic.Pointer[poolState]
+	durations durations
+	// release is the version of the release that runs, for the access log.
+	release atomic.Pointer[string]
 
 	// report is described at OnFailure; it may be nil.
 	report FailureReport
@@ -61,6 +64,16 @@ func (p *Pool) OnFailure(report FailureReport) { p.report = report }
 // Environment returns the environment the pool belongs to.
 func (p *Pool) Environment() bluegreen.Environment { return p.env }
 
+// SetVersion sets the version of the release that the backends run. It is for the access log.
+func (p *Pool) SetVersion(version string) { p.release.Store(&version) }
+
+func (p *Pool) version() string {
+	if version := p.release.Load(); version != nil {
+		return *version
+	}
+	return ""
+}
+
 // Set replaces the backends. A backend that keeps its ID and address also keeps its
 // connections. Requests in flight on a removed backend finish, and no new ones start on it
 // once Set has returned.
@@ -70,7 +83,7 @@ func (p *Pool) Set(backends []Backend) {
 	old := p.state.Load()
 	next := &poolState{upstreams: make([]*upstream, 0, len(backends)), inFlight: old.inFlight}
 	for _, b := range backends {
-		next.upstreams = append(next.upstreams, old.upstreamFor(b, p.report))
+		next.upstreams = append(next.upstreams, p.upstreamFor(old, b))
 	}
 	p.state.Store(next)
 
@@ -84,12 +97,16 @@ func (p *Pool) Set(backends []Backend) {
 }
 
 // upstreamFor returns the existing upstream of this backend, or a new one.
-func (s *poolState) upstreamFor(b Backend, report FailureReport) *upstream {
-	i := slices.IndexFunc(s.upstreams, func(u *upstream) bool { return u.Backend == b })
+func (p *Pool) upstreamFor(state *poolState, b Backend) *upstream {
+	i := slices.IndexFunc(state.upstreams, func(u *upstream) bool { return u.Backend == b })
 	if i < 0 {
-		return newUpstream(b, report)
+		return p.newUpstream(b)
 	}
-	return s.upstreams[i]
+	return state.upstreams[i]
+}
+
+func (p *Pool) newUpstream(b Backend) *upstream {
+	return newUpstream(b, p.report, p.metrics.answerCounters(string(p.env), b.ID))
 }
 
 // WaitIdle returns nil when nothing is in flight on the pool, or the cause of
@@ -133,7 +150,7 @@ func (p *Pool) find(id string) []*upstream {
 func (p *Pool) CloseConnections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cut(func(u *upstream) *upstream { return newUpstream(u.Backend, p.report) })
+	return p.cut(func(u *upstream) *upstream { return p.newUpstream(u.Backend) })
 }
 
 // Close cuts everything in flight and leaves the pool without backends and

@@ -12,9 +12,9 @@ import (
 
 // requestHeaders calls add for every header that the replica gets, except for those that
 // frame the message.
-func requestHeaders(r *http.Request, s *Settings, add func(name, value string)) {
-	c := clientOf(r)
-	isTrusted := len(s.TrustedProxies) > 0 && c.isTrusted(s.TrustedProxies)
+func (x *exchange) requestHeaders(add func(name, value string)) {
+	r, c := x.request, clientOf(x.request)
+	isTrusted := c.isTrusted(x.settings.TrustedProxies)
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		if !canPass(name, isTrusted) || len(connection) > 0 && isListed(connection, name) {
@@ -28,6 +28,7 @@ func requestHeaders(r *http.Request, s *Settings, add func(name, value string)) 
 		add("Te", "trailers")
 	}
 	c.forwardedHeaders(r, isTrusted, add)
+	add(requestIDHeader, x.requestID)
 }
 
 // requestWriter writes requests to a replica over HTTP/1.1. Errors are kept by the buffer,
@@ -43,9 +44,10 @@ func (w requestWriter) text(parts ...string) {
 func (w requestWriter) header(name, value string) { w.text(name, ": ", value, "\r\n") }
 
 // head writes the head of a request. A body of unknown length is sent in chunks.
-func (w requestWriter) head(r *http.Request, s *Settings, upgrade string) {
+func (w requestWriter) head(x *exchange, upgrade string) {
+	r := x.request
 	w.text(r.Method, " ", requestTarget(r), " HTTP/1.1\r\nHost: ", r.Host, "\r\n")
-	requestHeaders(r, s, w.header)
+	x.requestHeaders(w.header)
 	switch {
 	case r.ContentLength > 0:
 		w.header("Content-Length", strconv.FormatInt(r.ContentLength, 10))

@@ -22,12 +22,15 @@ type Options struct {
 
 // Router is one listening endpoint. One atomic pointer says to which pool its requests go.
 type Router struct {
+	name     string
 	pool     atomic.Pointer[Pool]
 	settings atomic.Pointer[Settings]
 	frontend frontend
 	switches counter
 	// withoutPool counts what arrives while there is no pool.
 	withoutPool *counters
+	// forget takes the router out of the metrics.
+	forget func()
 }
 
 // frontend is the side of a router that faces its clients.
@@ -35,11 +38,13 @@ type frontend interface {
 	serve(l net.Listener) error
 	retire(ctx context.Context) error
 	shutdown(ctx context.Context) error
+	// connections counts those of clients that are open.
+	connections() int64
 }
 
 // New returns a router without a pool. Its name, "live" or "preview", labels its metrics.
 func New(name string, speaks protocol.Protocol, opts Options) *Router {
-	r := &Router{switches: opts.Metrics.switchCounter(name), withoutPool: opts.Metrics.counters("none")}
+	r := &Router{name: name, switches: opts.Metrics.switchCounter(name), withoutPool: opts.Metrics.counters("none")}
 	r.Configure(Settings{})
 	logger := opts.Logger
 	if logger == nil {
@@ -51,6 +56,7 @@ func New(name string, speaks protocol.Protocol, opts Options) *Router {
 	} else {
 		r.frontend = newHTTPFrontend(r, logger)
 	}
+	r.forget = opts.Metrics.trackRouter(r)
 	return r
 }
 
@@ -66,7 +72,10 @@ func (r *Router) Retire(ctx context.Context) error { return r.frontend.retire(ct
 // Shutdown closes the listeners and returns when what is in flight has finished,
 // streams, WebSockets and TCP connections included. When ctx ends first, it
 // closes what is left and returns the cause. The router does not serve again.
-func (r *Router) Shutdown(ctx context.Context) error { return r.frontend.shutdown(ctx) }
+func (r *Router) Shutdown(ctx context.Context) error {
+	defer r.forget()
+	return r.frontend.shutdown(ctx)
+}
 
 // Switch sends requests to p from now on and returns the previous pool. A request that begins
 // after Switch has returned goes to p. With nil there is no pool: HTTP clients

@@ -19,6 +19,8 @@ type Settings struct {
 	// TrustedProxies are the proxies in front of the router. What they say about their
 	// clients in X-Forwarded-* and Forwarded is passed on.
 	TrustedProxies []netip.Prefix
+	// AccessLog gets a line for every request; nil for none.
+	AccessLog *AccessLog
 }
 
 // Configure changes the settings. Requests that begin after it has returned keep to them.

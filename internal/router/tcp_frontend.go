@@ -60,6 +60,8 @@ func isTemporary(err error) bool {
 	return errors.As(err, &ne) && ne.Temporary() //nolint:staticcheck // nothing replaces it here
 }
 
+func (f *tcpFrontend) connections() int64 { return f.inFlight.count() }
+
 func (f *tcpFrontend) retire(ctx context.Context) error {
 	f.listeners.closeAll()
 	return f.inFlight.waitIdle(ctx)

@@ -23,7 +23,7 @@ func (x *exchange) passUpgrade(conn *replicaConn, res *http.Response, requested 
 	// misses none.
 	x.frontend.upgradedInFlight.enter()
 	defer x.frontend.upgradedInFlight.leave()
-	client, buffered, err := http.NewResponseController(x.ResponseWriter).Hijack()
+	client, buffered, err := http.NewResponseController(x).Hijack()
 	if err != nil {
 		x.noteFailure(errBrokenOff)
 		x.isCut = true
@@ -36,6 +36,8 @@ func (x *exchange) passUpgrade(conn *replicaConn, res *http.Response, requested 
 		x.countFailure(failCut)
 		return
 	}
+	x.status = http.StatusSwitchingProtocols
+	x.upstream.answers.count(x.status)
 	if writeSwitch(buffered.Writer, header) == nil &&
 		copyBuffered(conn, buffered.Reader) == nil && copyBuffered(client, conn.r) == nil {
 		copyBothWays(client, conn.TCPConn)

@@ -51,14 +51,15 @@ type upstream struct {
 	// failedInARow counts the failed requests since the last that was answered.
 	failedInARow atomic.Int64
 	report       FailureReport
+	answers      answerCounters
 	// Each upstream has connections of its own. After a cut there is then no other
 	// connection, idle or just dialed, on which a request could be sent again.
 	idle  idleConns
 	http2 *http.Transport
 }
 
-func newUpstream(b Backend, report FailureReport) *upstream {
-	u := &upstream{Backend: b, report: report}
+func newUpstream(b Backend, report FailureReport, answers answerCounters) *upstream {
+	u := &upstream{Backend: b, report: report, answers: answers}
 	u.http2 = u.newHTTP2Transport()
 	return u
 }
