@@ -2,6 +2,8 @@
 
 package router
 
+import "time"
+
 // Pool returns the pool that new requests go to, nil for none.
 func (r *Router) Pool() *Pool { return r.pool.Load() }
 
@@ -18,3 +20,25 @@ func (p *Pool) BackendInFlight(id string) int64 {
 	}
 	return n
 }
+
+// ParkAfter sets after what time without a request a client's connection is parked. Call
+// it before Serve.
+func (r *Router) ParkAfter(d time.Duration) {
+	if f, ok := r.frontend.(*httpFrontend); ok {
+		f.lot.after = d
+	}
+}
+
+// Parked returns how many clients' connections are parked.
+func (r *Router) Parked() int {
+	f, ok := r.frontend.(*httpFrontend)
+	if !ok {
+		return 0
+	}
+	f.lot.parked.mu.Lock()
+	defer f.lot.parked.mu.Unlock()
+	return len(f.lot.parked.open)
+}
+
+// Connections returns how many clients are connected.
+func (r *Router) Connections() int64 { return r.frontend.connections() }

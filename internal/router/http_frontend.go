@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -31,6 +32,9 @@ type httpFrontend struct {
 	retiring atomic.Bool
 	// connected counts the clients' connections.
 	connected inFlight
+	// lot has those of clients that have been silent for a while.
+	lot     *parkingLot
+	serving sync.Once
 	// upgraded are the clients' connections that were hijacked: the server neither
 	// waits for them nor closes them.
 	upgraded         closerSet
@@ -44,6 +48,7 @@ func newHTTPFrontend(r *Router, logger *slog.Logger) *httpFrontend {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	f := &httpFrontend{router: r}
+	f.lot = newParkingLot(&f.connected)
 	f.server = &http.Server{
 		Handler:           f,
 		Protocols:         protocols,
@@ -63,22 +68,13 @@ func (f *httpFrontend) serve(l net.Listener) error {
 		return l.Close()
 	}
 	defer f.listeners.remove(l)
-	err := f.server.Serve(l)
+	// It goes on when the listeners are closed, until the last client has gone.
+	f.serving.Do(func() { go func() { _ = f.server.Serve(f.lot) }() })
+	err := f.server.Serve(&clientListener{l, f.lot})
 	if errors.Is(err, http.ErrServerClosed) || f.listeners.isClosed() {
 		return nil
 	}
 	return err
-}
-
-// countConnection is the server's ConnState. A hijacked connection is counted in
-// upgradedInFlight instead.
-func (f *httpFrontend) countConnection(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		f.connected.enter()
-	case http.StateClosed, http.StateHijacked:
-		f.connected.leave()
-	}
 }
 
 func (f *httpFrontend) connections() int64 {
@@ -95,6 +91,8 @@ func (f *httpFrontend) retire(ctx context.Context) error {
 }
 
 func (f *httpFrontend) shutdown(ctx context.Context) error {
+	// Clients that are silent have nothing in flight.
+	_ = f.lot.Close()
 	err := f.server.Shutdown(ctx)
 	if errors.Is(err, net.ErrClosed) {
 		// Retire has closed the listeners already.

@@ -198,7 +198,7 @@ func (i *idleConns) put(conn *replicaConn) {
 	conn.isReused, conn.idleSince = true, time.Since(epoch)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.closed || len(i.conns) >= maxIdle || !canReuse {
+	if i.closed || len(i.conns) >= maxIdle || !canPeek {
 		_ = conn.Close()
 		return
 	}

@@ -29,6 +29,10 @@ func (x *exchange) passUpgrade(conn *replicaConn, res *http.Response, requested 
 		x.isCut = true
 		return
 	}
+	if c, ok := client.(*clientConn); ok {
+		// With both sockets themselves the kernel does the copying.
+		client = c.Conn
+	}
 	defer client.Close()
 	defer x.upstream.conns.remove(client)
 	defer x.frontend.upgraded.remove(client)

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// canReuse says that isQuiet can tell whether a connection can be used again.
-const canReuse = true
+// canPeek says that it can be told what has arrived on a connection without reading it.
+const canPeek = true
 
 // arrival is what isQuiet needs. It is kept with the connection, so that the question
 // allocates nothing.
@@ -34,4 +34,16 @@ func (c *replicaConn) isQuiet() bool {
 	a.isQuiet = false
 	err := c.raw.Read(a.look)
 	return err == nil && a.isQuiet
+}
+
+// awaitData waits until something has arrived on a connection, and reports whether it is
+// data and neither its end nor its deadline.
+func awaitData(raw syscall.RawConn) (hasData bool) {
+	err := raw.Read(func(fd uintptr) bool {
+		var octet [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), octet[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		hasData = n > 0 && err == nil
+		return !errors.Is(err, syscall.EAGAIN)
+	})
+	return err == nil && hasData
 }

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// parkAfter is how long a client's connection is idle before it is parked.
+const parkAfter = 3 * time.Second
+
+// The states of a clientConn.
+const (
+	isOpen int32 = iota
+	// isTimedOut means that the server has stopped to wait for the next request.
+	isTimedOut
+	isParked
+	isClosed
+)
+
+// clientConn is a client's connection as net/http's server has it. The server keeps 20 KB
+// for each. So one that has been idle for a while is parked: the server believes that it
+// has closed it, and gets it again as a new one when the client sends something.
+//
+// It is parked only if the server has nothing of a next request. That is so if all that it
+// has read ends with an empty line: what it might have left is shorter than four bytes,
+// because it does not wait with more, and then it is a part of this line.
+type clientConn struct {
+	net.Conn
+
+	lot   *parkingLot
+	state atomic.Int32
+	// wasParked is set if it has come back from the lot.
+	wasParked bool
+
+	// isHTTP2 is set by the first read. Nothing below is used then.
+	hasBegun, isHTTP2 bool
+	// isIdle is set from the end of a request to the next byte that is read. What follows
+	// changes only while it is set, and the bytes with each read. So a deadline may be set
+	// while another goroutine reads.
+	isIdle bool
+	// isEarly is set while the deadline is an earlier one than the server has set.
+	isEarly  bool
+	deadline time.Time
+	// last are the last bytes that were read.
+	last [4]byte
+}
+
+// emptyLine ends a head and a body in chunks.
+const emptyLine = "\r\n\r\n"
+
+func (c *clientConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.isHTTP2 {
+		return n, err
+	}
+	if n > 0 {
+		c.note(p[:n])
+	}
+	if c.isEarly && n > 0 {
+		// This may be a part of a request only. The rest has the time that the server gives.
+		c.isEarly = false
+		err = errors.Join(err, c.Conn.SetReadDeadline(c.deadline))
+	}
+	if c.isEarly && n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.state.CompareAndSwap(isOpen, isTimedOut)
+	}
+	return n, err
+}
+
+// note remembers what was read.
+func (c *clientConn) note(read []byte) {
+	if !c.hasBegun {
+		c.hasBegun = true
+		c.isHTTP2 = read[0] == 'P' && bytes.HasPrefix([]byte(http2Preface), read[:min(len(read), len(http2Preface))])
+	}
+	if c.isIdle {
+		c.isIdle = false
+	}
+	if n := len(read); n >= len(c.last) {
+		c.last = [4]byte(read[n-len(c.last):])
+	} else {
+		copy(c.last[:], c.last[n:])
+		copy(c.last[len(c.last)-n:], read)
+	}
+}
+
+// http2Preface is how a client begins that speaks HTTP/2.
+const http2Preface = "PRI * HTTP/2.0"
+
+// SetReadDeadline sets an earlier deadline for a connection that can be parked.
+func (c *clientConn) SetReadDeadline(t time.Time) error {
+	if c.isHTTP2 || !c.isIdle {
+		return c.Conn.SetReadDeadline(t)
+	}
+	early := time.Now().Add(c.lot.after)
+	if c.isEarly = string(c.last[:]) == emptyLine && early.Before(t); c.isEarly {
+		c.deadline, t = t, early
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Close closes the connection, or parks it if the server closes it for being idle.
+func (c *clientConn) Close() error {
+	if c.state.CompareAndSwap(isTimedOut, isParked) {
+		if c.lot.park(c) {
+			return nil
+		}
+		c.state.Store(isClosed)
+	} else if c.state.Swap(isClosed) == isParked {
+		// Only the lot closes it now.
+		c.state.Store(isParked)
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+// CloseWrite lets the server wait for the client to read the end of an answer.
+func (c *clientConn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
+// parkingLot holds connections whose clients are silent, without the buffers and the stack
+// that the server has for each. It is a listener that accepts them when they are not.
+type parkingLot struct {
+	// after is parkAfter, but for tests.
+	after  time.Duration
+	parked closerSet
+	back   chan net.Conn
+	closed chan struct{}
+	isShut atomic.Bool
+	// connected counts the clients' connections.
+	connected *inFlight
+}
+
+var _ net.Listener = (*parkingLot)(nil)
+
+func newParkingLot(connected *inFlight) *parkingLot {
+	return &parkingLot{
+		after: parkAfter, back: make(chan net.Conn), closed: make(chan struct{}), connected: connected,
+	}
+}
+
+// Accept returns a connection whose client has sent something.
+func (l *parkingLot) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.back:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close closes what is parked.
+func (l *parkingLot) Close() error {
+	if l.isShut.CompareAndSwap(false, true) {
+		close(l.closed)
+		l.parked.closeAll()
+	}
+	return nil
+}
+
+// Addr returns no address: nobody connects here.
+func (*parkingLot) Addr() net.Addr { return &net.UnixAddr{Name: "parked", Net: "unix"} }
+
+// park holds a connection until its client sends something. It returns false if it cannot.
+func (l *parkingLot) park(c *clientConn) bool {
+	raw := rawConnOf(c.Conn)
+	if raw == nil || !l.parked.add(c.Conn) {
+		return false
+	}
+	// What the server allows is two minutes, of which some seconds are over.
+	if err := c.Conn.SetReadDeadline(c.deadline); err != nil {
+		l.parked.remove(c.Conn)
+		return false
+	}
+	go l.wait(c.Conn, raw)
+	return true
+}
+
+// wait gives the connection back when its client sends something, and closes it if that
+// goes or is silent for too long.
+func (l *parkingLot) wait(conn net.Conn, raw syscall.RawConn) {
+	hasData := awaitData(raw)
+	l.parked.remove(conn)
+	if hasData && conn.SetReadDeadline(time.Time{}) == nil {
+		select {
+		case l.back <- &clientConn{Conn: conn, lot: l, wasParked: true}:
+			return
+		case <-l.closed:
+		}
+	}
+	_ = conn.Close()
+	l.connected.leave()
+}
+
+// rawConnOf returns the socket of a connection, nil if it has none or if awaitData does not
+// work here.
+func rawConnOf(conn net.Conn) syscall.RawConn {
+	if proxied, ok := conn.(interface{ Raw() net.Conn }); ok {
+		conn = proxied.Raw()
+	}
+	socket, ok := conn.(syscall.Conn)
+	if !ok || !canPeek {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// clientListener makes the connections that it accepts ones that can be parked.
+type clientListener struct {
+	net.Listener
+
+	lot *parkingLot
+}
+
+func (l *clientListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil || rawConnOf(conn) == nil {
+		return conn, err
+	}
+	return &clientConn{Conn: conn, lot: l.lot}, nil
+}
+
+// countConnection is the server's ConnState. A connection that is parked counts as before,
+// and one that is hijacked is counted in upgradedInFlight instead.
+func (f *httpFrontend) countConnection(conn net.Conn, state http.ConnState) {
+	c, _ := conn.(*clientConn)
+	switch state {
+	case http.StateNew:
+		if c == nil || !c.wasParked {
+			f.connected.enter()
+		}
+	case http.StateIdle:
+		if c != nil && !c.isHTTP2 {
+			c.isIdle = true
+		}
+	case http.StateClosed:
+		if c == nil || c.state.Load() != isParked {
+			f.connected.leave()
+		}
+	case http.StateHijacked:
+		f.connected.leave()
+	}
+}

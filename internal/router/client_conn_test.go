@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package router_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// silentClient is one connection to a router that parks silent clients at once.
+type silentClient struct {
+	*testing.T
+	net.Conn
+
+	router  *router.Router
+	answers *bufio.Reader
+}
+
+func startSilentClient(t *testing.T) *silentClient {
+	t.Helper()
+	l, pool := listen(t), router.NewPool(bluegreen.Blue, nil)
+	pool.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path+" "+string(body))
+	})})
+	c := &silentClient{T: t, router: router.New("live", protocol.HTTP, router.Options{})}
+	c.router.ParkAfter(time.Millisecond)
+	c.router.Switch(pool)
+	served := make(chan error, 1)
+	go func() { served <- c.router.Serve(l) }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Conn, c.answers = conn, bufio.NewReader(conn)
+	t.Cleanup(func() {
+		conn.Close()
+		if err := c.router.Shutdown(context.Background()); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		pool.Close()
+	})
+	return c
+}
+
+// send writes a request or a part of one.
+func (c *silentClient) send(text string) {
+	c.Helper()
+	if _, err := io.WriteString(c.Conn, text); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// expect reads an answer.
+func (c *silentClient) expect(want string) *http.Response {
+	c.Helper()
+	res, err := http.ReadResponse(c.answers, nil)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer res.Body.Close()
+	if text, err := io.ReadAll(res.Body); err != nil || string(text) != want {
+		c.Fatalf("the answer is %q, %v, want %q", text, err, want)
+	}
+	return res
+}
+
+// awaitParked returns when the connection is parked.
+func (c *silentClient) awaitParked() {
+	c.Helper()
+	for c.router.Parked() == 0 {
+		if c.Context().Err() != nil {
+			c.Fatal("the connection was not parked")
+		}
+		runtime.Gosched()
+	}
+}
+
+// A client does not notice that its connection is parked between two requests.
+func TestSilentClientIsServedAgain(t *testing.T) {
+	t.Parallel()
+	c := startSilentClient(t)
+	for range 20 {
+		c.send("GET /one HTTP/1.1\r\nHost: web\r\n\r\n")
+		c.expect("GET /one ")
+		c.awaitParked()
+		c.send("POST /two HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+		c.expect("POST /two abc")
+		c.awaitParked()
+		if n := c.router.Connections(); n != 1 {
+			t.Errorf("%d clients are connected", n)
+		}
+	}
+}
+
+// A connection is not parked while the server has bytes of the next request.
+func TestClientThatHasBegunIsNotParked(t *testing.T) {
+	t.Parallel()
+	c := startSilentClient(t)
+	// The beginning of the second request comes with the end of the first.
+	c.send("GET /one HTTP/1.1\r\nHost: web\r\n\r\nGE")
+	c.expect("GET /one ")
+	parked := time.After(20 * time.Millisecond)
+	for waiting := true; waiting; {
+		select {
+		case <-parked:
+			waiting = false
+		default:
+			if c.router.Parked() > 0 {
+				t.Fatal("the connection was parked with a part of a request")
+			}
+			runtime.Gosched()
+		}
+	}
+	c.send("T /two HTTP/1.1\r\nHost: web\r\n\r\n")
+	c.expect("GET /two ")
+	// The end of a body looks like nothing in particular.
+	c.send("POST /three HTTP/1.1\r\nHost: web\r\nContent-Length: 3\r\n\r\nabcG")
+	c.expect("POST /three abc")
+	c.send("ET /four HTTP/1.1\r\nHost: web\r\n\r\n")
+	c.expect("GET /four ")
+	// The beginning comes when the connection may be parked already.
+	c.awaitParked()
+	c.send("G")
+	c.send("ET /five HTTP/1.1\r\nHost: web\r\n\r\n")
+	c.expect("GET /five ")
+}
+
+func TestParkedClientThatGoesIsForgotten(t *testing.T) {
+	t.Parallel()
+	c := startSilentClient(t)
+	c.send("GET /one HTTP/1.1\r\nHost: web\r\n\r\n")
+	c.expect("GET /one ")
+	c.awaitParked()
+	c.Close()
+	if err := c.router.Retire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.router.Connections(); n != 0 {
+		t.Errorf("%d clients are connected", n)
+	}
+}
+
+// A parked client is asked to go with the answer to its next request, like any other.
+func TestRetiredRouterAsksParkedClientsToGo(t *testing.T) {
+	t.Parallel()
+	c := startSilentClient(t)
+	c.send("GET /one HTTP/1.1\r\nHost: web\r\n\r\n")
+	c.expect("GET /one ")
+	c.awaitParked()
+	over := errors.New("no time left")
+	if err := c.router.Retire(endedContext(t, over)); !errors.Is(err, over) {
+		t.Fatalf("a client is connected: %v", err)
+	}
+	c.send("GET /two HTTP/1.1\r\nHost: web\r\n\r\n")
+	if res := c.expect("GET /two "); !res.Close {
+		t.Error("the client was not asked to go")
+	}
+	if err := c.router.Retire(t.Context()); err != nil {
+		t.Errorf("the client has not gone: %v", err)
+	}
+}
+
+func TestShutdownClosesParkedConnections(t *testing.T) {
+	t.Parallel()
+	c := startSilentClient(t)
+	c.send("GET /one HTTP/1.1\r\nHost: web\r\n\r\n")
+	c.expect("GET /one ")
+	c.awaitParked()
+	if err := c.router.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.answers.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("the connection is open: %v", err)
+	}
+}
