@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -37,6 +38,8 @@ type clientConn struct {
 
 	lot   *parkingLot
 	state atomic.Int32
+	// canPark is false if it cannot be told whether the client has sent something.
+	canPark bool
 	// wasParked is set if it has come back from the lot.
 	wasParked bool
 
@@ -50,16 +53,31 @@ type clientConn struct {
 	isEarly  bool
 	deadline time.Time
 	// last are the last bytes that were read.
-	last [4]byte
+	last [len(encodingLine)]byte
+	// hasLength and hasEncoding are set once a line has begun like these headers. It may
+	// have been one of a body.
+	hasLength, hasEncoding atomic.Bool
 }
 
-// emptyLine ends a head and a body in chunks.
-const emptyLine = "\r\n\r\n"
+const (
+	// emptyLine ends a head and a body in chunks.
+	emptyLine = "\r\n\r\n"
+	// How the lines begin that say where a body ends, in any case.
+	lengthLine   = "\ncontent-length"
+	encodingLine = "\ntransfer-encoding"
+)
 
 func (c *clientConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.isHTTP2 {
 		return n, err
+	}
+	for n > 0 && (c.isIdle || !c.hasBegun) {
+		// Empty lines before a request are to be ignored (RFC 9112 2.2).
+		if n = copy(p, bytes.TrimLeft(p[:n], "\r\n")); n > 0 || err != nil {
+			break
+		}
+		n, err = c.Conn.Read(p)
 	}
 	if n > 0 {
 		c.note(p[:n])
@@ -84,12 +102,40 @@ func (c *clientConn) note(read []byte) {
 	if c.isIdle {
 		c.isIdle = false
 	}
-	if n := len(read); n >= len(c.last) {
-		c.last = [4]byte(read[n-len(c.last):])
+	// A line may have begun in what was read before.
+	var seam [2 * len(c.last)]byte
+	copy(seam[:], c.last[:])
+	n := len(c.last) + copy(seam[len(c.last):], read)
+	c.lookForFraming(seam[:n])
+	c.lookForFraming(read)
+	if len(read) > len(c.last) {
+		copy(c.last[:], read[len(read)-len(c.last):])
 	} else {
-		copy(c.last[:], c.last[n:])
-		copy(c.last[len(c.last)-n:], read)
+		copy(c.last[:], seam[n-len(c.last):n])
 	}
+}
+
+// lookForFraming looks for lines that say where a body ends. net/http drops them if they
+// contradict each other, so that they cannot be seen in a request.
+func (c *clientConn) lookForFraming(read []byte) {
+	for !c.hasLength.Load() || !c.hasEncoding.Load() {
+		i := bytes.IndexByte(read, '\n')
+		if i < 0 {
+			return
+		}
+		read = read[i:]
+		if beginsLike(read, lengthLine) {
+			c.hasLength.Store(true)
+		}
+		if beginsLike(read, encodingLine) {
+			c.hasEncoding.Store(true)
+		}
+		read = read[1:]
+	}
+}
+
+func beginsLike(read []byte, line string) bool {
+	return len(read) >= len(line) && strings.EqualFold(string(read[:len(line)]), line)
 }
 
 // http2Preface is how a client begins that speaks HTTP/2.
@@ -101,7 +147,7 @@ func (c *clientConn) SetReadDeadline(t time.Time) error {
 		return c.Conn.SetReadDeadline(t)
 	}
 	early := time.Now().Add(c.lot.after)
-	if c.isEarly = string(c.last[:]) == emptyLine && early.Before(t); c.isEarly {
+	if c.isEarly = c.canPark && bytes.HasSuffix(c.last[:], []byte(emptyLine)) && early.Before(t); c.isEarly {
 		c.deadline, t = t, early
 	}
 	return c.Conn.SetReadDeadline(t)
@@ -196,7 +242,7 @@ func (l *parkingLot) wait(conn net.Conn, raw syscall.RawConn) {
 	l.parked.remove(conn)
 	if hasData && conn.SetReadDeadline(time.Time{}) == nil {
 		select {
-		case l.back <- &clientConn{Conn: conn, lot: l, wasParked: true}:
+		case l.back <- &clientConn{Conn: conn, lot: l, canPark: true, wasParked: true}:
 			return
 		case <-l.closed:
 		}
@@ -231,10 +277,10 @@ type clientListener struct {
 
 func (l *clientListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	if err != nil || rawConnOf(conn) == nil {
-		return conn, err
+	if err != nil {
+		return nil, err
 	}
-	return &clientConn{Conn: conn, lot: l.lot}, nil
+	return &clientConn{Conn: conn, lot: l.lot, canPark: rawConnOf(conn) != nil}, nil
 }
 
 // countConnection is the server's ConnState. A connection that is parked counts as before,

@@ -39,6 +39,8 @@ type exchange struct {
 	isCut bool
 	// sent counts how often the request was sent, or a part of it.
 	sent int
+	// isAnswered is set once something of an answer has come.
+	isAnswered bool
 	// upload sends the body of the request, nil if it has none.
 	upload *upload
 
@@ -192,9 +194,11 @@ func (x *exchange) awaitHead(conn *replicaConn, err error) (*http.Response, erro
 	}
 	for {
 		res, err := conn.readHead(x.request)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
+		}
+		x.isAnswered = true
+		switch {
 		case res.StatusCode == http.StatusContinue:
 			// The server itself asks the client when the body is read.
 			x.upload.ask()
@@ -212,7 +216,7 @@ func (x *exchange) awaitHead(conn *replicaConn, err error) (*http.Response, erro
 // request is sent again if its connection was idle before, nothing of an answer came, and
 // it changes nothing (RFC 9110 9.2.1). A repeated one is not repeated (9.2.2).
 func (x *exchange) canSendAgain(conn *replicaConn, err error) bool {
-	if !conn.isReused || x.sent > 1 || x.request.ContentLength != 0 || x.request.Context().Err() != nil ||
+	if !conn.isReused || x.sent > 1 || x.isAnswered || x.request.ContentLength != 0 || x.request.Context().Err() != nil ||
 		x.upstream.conns.isClosed() || errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}

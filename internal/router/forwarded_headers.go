@@ -16,6 +16,8 @@ type client struct {
 	// ip is the client's address as text, "" if it has none.
 	ip      string
 	address netip.Addr
+	// conn is nil for a connection that is not watched.
+	conn *clientConn
 }
 
 type clientKey struct{}
@@ -23,6 +25,7 @@ type clientKey struct{}
 // withClient is the server's ConnContext.
 func withClient(ctx context.Context, conn net.Conn) context.Context {
 	c := new(client)
+	c.conn, _ = conn.(*clientConn)
 	if at, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
 		c.address = at.Addr().Unmap().WithZone("")
 		c.ip = c.address.String()
@@ -36,6 +39,18 @@ func clientOf(r *http.Request) *client {
 		return c
 	}
 	return new(client)
+}
+
+// mayContradict reports whether a request in chunks may have had a Content-Length too. Its
+// client has sent a line that looks like one, with this request or with another.
+func (c *client) mayContradict(r *http.Request) bool {
+	return len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 && c.conn != nil && c.conn.hasLength.Load()
+}
+
+// hasLostBody reports whether net/http has dropped the body of a request. HTTP/1.0 has no
+// chunks, and none of its requests share a connection.
+func (c *client) hasLostBody(r *http.Request) bool {
+	return !r.ProtoAtLeast(1, 1) && c.conn != nil && c.conn.hasEncoding.Load()
 }
 
 // isTrusted reports whether the client is one of the proxies.
@@ -78,7 +93,7 @@ func (c *client) forwardedHeaders(r *http.Request, isTrusted bool, add func(name
 // origin returns the address of whom the request comes from: the last one in X-Forwarded-For
 // that is no trusted proxy, or the client itself if that is none.
 func (c *client) origin(r *http.Request, proxies []netip.Prefix) string {
-	origin := *c
+	origin := client{ip: c.ip, address: c.address}
 	list := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for _, item := range slices.Backward(list) {
 		address, err := netip.ParseAddr(strings.TrimSpace(item))

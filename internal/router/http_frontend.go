@@ -110,10 +110,11 @@ func (f *httpFrontend) shutdown(ctx context.Context) error {
 }
 
 // closesAfter reports whether the client's connection is closed after this request. A proxy
-// must not keep one with a client of HTTP/1.0 (RFC 9112 9.3). For a client that speaks
-// HTTP/2 the server sends GOAWAY instead.
+// must not keep one with a client of HTTP/1.0 (RFC 9112 9.3), or with one that may have
+// meant another end of its body (6.1). For a client that speaks HTTP/2 the server sends
+// GOAWAY instead.
 func (f *httpFrontend) closesAfter(r *http.Request) bool {
-	return !r.ProtoAtLeast(1, 1) || f.retiring.Load() && r.Header.Get("Upgrade") == ""
+	return !r.ProtoAtLeast(1, 1) || f.retiring.Load() && r.Header.Get("Upgrade") == "" || clientOf(r).mayContradict(r)
 }
 
 // ServeHTTP passes a request on to a replica, and its answer back.
@@ -136,15 +137,13 @@ func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refusal returns why a request cannot be passed on, and the status that says so; 0 if it can.
 func refusal(r *http.Request) (status int, cause string) {
-	hasLength := len(r.Header["Content-Length"]) > 0
 	switch {
 	case r.Method == http.MethodConnect:
 		return http.StatusMethodNotAllowed, "this is no proxy for other servers"
 	case !isToken(r.Method):
 		return http.StatusBadRequest, "the method of the request is malformed"
-	case !r.ProtoAtLeast(1, 1) && !hasLength && (r.Method == http.MethodPost || r.Method == http.MethodPut):
-		// HTTP/1.0 has no chunks: net/http drops a body in chunks without a word.
-		return http.StatusLengthRequired, "a request of HTTP/1.0 with a body needs a Content-Length"
+	case clientOf(r).hasLostBody(r):
+		return http.StatusBadRequest, "HTTP/1.0 has no Transfer-Encoding"
 	}
 	return 0, ""
 }

@@ -106,6 +106,12 @@ func (c *replicaConn) readHead(r *http.Request) (*http.Response, error) {
 	if res.StatusCode < http.StatusContinue {
 		return nil, fmt.Errorf("the answer has the status %03d", res.StatusCode)
 	}
+	for name := range res.Header {
+		// net/http has not looked whether such a name says where the body ends.
+		if strings.TrimRight(name, " \t") != name {
+			return nil, fmt.Errorf("the answer has a space after the name of the header %q", name)
+		}
+	}
 	return res, nil
 }
 
