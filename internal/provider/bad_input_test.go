@@ -126,6 +126,31 @@ func refusedByValidate() []badInput {
 			healthCheck(`{ exec = { command = [] } }`), "at least 1 element",
 		},
 		{"local_protocol", "local.protocol", attributes{"local": `{ protocol = "udp" }`}, "udp"},
+		{"response_timeout", "local.response_timeout", onLocal(`{ response_timeout = "-1s" }`), "negative"},
+		{"body_none", "local.max_body", onLocal(`{ max_body = "0" }`), "at least 1 byte"},
+		{"body_size", "docker.max_body", onDocker(`{ port = 80, max_body = "lots" }`), "10m"},
+		{"proxy_name", "local.trusted_proxies[0]", onLocal(`{ trusted_proxies = ["nginx"] }`), "not an IP network"},
+		{
+			"proxy_address", "local.trusted_proxies[1]",
+			onLocal(`{ trusted_proxies = ["10.0.0.0/8", "10.0.0.1"] }`), `for this one address, write "10.0.0.1/32"`,
+		},
+		{
+			"proxy_host_bits", "docker.trusted_proxies[0]",
+			onDocker(`{ port = 80, trusted_proxies = ["fd00::1/8"] }`), `write "fd00::/8", and for the address "fd00::1/128"`,
+		},
+		{
+			"proxy_mapped", "local.trusted_proxies[0]",
+			onLocal(`{ trusted_proxies = ["::ffff:10.0.0.0/104"] }`), "write it as IPv4",
+		},
+		{
+			"proxies_of_tcp", "local.trusted_proxies",
+			onLocal(`{ protocol = "tcp", trusted_proxies = ["10.0.0.0/8"] }`), "no headers",
+		},
+		{
+			"response_timeout_of_tcp", "docker.response_timeout",
+			onDocker(`{ port = 80, protocol = "tcp", response_timeout = "5s" }`), `protocol = "tcp"`,
+		},
+		{"body_of_tcp", "local.max_body", onLocal(`{ protocol = "tcp", max_body = "1m" }`), `protocol = "tcp"`},
 		{"two_platforms", "docker", attributes{"local": "{}", "docker": "{ port = 80 }"}, "cannot be specified when"},
 		{"docker_port", "docker.port", attributes{"docker": "{ port = 0 }"}, "between 1 and 65535"},
 		{"docker_publish", "docker.publish[0]", onDocker(`{ port = 80, publish = ["80"] }`), "host:port"},
@@ -169,6 +194,8 @@ func refusedByValidate() []badInput {
 }
 
 func healthCheck(block string) attributes { return attributes{"health_check": block} }
+
+func onLocal(block string) attributes { return attributes{"local": block} }
 
 func onDocker(block string) attributes { return attributes{"docker": block} }
 

@@ -33,8 +33,12 @@ func (r *deploymentResource) ValidateConfig(
 	}
 	resp.Diagnostics.Append(config.checkKinds()...)
 	resp.Diagnostics.Append(checkHealth(settings.checks)...)
-	if !config.hasUnknownPlatform() && !config.platform(r.provider).canProbeOtherPorts() {
-		resp.Diagnostics.Append(checkPorts(settings.checks)...)
+	if !config.hasUnknownPlatform() {
+		platform := config.platform(r.provider)
+		if !platform.canProbeOtherPorts() {
+			resp.Diagnostics.Append(checkPorts(settings.checks)...)
+		}
+		resp.Diagnostics.Append(platform.conflicts(settings.checks)...)
 	}
 	resp.Diagnostics.Append(config.checkTimes(ctx, settings)...)
 }

@@ -57,6 +57,9 @@ type planChecks interface {
 	// canProbeOtherPorts reports whether a replica can be probed on a port that it
 	// does not serve.
 	canProbeOtherPorts() bool
+	// conflicts refuses settings of the platform's block that do not work together, or not with
+	// the health check. Unknown values are checked later, when they are known.
+	conflicts(checks health.Config) diag.Diagnostics
 	// withoutEffect warns of the settings of the health check that the platform does not
 	// follow between two applies.
 	withoutEffect(settings healthSettings) diag.Diagnostics

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
@@ -38,6 +39,7 @@ type dockerModel struct {
 	ExtraHosts   types.List    `tfsdk:"extra_hosts"`
 	LogDriver    types.String  `tfsdk:"log_driver"`
 	LogOptions   types.Map     `tfsdk:"log_options"`
+	routerModel
 }
 
 type dockerVolumeModel struct {
@@ -83,18 +85,22 @@ func (p dockerPlatform) open(ctx context.Context, name string, s openSettings) (
 	if diags.HasError() {
 		return nil, errors.New("docker.publish is not known yet")
 	}
+	front := docker.Frontend{
+		Listen:       listen,
+		Protocol:     protocol.Protocol(stringOr(p.Protocol, string(protocol.HTTP))),
+		DrainTimeout: s.drainTimeout,
+	}
+	if err := p.configure(&front); err != nil {
+		return nil, err
+	}
 	platform, err := docker.New(docker.Options{
 		Host:       p.host,
 		Connection: connection,
 		Name:       name,
 		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullChanged))),
 		Warn:       s.warn,
-		Frontend: docker.Frontend{
-			Listen:       listen,
-			Protocol:     protocol.Protocol(stringOr(p.Protocol, string(protocol.HTTP))),
-			DrainTimeout: s.drainTimeout,
-		},
-		Upkeep: p.upkeep(s),
+		Frontend:   front,
+		Upkeep:     p.upkeep(s),
 		Agent: docker.Agent{
 			Name:    p.provider.agentName(),
 			Image:   p.AgentImage.ValueString(),
@@ -147,6 +153,10 @@ func (p dockerPlatform) check(name string, _ plannedRelease, _ location) diag.Di
 
 // canProbeOtherPorts is false: the agent dials only the port that it was given.
 func (p dockerPlatform) canProbeOtherPorts() bool { return false }
+
+func (p dockerPlatform) conflicts(health.Config) diag.Diagnostics {
+	return p.routerModel.conflicts(kindDocker, p.Protocol)
+}
 
 // withoutEffect warns of the settings that only the engine can follow between two applies,
 // if the agent has no access to it.

@@ -75,6 +75,7 @@ func dockerAttribute() resource.SingleNestedAttribute {
 			MarkdownDescription: describe("docker.watch_engine"),
 		},
 	}
+	maps.Copy(attributes, routerAttributes())
 	maps.Copy(attributes, dockerWorkloadAttributes())
 	return resource.SingleNestedAttribute{
 		Optional:            true,

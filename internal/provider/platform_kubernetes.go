@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 )
 
@@ -150,6 +151,8 @@ func (p kubernetesPlatform) check(name string, release plannedRelease, _ locatio
 	}
 	return diags
 }
+
+func (p kubernetesPlatform) conflicts(health.Config) diag.Diagnostics { return nil }
 
 func (p kubernetesPlatform) canProbeOtherPorts() bool { return true }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
@@ -31,6 +32,7 @@ type localModel struct {
 	Listen        types.String `tfsdk:"listen"`
 	PreviewListen types.String `tfsdk:"preview_listen"`
 	Protocol      types.String `tfsdk:"protocol"`
+	routerModel
 }
 
 var (
@@ -84,15 +86,19 @@ func (p localPlatform) open(_ context.Context, name string, s openSettings) (ope
 	if err != nil {
 		return nil, err
 	}
+	front := local.Frontend{
+		Listen:        []string{p.Listen.ValueString()},
+		PreviewListen: p.PreviewListen.ValueString(),
+		Protocol:      p.protocol(),
+		DrainTimeout:  s.drainTimeout,
+	}
+	if err := p.configure(&front); err != nil {
+		return nil, err
+	}
 	platform, err := local.New(local.Options{
-		StateDir: p.stateDir.ValueString(),
-		Name:     name,
-		Frontend: local.Frontend{
-			Listen:        []string{p.Listen.ValueString()},
-			PreviewListen: p.PreviewListen.ValueString(),
-			Protocol:      p.protocol(),
-			DrainTimeout:  s.drainTimeout,
-		},
+		StateDir:     p.stateDir.ValueString(),
+		Name:         name,
+		Frontend:     front,
 		Upkeep:       s.upkeep.forAgent(),
 		AgentCommand: command,
 	})
@@ -199,6 +205,10 @@ func addressError(attribute, address, problem string) diag.Diagnostic {
 }
 
 func (p localPlatform) canProbeOtherPorts() bool { return false }
+
+func (p localPlatform) conflicts(health.Config) diag.Diagnostics {
+	return p.routerModel.conflicts(kindLocal, p.Protocol)
+}
 
 func (p localPlatform) withoutEffect(healthSettings) diag.Diagnostics { return nil }
 

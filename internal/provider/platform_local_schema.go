@@ -3,6 +3,8 @@
 package provider
 
 import (
+	"maps"
+
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	resource "github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
@@ -12,27 +14,29 @@ import (
 )
 
 func localAttribute() resource.SingleNestedAttribute {
+	attributes := map[string]resource.Attribute{
+		"listen": resource.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("local.listen"),
+		},
+		"preview_listen": resource.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("local.preview_listen"),
+		},
+		"protocol": resource.StringAttribute{
+			Optional: true, Computed: true,
+			Default:             stringdefault.StaticString(string(protocol.HTTP)),
+			MarkdownDescription: describe("local.protocol"),
+			Validators: []validator.String{
+				stringvalidator.OneOf(string(protocol.HTTP), string(protocol.TCP)),
+			},
+		},
+	}
+	maps.Copy(attributes, routerAttributes())
 	return resource.SingleNestedAttribute{
 		Optional:            true,
 		Validators:          []validator.Object{onlyPlatform(kindLocal)},
 		MarkdownDescription: describe("local"),
-		Attributes: map[string]resource.Attribute{
-			"listen": resource.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("local.listen"),
-			},
-			"preview_listen": resource.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("local.preview_listen"),
-			},
-			"protocol": resource.StringAttribute{
-				Optional: true, Computed: true,
-				Default:             stringdefault.StaticString(string(protocol.HTTP)),
-				MarkdownDescription: describe("local.protocol"),
-				Validators: []validator.String{
-					stringvalidator.OneOf(string(protocol.HTTP), string(protocol.TCP)),
-				},
-			},
-		},
+		Attributes:          attributes,
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-// Change is a change of the addresses that is prepared: everything is bound, and
+// Change is a change of the addresses and the settings that is prepared: everything is bound, and
 // clients notice nothing. It is either applied or discarded.
 type Change struct {
 	store.Binding
@@ -93,8 +93,16 @@ func (f *Frontend) discard(c Change) {
 	}
 }
 
+// settingsOf are the settings of a frontend that its routers keep to.
+func settingsOf(f store.Frontend) router.Settings {
+	return router.Settings{
+		ResponseTimeout: f.ResponseTimeout, MaxBody: f.MaxBody, TrustedProxies: f.TrustedProxies,
+	}
+}
+
 // Apply makes the change and routes as the ledger says; it reports whether live is
-// another environment than before. Clients of new listeners wait until the route is
+// another environment than before. Requests that begin afterwards keep to the new settings,
+// also on connections that stay. Clients of new listeners wait until the route is
 // set. Clients of removed ones are asked to connect again.
 func (f *Frontend) Apply(c Change, l bluegreen.Ledger, replicas map[bluegreen.Environment][]Replica) (switched bool) {
 	f.mu.Lock()
@@ -116,6 +124,9 @@ func (f *Frontend) Apply(c Change, l bluegreen.Ledger, replicas map[bluegreen.En
 				next.former.Store(nil)
 			}()
 		}
+	}
+	for _, group := range []*listenerGroup{f.live, f.preview} {
+		group.configure(settingsOf(c.Frontend))
 	}
 	switched = f.route(l, replicas)
 	for _, group := range opened {

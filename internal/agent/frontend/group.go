@@ -34,6 +34,14 @@ func (g *listenerGroup) switchTo(pool *router.Pool) {
 	}
 }
 
+// configure gives the routers of all clients their settings, also those of clients that are
+// still connected to a former group. It closes no connection.
+func (g *listenerGroup) configure(settings router.Settings) {
+	for ; g != nil; g = g.former.Load() {
+		g.router.Configure(settings)
+	}
+}
+
 // addresses returns the addresses in listen. One without a port is replaced by the
 // address that its listener got.
 func (g *listenerGroup) addresses(listen []string) []string {

@@ -5,6 +5,7 @@ package store
 import (
 	"cmp"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
@@ -23,6 +24,13 @@ type Frontend struct {
 	// DrainTimeout is how long requests in flight on an environment that is no
 	// longer live may take to finish.
 	DrainTimeout time.Duration `json:"drain_timeout_ns"`
+	// ResponseTimeout is how long a replica may take until the head of its answer; 0 sets no
+	// limit. It is 0 in what an earlier version stored or sends.
+	ResponseTimeout time.Duration `json:"response_timeout_ns,omitempty"`
+	// MaxBody is how many bytes the body of a request may have; 0 sets no limit.
+	MaxBody int64 `json:"max_body,omitempty"`
+	// TrustedProxies are the proxies that are believed what they say about their clients.
+	TrustedProxies []netip.Prefix `json:"trusted_proxies,omitempty"`
 }
 
 // Binding is a Frontend with the addresses that the deployment got.

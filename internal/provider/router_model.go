@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
+)
+
+// defaultResponseTimeout is how long a replica may take until the head of its answer.
+const defaultResponseTimeout = time.Minute
+
+// routerModel has the settings of the router, which are the same in every block whose
+// platform has one. They are no part of a release. None has a default in the schema, so that
+// the state of an earlier version shows no difference.
+type routerModel struct {
+	ResponseTimeout timetypes.GoDuration `tfsdk:"response_timeout"`
+	MaxBody         types.String         `tfsdk:"max_body"`
+	TrustedProxies  types.List           `tfsdk:"trusted_proxies"`
+}
+
+// configure adds the settings to what the agent is told. It returns an error for a proxy
+// that is not an IP network, which the attribute's validator has refused.
+func (m routerModel) configure(front *local.Frontend) error {
+	front.ResponseTimeout = durationOr(m.ResponseTimeout, defaultResponseTimeout)
+	if isSet(m.MaxBody) {
+		// The attribute's validator has refused what this could not read.
+		front.MaxBody, _ = units.RAMInBytes(m.MaxBody.ValueString())
+	}
+	for _, element := range m.TrustedProxies.Elements() {
+		proxy, ok := element.(types.String)
+		if !ok || !isSet(proxy) {
+			// A plan opens the platform too, and may not know the value yet.
+			continue
+		}
+		network, err := parseNetwork(proxy.ValueString())
+		if err != nil {
+			return fmt.Errorf("trusted_proxies: %w", err)
+		}
+		front.TrustedProxies = append(front.TrustedProxies, network)
+	}
+	return nil
+}
+
+// parseNetwork reads an IP network such as 10.0.0.0/8. The error says how to write it.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		address = address.Unmap().WithZone("")
+		return netip.Prefix{}, fmt.Errorf("%q has no prefix length; for this one address, write \"%s/%d\"",
+			text, address, address.BitLen())
+	}
+	network, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, fmt.Errorf("%q is not an IP network; write one such as \"10.0.0.0/8\" or \"fd00::/8\"", text)
+	case network.Addr().Is4In6():
+		return netip.Prefix{}, fmt.Errorf("%q is an IPv4 network in IPv6 notation; write it as IPv4", text)
+	case network != network.Masked():
+		return netip.Prefix{}, fmt.Errorf("%q is an address in a network; for the network, write %q, "+
+			"and for the address \"%s/%d\"", text, network.Masked(), network.Addr(), network.Addr().BitLen())
+	}
+	return network, nil
+}
+
+// conflicts refuses settings that have no effect with the protocol of the block.
+func (m routerModel) conflicts(block string, speaks types.String) diag.Diagnostics {
+	if speaks.ValueString() != string(protocol.TCP) {
+		return nil
+	}
+	var diags diag.Diagnostics
+	refuse := func(attribute string, value interface{ IsNull() bool }, why string) {
+		if !value.IsNull() {
+			diags.Append(attributeError(path.Root(block).AtName(attribute), "Setting without effect",
+				`must not be set with protocol = "tcp": `+why))
+		}
+	}
+	refuse("response_timeout", m.ResponseTimeout, "the proxy does not see where an answer begins")
+	refuse("max_body", m.MaxBody, "the proxy does not see requests")
+	if len(m.TrustedProxies.Elements()) > 0 {
+		refuse("trusted_proxies", m.TrustedProxies, "there are no headers in which a proxy could name its client")
+	}
+	return diags
+}
