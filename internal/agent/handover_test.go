@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -151,9 +153,9 @@ func visit(t *testing.T, url string, transport *http.Transport, answered *atomic
 	return func() error { cancel(); return <-failed }
 }
 
-// A newer agent takes over under load: no request is dropped, nothing can be
-// changed while there are two, and afterwards there is one.
-func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
+// The settings of the router are stored with the deployment: an agent that takes over keeps
+// to them, and so does one that starts later.
+func TestNextAgentKeepsTheSettingsOfTheRouter(t *testing.T) {
 	t.Parallel()
 	dir := newStateDir(t)
 	c, err := client.New(string(dir))
@@ -163,7 +165,86 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	formerEnded := startAgent(t, dir)
 	held := lockOf(t, c)
 	replica := webServer(t, "green-1")
-	front := store.Frontend{DrainTimeout: longTimeout}
+	front := store.Frontend{DrainTimeout: longTimeout, MaxBody: 4}
+	err = errors.Join(
+		held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{replica}),
+		held.Commit(t.Context(), liveOn(replica, bluegreen.Green, 1), nil, front, nil),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Unlock()
+	status, err := c.Deployment(t.Context(), "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustLimitBodies := func() {
+		t.Helper()
+		visitor := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		response, err := visitor.Post(status.Endpoint, "text/plain", strings.NewReader("story"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("the answer is %s", response.Status)
+		}
+	}
+	mustLimitBodies()
+	successorEnded := startAgent(t, dir, "-take-over")
+	if output, err := formerEnded(); err != nil {
+		t.Errorf("the former agent ends with %v: %s", err, output)
+	}
+	mustLimitBodies()
+	pid, err := c.PID(t.Context())
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGTERM)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if output, err := successorEnded(); err != nil {
+		t.Errorf("the successor ends with %v: %s", err, output)
+	}
+	startAgent(t, dir)
+	lockOf(t, c).Unlock()
+	mustLimitBodies()
+}
+
+// A newer agent takes over under load: no request is dropped, nothing can be
+// changed while there are two, and afterwards there is one.
+func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
+	t.Parallel()
+	t.Run("clients", func(t *testing.T) {
+		t.Parallel()
+		testTakeover(t, store.Frontend{DrainTimeout: longTimeout}, "")
+	})
+	t.Run("proxies", func(t *testing.T) {
+		t.Parallel()
+		loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		front := store.Frontend{DrainTimeout: longTimeout, ProxyProtocol: true, TrustedProxies: loopback}
+		testTakeover(t, front, "PROXY TCP4 203.0.113.7 198.51.100.1 4711 80\r\n")
+	})
+}
+
+// testTakeover makes requests on connections that begin with preamble.
+func testTakeover(t *testing.T, front store.Frontend, preamble string) {
+	t.Helper()
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			_, err = io.WriteString(conn, preamble)
+		}
+		return conn, err
+	}
+	dir := newStateDir(t)
+	c, err := client.New(string(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	formerEnded := startAgent(t, dir)
+	held := lockOf(t, c)
+	replica := webServer(t, "green-1")
 	err = errors.Join(
 		held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{replica}),
 		held.Commit(t.Context(), liveOn(replica, bluegreen.Green, 1), nil, front, nil),
@@ -181,8 +262,8 @@ func TestAgentTakesOverWithoutADroppedRequest(t *testing.T) {
 	var stops []func() error
 	for range 4 {
 		stops = append(stops,
-			visit(t, status.Endpoint, &http.Transport{}, &answered),
-			visit(t, status.Endpoint, &http.Transport{DisableKeepAlives: true}, &answered))
+			visit(t, status.Endpoint, &http.Transport{DialContext: dial}, &answered),
+			visit(t, status.Endpoint, &http.Transport{DialContext: dial, DisableKeepAlives: true}, &answered))
 	}
 	startAgent(t, dir, "-take-over")
 	if output, err := formerEnded(); err != nil {

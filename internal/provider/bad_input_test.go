@@ -146,6 +146,11 @@ func refusedByValidate() []badInput {
 			"proxies_of_tcp", "local.trusted_proxies",
 			onLocal(`{ protocol = "tcp", trusted_proxies = ["10.0.0.0/8"] }`), "no headers",
 		},
+		{"proxy_protocol", "local.proxy_protocol", onLocal(`{ proxy_protocol = true }`), "local.trusted_proxies must name"},
+		{
+			"proxy_protocol_of_nobody", "docker.proxy_protocol",
+			onDocker(`{ port = 80, protocol = "tcp", proxy_protocol = true, trusted_proxies = [] }`), "must name the proxies",
+		},
 		{
 			"response_timeout_of_tcp", "docker.response_timeout",
 			onDocker(`{ port = 80, protocol = "tcp", response_timeout = "5s" }`), `protocol = "tcp"`,

@@ -27,6 +27,7 @@ type routerModel struct {
 	ResponseTimeout timetypes.GoDuration `tfsdk:"response_timeout"`
 	MaxBody         types.String         `tfsdk:"max_body"`
 	TrustedProxies  types.List           `tfsdk:"trusted_proxies"`
+	ProxyProtocol   types.Bool           `tfsdk:"proxy_protocol"`
 }
 
 // configure adds the settings to what the agent is told. It returns an error for a proxy
@@ -37,6 +38,7 @@ func (m routerModel) configure(front *local.Frontend) error {
 		// The attribute's validator has refused what this could not read.
 		front.MaxBody, _ = units.RAMInBytes(m.MaxBody.ValueString())
 	}
+	front.ProxyProtocol = m.ProxyProtocol.ValueBool()
 	for _, element := range m.TrustedProxies.Elements() {
 		proxy, ok := element.(types.String)
 		if !ok || !isSet(proxy) {
@@ -72,22 +74,30 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return network, nil
 }
 
-// conflicts refuses settings that have no effect with the protocol of the block.
+// conflicts refuses settings that do not work together.
 func (m routerModel) conflicts(block string, speaks types.String) diag.Diagnostics {
-	if speaks.ValueString() != string(protocol.TCP) {
-		return nil
-	}
 	var diags diag.Diagnostics
-	refuse := func(attribute string, value interface{ IsNull() bool }, why string) {
-		if !value.IsNull() {
-			diags.Append(attributeError(path.Root(block).AtName(attribute), "Setting without effect",
-				`must not be set with protocol = "tcp": `+why))
-		}
+	refuse := func(attribute, summary, why string) {
+		diags.Append(attributeError(path.Root(block).AtName(attribute), summary, why))
 	}
-	refuse("response_timeout", m.ResponseTimeout, "the proxy does not see where an answer begins")
-	refuse("max_body", m.MaxBody, "the proxy does not see requests")
-	if len(m.TrustedProxies.Elements()) > 0 {
-		refuse("trusted_proxies", m.TrustedProxies, "there are no headers in which a proxy could name its client")
+	trustsNobody := !m.TrustedProxies.IsUnknown() && len(m.TrustedProxies.Elements()) == 0
+	if m.ProxyProtocol.ValueBool() && trustsNobody {
+		refuse("proxy_protocol", "Missing proxies", "is true, so "+block+".trusted_proxies must name the proxies "+
+			`that send the header, such as ["127.0.0.1/32"]`)
+	}
+	if speaks.ValueString() != string(protocol.TCP) {
+		return diags
+	}
+	const summary, rule = "Setting without effect", `must not be set with protocol = "tcp": `
+	if !m.ResponseTimeout.IsNull() {
+		refuse("response_timeout", summary, rule+"the proxy does not see where an answer begins")
+	}
+	if !m.MaxBody.IsNull() {
+		refuse("max_body", summary, rule+"the proxy does not see requests")
+	}
+	if len(m.TrustedProxies.Elements()) > 0 && !m.ProxyProtocol.IsUnknown() && !m.ProxyProtocol.ValueBool() {
+		refuse("trusted_proxies", summary, rule+"there are no headers in which a proxy could name its client. "+
+			"If the proxies speak the PROXY protocol, set proxy_protocol = true")
 	}
 	return diags
 }

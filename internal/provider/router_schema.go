@@ -33,5 +33,9 @@ func routerAttributes() map[string]schema.Attribute {
 				listvalidator.ValueStringsAre(ipNetwork{}),
 			},
 		},
+		"proxy_protocol": schema.BoolAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("router.proxy_protocol"),
+		},
 	}
 }

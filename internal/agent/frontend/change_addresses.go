@@ -31,12 +31,12 @@ func (f *Frontend) Prepare(next store.Frontend) (Change, error) {
 		listen = []string{""}
 	}
 	addresses := resolvePorts(listen, f.binding.Addresses)
-	live, err := f.group(f.live, "live", addresses, next.Protocol)
+	live, err := f.group(f.live, liveName, addresses, next.Protocol)
 	if err != nil {
 		return Change{}, err
 	}
 	addresses = resolvePorts(previewListen, []string{f.binding.PreviewAddress})
-	preview, err := f.group(f.preview, "preview", addresses, next.Protocol)
+	preview, err := f.group(f.preview, previewName, addresses, next.Protocol)
 	if err != nil {
 		f.discard(Change{live: live})
 		return Change{}, err
@@ -54,7 +54,7 @@ func (f *Frontend) group(
 	if present.canServe(addresses, protocol) {
 		return present, nil
 	}
-	next := &listenerGroup{name: name, protocol: protocol}
+	next := &listenerGroup{name: name, protocol: protocol, entrance: newEntrance(f.log)}
 	for _, address := range addresses {
 		listener, err := present.share(address)
 		if err == nil && listener == nil {
@@ -62,7 +62,7 @@ func (f *Frontend) group(
 		}
 		if err != nil {
 			next.closeListeners()
-			return nil, &socket.AddressError{Preview: name == "preview", Address: address, Err: socket.CauseOf(err)}
+			return nil, &socket.AddressError{Preview: name == previewName, Address: address, Err: socket.CauseOf(err)}
 		}
 		next.listeners = append(next.listeners, listener)
 	}
@@ -93,13 +93,6 @@ func (f *Frontend) discard(c Change) {
 	}
 }
 
-// settingsOf are the settings of a frontend that its routers keep to.
-func settingsOf(f store.Frontend) router.Settings {
-	return router.Settings{
-		ResponseTimeout: f.ResponseTimeout, MaxBody: f.MaxBody, TrustedProxies: f.TrustedProxies,
-	}
-}
-
 // Apply makes the change and routes as the ledger says; it reports whether live is
 // another environment than before. Requests that begin afterwards keep to the new settings,
 // also on connections that stay. Clients of new listeners wait until the route is
@@ -126,7 +119,7 @@ func (f *Frontend) Apply(c Change, l bluegreen.Ledger, replicas map[bluegreen.En
 		}
 	}
 	for _, group := range []*listenerGroup{f.live, f.preview} {
-		group.configure(settingsOf(c.Frontend))
+		group.configure(c.Frontend)
 	}
 	switched = f.route(l, replicas)
 	for _, group := range opened {

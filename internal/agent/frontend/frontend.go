@@ -75,8 +75,7 @@ func (f *Frontend) Listeners() (list []*net.TCPListener) {
 func (f *Frontend) Retire(ctx context.Context) {
 	var retiring sync.WaitGroup
 	for _, group := range f.groups() {
-		// An error says that the time is over.
-		retiring.Go(func() { _ = group.router.Retire(ctx) })
+		retiring.Go(func() { group.letClientsLeave(ctx) })
 	}
 	retiring.Wait()
 }

@@ -153,6 +153,31 @@ func TestChangeOfOtherSettingsKeepsConnections(t *testing.T) {
 	}
 }
 
+// Other settings count from the next request on, also on a connection that was open before,
+// and for live and preview.
+func TestSettingsCountFromTheNextRequest(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, name)
+	l := liveOn(bluegreen.Blue)
+	l.Green = bluegreen.Slot{State: bluegreen.Ready, Release: l.Blue.Release}
+	s.Route(l, s.replicas)
+	const upload = "POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 5\r\n\r\nstory"
+	open := map[net.Conn]string{s.dial(s.endpoint): "blue", s.dial(s.preview): "green"}
+	for conn, env := range open {
+		s.send(conn, upload)
+		s.expectAnswer(conn, http.StatusOK, env)
+	}
+	change, err := s.Prepare(store.Frontend{DrainTimeout: time.Minute, MaxBody: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Apply(change, l, s.replicas)
+	for conn := range open {
+		s.send(conn, upload)
+		s.expectAnswer(conn, http.StatusRequestEntityTooLarge, "")
+	}
+}
+
 func TestTakenAddressLeavesTheListeners(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute, name)

@@ -11,8 +11,15 @@ import (
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// The names of the groups of a frontend.
+const (
+	liveName    = "live"
+	previewName = "preview"
 )
 
 // listenerGroup is a set of listeners and the router that serves them all, so
@@ -22,6 +29,7 @@ type listenerGroup struct {
 	listeners []*net.TCPListener
 	protocol  protocol.Protocol
 	router    *router.Router
+	entrance  *entrance
 	// former is the group that this one has replaced, until its last client is gone.
 	former atomic.Pointer[listenerGroup]
 }
@@ -34,11 +42,14 @@ func (g *listenerGroup) switchTo(pool *router.Pool) {
 	}
 }
 
-// configure gives the routers of all clients their settings, also those of clients that are
-// still connected to a former group. It closes no connection.
-func (g *listenerGroup) configure(settings router.Settings) {
+// configure gives the group its settings, and also the router of clients that are still
+// connected to a former group. It closes no connection.
+func (g *listenerGroup) configure(next store.Frontend) {
+	g.entrance.policy.Store(newHeaderPolicy(next, g.name))
 	for ; g != nil; g = g.former.Load() {
-		g.router.Configure(settings)
+		g.router.Configure(router.Settings{
+			ResponseTimeout: next.ResponseTimeout, MaxBody: next.MaxBody, TrustedProxies: next.TrustedProxies,
+		})
 	}
 }
 
@@ -89,6 +100,7 @@ func (g *listenerGroup) onSamePort(address string) []*net.TCPListener {
 
 // closeListeners closes the listeners of a group that was never served.
 func (g *listenerGroup) closeListeners() {
+	g.entrance.close()
 	for _, listener := range g.listeners {
 		listener.Close()
 	}
@@ -96,13 +108,11 @@ func (g *listenerGroup) closeListeners() {
 
 // serve accepts clients on every listener of the group, until it is closed.
 func (g *listenerGroup) serve(log *slog.Logger) {
-	for _, listener := range g.listeners {
-		go func() {
-			if err := g.router.Serve(listener); err != nil {
-				log.Error("a router ended", "router", g.name, "address", listener.Addr().String(), "error", err)
-			}
-		}()
-	}
+	g.entrance.serve(g.listeners, func(listener net.Listener) {
+		if err := g.router.Serve(listener); err != nil {
+			log.Error("a router ended", "router", g.name, "address", listener.Addr().String(), "error", err)
+		}
+	})
 }
 
 // stopListening asks the clients of the group to connect again, and waits for none.
@@ -112,14 +122,22 @@ func (g *listenerGroup) stopListening() {
 	_ = g.router.Retire(over)
 }
 
-// retire ends the group once its clients have left, with the answer to their next
-// request, and closes the others after timeout.
+// letClientsLeave stops listening and waits until the clients of the group have left, with
+// the answer to their next request, or ctx ends.
+func (g *listenerGroup) letClientsLeave(ctx context.Context) {
+	// An error says that the time is over.
+	_ = g.router.Retire(ctx)
+	// Those that were not introduced yet were not waited for.
+	g.entrance.awaitIntroductions(ctx)
+	_ = g.router.Retire(ctx)
+}
+
+// retire ends the group once its clients have left, and closes the others after timeout.
 func (g *listenerGroup) retire(timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	// An error says that the time is over; what was left has been closed then.
-	_ = g.router.Retire(ctx)
-	_ = g.router.Shutdown(ctx)
+	g.letClientsLeave(ctx)
+	g.shutdown(ctx, timeout)
 }
 
 // shutdown stops listening, waits for what is in flight, and closes it after timeout.
@@ -128,4 +146,5 @@ func (g *listenerGroup) shutdown(ctx context.Context, timeout time.Duration) {
 	defer cancel()
 	// An error says that the time is over; what was left has been closed then.
 	_ = g.router.Shutdown(ctx)
+	g.entrance.close()
 }

@@ -31,6 +31,8 @@ type Frontend struct {
 	MaxBody int64 `json:"max_body,omitempty"`
 	// TrustedProxies are the proxies that are believed what they say about their clients.
 	TrustedProxies []netip.Prefix `json:"trusted_proxies,omitempty"`
+	// ProxyProtocol says that they tell the address of a client with the PROXY protocol.
+	ProxyProtocol bool `json:"proxy_protocol,omitempty"`
 }
 
 // Binding is a Frontend with the addresses that the deployment got.

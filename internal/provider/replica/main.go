@@ -8,7 +8,8 @@
 // "sickens" passes only the first one that no kubelet makes, and "dies" exits with
 // status 3 before it listens. After POST /sicken it fails every health check too. After
 // POST /fail it answers with 503 only, and says in the header Failed-Probes how many
-// health checks it has failed. It prints SECRET when it starts. "/replica check" is the
+// health checks it has failed. GET /forwarded answers with what it is told of the client, GET
+// /silent with nothing at all, and POST /upload once it has read the body. It prints SECRET when it starts. "/replica check" is the
 // HEALTHCHECK of an image, which passes until "/replica fail-checks" was called in the
 // container. Other arguments do nothing.
 package main
@@ -17,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -88,6 +90,11 @@ func handler(behavior string) http.Handler {
 		}
 		fmt.Fprint(w, os.Getenv("BLUEGREEN_VERSION"))
 	})
+	mux.HandleFunc("GET /forwarded", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("X-Forwarded-For"), " ", r.Header.Get("X-Forwarded-Proto"))
+	})
+	mux.HandleFunc("GET /silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("POST /upload", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		// A kubelet probes as well, at its own times.
 		if !strings.HasPrefix(r.UserAgent(), "kube-probe/") {

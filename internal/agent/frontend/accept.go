@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// entrance is where the clients of a listener group come in, until it is closed. Clients whose
+// proxy has yet to name them wait apart, so that they hold up nobody.
+type entrance struct {
+	policy atomic.Pointer[headerPolicy]
+	log    *slog.Logger
+	// open ends when the entrance is closed.
+	open  context.Context
+	close context.CancelFunc
+	// arriving are the listeners that accept, and the clients whose header is being read.
+	arriving sync.WaitGroup
+	// introduced are clients whose header was read. ended is closed after the last of them.
+	introduced chan net.Conn
+	ended      chan struct{}
+}
+
+func newEntrance(log *slog.Logger) *entrance {
+	e := &entrance{log: log, introduced: make(chan net.Conn), ended: make(chan struct{})}
+	e.policy.Store(&headerPolicy{})
+	e.open, e.close = context.WithCancel(context.Background())
+	return e
+}
+
+// serve calls serve for each listener, and for one more that has the introduced clients.
+func (e *entrance) serve(listeners []*net.TCPListener, serve func(net.Listener)) {
+	for _, listener := range listeners {
+		e.arriving.Go(func() { serve(&clientListener{listener, e}) })
+	}
+	go serve(&introducedListener{e, listeners[0].Addr()})
+	go func() {
+		e.arriving.Wait()
+		close(e.ended)
+	}()
+}
+
+// awaitIntroductions waits until every client that was accepted has been introduced to the
+// router, or ctx ends. No listener accepts any more.
+func (e *entrance) awaitIntroductions(ctx context.Context) {
+	select {
+	case <-e.ended:
+	case <-ctx.Done():
+	}
+}
+
+// receive introduces the client once its header was read. It closes the connection without one.
+func (e *entrance) receive(policy *headerPolicy, conn *net.TCPConn) {
+	introduced, err := policy.introduce(e.open, conn)
+	if err != nil {
+		conn.Close()
+		if e.open.Err() == nil {
+			policy.warn.Do(func() {
+				e.log.Warn("a connection was refused; the next ones like it are not logged", "error", err)
+			})
+		}
+		return
+	}
+	select {
+	case e.introduced <- introduced:
+	case <-e.open.Done():
+		conn.Close()
+	}
+}
+
+// clientListener accepts the clients that need no introduction.
+type clientListener struct {
+	*net.TCPListener
+
+	entrance *entrance
+}
+
+// Accept implements net.Listener.
+func (l *clientListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.AcceptTCP()
+		if err != nil {
+			return nil, err
+		}
+		policy := l.entrance.policy.Load()
+		if !policy.isProxy(conn.RemoteAddr()) {
+			return conn, nil
+		}
+		l.entrance.arriving.Go(func() { l.entrance.receive(policy, conn) })
+	}
+}
+
+// introducedListener has the clients whose proxy has named them. It ends after the last one
+// that the other listeners have accepted, and not when it is closed.
+type introducedListener struct {
+	entrance *entrance
+	addr     net.Addr
+}
+
+var errNoMoreClients = errors.New("the other listeners are closed")
+
+// Accept implements net.Listener.
+func (l *introducedListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.entrance.introduced:
+		return conn, nil
+	case <-l.entrance.ended:
+		return nil, errNoMoreClients
+	}
+}
+
+// Close implements net.Listener.
+func (l *introducedListener) Close() error { return nil }
+
+// Addr implements net.Listener.
+func (l *introducedListener) Addr() net.Addr { return l.addr }
