@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -34,7 +35,8 @@ type deployment struct {
 	closing context.Context
 	close   context.CancelFunc
 
-	frontend *frontend.Frontend
+	frontend  *frontend.Frontend
+	accessLog *accessLogFile
 
 	// mu keeps the ledger and the route that follows it together.
 	mu     sync.Mutex
@@ -99,6 +101,11 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		d.registerer(a).Unregister(d.keeper)
 	}
 	d.frontend = frontend.New(stored.Current().Frontend, a.receivedSockets(), metrics, d.reportFailure, log)
+	d.accessLog = newAccessLogFile(dir)
+	d.frontend.LogTo(map[store.AccessLog]*router.AccessLog{
+		store.AccessLogFile:   router.NewAccessLog(d.accessLog),
+		store.AccessLogStdout: router.NewAccessLog(os.Stdout),
+	})
 	// Environments may report changes at once; holding the lock makes them wait until
 	// both exist.
 	d.mu.Lock()
@@ -323,6 +330,7 @@ func (d *deployment) discard() error {
 	d.close()
 	d.verdicts.close()
 	d.frontend.Close()
+	d.accessLog.close()
 	d.unregister()
 	return nil
 }

@@ -90,7 +90,7 @@ func (p dockerPlatform) open(ctx context.Context, name string, s openSettings) (
 		Protocol:     protocol.Protocol(stringOr(p.Protocol, string(protocol.HTTP))),
 		DrainTimeout: s.drainTimeout,
 	}
-	if err := p.configure(&front); err != nil {
+	if err := p.configure(&front, docker.AccessLogStdout); err != nil {
 		return nil, err
 	}
 	platform, err := docker.New(docker.Options{

@@ -92,7 +92,7 @@ func (p localPlatform) open(_ context.Context, name string, s openSettings) (ope
 		Protocol:      p.protocol(),
 		DrainTimeout:  s.drainTimeout,
 	}
-	if err := p.configure(&front); err != nil {
+	if err := p.configure(&front, local.AccessLogFile); err != nil {
 		return nil, err
 	}
 	platform, err := local.New(local.Options{

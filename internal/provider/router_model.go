@@ -28,11 +28,16 @@ type routerModel struct {
 	MaxBody         types.String         `tfsdk:"max_body"`
 	TrustedProxies  types.List           `tfsdk:"trusted_proxies"`
 	ProxyProtocol   types.Bool           `tfsdk:"proxy_protocol"`
+	AccessLog       types.Bool           `tfsdk:"access_log"`
 }
 
-// configure adds the settings to what the agent is told. It returns an error for a proxy
+// configure adds the settings to what the agent is told. log is where the platform's agent
+// logs requests. It returns an error for a proxy
 // that is not an IP network, which the attribute's validator has refused.
-func (m routerModel) configure(front *local.Frontend) error {
+func (m routerModel) configure(front *local.Frontend, log local.AccessLog) error {
+	if m.AccessLog.ValueBool() {
+		front.AccessLog = log
+	}
 	front.ResponseTimeout = durationOr(m.ResponseTimeout, defaultResponseTimeout)
 	if isSet(m.MaxBody) {
 		// The attribute's validator has refused what this could not read.
@@ -94,6 +99,9 @@ func (m routerModel) conflicts(block string, speaks types.String) diag.Diagnosti
 	}
 	if !m.MaxBody.IsNull() {
 		refuse("max_body", summary, rule+"the proxy does not see requests")
+	}
+	if m.AccessLog.ValueBool() {
+		refuse("access_log", summary, rule+"the proxy does not see requests")
 	}
 	if len(m.TrustedProxies.Elements()) > 0 && !m.ProxyProtocol.IsUnknown() && !m.ProxyProtocol.ValueBool() {
 		refuse("trusted_proxies", summary, rule+"there are no headers in which a proxy could name its client. "+

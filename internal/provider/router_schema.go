@@ -37,5 +37,9 @@ func routerAttributes() map[string]schema.Attribute {
 			Optional:            true,
 			MarkdownDescription: describe("router.proxy_protocol"),
 		},
+		"access_log": schema.BoolAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("router.access_log"),
+		},
 	}
 }

@@ -5,10 +5,17 @@ package provider
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -135,4 +142,61 @@ func TestProxyProtocol(t *testing.T) {
 			}),
 		},
 	)
+}
+
+// The access log begins and ends with an update in place, and says which release answered.
+func TestAccessLog(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	file := filepath.Join(h.stateDir, "deployments", h.name, "access.log")
+	logged := h.config(attributes{"local": `{ access_log = true }`})
+	h.run(
+		resource.TestStep{
+			Config: h.config(),
+			Check: h.checkClients(func(v *visitor) {
+				v.expect("", "GET", "/", nil, nil, http.StatusOK, "")
+				if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("requests are logged by default: %v", err)
+				}
+			}),
+		},
+		resource.TestStep{
+			Config: logged,
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate), planHas(text("deploy-1"), "deployment_id")},
+			},
+			Check: h.checkClients(func(v *visitor) {
+				v.expect("", "GET", "/?token=s3cret", http.Header{"X-Request-Id": {"r-1"}}, nil, http.StatusOK, "")
+				var line struct {
+					Path, Replica, Version string
+					Status                 int
+					RequestID              string `json:"request_id"`
+				}
+				h.awaitJSON(file, &line)
+				if line.Path != "/" || line.Version != "1.0.0" || line.RequestID != "r-1" ||
+					line.Status != http.StatusOK || !strings.HasPrefix(line.Replica, "green-") {
+					t.Errorf("the line is %+v", line)
+				}
+			}),
+		},
+		resource.TestStep{
+			Config:           logged,
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionNoop)}},
+		},
+	)
+}
+
+// awaitJSON reads a file that another process writes. The last bytes of an answer come
+// before its request is logged.
+func (h localHarness) awaitJSON(file string, v any) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), waitLimit)
+	defer cancel()
+	for ctx.Err() == nil {
+		if text, err := os.ReadFile(file); err == nil && json.Unmarshal(text, v) == nil {
+			return
+		}
+		runtime.Gosched()
+	}
+	h.t.Fatalf("%s has no line of JSON", file)
 }

@@ -15,6 +15,8 @@ import (
 type (
 	// Frontend is where and how clients reach a deployment.
 	Frontend = store.Frontend
+	// AccessLog is a place where requests are logged.
+	AccessLog = store.AccessLog
 	// ExternalReplica is a replica that runs outside of the agent.
 	ExternalReplica = store.ExternalReplica
 	// AddressError is an address that a deployment cannot listen on.
@@ -32,6 +34,12 @@ var (
 	ErrNotRunning = api.ErrNotRunning
 	// ErrLockLost means that a change was refused because its lock is no longer held.
 	ErrLockLost = api.ErrLockLost
+)
+
+// Where requests are logged; see the store's.
+const (
+	AccessLogFile   = store.AccessLogFile
+	AccessLogStdout = store.AccessLogStdout
 )
 
 // What an agent in a container is told by variables.

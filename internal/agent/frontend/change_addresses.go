@@ -119,7 +119,7 @@ func (f *Frontend) Apply(c Change, l bluegreen.Ledger, replicas map[bluegreen.En
 		}
 	}
 	for _, group := range []*listenerGroup{f.live, f.preview} {
-		group.configure(c.Frontend)
+		group.configure(c.Frontend, f.accessLogs[c.AccessLog])
 	}
 	switched = f.route(l, replicas)
 	for _, group := range opened {

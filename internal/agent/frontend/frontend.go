@@ -20,6 +20,8 @@ type Frontend struct {
 	metrics *router.Metrics
 	// received are sockets to use before new ones.
 	received *socket.HandedOver
+	// accessLogs are where requests can be logged.
+	accessLogs map[store.AccessLog]*router.AccessLog
 
 	mu sync.Mutex
 	// binding says where it listens, or where it will.
@@ -42,6 +44,9 @@ func New(
 		log: log, metrics: metrics, received: received, binding: binding, routes: newRoutes(metrics, report),
 	}
 }
+
+// LogTo says where requests can be logged. Call it before anything else.
+func (f *Frontend) LogTo(logs map[store.AccessLog]*router.AccessLog) { f.accessLogs = logs }
 
 // IsOpen reports whether it listens.
 func (f *Frontend) IsOpen() bool {

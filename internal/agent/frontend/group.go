@@ -44,11 +44,12 @@ func (g *listenerGroup) switchTo(pool *router.Pool) {
 
 // configure gives the group its settings, and also the router of clients that are still
 // connected to a former group. It closes no connection.
-func (g *listenerGroup) configure(next store.Frontend) {
+func (g *listenerGroup) configure(next store.Frontend, log *router.AccessLog) {
 	g.entrance.policy.Store(newHeaderPolicy(next, g.name))
 	for ; g != nil; g = g.former.Load() {
 		g.router.Configure(router.Settings{
 			ResponseTimeout: next.ResponseTimeout, MaxBody: next.MaxBody, TrustedProxies: next.TrustedProxies,
+			AccessLog: log,
 		})
 	}
 }

@@ -69,6 +69,13 @@ func (f *Frontend) Route(l bluegreen.Ledger, replicas map[bluegreen.Environment]
 
 func (f *Frontend) route(l bluegreen.Ledger, replicas map[bluegreen.Environment][]Replica) (switched bool) {
 	r := &f.routes
+	for _, env := range bluegreen.Environments() {
+		if release := l.Slot(env).Release; release != nil {
+			for _, pool := range r.pools(env) {
+				pool.SetVersion(release.Version)
+			}
+		}
+	}
 	live := bluegreen.Environment("")
 	if l.IsServing() {
 		live = l.Live

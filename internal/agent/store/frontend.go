@@ -33,7 +33,23 @@ type Frontend struct {
 	TrustedProxies []netip.Prefix `json:"trusted_proxies,omitempty"`
 	// ProxyProtocol says that they tell the address of a client with the PROXY protocol.
 	ProxyProtocol bool `json:"proxy_protocol,omitempty"`
+	// AccessLog says where requests are logged; "" for nowhere.
+	AccessLog AccessLog `json:"access_log,omitempty"`
 }
+
+// AccessLog is a place where requests are logged.
+type AccessLog string
+
+// The access logs.
+const (
+	// AccessLogFile is AccessLogName in the directory of the deployment. It is rotated.
+	AccessLogFile AccessLog = "file"
+	// AccessLogStdout is the standard output of the agent, which is the log of its container.
+	AccessLogStdout AccessLog = "stdout"
+)
+
+// AccessLogName is the name of a deployment's access log.
+const AccessLogName = "access.log"
 
 // Binding is a Frontend with the addresses that the deployment got.
 type Binding struct {

@@ -42,6 +42,9 @@ type (
 	AddressError = agentclient.AddressError
 )
 
+// AccessLogStdout is the standard output of the agent's container.
+const AccessLogStdout = agentclient.AccessLogStdout
+
 // PullPolicy says when an image is pulled.
 type PullPolicy string
 

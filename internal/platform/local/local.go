@@ -36,6 +36,8 @@ type Options struct {
 type (
 	// Frontend says where and how clients reach the deployment.
 	Frontend = client.Frontend
+	// AccessLog is a place where requests are logged.
+	AccessLog = client.AccessLog
 	// Upkeep says how the agent looks after the replicas of one release.
 	Upkeep = client.Upkeep
 	// AddressError reports an address that the deployment cannot listen on.
@@ -48,6 +50,9 @@ type (
 	// newer version.
 	UnreadableError = client.UnreadableError
 )
+
+// AccessLogFile is a file in the state directory.
+const AccessLogFile = client.AccessLogFile
 
 // ErrLockLost reports that the lock was lost. Nothing may be changed without it.
 var ErrLockLost = client.ErrLockLost

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package agent
+
+import (
+	"path/filepath"
+	"sync"
+
+	"gopkg.in/natefinch/lumberjack.v2"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+)
+
+const (
+	// accessLogMegabytes is the size at which an access log is rotated.
+	accessLogMegabytes = 10
+	// accessLogBackups is how many rotated files are kept.
+	accessLogBackups = 3
+)
+
+// accessLogFile is the access log of a deployment. Requests may end after the deployment has
+// been removed. They are not logged, because that would make its directory again.
+type accessLogFile struct {
+	mu     sync.Mutex
+	file   *lumberjack.Logger
+	closed bool
+}
+
+// newAccessLogFile returns the access log of the deployment whose directory is dir. The file
+// is made by the first write.
+func newAccessLogFile(dir string) *accessLogFile {
+	return &accessLogFile{file: &lumberjack.Logger{
+		Filename: filepath.Join(dir, store.AccessLogName), MaxSize: accessLogMegabytes, MaxBackups: accessLogBackups,
+	}}
+}
+
+func (f *accessLogFile) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return len(p), nil
+	}
+	return f.file.Write(p)
+}
+
+func (f *accessLogFile) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	// What was written is in the file.
+	_ = f.file.Close()
+}
