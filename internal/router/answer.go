@@ -28,7 +28,7 @@ func (x *exchange) passInformation(res *http.Response) {
 func copyAnswerHeader(dst, src http.Header) {
 	connection := src["Connection"]
 	for name, values := range src {
-		if !hopHeaders[name] && !(len(connection) > 0 && isListed(connection, name)) {
+		if !hopHeaders[name] && (len(connection) == 0 || !isListed(connection, name)) {
 			dst[name] = values
 		}
 	}

@@ -216,8 +216,9 @@ func (x *exchange) awaitHead(conn *replicaConn, err error) (*http.Response, erro
 // request is sent again if its connection was idle before, nothing of an answer came, and
 // it changes nothing (RFC 9110 9.2.1). A repeated one is not repeated (9.2.2).
 func (x *exchange) canSendAgain(conn *replicaConn, err error) bool {
-	if !conn.isReused || x.sent > 1 || x.isAnswered || x.request.ContentLength != 0 || x.request.Context().Err() != nil ||
-		x.upstream.conns.isClosed() || errors.Is(err, os.ErrDeadlineExceeded) {
+	wasTried := !conn.isReused || x.sent > 1 || x.isAnswered
+	isOver := x.request.Context().Err() != nil || x.upstream.conns.isClosed() || errors.Is(err, os.ErrDeadlineExceeded)
+	if wasTried || isOver || x.request.ContentLength != 0 {
 		return false
 	}
 	_, isSilence := errors.AsType[*silenceError](err)
@@ -233,10 +234,12 @@ func (x *exchange) canSendAgain(conn *replicaConn, err error) bool {
 // are common, and so are those that send the body after a status that has none. It may
 // come later than this question.
 func (x *exchange) canKeep(conn *replicaConn, res *http.Response) bool {
-	announcesBody := res.ContentLength > 0 || len(res.TransferEncoding) > 0
-	hasNone := res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified
-	return !res.Close && x.request.Method != http.MethodHead && !(hasNone && announcesBody) &&
-		x.upload.isSent() && !conn.hasMore()
+	hasNoBody := res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified
+	// For such a status net/http has set the length to 0.
+	length := res.Header.Get("Content-Length")
+	announcesBody := length != "" && length != "0" || len(res.TransferEncoding) > 0
+	mayFollow := x.request.Method == http.MethodHead || hasNoBody && announcesBody
+	return !res.Close && !mayFollow && x.upload.isSent() && !conn.hasMore()
 }
 
 func (x *exchange) countRequest(c *counters) {
@@ -293,11 +296,11 @@ func (x *exchange) fail(cause error) {
 	if !x.upload.hasWholeBody() {
 		x.Header().Set("Connection", "close")
 	}
-	switch cause {
-	case errSilent:
+	switch {
+	case errors.Is(cause, errSilent):
 		text := fmt.Sprintf("the replica did not answer within %s", x.settings.ResponseTimeout)
 		http.Error(x, text, http.StatusGatewayTimeout)
-	case errMalformed:
+	case errors.Is(cause, errMalformed):
 		http.Error(x, "the answer of the replica is malformed", http.StatusBadGateway)
 	default:
 		http.Error(x, "the replica did not answer", http.StatusBadGateway)
@@ -320,7 +323,7 @@ func (x *exchange) noteFailure(cause error) {
 		x.countFailure(failCanceled)
 	default:
 		kind := failUpstream
-		if cause == errSilent { //nolint:errorlint // one of our own
+		if errors.Is(cause, errSilent) {
 			kind = failTimeout
 		}
 		x.countFailure(kind)

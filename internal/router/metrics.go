@@ -28,7 +28,9 @@ const (
 	failures
 )
 
-var failureNames = [failures]string{"no_target", "refused", "upstream", "status_5xx", "canceled", "cut", "timeout", "client"}
+var failureNames = [failures]string{
+	"no_target", "refused", "upstream", "status_5xx", "canceled", "cut", "timeout", "client",
+}
 
 // counter is a prometheus.Counter, or one that does not count.
 type counter interface{ Inc() }

@@ -11,7 +11,7 @@ import (
 // passUpgrade passes an answer on after which the connection is no longer HTTP, and copies
 // in both directions until both sides are done.
 func (x *exchange) passUpgrade(conn *replicaConn, res *http.Response, requested string) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // The error has no use.
 	protocol := res.Header.Get("Upgrade")
 	if requested == "" || !isListed([]string{requested}, protocol) {
 		x.fail(errMalformed)
