@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
@@ -36,6 +37,8 @@ type agent struct {
 	registry    *prometheus.Registry
 	// engine is nil if the agent has no access to one.
 	engine engine
+	// descriptors are those of the clients of all deployments.
+	descriptors *frontend.Descriptors
 	// load counts the replicas that are looked after.
 	load upkeep.Load
 	// linger is how long the agent stays when it has nothing to do.
@@ -74,6 +77,7 @@ func openAgent(
 		images:      copies,
 		registry:    prometheus.NewRegistry(),
 		engine:      engine,
+		descriptors: newDescriptors(descriptorLimit()),
 		linger:      linger,
 		leave:       leave,
 		ended:       make(chan struct{}),

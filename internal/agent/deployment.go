@@ -100,7 +100,9 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 		metrics.Unregister()
 		d.registerer(a).Unregister(d.keeper)
 	}
-	d.frontend = frontend.New(stored.Current().Frontend, a.receivedSockets(), metrics, d.reportFailure, log)
+	d.frontend = frontend.New(
+		stored.Current().Frontend, a.receivedSockets(), a.descriptors, metrics, d.reportFailure, log,
+	)
 	d.accessLog = newAccessLogFile(dir)
 	d.frontend.LogTo(map[store.AccessLog]*router.AccessLog{
 		store.AccessLogFile:   router.NewAccessLog(d.accessLog),

@@ -34,8 +34,17 @@ import (
 // it wrote once it has ended.
 func startAgent(t *testing.T, dir store.Dir, flags ...string) (ended func() (string, error)) {
 	t.Helper()
-	arguments := append([]string{"agent", "-state-dir", string(dir), "-linger", api.LingerForever}, flags...)
-	child := exec.Command(os.Args[0], arguments...)
+	return startCommand(t, exec.Command(os.Args[0], agentArguments(dir, flags...)...))
+}
+
+// agentArguments make this program an agent of dir.
+func agentArguments(dir store.Dir, flags ...string) []string {
+	return append([]string{"agent", "-state-dir", string(dir), "-linger", api.LingerForever}, flags...)
+}
+
+// startCommand is startAgent for a command that becomes the agent.
+func startCommand(t *testing.T, child *exec.Cmd) (ended func() (string, error)) {
+	t.Helper()
 	// A container has nothing else.
 	child.Env = []string{"GORACE=atexit_sleep_ms=0"}
 	var output strings.Builder

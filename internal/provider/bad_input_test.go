@@ -129,6 +129,7 @@ func refusedByValidate() []badInput {
 		{"response_timeout", "local.response_timeout", onLocal(`{ response_timeout = "-1s" }`), "negative"},
 		{"body_none", "local.max_body", onLocal(`{ max_body = "0" }`), "at least 1 byte"},
 		{"body_size", "docker.max_body", onDocker(`{ port = 80, max_body = "lots" }`), "10m"},
+		{"connections_none", "docker.max_connections", onDocker(`{ port = 80, max_connections = 0 }`), "between 1"},
 		{"proxy_name", "local.trusted_proxies[0]", onLocal(`{ trusted_proxies = ["nginx"] }`), "not an IP network"},
 		{
 			"proxy_address", "local.trusted_proxies[1]",

@@ -29,6 +29,7 @@ type routerModel struct {
 	TrustedProxies  types.List           `tfsdk:"trusted_proxies"`
 	ProxyProtocol   types.Bool           `tfsdk:"proxy_protocol"`
 	AccessLog       types.Bool           `tfsdk:"access_log"`
+	MaxConnections  types.Int64          `tfsdk:"max_connections"`
 }
 
 // configure adds the settings to what the agent is told. log is where the platform's agent
@@ -44,6 +45,7 @@ func (m routerModel) configure(front *local.Frontend, log local.AccessLog) error
 		front.MaxBody, _ = units.RAMInBytes(m.MaxBody.ValueString())
 	}
 	front.ProxyProtocol = m.ProxyProtocol.ValueBool()
+	front.MaxConnections = intOr(m.MaxConnections, 0)
 	for _, element := range m.TrustedProxies.Elements() {
 		proxy, ok := element.(types.String)
 		if !ok || !isSet(proxy) {

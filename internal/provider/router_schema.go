@@ -4,6 +4,7 @@ package provider
 
 import (
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
@@ -32,6 +33,11 @@ func routerAttributes() map[string]schema.Attribute {
 				listvalidator.NoNullValues(),
 				listvalidator.ValueStringsAre(ipNetwork{}),
 			},
+		},
+		"max_connections": schema.Int64Attribute{
+			Optional:            true,
+			MarkdownDescription: describe("router.max_connections"),
+			Validators:          []validator.Int64{int64validator.Between(1, 1_000_000)},
 		},
 		"proxy_protocol": schema.BoolAttribute{
 			Optional:            true,

@@ -28,7 +28,12 @@ func TestRouterSettingsChangeInPlace(t *testing.T) {
 	h := newLocalHarness(t)
 	visitor := newKeptConnection(t)
 	changed := h.config(attributes{
-		"local": `{ response_timeout = "5s", max_body = "10m", trusted_proxies = ["10.0.0.0/8"] }`,
+		"local": `{
+			response_timeout = "5s"
+			max_body         = "10m"
+			max_connections  = 100
+			trusted_proxies  = ["10.0.0.0/8"]
+		}`,
 	})
 	var before []bluegreen.Instance
 	h.run(
@@ -55,8 +60,8 @@ func TestRouterSettingsChangeInPlace(t *testing.T) {
 				if !visitor.visit(h.status().Endpoint) {
 					t.Error("the connection of a client was closed")
 				}
-				return h.requireStored(
-					`{"response_timeout_ns": 5000000000, "max_body": 10485760, "trusted_proxies": ["10.0.0.0/8"]}`)
+				return h.requireStored(`{"response_timeout_ns": 5000000000, "max_body": 10485760,
+					"max_connections": 100, "trusted_proxies": ["10.0.0.0/8"]}`)
 			},
 		},
 		resource.TestStep{
@@ -92,7 +97,7 @@ func (h localHarness) requireStored(settings string) error {
 		Frontend map[string]any `json:"frontend"`
 	}
 	readJSON(h.t, filepath.Join(h.stateDir, "deployments", h.name, "ledger.json"), &stored)
-	for _, setting := range []string{"response_timeout_ns", "max_body", "trusted_proxies"} {
+	for _, setting := range []string{"response_timeout_ns", "max_body", "max_connections", "trusted_proxies"} {
 		if !reflect.DeepEqual(stored.Frontend[setting], want[setting]) {
 			return fmt.Errorf("the agent has stored %s = %v, not %v", setting, stored.Frontend[setting], want[setting])
 		}

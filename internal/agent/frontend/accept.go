@@ -9,13 +9,17 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // entrance is where the clients of a listener group come in, until it is closed. Clients whose
 // proxy has yet to name them wait apart, so that they hold up nobody.
 type entrance struct {
+	share  *share
 	policy atomic.Pointer[headerPolicy]
 	log    *slog.Logger
+	// warned is when the log last said that clients wait, in nanoseconds since 1970.
+	warned atomic.Int64
 	// open ends when the entrance is closed.
 	open  context.Context
 	close context.CancelFunc
@@ -26,8 +30,8 @@ type entrance struct {
 	ended      chan struct{}
 }
 
-func newEntrance(log *slog.Logger) *entrance {
-	e := &entrance{log: log, introduced: make(chan net.Conn), ended: make(chan struct{})}
+func newEntrance(admission *share, log *slog.Logger) *entrance {
+	e := &entrance{share: admission, log: log, introduced: make(chan net.Conn), ended: make(chan struct{})}
 	e.policy.Store(&headerPolicy{})
 	e.open, e.close = context.WithCancel(context.Background())
 	return e
@@ -54,8 +58,21 @@ func (e *entrance) awaitIntroductions(ctx context.Context) {
 	}
 }
 
+// admit waits until there is room for one more client. It returns false if the entrance is
+// closed before.
+func (e *entrance) admit() bool {
+	if isAdmitted, _ := e.share.tryAdmit(); isAdmitted {
+		return true
+	}
+	now := time.Now().UnixNano()
+	if last := e.warned.Load(); now-last > int64(time.Minute) && e.warned.CompareAndSwap(last, now) {
+		e.log.Warn("clients wait, because too many are connected")
+	}
+	return e.share.admit(e.open.Done())
+}
+
 // receive introduces the client once its header was read. It closes the connection without one.
-func (e *entrance) receive(policy *headerPolicy, conn *net.TCPConn) {
+func (e *entrance) receive(policy *headerPolicy, conn *admittedConn) {
 	introduced, err := policy.introduce(e.open, conn)
 	if err != nil {
 		conn.Close()
@@ -73,7 +90,8 @@ func (e *entrance) receive(policy *headerPolicy, conn *net.TCPConn) {
 	}
 }
 
-// clientListener accepts the clients that need no introduction.
+// clientListener accepts the clients that need no introduction. While there is no room for
+// another client, it accepts one and lets it wait; the others wait in the kernel's queue.
 type clientListener struct {
 	*net.TCPListener
 
@@ -87,11 +105,15 @@ func (l *clientListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		policy := l.entrance.policy.Load()
-		if !policy.isProxy(conn.RemoteAddr()) {
-			return conn, nil
+		if !l.entrance.admit() {
+			conn.Close()
+			return nil, net.ErrClosed
 		}
-		l.entrance.arriving.Go(func() { l.entrance.receive(policy, conn) })
+		admitted, policy := newAdmittedConn(conn, l.entrance.share), l.entrance.policy.Load()
+		if !policy.isProxy(conn.RemoteAddr()) {
+			return admitted, nil
+		}
+		l.entrance.arriving.Go(func() { l.entrance.receive(policy, admitted) })
 	}
 }
 

@@ -54,7 +54,7 @@ func (f *Frontend) group(
 	if present.canServe(addresses, protocol) {
 		return present, nil
 	}
-	next := &listenerGroup{name: name, protocol: protocol, entrance: newEntrance(f.log)}
+	next := &listenerGroup{name: name, protocol: protocol, entrance: newEntrance(f.shares[name], f.log.With("router", name))}
 	for _, address := range addresses {
 		listener, err := present.share(address)
 		if err == nil && listener == nil {

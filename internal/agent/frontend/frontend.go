@@ -23,6 +23,10 @@ type Frontend struct {
 	// accessLogs are where requests can be logged.
 	accessLogs map[store.AccessLog]*router.AccessLog
 
+	// shares are those of the descriptors, by the name of the listener group. A group that
+	// replaces another one has the same share.
+	shares map[string]*share
+
 	mu sync.Mutex
 	// binding says where it listens, or where it will.
 	binding store.Binding
@@ -35,13 +39,16 @@ type Frontend struct {
 type FailureReport func(env bluegreen.Environment, b router.Backend, inARow int, cause error)
 
 // New returns a frontend that does not listen yet. binding says where it will listen. It
-// uses a socket in received if one has the address. Failed requests are reported to
+// uses a socket in received if one has the address. Its clients share descriptors with those of
+// other frontends. Failed requests are reported to
 // report, which must not call the frontend.
 func New(
-	binding store.Binding, received *socket.HandedOver, metrics *router.Metrics, report FailureReport, log *slog.Logger,
+	binding store.Binding, received *socket.HandedOver, descriptors *Descriptors, metrics *router.Metrics,
+	report FailureReport, log *slog.Logger,
 ) *Frontend {
 	return &Frontend{
 		log: log, metrics: metrics, received: received, binding: binding, routes: newRoutes(metrics, report),
+		shares: map[string]*share{liveName: descriptors.newShare(), previewName: descriptors.newShare()},
 	}
 }
 

@@ -46,6 +46,7 @@ func (g *listenerGroup) switchTo(pool *router.Pool) {
 // connected to a former group. It closes no connection.
 func (g *listenerGroup) configure(next store.Frontend, log *router.AccessLog) {
 	g.entrance.policy.Store(newHeaderPolicy(next, g.name))
+	g.entrance.share.setLimit(next.MaxConnections)
 	for ; g != nil; g = g.former.Load() {
 		g.router.Configure(router.Settings{
 			ResponseTimeout: next.ResponseTimeout, MaxBody: next.MaxBody, TrustedProxies: next.TrustedProxies,

@@ -56,7 +56,7 @@ func (p *headerPolicy) isProxy(address net.Addr) bool {
 
 // introduce reads the header from conn. It returns the connection of the client that the
 // header names, or of the proxy itself if the header names none.
-func (p *headerPolicy) introduce(ctx context.Context, conn *net.TCPConn) (net.Conn, error) {
+func (p *headerPolicy) introduce(ctx context.Context, conn *admittedConn) (net.Conn, error) {
 	policy := proxyproto.REQUIRE
 	if p.isOptional {
 		policy = proxyproto.USE
@@ -81,7 +81,7 @@ func (p *headerPolicy) introduce(ctx context.Context, conn *net.TCPConn) (net.Co
 type introducedConn struct {
 	*proxyproto.Conn
 
-	tcp    *net.TCPConn
+	tcp    *admittedConn
 	client net.Addr
 }
 

@@ -230,44 +230,58 @@ func (s *served) awaitNotListening() {
 	}
 }
 
-// A TCP client behind a proxy can end what it sends and still receive the answer, and what it
-// sends together with the header arrives.
-func TestHalfCloseBehindAProxy(t *testing.T) {
+// A TCP client can end what it sends and still receive the answer, behind a proxy as well. What
+// it sends together with the header arrives. Without descriptors for the kernel to copy with, the
+// agent copies.
+func TestHalfClose(t *testing.T) {
 	t.Parallel()
-	s := serve(t, time.Minute, name)
-	replica, err := net.Listen("tcp", "127.0.0.1:0")
+	for copies, descriptors := range map[string]int{"the kernel copies": 100, "the agent copies": 4} {
+		for version, preamble := range map[string]string{
+			"no header": "", "version 1": introduction(t, 1), "version 2": introduction(t, 2),
+		} {
+			t.Run(copies+"/"+version, func(t *testing.T) {
+				t.Parallel()
+				s := serveWith(t, frontend.NewDescriptors(descriptors), time.Minute, name)
+				s.replicas[bluegreen.Blue] = []frontend.Replica{echoReplica(t)}
+				front := behindProxies(protocol.TCP, "127.0.0.1/32")
+				front.ProxyProtocol = preamble != ""
+				s.change(front)
+				sent := bytes.Repeat([]byte("a story "), 1<<17)
+				conn := s.dial(s.endpoint)
+				s.send(conn, preamble+string(sent))
+				if err := conn.CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+				if received, err := io.ReadAll(conn); err != nil || !bytes.Equal(received, sent) {
+					t.Errorf("%d of %d bytes came back: %v", len(received), len(sent), err)
+				}
+			})
+		}
+	}
+}
+
+// echoReplica is a replica of blue that sends back what it gets once that has ended.
+func echoReplica(t *testing.T) frontend.Replica {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { replica.Close() })
+	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
-			conn, err := replica.Accept()
+			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			received, err := io.ReadAll(conn)
-			if err == nil {
-				_, err = conn.Write(received)
+			if received, err := io.ReadAll(conn); err == nil {
+				_, _ = conn.Write(received)
 			}
-			if err == nil {
-				conn.Close()
-			}
+			conn.Close()
 		}
 	}()
-	s.replicas[bluegreen.Blue] = []frontend.Replica{{
-		Backend: router.Backend{ID: "blue-1", Addr: replica.Addr().String()}, Ref: bluegreen.InstanceRef{ID: "blue-1"},
-	}}
-	s.change(behindProxies(protocol.TCP, "127.0.0.1/32"))
-	for _, version := range []byte{1, 2} {
-		sent := bytes.Repeat([]byte("a story "), 1<<17)
-		conn := s.dial(s.endpoint)
-		s.send(conn, introduction(t, version)+string(sent))
-		if err := conn.CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		if received, err := io.ReadAll(conn); err != nil || !bytes.Equal(received, sent) {
-			t.Errorf("%d of %d bytes came back: %v", len(received), len(sent), err)
-		}
+	return frontend.Replica{
+		Backend: router.Backend{ID: "blue-1", Addr: listener.Addr().String()},
+		Ref:     bluegreen.InstanceRef{ID: "blue-1"},
 	}
 }

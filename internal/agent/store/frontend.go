@@ -35,6 +35,9 @@ type Frontend struct {
 	ProxyProtocol bool `json:"proxy_protocol,omitempty"`
 	// AccessLog says where requests are logged; "" for nowhere.
 	AccessLog AccessLog `json:"access_log,omitempty"`
+	// MaxConnections is how many clients may be connected to live, and how many to the preview;
+	// 0 sets no limit. More of them wait.
+	MaxConnections int `json:"max_connections,omitempty"`
 }
 
 // AccessLog is a place where requests are logged.

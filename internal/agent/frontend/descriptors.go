@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend
+
+import "sync"
+
+const (
+	// perClient is how many descriptors a client takes: its own connection, and one to a replica.
+	perClient = 2
+	// perSplice is how many the kernel needs to copy from one connection to another: a pipe.
+	perSplice = 2
+)
+
+// Descriptors are the file descriptors that the clients of all deployments share. It is safe
+// for concurrent use.
+//
+// Whoever uses as many as are free gets no more. So one deployment alone gets half of them, two
+// get a third each, and there always are some for the clients of another one.
+type Descriptors struct {
+	mu   sync.Mutex
+	free int
+	// changed is closed when a client may fit that did not before.
+	changed chan struct{}
+}
+
+// NewDescriptors returns n descriptors.
+func NewDescriptors(n int) *Descriptors { return &Descriptors{free: n, changed: make(chan struct{})} }
+
+// share is what the clients of one environment use of the descriptors.
+type share struct {
+	of *Descriptors
+	// The fields below are guarded by of.mu. limit is how many clients there may be, 0 for no
+	// limit of their own.
+	limit, clients, used int
+}
+
+func (d *Descriptors) newShare() *share { return &share{of: d} }
+
+// setLimit changes how many clients there may be. It disconnects none.
+func (s *share) setLimit(clients int) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.limit = clients
+	s.of.wake()
+}
+
+// admit waits until there is room for one more client. It returns false if ended is closed
+// before.
+func (s *share) admit(ended <-chan struct{}) bool {
+	for {
+		isAdmitted, changed := s.tryAdmit()
+		if isAdmitted {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ended:
+			return false
+		}
+	}
+}
+
+// tryAdmit returns a channel that is closed when it is worth another try.
+func (s *share) tryAdmit() (isAdmitted bool, changed <-chan struct{}) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	if (s.limit > 0 && s.clients >= s.limit) || !s.take(perClient) {
+		return false, s.of.changed
+	}
+	s.clients++
+	return true, nil
+}
+
+// leave is called when a client that was admitted has disconnected.
+func (s *share) leave() {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.clients--
+	s.put(perClient)
+}
+
+// trySplice reports whether there are descriptors for the kernel to copy with. If so,
+// endSplice must be called.
+func (s *share) trySplice() bool {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	return s.take(perSplice)
+}
+
+func (s *share) endSplice() {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.put(perSplice)
+}
+
+// take takes n descriptors unless more would then be used than are free. Its caller holds of.mu.
+func (s *share) take(n int) bool {
+	if s.used+n > s.of.free {
+		return false
+	}
+	s.used += n
+	s.of.free -= n
+	return true
+}
+
+// put gives n descriptors back. Its caller holds of.mu.
+func (s *share) put(n int) {
+	s.used -= n
+	s.of.free += n
+	s.of.wake()
+}
+
+// wake has everybody who waits try again. Its caller holds mu.
+func (d *Descriptors) wake() {
+	close(d.changed)
+	d.changed = make(chan struct{})
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package frontend_test
+
+import (
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+)
+
+// counting answers like name, and counts the requests.
+func counting(requests *atomic.Int64) func(env string) http.HandlerFunc {
+	return func(env string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			name(env)(w, r)
+		}
+	}
+}
+
+// connectAndAsk is a client that keeps its connection and does not read the answer yet.
+func (s *served) connectAndAsk() *net.TCPConn {
+	s.Helper()
+	conn := s.dial(s.endpoint)
+	s.send(conn, request)
+	return conn
+}
+
+// expectToWait fails the test if the clients are answered while another one that is connected
+// makes requests.
+func (s *served) expectToWait(connected net.Conn, requests *atomic.Int64) {
+	s.Helper()
+	before := requests.Load()
+	const more = 20
+	for range more {
+		s.send(connected, request)
+		s.expectAnswer(connected, http.StatusOK, "blue")
+	}
+	if got := requests.Load() - before; got != more {
+		s.Errorf("%d requests of clients that must wait have arrived", got-more)
+	}
+}
+
+// Clients beyond the limit wait, and are served when another one leaves, or with a higher limit.
+func TestClientsBeyondTheLimitWait(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	s := serve(t, time.Minute, counting(&requests))
+	s.change(store.Frontend{DrainTimeout: time.Minute, MaxConnections: 1})
+	first := s.connectAndAsk()
+	s.expectAnswer(first, http.StatusOK, "blue")
+	second, third := s.connectAndAsk(), s.connectAndAsk()
+	s.expectToWait(first, &requests)
+	first.Close()
+	s.expectAnswer(second, http.StatusOK, "blue")
+	s.expectToWait(second, &requests)
+	s.change(store.Frontend{DrainTimeout: time.Minute, MaxConnections: 2})
+	s.expectAnswer(third, http.StatusOK, "blue")
+	// The second one has not been disconnected.
+	s.expectToWait(second, &requests)
+}
+
+// A client that waits when the frontend retires is served once there is room.
+func TestWaitingClientIsServedBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	s := serve(t, time.Minute, counting(&requests))
+	s.change(store.Frontend{DrainTimeout: time.Minute, MaxConnections: 1})
+	first := s.connectAndAsk()
+	s.expectAnswer(first, http.StatusOK, "blue")
+	waiting := s.connectAndAsk()
+	s.expectToWait(first, &requests)
+	retired := make(chan struct{})
+	go func() {
+		defer close(retired)
+		s.Retire(t.Context())
+	}()
+	s.awaitNotListening()
+	first.Close()
+	s.expectAnswer(waiting, http.StatusOK, "blue")
+	<-retired
+}
+
+// Every client that leaves makes room for another, however it leaves.
+func TestClientsThatLeaveMakeRoom(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, name)
+	front := behindProxies("", "127.0.0.1/32")
+	front.MaxConnections = 1
+	s.change(front)
+	for range 5 {
+		silent := s.dial(s.endpoint)
+		silent.Close()
+		liar := s.dial(s.endpoint)
+		s.send(liar, request)
+		s.expectClosed(liar)
+		polite := s.dial(s.endpoint)
+		s.send(polite, introduction(t, 2)+request)
+		s.expectAnswer(polite, http.StatusOK, "blue")
+		polite.Close()
+	}
+}
+
+// A flood of clients of one deployment leaves room for those of another one.
+func TestFloodLeavesRoomForOtherDeployments(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	// They are enough for six clients.
+	descriptors := frontend.NewDescriptors(12)
+	flooded := serveWith(t, descriptors, time.Minute, counting(&requests))
+	other := serveWith(t, descriptors, time.Minute, name)
+	var clients []*net.TCPConn
+	for range 10 {
+		clients = append(clients, flooded.connectAndAsk())
+	}
+	for _, client := range clients[:3] {
+		flooded.expectAnswer(client, http.StatusOK, "blue")
+	}
+	flooded.expectToWait(clients[0], &requests)
+	for range 2 {
+		client := other.connectAndAsk()
+		other.expectAnswer(client, http.StatusOK, "blue")
+		defer client.Close()
+	}
+	// Two of three leave, and one comes: now the other deployment has its part.
+	clients[0].Close()
+	clients[1].Close()
+	flooded.expectAnswer(clients[3], http.StatusOK, "blue")
+}
