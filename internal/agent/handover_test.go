@@ -274,6 +274,12 @@ func testTakeover(t *testing.T, front store.Frontend, preamble string) {
 			visit(t, status.Endpoint, &http.Transport{DialContext: dial}, &answered),
 			visit(t, status.Endpoint, &http.Transport{DialContext: dial, DisableKeepAlives: true}, &answered))
 	}
+	(&routed{T: t}).eventually(func() error {
+		if answered.Load() == 0 {
+			return errors.New("nobody is answered")
+		}
+		return nil
+	})
 	startAgent(t, dir, "-take-over")
 	if output, err := formerEnded(); err != nil {
 		t.Errorf("the former agent ends with %v: %s", err, output)
