@@ -14,7 +14,6 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
 // proxyHeaderTimeout is how long a proxy may take for the header of the PROXY protocol. A
@@ -77,7 +76,9 @@ func (p *headerPolicy) introduce(ctx context.Context, conn *admittedConn) (net.C
 	return &introducedConn{header, conn, client}, nil
 }
 
-// introducedConn is a connection whose proxy has named the client.
+// introducedConn is a connection whose proxy has named the client. The client is who a request
+// comes from, and not the proxy: a proxy that passes connections through also passes on the
+// headers that a client has made up.
 type introducedConn struct {
 	*proxyproto.Conn
 
@@ -85,12 +86,7 @@ type introducedConn struct {
 	client net.Addr
 }
 
-var _ router.ProxiedConn = (*introducedConn)(nil)
-
 func (c *introducedConn) RemoteAddr() net.Addr { return c.client }
-
-// ProxyAddr implements router.ProxiedConn.
-func (c *introducedConn) ProxyAddr() net.Addr { return c.tcp.RemoteAddr() }
 
 // CloseWrite ends what the client receives. It can go on sending.
 func (c *introducedConn) CloseWrite() error { return c.tcp.CloseWrite() }
