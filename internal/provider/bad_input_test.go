@@ -111,6 +111,17 @@ func refusedByValidate() []badInput {
 		},
 		{"health_path", "health_check.http.path", healthCheck(`{ http = { path = "healthz" } }`), "must begin with"},
 		{"health_scheme", "health_check.http.scheme", healthCheck(`{ http = { scheme = "gopher" } }`), "gopher"},
+		{
+			"health_tls", "health_check.http.scheme",
+			healthCheck(`{ http = { scheme = "https" } }`), `set local.protocol = "tcp"`,
+		},
+		{
+			"health_tls_docker", "health_check.http.scheme",
+			attributes{
+				"docker":       `{ port = 443, protocol = "http" }`,
+				"health_check": `{ http = { scheme = "https" } }`,
+			}, `set docker.protocol = "tcp"`,
+		},
 		{"health_codes", "health_check.http.status_codes", healthCheck(`{ http = { status_codes = "fine" } }`), "fine"},
 		{
 			"health_headers", "health_check.http.headers",

@@ -154,8 +154,8 @@ func (p dockerPlatform) check(name string, _ plannedRelease, _ location) diag.Di
 // canProbeOtherPorts is false: the agent dials only the port that it was given.
 func (p dockerPlatform) canProbeOtherPorts() bool { return false }
 
-func (p dockerPlatform) conflicts(health.Config) diag.Diagnostics {
-	return p.routerModel.conflicts(kindDocker, p.Protocol)
+func (p dockerPlatform) conflicts(checks health.Config) diag.Diagnostics {
+	return p.routerModel.conflicts(kindDocker, p.Protocol, checks)
 }
 
 // withoutEffect warns of the settings that only the engine can follow between two applies,

@@ -206,8 +206,8 @@ func addressError(attribute, address, problem string) diag.Diagnostic {
 
 func (p localPlatform) canProbeOtherPorts() bool { return false }
 
-func (p localPlatform) conflicts(health.Config) diag.Diagnostics {
-	return p.routerModel.conflicts(kindLocal, p.Protocol)
+func (p localPlatform) conflicts(checks health.Config) diag.Diagnostics {
+	return p.routerModel.conflicts(kindLocal, p.Protocol, checks)
 }
 
 func (p localPlatform) withoutEffect(healthSettings) diag.Diagnostics { return nil }

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
@@ -82,8 +83,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 }
 
 // conflicts refuses settings that do not work together.
-func (m routerModel) conflicts(block string, speaks types.String) diag.Diagnostics {
-	var diags diag.Diagnostics
+func (m routerModel) conflicts(block string, speaks types.String, checks health.Config) diag.Diagnostics {
+	diags := checkScheme(block, speaks, checks)
 	refuse := func(attribute, summary, why string) {
 		diags.Append(attributeError(path.Root(block).AtName(attribute), summary, why))
 	}
@@ -110,4 +111,20 @@ func (m routerModel) conflicts(block string, speaks types.String) diag.Diagnosti
 			"If the proxies speak the PROXY protocol, set proxy_protocol = true")
 	}
 	return diags
+}
+
+// checkScheme refuses a health check over TLS of replicas that clients cannot use: the router
+// speaks to them without TLS, and every client would get an error.
+func checkScheme(block string, speaks types.String, checks health.Config) diag.Diagnostics {
+	if speaks.IsUnknown() || speaks.ValueString() == string(protocol.TCP) {
+		return nil
+	}
+	if checks.HTTP == nil || checks.HTTP.Scheme != "https" {
+		return nil
+	}
+	return diag.Diagnostics{attributeError(path.Root("health_check").AtName("http").AtName("scheme"),
+		"Clients could not use what is checked",
+		fmt.Sprintf(`is "https", but the proxy speaks to the replicas without TLS, so that every client would get an error. `+
+			`If the service serves HTTP without TLS too, check that: leave scheme out. Otherwise set %s.protocol = "tcp", `+
+			"so that clients reach the TLS of the service itself", block))}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
 )
 
 // What is not known yet leaves open what depends on it, and the apply goes on.
@@ -40,6 +41,29 @@ func TestUnknownVersion(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 		},
 	)
+}
+
+// The router's settings may be those of another resource.
+func TestUnknownRouterSettings(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	h.run(resource.TestStep{
+		Config: "resource \"terraform_data\" \"front\" {\n  input = { cidr = \"10.0.0.0/8\", body = \"1k\", time = \"5s\" }\n}\n" +
+			h.config(attributes{"local": `{
+				trusted_proxies  = ["127.0.0.1/32", terraform_data.front.output.cidr]
+				proxy_protocol   = terraform_data.front.output.cidr == ""
+				max_body         = terraform_data.front.output.body
+				response_timeout = terraform_data.front.output.time
+			}`}),
+		ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+			planHasUnknown("local", "max_body"), planHas(text("green"), "live_environment"),
+		}},
+		ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
+		Check: func(*terraform.State) error {
+			return h.requireStored(`{"response_timeout_ns": 5000000000, "max_body": 1024,
+				"trusted_proxies": ["127.0.0.1/32", "10.0.0.0/8"]}`)
+		},
+	})
 }
 
 // A name may be one that another resource makes up.
