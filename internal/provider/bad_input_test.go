@@ -148,7 +148,8 @@ func refusedByValidate() []badInput {
 		},
 		{
 			"proxy_host_bits", "docker.trusted_proxies[0]",
-			onDocker(`{ port = 80, trusted_proxies = ["fd00::1/8"] }`), `write "fd00::/8", and for the address "fd00::1/128"`,
+			onDocker(`{ port = 80, trusted_proxies = ["fd00::1/8"] }`),
+			`write "fd00::/8", and for the address "fd00::1/128"`,
 		},
 		{
 			"proxy_mapped", "local.trusted_proxies[0]",
@@ -158,10 +159,14 @@ func refusedByValidate() []badInput {
 			"proxies_of_tcp", "local.trusted_proxies",
 			onLocal(`{ protocol = "tcp", trusted_proxies = ["10.0.0.0/8"] }`), "no headers",
 		},
-		{"proxy_protocol", "local.proxy_protocol", onLocal(`{ proxy_protocol = true }`), "local.trusted_proxies must name"},
+		{
+			"proxy_protocol", "local.proxy_protocol",
+			onLocal(`{ proxy_protocol = true }`), "local.trusted_proxies must name",
+		},
 		{
 			"proxy_protocol_of_nobody", "docker.proxy_protocol",
-			onDocker(`{ port = 80, protocol = "tcp", proxy_protocol = true, trusted_proxies = [] }`), "must name the proxies",
+			onDocker(`{ port = 80, protocol = "tcp", proxy_protocol = true, trusted_proxies = [] }`),
+			"must name the proxies",
 		},
 		{
 			"response_timeout_of_tcp", "docker.response_timeout",

@@ -72,7 +72,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	network, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil:
-		return netip.Prefix{}, fmt.Errorf("%q is not an IP network; write one such as \"10.0.0.0/8\" or \"fd00::/8\"", text)
+		return netip.Prefix{}, fmt.Errorf(
+			"%q is not an IP network; write one such as \"10.0.0.0/8\" or \"fd00::/8\"", text)
 	case network.Addr().Is4In6():
 		return netip.Prefix{}, fmt.Errorf("%q is an IPv4 network in IPv6 notation; write it as IPv4", text)
 	case network != network.Masked():
@@ -124,7 +125,7 @@ func checkScheme(block string, speaks types.String, checks health.Config) diag.D
 	}
 	return diag.Diagnostics{attributeError(path.Root("health_check").AtName("http").AtName("scheme"),
 		"Clients could not use what is checked",
-		fmt.Sprintf(`is "https", but the proxy speaks to the replicas without TLS, so that every client would get an error. `+
-			`If the service serves HTTP without TLS too, check that: leave scheme out. Otherwise set %s.protocol = "tcp", `+
-			"so that clients reach the TLS of the service itself", block))}
+		fmt.Sprintf(`is "https", but the proxy speaks to the replicas without TLS, so that every client would get `+
+			"an error. If the service serves HTTP without TLS too, check that: leave scheme out. Otherwise set "+
+			`%s.protocol = "tcp", so that clients reach the TLS of the service itself`, block))}
 }

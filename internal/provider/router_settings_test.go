@@ -65,8 +65,10 @@ func TestRouterSettingsChangeInPlace(t *testing.T) {
 			},
 		},
 		resource.TestStep{
-			Config:           changed,
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionNoop)}},
+			Config: changed,
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionNoop)},
+			},
 		},
 		resource.TestStep{
 			Config: h.config(attributes{"local": `{ response_timeout = "0s" }`}),
@@ -98,8 +100,8 @@ func (h localHarness) requireStored(settings string) error {
 	}
 	readJSON(h.t, filepath.Join(h.stateDir, "deployments", h.name, "ledger.json"), &stored)
 	for _, setting := range []string{"response_timeout_ns", "max_body", "max_connections", "trusted_proxies"} {
-		if !reflect.DeepEqual(stored.Frontend[setting], want[setting]) {
-			return fmt.Errorf("the agent has stored %s = %v, not %v", setting, stored.Frontend[setting], want[setting])
+		if got := stored.Frontend[setting]; !reflect.DeepEqual(got, want[setting]) {
+			return fmt.Errorf("the agent has stored %s = %v, not %v", setting, got, want[setting])
 		}
 	}
 	return nil

@@ -73,7 +73,8 @@ func (v *visitor) expect(preamble, method, path string, header http.Header, body
 	defer response.Body.Close()
 	got, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != status || !strings.Contains(string(got), text) {
-		v.errs = append(v.errs, fmt.Sprintf("%s %s: %s %q, %v; want %d and %q", method, path, response.Status, got, err, status, text))
+		v.errs = append(v.errs, fmt.Sprintf("%s %s: %s %q, %v; want %d and %q",
+			method, path, response.Status, got, err, status, text))
 	}
 }
 
@@ -101,9 +102,9 @@ func TestRouterKeepsToItsSettings(t *testing.T) {
 		},
 		resource.TestStep{
 			Config: h.config(attributes{"local": `{ max_body = "2k" }`}),
-			ConfigPlanChecks: resource.ConfigPlanChecks{
-				PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate), planHas(text("deploy-1"), "deployment_id")},
-			},
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				planIs(plancheck.ResourceActionUpdate), planHas(text("deploy-1"), "deployment_id"),
+			}},
 			Check: h.checkClients(func(v *visitor) {
 				v.expect("", "POST", "/upload", nil, upload, http.StatusOK, "")
 				v.expect("", "GET", "/forwarded", fromProxy(), nil, http.StatusOK, "127.0.0.1 http")
@@ -128,9 +129,9 @@ func TestProxyProtocol(t *testing.T) {
 		},
 		resource.TestStep{
 			Config: h.config(attributes{"local": `{ proxy_protocol = true, trusted_proxies = ["127.0.0.0/8"] }`}),
-			ConfigPlanChecks: resource.ConfigPlanChecks{
-				PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate), planHas(text("deploy-1"), "deployment_id")},
-			},
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				planIs(plancheck.ResourceActionUpdate), planHas(text("deploy-1"), "deployment_id"),
+			}},
 			Check: h.checkClients(func(v *visitor) {
 				v.expect(header, "GET", "/forwarded", claims, nil, http.StatusOK, "203.0.113.7 http")
 			}),
@@ -162,9 +163,9 @@ func TestAccessLog(t *testing.T) {
 		},
 		resource.TestStep{
 			Config: logged,
-			ConfigPlanChecks: resource.ConfigPlanChecks{
-				PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionUpdate), planHas(text("deploy-1"), "deployment_id")},
-			},
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				planIs(plancheck.ResourceActionUpdate), planHas(text("deploy-1"), "deployment_id"),
+			}},
 			Check: h.checkClients(func(v *visitor) {
 				v.expect("", "GET", "/?token=s3cret", http.Header{"X-Request-Id": {"r-1"}}, nil, http.StatusOK, "")
 				var line struct {
@@ -180,8 +181,10 @@ func TestAccessLog(t *testing.T) {
 			}),
 		},
 		resource.TestStep{
-			Config:           logged,
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionNoop)}},
+			Config: logged,
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{planIs(plancheck.ResourceActionNoop)},
+			},
 		},
 	)
 }

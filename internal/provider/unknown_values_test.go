@@ -47,11 +47,14 @@ func TestUnknownVersion(t *testing.T) {
 func TestUnknownRouterSettings(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)
+	const other = `resource "terraform_data" "front" {
+		input = { net = "10.0.0.0/8", body = "1k", time = "5s" }
+	}`
 	h.run(resource.TestStep{
-		Config: "resource \"terraform_data\" \"front\" {\n  input = { cidr = \"10.0.0.0/8\", body = \"1k\", time = \"5s\" }\n}\n" +
+		Config: other + "\n" +
 			h.config(attributes{"local": `{
-				trusted_proxies  = ["127.0.0.1/32", terraform_data.front.output.cidr]
-				proxy_protocol   = terraform_data.front.output.cidr == ""
+				trusted_proxies  = ["127.0.0.1/32", terraform_data.front.output.net]
+				proxy_protocol   = terraform_data.front.output.net == ""
 				max_body         = terraform_data.front.output.body
 				response_timeout = terraform_data.front.output.time
 			}`}),

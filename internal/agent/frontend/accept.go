@@ -75,7 +75,7 @@ func (e *entrance) admit() bool {
 func (e *entrance) receive(policy *headerPolicy, conn *admittedConn) {
 	introduced, err := policy.introduce(e.open, conn)
 	if err != nil {
-		conn.Close()
+		_ = conn.Close()
 		if e.open.Err() == nil {
 			policy.warn.Do(func() {
 				e.log.Warn("a connection was refused; the next ones like it are not logged", "error", err)
@@ -86,7 +86,7 @@ func (e *entrance) receive(policy *headerPolicy, conn *admittedConn) {
 	select {
 	case e.introduced <- introduced:
 	case <-e.open.Done():
-		conn.Close()
+		_ = conn.Close()
 	}
 }
 

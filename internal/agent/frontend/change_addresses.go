@@ -54,7 +54,8 @@ func (f *Frontend) group(
 	if present.canServe(addresses, protocol) {
 		return present, nil
 	}
-	next := &listenerGroup{name: name, protocol: protocol, entrance: newEntrance(f.shares[name], f.log.With("router", name))}
+	entrance := newEntrance(f.shares[name], f.log.With("router", name))
+	next := &listenerGroup{name: name, protocol: protocol, entrance: entrance}
 	for _, address := range addresses {
 		listener, err := present.share(address)
 		if err == nil && listener == nil {

@@ -62,7 +62,7 @@ func (p *headerPolicy) introduce(ctx context.Context, conn *admittedConn) (net.C
 	}
 	header := proxyproto.NewConn(conn,
 		proxyproto.WithPolicy(policy), proxyproto.SetReadHeaderTimeout(proxyHeaderTimeout))
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	// A read of nothing reads the header.
 	if _, err := header.Read(nil); err != nil {

@@ -56,9 +56,9 @@ const request = "GET / HTTP/1.1\r\nHost: web\r\n\r\n"
 // introduction is a header of the PROXY protocol for a client at 203.0.113.7.
 func introduction(t *testing.T, version byte) string {
 	t.Helper()
-	header := proxyproto.HeaderProxyFromAddrs(version,
-		&net.TCPAddr{IP: net.ParseIP("203.0.113.7"), Port: 4711}, &net.TCPAddr{IP: net.ParseIP("198.51.100.1"), Port: 80})
-	content, err := header.Format()
+	client := &net.TCPAddr{IP: net.ParseIP("203.0.113.7"), Port: 4711}
+	server := &net.TCPAddr{IP: net.ParseIP("198.51.100.1"), Port: 80}
+	content, err := proxyproto.HeaderProxyFromAddrs(version, client, server).Format()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,9 @@
 // status 3 before it listens. After POST /sicken it fails every health check too. After
 // POST /fail it answers with 503 only, and says in the header Failed-Probes how many
 // health checks it has failed. GET /forwarded answers with what it is told of the client, GET
-// /silent with nothing at all, and POST /upload once it has read the body. It prints SECRET when it starts. "/replica check" is the
-// HEALTHCHECK of an image, which passes until "/replica fail-checks" was called in the
-// container. Other arguments do nothing.
+// /silent with nothing at all, and POST /upload once it has read the body. It prints SECRET
+// when it starts. "/replica check" is the HEALTHCHECK of an image, which passes until
+// "/replica fail-checks" was called in the container. Other arguments do nothing.
 package main
 
 import (
