@@ -83,16 +83,46 @@ func fromProxy() http.Header {
 	return http.Header{"X-Forwarded-For": {"203.0.113.7"}, "X-Forwarded-Proto": {"https"}}
 }
 
+// routed is a harness of a platform with a router of ours.
+type routed struct {
+	*harness
+	// kind is the name of the platform's block, and block the settings that it needs.
+	kind, block string
+}
+
+// onEachRouter runs a test on each of these platforms.
+func onEachRouter(t *testing.T, test func(h routed)) {
+	t.Helper()
+	t.Run("local", func(t *testing.T) {
+		t.Parallel()
+		name, p := claimLocal(t)
+		test(routed{&harness{t: t, name: name, platformUnderTest: p}, kindLocal, "{ "})
+	})
+	t.Run("docker", func(t *testing.T) {
+		t.Parallel()
+		name, p := claimDocker(t)
+		block := strings.TrimSuffix(p.settings()[kindDocker], " }") + ", "
+		test(routed{&harness{t: t, name: name, platformUnderTest: p}, kindDocker, block})
+	})
+}
+
+// with are the attributes of a router with these settings.
+func (h routed) with(settings string) attributes {
+	return attributes{h.kind: h.block + settings + " }"}
+}
+
 // Clients see that the router keeps to its settings, and to the next ones.
 func TestRouterKeepsToItsSettings(t *testing.T) {
 	t.Parallel()
-	h := newLocalHarness(t)
+	onEachRouter(t, testRouterKeepsToItsSettings)
+}
+
+func testRouterKeepsToItsSettings(h routed) {
+	h.t.Helper()
 	upload := bytes.Repeat([]byte("x"), 2048)
 	h.run(
 		resource.TestStep{
-			Config: h.config(attributes{
-				"local": `{ response_timeout = "1s", max_body = "1k", trusted_proxies = ["127.0.0.1/32"] }`,
-			}),
+			Config: h.config(h.with(`response_timeout = "1s", max_body = "1k", trusted_proxies = ["127.0.0.1/32"]`)),
 			Check: h.checkClients(func(v *visitor) {
 				v.expect("", "GET", "/silent", nil, nil, http.StatusGatewayTimeout, "")
 				v.expect("", "POST", "/upload", nil, upload, http.StatusRequestEntityTooLarge, "")
@@ -101,7 +131,7 @@ func TestRouterKeepsToItsSettings(t *testing.T) {
 			}),
 		},
 		resource.TestStep{
-			Config: h.config(attributes{"local": `{ max_body = "2k" }`}),
+			Config: h.config(h.with(`max_body = "2k"`)),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				planIs(plancheck.ResourceActionUpdate), planHas(text("deploy-1"), "deployment_id"),
 			}},
@@ -117,7 +147,11 @@ func TestRouterKeepsToItsSettings(t *testing.T) {
 // client, and the client is not believed what it says about itself.
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
-	h := newLocalHarness(t)
+	onEachRouter(t, testProxyProtocol)
+}
+
+func testProxyProtocol(h routed) {
+	h.t.Helper()
 	const header = "PROXY TCP4 203.0.113.7 198.51.100.1 4711 80\r\n"
 	claims := http.Header{"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"}}
 	h.run(
@@ -128,7 +162,7 @@ func TestProxyProtocol(t *testing.T) {
 			}),
 		},
 		resource.TestStep{
-			Config: h.config(attributes{"local": `{ proxy_protocol = true, trusted_proxies = ["127.0.0.0/8"] }`}),
+			Config: h.config(h.with(`proxy_protocol = true, trusted_proxies = ["127.0.0.0/8"]`)),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				planIs(plancheck.ResourceActionUpdate), planHas(text("deploy-1"), "deployment_id"),
 			}},
@@ -137,7 +171,7 @@ func TestProxyProtocol(t *testing.T) {
 			}),
 		},
 		resource.TestStep{
-			Config: h.config(attributes{"local": `{ proxy_protocol = false }`}),
+			Config: h.config(h.with(`proxy_protocol = false`)),
 			Check: h.checkClients(func(v *visitor) {
 				v.expect("", "GET", "/", nil, nil, http.StatusOK, "1.0.0")
 			}),
