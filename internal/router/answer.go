@@ -68,8 +68,11 @@ func (x *exchange) passHead(res *http.Response) (announced int) {
 		header.Add("Trailer", name)
 		announced++
 	}
-	if x.frontend.closesAfter(x.request) || !x.upload.hasWholeBody() {
+	if x.frontend.closesAfter(x.request) {
 		header.Set("Connection", "close")
+	}
+	if !x.upload.hasWholeBody() {
+		x.closeAfterwards()
 	}
 	x.upstream.answers.count(res.StatusCode)
 	if res.StatusCode >= http.StatusInternalServerError {

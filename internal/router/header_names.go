@@ -104,7 +104,7 @@ func isListed(values []string, token string) bool {
 // for none. HTTP/2 is not among them: all further requests of the client would then go to
 // this replica, past the switch and past the router's headers.
 func requestedUpgrade(r *http.Request) string {
-	if !isListed(r.Header["Connection"], "upgrade") || r.ContentLength != 0 || r.ProtoMajor != 1 {
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.ContentLength != 0 || !isListed(r.Header["Connection"], "upgrade") {
 		return ""
 	}
 	var allowed []string

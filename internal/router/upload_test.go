@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// dialRaw connects as a client that writes its requests by hand.
+func dialRaw(t *testing.T, e *harness) *net.TCPConn {
+	t.Helper()
+	address, err := net.ResolveTCPAddr("tcp", e.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.DialTCP("tcp", nil, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// A client that breaks off in its body must not get an answer that looks like a good one,
+// and the replica is not blamed.
+func TestClientThatBreaksOffItsBodyGetsNoAnswer(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	e := startRouter(t, protocol.HTTP, metrics(t, registry, "web"))
+	e.blue.OnFailure(func(_ router.Backend, _ int, cause error) { t.Errorf("the replica is blamed: %v", cause) })
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	})})
+	conn := dialRaw(t, e)
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\nhalf"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := io.ReadAll(conn); len(got) > 0 {
+		t.Errorf("the client got %q", got)
+	}
+	if n := nonzero(t, registry)["failures_total web blue canceled"]; n != 1 {
+		t.Errorf("%v requests are counted as canceled", n)
+	}
+}
+
+// What a client writes wrongly while its answer comes in is not the replica's failure.
+func TestMalformedBodyAfterTheHeadOfTheAnswer(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	e := startRouter(t, protocol.HTTP, metrics(t, registry, "web"))
+	e.blue.OnFailure(func(_ router.Backend, _ int, cause error) { t.Errorf("the replica is blamed: %v", cause) })
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		_ = control.EnableFullDuplex()
+		_ = control.Flush()
+		_, _ = io.Copy(io.Discard, r.Body)
+	})})
+	conn := dialRaw(t, e)
+	const head = "POST / HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+	if _, err := io.WriteString(conn, head); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if _, err := io.WriteString(conn, "zz\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(res.Body); err == nil {
+		t.Error("the answer ended as if it were whole")
+	}
+	if err := e.blue.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := nonzero(t, registry)["failures_total web blue client"]; n != 1 {
+		t.Errorf("%v requests are counted as the client's failure", n)
+	}
+}
+
+// An answer that comes before the end of the request closes the connection of a client with
+// HTTP/1.1, since the rest of its body may follow. With HTTP/2 other requests share it.
+func TestEarlyAnswerClosesOnlyWhatItMust(t *testing.T) {
+	t.Parallel()
+	e := startRouter(t, protocol.HTTP, nil)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		w.WriteHeader(http.StatusUnauthorized)
+	})})
+	for wantReuse, c := range map[bool]*http.Client{false: newClient(t), true: newH2CClient(t)} {
+		body, sender := io.Pipe()
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, e.url, body)
+		res, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s, %v", res.Status, err)
+		}
+		_ = res.Body.Close()
+		_ = sender.Close()
+		isReused := false
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(i httptrace.GotConnInfo) { isReused = i.Reused },
+		})
+		req, _ = http.NewRequestWithContext(ctx, http.MethodGet, e.url, http.NoBody)
+		if res, err = c.Do(req); err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if isReused != wantReuse {
+			t.Errorf("%s: the connection is used again: %v, want %v", res.Proto, isReused, wantReuse)
+		}
+	}
+}
