@@ -8,4 +8,6 @@
 // other providers in the same loop: floor, which has a small resource and does nothing, and
 // mute, which has the schema of the real provider and does nothing. What the real provider
 // needs more than mute is the time of its own code.
+//
+// The program benchrouter compares the router with other proxies; `make bench-router` runs it.
 package benchmarks
