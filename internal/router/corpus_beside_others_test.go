@@ -59,6 +59,7 @@ error_log error.log;
 events { worker_connections 8192; }
 http {
   access_log off;
+  server_tokens off;
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
   proxy_http_version 1.1;
   proxy_buffering off;

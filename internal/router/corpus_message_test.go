@@ -39,6 +39,9 @@ func parseMessage(in []byte, isAnswer, isHead, hasEnded bool) *message {
 		m.isFaulty = m.isFaulty || !ok || strings.ContainsAny(line, "\r\n")
 		m.fields = append(m.fields, http.CanonicalHeaderKey(name)+": "+strings.Trim(value, " \t"))
 	}
+	if i := slices.Index(m.fields, "Transfer-Encoding: cHuNkEd"); i >= 0 {
+		m.fields[i] = "Transfer-Encoding: chunked" // Its letters do not matter: RFC 9112 7.
+	}
 	status := ""
 	if isAnswer {
 		if len(m.start) < 12 || !strings.HasPrefix(m.start, "HTTP/1.") {
