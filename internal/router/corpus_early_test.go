@@ -34,7 +34,7 @@ var early = []story{
 		replica gets head POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked
 		replica gets more first
 		replica sends HTTP/1.1 200 OK|Transfer-Encoding: chunked||5|FIRST|
-		client gets head 200|Transfer-Encoding: chunked
+		client gets head 200|Transfer-Encoding: chunked or 200|Connection: close|Transfer-Encoding: chunked
 		client gets more FIRST
 		client sends 6|second|
 		replica gets more second

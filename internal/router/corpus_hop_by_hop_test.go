@@ -81,8 +81,7 @@ var hopByHop = []story{
 		replica gets POST / HTTP/1.1|Host: a|Content-Length: 5||hello
 		replica answers
 		client is answered
-		client stays
-		replica stays`},
+		client stays`},
 	{"Connection: close is between client and router", "RFC 9112 9.6", `
 		client sends GET / HTTP/1.1|Host: a|Connection: close||
 		replica gets GET / HTTP/1.1|Host: a||
@@ -95,8 +94,7 @@ var hopByHop = []story{
 		replica gets POST / HTTP/1.1|Host: a|Trailer: X-Sum|Transfer-Encoding: chunked||hello||X-Sum: 42
 		replica answers
 		client is answered
-		client stays
-		replica stays`},
+		client stays`},
 	{"a trailer of an answer passes", "RFC 9112 7.1.2", `
 		client sends GET / HTTP/1.1|Host: a|TE: trailers||
 		replica gets GET / HTTP/1.1|Host: a|| or GET / HTTP/1.1|Host: a|Te: trailers||

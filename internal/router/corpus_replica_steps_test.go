@@ -70,6 +70,7 @@ func (s *stage) isAnswered() bool {
 // dropForwarded drops what a proxy has to tell the replica about its client, if it tells
 // the truth, and what it may add.
 func (s *stage) dropForwarded(m *message) {
+	m.drop("X-Request-Id: *")
 	if strings.Contains(m.start, "/forwarded") {
 		return
 	}
@@ -77,7 +78,6 @@ func (s *stage) dropForwarded(m *message) {
 	m.drop("X-Forwarded-For: 127.0.0.1")
 	m.drop("X-Forwarded-Proto: http")
 	m.drop("X-Forwarded-Host: " + host)
-	m.drop("X-Request-Id: *")
 }
 
 // replicaStays sees that the connection of the last request is used for the next one.
