@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package router_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
+)
+
+// FuzzPairing lets several clients send requests through connections that the router
+// shares among them, to a replica that sends more, less and other bytes than it should.
+// All that belongs to a request carries its name, "~c2-007~" for the seventh of the second
+// client, and nobody may get a byte with the name of another request.
+//
+// A surplus comes in one write with the end of its answer. If it came later, nobody could
+// tell it from the answer to the next request.
+func FuzzPairing(f *testing.F) {
+	for manner := range manners {
+		var inTurn, together []byte
+		for kind := range clientKinds {
+			// One client provokes it, and another one would get what is left.
+			inTurn = append(inTurn, 0x80, byte(kind), byte(manner), byte(manner), 0x81, 0, 0, 0)
+			together = append(together, byte(kind), byte(kind), byte(manner), byte(kind+manner))
+		}
+		f.Add(inTurn)
+		f.Add(together)
+	}
+	f.Fuzz(func(t *testing.T, plan []byte) {
+		e := startRouter(t, protocol.HTTP, nil)
+		e.blue.Set([]router.Backend{{ID: "blue-1", Addr: startUnrulyReplica(t)}})
+		clients := make([]*pairingClient, 4)
+		for i := range clients {
+			clients[i] = &pairingClient{t: t, name: fmt.Sprintf("c%d", i), router: e.addr}
+			t.Cleanup(clients[i].leave)
+		}
+		for _, round := range rounds(plan) {
+			var busy sync.WaitGroup
+			for _, op := range round {
+				busy.Go(func() { clients[op.client].do(op) })
+			}
+			busy.Wait()
+		}
+		for _, c := range clients {
+			c.do(pairingOp{kind: 0, manners: [2]int{0, 0}, isLast: true})
+		}
+	})
+}
+
+// pairingOp is what a client does next.
+type pairingOp struct {
+	client int
+	kind   int
+	// manners are how the replica answers the first request, and a pipelined one.
+	manners [2]int
+	// isLast says that nothing but the right answer will do.
+	isLast bool
+}
+
+// rounds reads a plan: four bytes for what a client does. The clients of one round do it
+// at the same time. 0x80 in the first byte begins a round.
+func rounds(plan []byte) [][]pairingOp {
+	const longest = 64
+	all := [][]pairingOp{nil}
+	taken := map[int]bool{}
+	for i := 0; i+3 < min(len(plan), 4*longest); i += 4 {
+		op := pairingOp{
+			client: int(plan[i]&0x7f) % 4, kind: int(plan[i+1]) % len(clientKinds),
+			manners: [2]int{int(plan[i+2]) % len(manners), int(plan[i+3]) % len(manners)},
+		}
+		if plan[i]&0x80 != 0 || taken[op.client] {
+			all = append(all, nil)
+			clear(taken)
+		}
+		taken[op.client] = true
+		all[len(all)-1] = append(all[len(all)-1], op)
+	}
+	return all
+}
+
+// clientKind is a way to send one or two requests in one write.
+type clientKind struct {
+	name string
+	// requests are the beginnings of the requests: method, and head and body after the name.
+	requests []pairingRequest
+	// leaves closes the client's connection without waiting for an answer.
+	leaves bool
+}
+
+type pairingRequest struct{ method, rest string }
+
+var (
+	pairingGet   = pairingRequest{"GET", "\r\n"}
+	pairingHead  = pairingRequest{"HEAD", "\r\n"}
+	pairingPost  = pairingRequest{"POST", "Content-Length: 27\r\n\r\n<NAME>GET /e HTTP/1.1\r\n\r\n"}
+	pairingChunk = pairingRequest{"POST", "Transfer-Encoding: chunked\r\n\r\n8\r\n<NAME>\r\n8\r\n<NAME>\r\n0\r\n\r\n"}
+)
+
+var clientKinds = []clientKind{
+	{"GET", []pairingRequest{pairingGet}, false},
+	{"HEAD", []pairingRequest{pairingHead}, false},
+	{"POST", []pairingRequest{pairingPost}, false},
+	{"POST in chunks", []pairingRequest{pairingChunk}, false},
+	{"DELETE", []pairingRequest{{"DELETE", "\r\n"}}, false},
+	{"GET, GET", []pairingRequest{pairingGet, pairingGet}, false},
+	{"HEAD, GET", []pairingRequest{pairingHead, pairingGet}, false},
+	{"POST, HEAD", []pairingRequest{pairingPost, pairingHead}, false},
+	{"POST in chunks, GET", []pairingRequest{pairingChunk, pairingGet}, false},
+	{"POST with a bad chunk", []pairingRequest{
+		{"POST", "Transfer-Encoding: chunked\r\n\r\n8\r\n<NAME>\r\nzz\r\n<NAME>\r\n0\r\n\r\n"},
+	}, false},
+	{"POST with a length and chunks", []pairingRequest{
+		{"POST", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n<NAME>\r\n0\r\n\r\n"},
+	}, false},
+	{"POST that asks first", []pairingRequest{
+		{"POST", "Expect: 100-continue\r\nContent-Length: 8\r\n\r\n<NAME>"},
+	}, false},
+	{"GET, and goes", []pairingRequest{pairingGet}, true},
+	{"half a POST, and goes", []pairingRequest{{"POST", "Content-Length: 100\r\n\r\n<NAME>"}}, true},
+	{"half a head, and goes", []pairingRequest{{"GET", "X-Half: <NAME>"}}, true},
+}
+
+// pairingClient is a client with one connection at a time.
+type pairingClient struct {
+	t            *testing.T
+	name, router string
+	conn         net.Conn
+	sent         int
+}
+
+func (c *pairingClient) leave() {
+	if c.conn != nil {
+		c.conn.Close()
+		c.conn = nil
+	}
+}
+
+// do sends the requests of op, and looks at all that comes back.
+func (c *pairingClient) do(op pairingOp) {
+	kind := clientKinds[op.kind]
+	var out []byte
+	var names []string
+	for i, r := range kind.requests {
+		c.sent++
+		name := fmt.Sprintf("~%s-%03d~", c.name, c.sent)
+		names = append(names, name)
+		// Each name is as long as the others, so that the lengths above are right.
+		text := fmt.Sprintf("%s /%d/%s HTTP/1.1\r\nHost: a\r\nX-Name: <NAME>\r\n%s", r.method, op.manners[i], name, r.rest)
+		out = append(out, strings.ReplaceAll(text, "<NAME>", name)...)
+	}
+	if c.conn == nil {
+		conn, err := new(net.Dialer).DialContext(c.t.Context(), "tcp", c.router)
+		if err != nil {
+			c.t.Error(err)
+			return
+		}
+		c.conn = conn
+	}
+	_ = c.conn.SetDeadline(time.Now().Add(time.Minute))
+	_, _ = c.conn.Write(out) // An error means that the connection is closed, which the read tells.
+	if kind.leaves {
+		c.leave()
+		return
+	}
+	c.read(op, kind, names)
+}
+
+// read reads one answer for each name.
+func (c *pairingClient) read(op pairingOp, kind clientKind, names []string) {
+	var in []byte
+	hasEnded := false
+	buffer := make([]byte, 64<<10)
+	for i, name := range names {
+		for {
+			m := parseMessage(in, true, kind.requests[i].method == "HEAD", hasEnded)
+			if m != nil && m.isWhole {
+				c.compare(op, m, in[:m.size], name)
+				in = in[m.size:]
+				if strings.HasPrefix(m.start, "1") {
+					continue
+				}
+				if connection, _ := m.field("Connection"); connection == "close" {
+					c.leave()
+					return
+				}
+				break
+			}
+			if hasEnded {
+				c.compare(op, m, in, name)
+				c.leave()
+				return
+			}
+			n, err := c.conn.Read(buffer)
+			in = append(in, buffer[:n]...)
+			hasEnded = err != nil
+			if netErr, ok := err.(net.Error); ok && netErr.Timeout() {
+				c.t.Errorf("%s of %s got no answer, but %q", name, kind.name, in)
+			}
+		}
+	}
+	if len(in) > 0 {
+		c.t.Errorf("%s of %s also got %q", names[len(names)-1], kind.name, in)
+	}
+}
+
+var anyName = regexp.MustCompile(`~c\d-\d{3}~`)
+
+// compare fails if what a request got, m or only the bytes in, belongs to another one.
+func (c *pairingClient) compare(op pairingOp, m *message, in []byte, name string) {
+	for _, got := range anyName.FindAll(in, -1) {
+		if string(got) != name {
+			c.t.Errorf("%s of %s got an answer to %s: %q", name, clientKinds[op.kind].name, got, in)
+			return
+		}
+	}
+	isRight := m != nil && m.isWhole && m.start == "200" && m.body == name && bytes.Contains(in, []byte("X-Name: "+name))
+	if op.isLast && !isRight {
+		c.t.Errorf("%s of %s, with which nothing is wrong, got %q", name, clientKinds[op.kind].name, in)
+	}
+}
