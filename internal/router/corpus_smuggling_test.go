@@ -25,6 +25,36 @@ var smuggling = []story{
 		replica answers
 		client gets 200
 		client goes`},
+	{"two framings in a request that came with the one before", "RFC 9112 6.1 and 6.3", `
+		client sends GET /1 HTTP/1.1|Host: a||POST /2 HTTP/1.1|Host: a|Content-Length: 3|Transfer-Encoding: chunked||5|hello|0||GET /evil HTTP/1.1|Host: a||
+		replica gets GET /1 HTTP/1.1|Host: a||
+		replica answers
+		client gets 200
+		replica gets POST /2 HTTP/1.1|Host: a|Transfer-Encoding: chunked||hello
+		replica answers
+		client gets 200
+		client goes`},
+	{"chunks of HTTP/1.0 in a request that came with the one before", "RFC 9112 6.1", `
+		client sends GET /1 HTTP/1.1|Host: a||POST /2 HTTP/1.0|Host: a|Content-Length: 5|Transfer-Encoding: chunked||0||
+		replica gets GET /1 HTTP/1.1|Host: a||
+		replica answers
+		client gets 200
+		client gets 400
+		client goes`},
+	{"two framings in a head that comes in parts", "RFC 9112 6.1 and 6.3", `
+		client sends POST / HTTP/1.1|Host: a|Cont
+		client sends ent-Length: 3|Transf
+		client sends er-Encoding: chunked||5|hello|0||GET /evil HTTP/1.1|Host: a||
+		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||hello
+		replica answers
+		client gets 200
+		client goes`},
+	{"two framings, with bare LF", "RFC 9112 6.1 and 6.3", `
+		client sends POST / HTTP/1.1\nHost: a\nContent-Length: 3\nTransfer-Encoding:\n chunked\n\n5|hello|0||GET /evil HTTP/1.1|Host: a||
+		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||hello
+		replica answers
+		client gets 200
+		client goes`},
 	refused("two different Content-Lengths", "RFC 9112 6.3",
 		`POST / HTTP/1.1|Host: a|Content-Length: 5|Content-Length: 6||hello!`),
 	{"two equal Content-Lengths are one", "RFC 9110 8.6", `
@@ -103,12 +133,11 @@ var smuggling = []story{
 		client gets 400 or 411
 		client goes
 		replica is untouched`},
-	{"HTTP/1.0 with chunks, a length and keep-alive", "RFC 9112 6.1: the connection ends", `
+	{"HTTP/1.0 with chunks, a length and keep-alive", "RFC 9112 6.1", `
 		client sends POST / HTTP/1.0|Host: a|Connection: keep-alive|Content-Length: 5|Transfer-Encoding: chunked||0||GET /evil HTTP/1.0|Connection: keep-alive||
-		replica gets POST / HTTP/1.1|Host: a|Content-Length: 5||0||
-		replica answers
-		client gets 200|Connection: close|Content-Length: 2||ok
-		client goes`},
+		client gets 400
+		client goes
+		replica is untouched`},
 	{"another spelling of Transfer-Encoding frames nothing and is dropped", "WSGI reads it as the same name", `
 		client sends POST / HTTP/1.1|Host: a|Transfer_Encoding: chunked|Content-Length: 5||0||
 		replica gets POST / HTTP/1.1|Host: a|Content-Length: 5||0||
@@ -135,6 +164,38 @@ var smuggling = []story{
 		replica sends HTTP/1.1 200 OK|Content-Length: 3||two
 		client gets 200|Content-Length: 3||two
 		replica gets GET /3 HTTP/1.1|Host: a||
+		replica answers
+		client is answered
+		client stays`},
+	{"a request that begins with the one before", "RFC 9112 9.3.2", `
+		client sends GET /1 HTTP/1.1|Host: a||GET /2 HTTP/1.1|Host: a
+		replica gets GET /1 HTTP/1.1|Host: a||
+		replica answers
+		client is answered
+		client sends |X-A: b
+		client sends ||
+		replica gets GET /2 HTTP/1.1|Host: a|X-A: b||
+		replica answers
+		client is answered
+		client stays
+		replica stays`},
+	{"a body that begins with its request, and with the one before", "RFC 9112 9.3.2", `
+		client sends GET /1 HTTP/1.1|Host: a||POST /2 HTTP/1.1|Host: a|Content-Length: 6||
+		replica gets GET /1 HTTP/1.1|Host: a||
+		replica answers
+		client is answered
+		client sends ||ok
+		replica gets POST /2 HTTP/1.1|Host: a|Content-Length: 6||||ok
+		replica answers
+		client is answered
+		client stays`},
+	{"an empty line between two requests", "RFC 9112 2.2", `
+		client sends GET /1 HTTP/1.1|Host: a||||
+		replica gets GET /1 HTTP/1.1|Host: a||
+		replica answers
+		client is answered
+		client sends |GET /2 HTTP/1.1|Host: a||
+		replica gets GET /2 HTTP/1.1|Host: a||
 		replica answers
 		client is answered
 		client stays`},
