@@ -28,11 +28,18 @@ func FuzzPairing(f *testing.F) {
 		var inTurn, together []byte
 		for kind := range clientKinds {
 			// One client provokes it, and another one would get what is left.
-			inTurn = append(inTurn, 0x80, byte(kind), byte(manner), byte(manner), 0x81, 0, 0, 0)
-			together = append(together, byte(kind), byte(kind), byte(manner), byte(kind+manner))
+			inTurn = append(inTurn, 0x80, byte(kind), byte(manner), byte(manner), 0, 0x81, 0, 0, 0, 0)
+			together = append(together, byte(kind), byte(kind), byte(manner), byte(kind+manner), byte(17*kind+manner))
 		}
 		f.Add(inTurn)
 		f.Add(together)
+	}
+	for split := 0; split < 256; split += longestPlan {
+		var parts []byte
+		for i := range longestPlan {
+			parts = append(parts, 0, twoGets, 0, 0, byte(split+i))
+		}
+		f.Add(parts)
 	}
 	f.Fuzz(func(t *testing.T, plan []byte) {
 		e := startRouter(t, protocol.HTTP, nil)
@@ -50,7 +57,7 @@ func FuzzPairing(f *testing.F) {
 			busy.Wait()
 		}
 		for _, c := range clients {
-			c.do(pairingOp{kind: 0, manners: [2]int{0, 0}, isLast: true})
+			c.do(pairingOp{})
 		}
 	})
 }
@@ -61,20 +68,24 @@ type pairingOp struct {
 	kind   int
 	// manners are how the replica answers the first request, and a pipelined one.
 	manners [2]int
-	// isLast says that nothing but the right answer will do.
-	isLast bool
+	// split is how many bytes the client sends first. It sends the rest when it has the
+	// answers to the requests before. 0 sends all at once.
+	split int
 }
 
-// rounds reads a plan: four bytes for what a client does. The clients of one round do it
+// longestPlan is how much the clients do at most.
+const longestPlan = 64
+
+// rounds reads a plan: five bytes for what a client does. The clients of one round do it
 // at the same time. 0x80 in the first byte begins a round.
 func rounds(plan []byte) [][]pairingOp {
-	const longest = 64
 	all := [][]pairingOp{nil}
 	taken := map[int]bool{}
-	for i := 0; i+3 < min(len(plan), 4*longest); i += 4 {
+	for i := 0; i+4 < min(len(plan), 5*longestPlan); i += 5 {
 		op := pairingOp{
 			client: int(plan[i]&0x7f) % 4, kind: int(plan[i+1]) % len(clientKinds),
 			manners: [2]int{int(plan[i+2]) % len(manners), int(plan[i+3]) % len(manners)},
+			split:   int(plan[i+4]),
 		}
 		if plan[i]&0x80 != 0 || taken[op.client] {
 			all = append(all, nil)
@@ -103,6 +114,9 @@ var (
 	pairingPost  = pairingRequest{"POST", "Content-Length: 27\r\n\r\n<NAME>GET /e HTTP/1.1\r\n\r\n"}
 	pairingChunk = pairingRequest{"POST", "Transfer-Encoding: chunked\r\n\r\n8\r\n<NAME>\r\n8\r\n<NAME>\r\n0\r\n\r\n"}
 )
+
+// twoGets is the kind of a client that sends two requests at once.
+const twoGets = 5
 
 var clientKinds = []clientKind{
 	{"GET", []pairingRequest{pairingGet}, false},
@@ -148,6 +162,7 @@ func (c *pairingClient) do(op pairingOp) {
 	kind := clientKinds[op.kind]
 	var out []byte
 	var names []string
+	var ends []int
 	for i, r := range kind.requests {
 		c.sent++
 		name := fmt.Sprintf("~%s-%03d~", c.name, c.sent)
@@ -155,6 +170,7 @@ func (c *pairingClient) do(op pairingOp) {
 		// Each name is as long as the others, so that the lengths above are right.
 		text := fmt.Sprintf("%s /%d/%s HTTP/1.1\r\nHost: a\r\nX-Name: <NAME>\r\n%s", r.method, op.manners[i], name, r.rest)
 		out = append(out, strings.ReplaceAll(text, "<NAME>", name)...)
+		ends = append(ends, len(out))
 	}
 	if c.conn == nil {
 		conn, err := new(net.Dialer).DialContext(c.t.Context(), "tcp", c.router)
@@ -165,24 +181,35 @@ func (c *pairingClient) do(op pairingOp) {
 		c.conn = conn
 	}
 	_ = c.conn.SetDeadline(time.Now().Add(time.Minute))
-	_, _ = c.conn.Write(out) // An error means that the connection is closed, which the read tells.
+	first := len(out)
+	if op.split > 0 && op.split < len(out) {
+		first = op.split
+	}
+	// An error of a write means that the connection is closed, which the read tells.
+	_, _ = c.conn.Write(out[:first])
 	if kind.leaves {
 		c.leave()
 		return
 	}
-	c.read(op, kind, names)
+	c.read(op, kind, names, func(answers int) {
+		if first < len(out) && (answers == len(ends) || ends[answers] > first) {
+			_, _ = c.conn.Write(out[first:])
+			first = len(out)
+		}
+	})
 }
 
-// read reads one answer for each name.
-func (c *pairingClient) read(op pairingOp, kind clientKind, names []string) {
+// read reads one answer for each name. It calls more before each one.
+func (c *pairingClient) read(op pairingOp, kind clientKind, names []string, more func(answers int)) {
 	var in []byte
 	hasEnded := false
 	buffer := make([]byte, 64<<10)
 	for i, name := range names {
+		more(i)
 		for {
 			m := parseMessage(in, true, kind.requests[i].method == "HEAD", hasEnded)
 			if m != nil && m.isWhole {
-				c.compare(op, m, in[:m.size], name)
+				c.compare(op, i, m, in[:m.size], name)
 				in = in[m.size:]
 				if strings.HasPrefix(m.start, "1") {
 					continue
@@ -194,7 +221,7 @@ func (c *pairingClient) read(op pairingOp, kind clientKind, names []string) {
 				break
 			}
 			if hasEnded {
-				c.compare(op, m, in, name)
+				c.compare(op, i, m, in, name)
 				c.leave()
 				return
 			}
@@ -213,16 +240,37 @@ func (c *pairingClient) read(op pairingOp, kind clientKind, names []string) {
 
 var anyName = regexp.MustCompile(`~c\d-\d{3}~`)
 
-// compare fails if what a request got, m or only the bytes in, belongs to another one.
-func (c *pairingClient) compare(op pairingOp, m *message, in []byte, name string) {
+// compare fails if what the request of op with this number got, m or only the bytes in,
+// belongs to another one.
+func (c *pairingClient) compare(op pairingOp, number int, m *message, in []byte, name string) {
+	kind := clientKinds[op.kind]
 	for _, got := range anyName.FindAll(in, -1) {
 		if string(got) != name {
-			c.t.Errorf("%s of %s got an answer to %s: %q", name, clientKinds[op.kind].name, got, in)
+			c.t.Errorf("%s of %s got an answer to %s: %q", name, kind.name, got, in)
 			return
 		}
 	}
-	isRight := m != nil && m.isWhole && m.start == "200" && m.body == name && bytes.Contains(in, []byte("X-Name: "+name))
-	if op.isLast && !isRight {
-		c.t.Errorf("%s of %s, with which nothing is wrong, got %q", name, clientKinds[op.kind].name, in)
+	if !op.mustSucceed(number) {
+		return
 	}
+	want := name
+	if kind.requests[number].method == "HEAD" {
+		want = ""
+	}
+	isRight := m != nil && m.isWhole && m.start == "200" && m.body == want && bytes.Contains(in, []byte("X-Name: "+name))
+	if !isRight {
+		c.t.Errorf("%s of %s, with which nothing is wrong, got %q", name, kind.name, in)
+	}
+}
+
+// mustSucceed reports whether nothing is wrong with a request and the ones before it. Only
+// a GET and a HEAD are sent again if the replica closes the connection at that moment.
+func (op *pairingOp) mustSucceed(number int) bool {
+	for i := range number + 1 {
+		method := clientKinds[op.kind].requests[i].method
+		if manners[op.manners[i]].name != "well" || method != "GET" && method != "HEAD" {
+			return false
+		}
+	}
+	return true
 }
