@@ -17,7 +17,8 @@ func forged(field string) story {
 var claims = []story{
 	{"the replica learns who asks", "draft of the fields: RFC 7239", `
 		client sends GET /forwarded HTTP/1.1|Host: shop.example:81||
-		replica gets GET /forwarded HTTP/1.1|Host: shop.example:81|X-Forwarded-For: 127.0.0.1|X-Forwarded-Host: shop.example:81|X-Forwarded-Proto: http||
+		replica gets GET /forwarded HTTP/1.1|Host: shop.example:81|X-Forwarded-For: 127.0.0.1|
+		+ X-Forwarded-Host: shop.example:81|X-Forwarded-Proto: http||
 		replica answers
 		client is answered`},
 	forged("Forwarded: for=192.0.2.1"),
@@ -52,8 +53,10 @@ var claims = []story{
 		replica answers
 		client is answered`},
 	{"Connection cannot take away what the router says", "RFC 9110 7.6.1", `
-		client sends GET /forwarded HTTP/1.1|Host: a|Connection: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Host||
-		replica gets GET /forwarded HTTP/1.1|Host: a|X-Forwarded-For: 127.0.0.1|X-Forwarded-Host: a|X-Forwarded-Proto: http||
+		client sends GET /forwarded HTTP/1.1|Host: a|
+		+ Connection: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Host||
+		replica gets GET /forwarded HTTP/1.1|Host: a|X-Forwarded-For: 127.0.0.1|X-Forwarded-Host: a|
+		+ X-Forwarded-Proto: http||
 		replica answers
 		client is answered`},
 	refused("two Hosts", "RFC 9112 3.2", `GET / HTTP/1.1|Host: a|Host: b||`),

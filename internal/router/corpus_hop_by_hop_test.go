@@ -2,7 +2,7 @@
 
 package router_test
 
-// droppedField builds the story of fields that are for the next hop only.
+// droppedFields builds the story of fields that are for the next hop only.
 func droppedFields(name, rule, fields string) story {
 	return story{name, rule, `
 		client sends GET / HTTP/1.1|Host: a|` + fields + `||
@@ -48,7 +48,8 @@ var hopByHop = []story{
 	droppedFields("TE that Connection does not list", "RFC 9110 7.6.1", "TE: gzip;q=0.5"),
 	{"TE: trailers", "RFC 9110 10.1.4: the router passes trailers on, so it may ask for them", `
 		client sends GET / HTTP/1.1|Host: a|Connection: TE|TE: trailers, gzip||
-		replica gets GET / HTTP/1.1|Host: a|| or GET / HTTP/1.1|Host: a|Te: trailers|| or GET / HTTP/1.1|Connection: TE|Host: a|Te: trailers||
+		replica gets GET / HTTP/1.1|Host: a|| or GET / HTTP/1.1|Host: a|Te: trailers|| or GET / HTTP/1.1|
+		+ Connection: TE|Host: a|Te: trailers||
 		replica answers
 		client is answered
 		client stays

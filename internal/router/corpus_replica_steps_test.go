@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func (s *stage) replicaCloses(who string, reset bool) string {
@@ -144,4 +145,34 @@ func (s *stage) blame(want bool) string {
 		return fmt.Sprintf("has %d failures", n)
 	}
 	return ""
+}
+
+func (s *stage) replicaGetsMore(want string, toTheEnd bool) string {
+	return s.getsMore(s.current, false, want, toTheEnd)
+}
+
+// replicaSends writes to the connection with this number, of "replica" to that of the last request.
+func (s *stage) replicaSends(who string, message []byte, times int) string {
+	c := s.replica(who)
+	if c == nil {
+		return "has no connection"
+	}
+	_ = c.conn.SetWriteDeadline(time.Now().Add(s.patience))
+	if all := write(c.conn, message, times); all && times == 0 {
+		return fmt.Sprintf("%d MB were taken", floodSize>>20)
+	}
+	return ""
+}
+
+func (s *stage) replica(who string) *stream {
+	n, err := strconv.Atoi(strings.TrimPrefix(who, "replica"))
+	if err != nil {
+		return s.current
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n > len(s.replicas) {
+		return nil
+	}
+	return s.replicas[n-1]
 }

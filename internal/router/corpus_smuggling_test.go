@@ -14,19 +14,22 @@ func refused(name, rule, request string) story {
 // smuggling are requests that a proxy and a replica could read as different ones.
 var smuggling = []story{
 	{"Transfer-Encoding wins over Content-Length, and the connection ends", "RFC 9112 6.1 and 6.3", `
-		client sends POST / HTTP/1.1|Host: a|Content-Length: 3|Transfer-Encoding: chunked||5|hello|0||GET /evil HTTP/1.1|Host: a||
+		client sends POST / HTTP/1.1|Host: a|Content-Length: 3|Transfer-Encoding: chunked||5|hello|0||
+		+ GET /evil HTTP/1.1|Host: a||
 		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||hello
 		replica answers
 		client gets 200
 		client goes`},
 	{"Transfer-Encoding before Content-Length", "RFC 9112 6.1 and 6.3", `
-		client sends POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked|Content-Length: 30||0||GET /evil HTTP/1.1|Host: a||
+		client sends POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked|Content-Length: 30||0||
+		+ GET /evil HTTP/1.1|Host: a||
 		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||
 		replica answers
 		client gets 200
 		client goes`},
 	{"two framings in a request that came with the one before", "RFC 9112 6.1 and 6.3", `
-		client sends GET /1 HTTP/1.1|Host: a||POST /2 HTTP/1.1|Host: a|Content-Length: 3|Transfer-Encoding: chunked||5|hello|0||GET /evil HTTP/1.1|Host: a||
+		client sends GET /1 HTTP/1.1|Host: a||POST /2 HTTP/1.1|Host: a|Content-Length: 3|
+		+ Transfer-Encoding: chunked||5|hello|0||GET /evil HTTP/1.1|Host: a||
 		replica gets GET /1 HTTP/1.1|Host: a||
 		replica answers
 		client gets 200
@@ -35,7 +38,8 @@ var smuggling = []story{
 		client gets 200
 		client goes`},
 	{"chunks of HTTP/1.0 in a request that came with the one before", "RFC 9112 6.1", `
-		client sends GET /1 HTTP/1.1|Host: a||POST /2 HTTP/1.0|Host: a|Content-Length: 5|Transfer-Encoding: chunked||0||
+		client sends GET /1 HTTP/1.1|Host: a||POST /2 HTTP/1.0|Host: a|Content-Length: 5|
+		+ Transfer-Encoding: chunked||0||
 		replica gets GET /1 HTTP/1.1|Host: a||
 		replica answers
 		client gets 200
@@ -50,7 +54,8 @@ var smuggling = []story{
 		client gets 200
 		client goes`},
 	{"two framings, with bare LF", "RFC 9112 6.1 and 6.3", `
-		client sends POST / HTTP/1.1\nHost: a\nContent-Length: 3\nTransfer-Encoding:\n chunked\n\n5|hello|0||GET /evil HTTP/1.1|Host: a||
+		client sends POST / HTTP/1.1\nHost: a\nContent-Length: 3\nTransfer-Encoding:\n chunked\n\n5|hello|0||
+		+ GET /evil HTTP/1.1|Host: a||
 		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||hello
 		replica answers
 		client gets 200
@@ -95,7 +100,8 @@ var smuggling = []story{
 		`POST / HTTP/1.1|Host: a|Transfer-Encoding: \x0bchunked||0||`),
 	refused("chunked with a parameter", "RFC 9112 7", `POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked;a=b||0||`),
 	refused("quoted chunked", "RFC 9112 7", `POST / HTTP/1.1|Host: a|Transfer-Encoding: "chunked"||0||`),
-	refused("empty transfer coding", "RFC 9112 6.1", `POST / HTTP/1.1|Host: a|Transfer-Encoding:|Content-Length: 5||hello`),
+	refused("empty transfer coding", "RFC 9112 6.1",
+		`POST / HTTP/1.1|Host: a|Transfer-Encoding:|Content-Length: 5||hello`),
 	refused("space before the colon", "RFC 9112 5.1",
 		`POST / HTTP/1.1|Host: a|Transfer-Encoding : chunked|Content-Length: 5||0||`),
 	refused("tab before the colon", "RFC 9112 5.1", `GET / HTTP/1.1|Host: a|X\t: b||`),
@@ -134,7 +140,8 @@ var smuggling = []story{
 		client goes
 		replica is untouched`},
 	{"HTTP/1.0 with chunks, a length and keep-alive", "RFC 9112 6.1", `
-		client sends POST / HTTP/1.0|Host: a|Connection: keep-alive|Content-Length: 5|Transfer-Encoding: chunked||0||GET /evil HTTP/1.0|Connection: keep-alive||
+		client sends POST / HTTP/1.0|Host: a|Connection: keep-alive|Content-Length: 5|
+		+ Transfer-Encoding: chunked||0||GET /evil HTTP/1.0|Connection: keep-alive||
 		client gets 400
 		client goes
 		replica is untouched`},
@@ -156,7 +163,8 @@ var smuggling = []story{
 		client goes
 		replica is untouched`},
 	{"pipelined requests are answered in their order", "RFC 9112 9.3.2", `
-		client sends GET /1 HTTP/1.1|Host: a||POST /2 HTTP/1.1|Host: a|Content-Length: 5||helloGET /3 HTTP/1.1|Host: a||
+		client sends GET /1 HTTP/1.1|Host: a||POST /2 HTTP/1.1|Host: a|Content-Length: 5||helloGET /3 HTTP/1.1|
+		+ Host: a||
 		replica gets GET /1 HTTP/1.1|Host: a||
 		replica sends HTTP/1.1 200 OK|Content-Length: 3||one
 		client gets 200|Content-Length: 3||one

@@ -18,9 +18,10 @@ import (
 // and what arrives on the other side.
 //
 // Each line says who does what: "client sends GET / HTTP/1.1|Host: a||". "|" ends a line of
-// a message, "<1000>" is a thousand times the letter x, and \n or \x00 are such bytes. What
-// arrives is compared in full, but for the order of different fields, the letters of their
-// names, the framing of chunks, and what a proxy has to add: X-Forwarded-* if they are true, Date.
+// a message, "<1000>" is a thousand times the letter x, and \n or \x00 are such bytes. A
+// line that begins with "+" goes on with the one before. What arrives is compared in full,
+// but for the order of different fields, the letters of their names, the framing of chunks,
+// and what a proxy has to add: X-Forwarded-* if they are true, Date.
 // "400" alone compares the status, "cut" is an answer that breaks off, and " or " is
 // between what is equally right.
 //

@@ -97,49 +97,49 @@ func rounds(plan []byte) [][]pairingOp {
 	return all
 }
 
-// clientKind is a way to send one or two requests in one write.
+// clientKind is a way to send one or two requests.
 type clientKind struct {
-	name string
-	// requests are the beginnings of the requests: method, and head and body after the name.
+	name     string
 	requests []pairingRequest
 	// leaves closes the client's connection without waiting for an answer.
 	leaves bool
 }
 
+// pairingRequest is a request. What is fixed of its head comes between the two fields.
 type pairingRequest struct{ method, rest string }
 
 var (
-	pairingGet   = pairingRequest{"GET", "\r\n"}
-	pairingHead  = pairingRequest{"HEAD", "\r\n"}
-	pairingPost  = pairingRequest{"POST", "Content-Length: 27\r\n\r\n<NAME>GET /e HTTP/1.1\r\n\r\n"}
-	pairingChunk = pairingRequest{"POST", "Transfer-Encoding: chunked\r\n\r\n8\r\n<NAME>\r\n8\r\n<NAME>\r\n0\r\n\r\n"}
+	pairingGet   = pairingRequest{"GET", "|"}
+	pairingHead  = pairingRequest{"HEAD", "|"}
+	pairingPost  = pairingRequest{"POST", "Content-Length: 27||NAMEGET /e HTTP/1.1||"}
+	pairingChunk = pairingRequest{"POST", "Transfer-Encoding: chunked||8|NAME|8|NAME|0||"}
 )
 
 // twoGets is the kind of a client that sends two requests at once.
 const twoGets = 5
 
 var clientKinds = []clientKind{
-	{"GET", []pairingRequest{pairingGet}, false},
-	{"HEAD", []pairingRequest{pairingHead}, false},
-	{"POST", []pairingRequest{pairingPost}, false},
-	{"POST in chunks", []pairingRequest{pairingChunk}, false},
-	{"DELETE", []pairingRequest{{"DELETE", "\r\n"}}, false},
-	{"GET, GET", []pairingRequest{pairingGet, pairingGet}, false},
-	{"HEAD, GET", []pairingRequest{pairingHead, pairingGet}, false},
-	{"POST, HEAD", []pairingRequest{pairingPost, pairingHead}, false},
-	{"POST in chunks, GET", []pairingRequest{pairingChunk, pairingGet}, false},
-	{"POST with a bad chunk", []pairingRequest{
-		{"POST", "Transfer-Encoding: chunked\r\n\r\n8\r\n<NAME>\r\nzz\r\n<NAME>\r\n0\r\n\r\n"},
-	}, false},
-	{"POST with a length and chunks", []pairingRequest{
-		{"POST", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n<NAME>\r\n0\r\n\r\n"},
-	}, false},
-	{"POST that asks first", []pairingRequest{
-		{"POST", "Expect: 100-continue\r\nContent-Length: 8\r\n\r\n<NAME>"},
-	}, false},
-	{"GET, and goes", []pairingRequest{pairingGet}, true},
-	{"half a POST, and goes", []pairingRequest{{"POST", "Content-Length: 100\r\n\r\n<NAME>"}}, true},
-	{"half a head, and goes", []pairingRequest{{"GET", "X-Half: <NAME>"}}, true},
+	{name: "GET", requests: []pairingRequest{pairingGet}},
+	{name: "HEAD", requests: []pairingRequest{pairingHead}},
+	{name: "POST", requests: []pairingRequest{pairingPost}},
+	{name: "POST in chunks", requests: []pairingRequest{pairingChunk}},
+	{name: "DELETE", requests: []pairingRequest{{"DELETE", "|"}}},
+	{name: "GET, GET", requests: []pairingRequest{pairingGet, pairingGet}},
+	{name: "HEAD, GET", requests: []pairingRequest{pairingHead, pairingGet}},
+	{name: "POST, HEAD", requests: []pairingRequest{pairingPost, pairingHead}},
+	{name: "POST in chunks, GET", requests: []pairingRequest{pairingChunk, pairingGet}},
+	{name: "POST with a bad chunk", requests: []pairingRequest{
+		{"POST", "Transfer-Encoding: chunked||8|NAME|zz|NAME|0||"},
+	}},
+	{name: "POST with a length and chunks", requests: []pairingRequest{
+		{"POST", "Content-Length: 3|Transfer-Encoding: chunked||8|NAME|0||"},
+	}},
+	{name: "POST that asks first", requests: []pairingRequest{
+		{"POST", "Expect: 100-continue|Content-Length: 8||NAME"},
+	}},
+	{name: "GET, and goes", requests: []pairingRequest{pairingGet}, leaves: true},
+	{name: "half a POST, and goes", requests: []pairingRequest{{"POST", "Content-Length: 100||NAME"}}, leaves: true},
+	{name: "half a head, and goes", requests: []pairingRequest{{"GET", "X-Half: NAME"}}, leaves: true},
 }
 
 // pairingClient is a client with one connection at a time.
@@ -167,9 +167,9 @@ func (c *pairingClient) do(op pairingOp) {
 		c.sent++
 		name := fmt.Sprintf("~%s-%03d~", c.name, c.sent)
 		names = append(names, name)
-		// Each name is as long as the others, so that the lengths above are right.
-		text := fmt.Sprintf("%s /%d/%s HTTP/1.1\r\nHost: a\r\nX-Name: <NAME>\r\n%s", r.method, op.manners[i], name, r.rest)
-		out = append(out, strings.ReplaceAll(text, "<NAME>", name)...)
+		// Each name has eight bytes, so that the lengths above are right.
+		head := fmt.Sprintf("%s /%d/NAME HTTP/1.1|Host: a|X-Name: NAME|", r.method, op.manners[i])
+		out = append(out, fillIn(head+r.rest, name)...)
 		ends = append(ends, len(out))
 	}
 	if c.conn == nil {
@@ -257,8 +257,7 @@ func (c *pairingClient) compare(op pairingOp, number int, m *message, in []byte,
 	if kind.requests[number].method == "HEAD" {
 		want = ""
 	}
-	isRight := m != nil && m.isWhole && m.start == "200" && m.body == want && bytes.Contains(in, []byte("X-Name: "+name))
-	if !isRight {
+	if m == nil || !m.isWhole || m.start != "200" || m.body != want || !bytes.Contains(in, []byte("X-Name: "+name)) {
 		c.t.Errorf("%s of %s, with which nothing is wrong, got %q", name, kind.name, in)
 	}
 }

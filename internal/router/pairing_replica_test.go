@@ -4,7 +4,6 @@ package router_test
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,73 +13,78 @@ import (
 	"testing"
 )
 
-// manner is how a replica answers a request. NAME stands for the request's name, BODY for
-// an answer to nobody that carries it.
+// manner is how a replica answers a request.
 type manner struct {
-	name   string
+	name string
+	// writes are what it sends, each in one write. NAME stands for the name of the request
+	// and "|" for a line end.
 	writes []string
+	// closes ends the connection afterwards.
 	closes bool
 	// isEarly answers before the body is read.
 	isEarly bool
 }
 
 const (
-	pairingOK = "HTTP/1.1 200 OK\r\nX-Name: NAME\r\nContent-Length: LENGTH\r\n\r\nNAME"
-	pairingTE = "HTTP/1.1 200 OK\r\nX-Name: NAME\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n~\r\nHEX\r\nREST\r\n0\r\n\r\n"
+	named     = "X-Name: NAME|"
+	pairingOK = "HTTP/1.1 200 OK|" + named + "Content-Length: 8||NAME"
+	chunked   = "HTTP/1.1 200 OK|" + named + "Transfer-Encoding: chunked||"
 	// stray is a whole answer that nobody has asked for.
-	stray = "HTTP/1.1 200 OK\r\nX-Name: NAME\r\nX-Stray: NAME\r\nContent-Length: LENGTH\r\n\r\nNAME"
+	stray = "HTTP/1.1 200 OK|" + named + "X-Stray: NAME|Content-Length: 8||NAME"
 )
 
 var manners = []manner{
-	{"well", []string{pairingOK}, false, false},
-	{"in chunks", []string{pairingTE}, false, false},
-	{"in parts", []string{"HTTP/1.1 200 OK\r\nX-Name: NAME\r\nContent-", "Length: LENGTH\r\n\r\n", "NAME"}, false, false},
-	{"until the end", []string{"HTTP/1.1 200 OK\r\nX-Name: NAME\r\n\r\nNAME" + stray}, true, false},
-	{"with a surplus", []string{pairingOK + "NAME"}, false, false},
-	{"twice", []string{pairingOK + stray}, false, false},
-	{"three times", []string{pairingOK + stray + stray}, false, false},
-	{"in chunks, twice", []string{pairingTE + stray}, false, false},
-	{"with a line end too many", []string{pairingOK + "\r\n"}, false, false},
-	{"without a body", []string{"HTTP/1.1 200 OK\r\nX-Name: NAME\r\nContent-Length: 0\r\n\r\n"}, false, false},
-	{"204 with a body", []string{"HTTP/1.1 204 No Content\r\nX-Name: NAME\r\n\r\n" + stray}, false, false},
-	{"204 with chunks", []string{"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nNAME\r\n0\r\n\r\n"}, false, false},
-	{"304 with a body", []string{"HTTP/1.1 304 Not Modified\r\nX-Name: NAME\r\nContent-Length: 8\r\n\r\nNAME"}, false, false},
-	{"304 and an answer", []string{"HTTP/1.1 304 Not Modified\r\nX-Name: NAME\r\n\r\n" + stray}, false, false},
-	{"with too little", []string{"HTTP/1.1 200 OK\r\nX-Name: NAME\r\nContent-Length: 100\r\n\r\nNAME"}, true, false},
-	{"with half a head", []string{"HTTP/1.1 200 OK\r\nX-Name: NA"}, true, false},
-	{"not at all", nil, true, false},
-	{"with a bad chunk", []string{
-		"HTTP/1.1 200 OK\r\nX-Name: NAME\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nNAME\r\nzz\r\n" + stray,
-	}, false, false},
-	{"with chunks that break off", []string{
-		"HTTP/1.1 200 OK\r\nX-Name: NAME\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nNAME\r\n64\r\nNAME",
-	}, true, false},
-	{"with a hint", []string{"HTTP/1.1 103 Early Hints\r\nX-Name: NAME\r\n\r\n" + pairingOK}, false, false},
-	{"with a hint alone", []string{"HTTP/1.1 103 Early Hints\r\nX-Name: NAME\r\n\r\n"}, true, false},
-	{"with a hint that has a body", []string{
-		"HTTP/1.1 103 Early Hints\r\nX-Name: NAME\r\nContent-Length: 8\r\n\r\nNAME" + pairingOK,
-	}, false, false},
-	{"asking twice", []string{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + pairingOK}, false, true},
-	{"early", []string{pairingOK}, false, true},
-	{"early, twice", []string{pairingOK + stray}, false, true},
-	{"early, and closes", []string{pairingOK}, true, true},
-	{"with a status that is none", []string{"HTTP/1.1 099 No\r\nX-Name: NAME\r\nContent-Length: 8\r\n\r\nNAME"}, false, false},
-	{"with nonsense", []string{"NAME\r\n\r\n" + stray}, false, false},
-	{"with two lengths", []string{"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nContent-Length: 9\r\n\r\nNAME" + stray}, false, false},
-	{"with a length and chunks", []string{
-		"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + stray,
-	}, false, false},
-	{"of HTTP/1.0", []string{"HTTP/1.0 200 OK\r\nX-Name: NAME\r\nContent-Length: LENGTH\r\n\r\nNAME" + stray}, false, false},
-	{"closing, twice", []string{
-		"HTTP/1.1 200 OK\r\nConnection: close\r\nX-Name: NAME\r\nContent-Length: LENGTH\r\n\r\nNAME" + stray,
-	}, false, false},
-	{"upgrading", []string{
-		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n" + stray,
-	}, false, false},
-	{"with more than a buffer", []string{"HTTP/1.1 200 OK\r\nX-Name: NAME\r\nContent-Length: 9000\r\n\r\nLONG" + stray}, false, false},
-	{"with a trailer and more", []string{
-		"HTTP/1.1 200 OK\r\nX-Name: NAME\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n0\r\nX-T: NAME\r\n\r\n" + stray,
-	}, false, false},
+	{name: "well", writes: []string{pairingOK}},
+	{name: "in chunks", writes: []string{chunked + "1|~|7|REST|0||"}},
+	{name: "in parts", writes: []string{"HTTP/1.1 200 OK|" + named + "Content-", "Length: 8||", "NAME"}},
+	{name: "until the end", writes: []string{"HTTP/1.1 200 OK|" + named + "|NAME" + stray}, closes: true},
+	{name: "with a surplus", writes: []string{pairingOK + "NAME"}},
+	{name: "twice", writes: []string{pairingOK + stray}},
+	{name: "three times", writes: []string{pairingOK + stray + stray}},
+	{name: "in chunks, twice", writes: []string{chunked + "8|NAME|0||" + stray}},
+	{name: "with a line end too many", writes: []string{pairingOK + "|"}},
+	{name: "without a body", writes: []string{"HTTP/1.1 200 OK|" + named + "Content-Length: 0||"}},
+	{name: "204 with an answer", writes: []string{"HTTP/1.1 204 No Content|" + named + "|" + stray}},
+	{name: "204 with chunks", writes: []string{"HTTP/1.1 204 No Content|Transfer-Encoding: chunked||8|NAME|0||"}},
+	{name: "304 with a body", writes: []string{"HTTP/1.1 304 Not Modified|" + named + "Content-Length: 8||NAME"}},
+	{name: "304 with an answer", writes: []string{"HTTP/1.1 304 Not Modified|" + named + "|" + stray}},
+	{name: "too short", writes: []string{"HTTP/1.1 200 OK|" + named + "Content-Length: 100||NAME"}, closes: true},
+	{name: "with half a head", writes: []string{"HTTP/1.1 200 OK|X-Name: NAM"}, closes: true},
+	{name: "not at all", closes: true},
+	{name: "with a bad chunk", writes: []string{chunked + "8|NAME|zz|" + stray}},
+	{name: "with chunks that break off", writes: []string{chunked + "8|NAME|64|NAME"}, closes: true},
+	{name: "with a hint", writes: []string{"HTTP/1.1 103 Early Hints|" + named + "|" + pairingOK}},
+	{name: "with a hint alone", writes: []string{"HTTP/1.1 103 Early Hints|" + named + "|"}, closes: true},
+	{name: "with a hint that has a body", writes: []string{
+		"HTTP/1.1 103 Early Hints|" + named + "Content-Length: 8||NAME" + pairingOK,
+	}},
+	{name: "asking twice", isEarly: true, writes: []string{
+		"HTTP/1.1 100 Continue||HTTP/1.1 100 Continue||" + pairingOK,
+	}},
+	{name: "early", isEarly: true, writes: []string{pairingOK}},
+	{name: "early, twice", isEarly: true, writes: []string{pairingOK + stray}},
+	{name: "early, and closes", isEarly: true, writes: []string{pairingOK}, closes: true},
+	{name: "with a status that is none", writes: []string{"HTTP/1.1 099 No|" + named + "Content-Length: 8||NAME"}},
+	{name: "with nonsense", writes: []string{"NAME||" + stray}},
+	{name: "with two lengths", writes: []string{
+		"HTTP/1.1 200 OK|Content-Length: 8|Content-Length: 9||NAME" + stray,
+	}},
+	{name: "with a length and chunks", writes: []string{
+		"HTTP/1.1 200 OK|Content-Length: 99|Transfer-Encoding: chunked||0||" + stray,
+	}},
+	{name: "in HTTP/1.0", writes: []string{"HTTP/1.0 200 OK|" + named + "Content-Length: 8||NAME" + stray}},
+	{name: "closing, twice", writes: []string{
+		"HTTP/1.1 200 OK|Connection: close|" + named + "Content-Length: 8||NAME" + stray,
+	}},
+	{name: "upgrading", writes: []string{
+		"HTTP/1.1 101 Switching Protocols|Connection: Upgrade|Upgrade: foo||" + stray,
+	}},
+	{name: "longer than a buffer", writes: []string{
+		"HTTP/1.1 200 OK|" + named + "Content-Length: 8000||LONG" + stray,
+	}},
+	{name: "with a trailer and more", writes: []string{
+		"HTTP/1.1 200 OK|" + named + "Transfer-Encoding: chunked|Trailer: X-T||0|X-T: NAME||" + stray,
+	}},
 }
 
 // startUnrulyReplica starts a replica that answers as the path of a request says:
@@ -133,7 +137,7 @@ func serveUnruly(t *testing.T, conn net.Conn) {
 		m := manners[n]
 		if r.Header.Get("Expect") != "" && !m.isEarly {
 			// Without it the router would wait before it sends the body.
-			_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+			_, _ = io.WriteString(conn, fillIn("HTTP/1.1 100 Continue||", name))
 		}
 		if !m.isEarly && !isReadWhole(t, r, name) {
 			return
@@ -158,10 +162,9 @@ func isReadWhole(t *testing.T, r *http.Request, name string) bool {
 	return err == nil
 }
 
+// fillIn returns the bytes of a text for the request with this name.
 func fillIn(text, name string) string {
-	const long = 9000
 	return strings.NewReplacer(
-		"NAME", name, "LENGTH", strconv.Itoa(len(name)), "HEX", fmt.Sprintf("%x", len(name)-1), "REST", name[1:],
-		"LONG", strings.Repeat(name, long/len(name)+1)[:long],
+		"NAME", name, "REST", name[1:], "LONG", strings.Repeat(name, 1000), "|", "\r\n",
 	).Replace(text)
 }

@@ -2,82 +2,7 @@
 
 package router_test
 
-// badChunk builds the story of a body that stops being one after its first chunk.
-func badChunk(name, rest string) story {
-	return story{"client's " + name, "RFC 9112 7.1", `
-		client sends POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||5|hello|` + rest + `
-		client gets 400
-		client goes
-		replica is blameless`}
-}
-
-// requestFraming are bodies of requests.
-var requestFraming = []story{
-	{"a body keeps its length", "RFC 9112 6.2", `
-		client sends POST / HTTP/1.1|Host: a|Content-Length: 5||hello
-		replica gets POST / HTTP/1.1|Host: a|Content-Length: 5||hello
-		replica answers
-		client is answered
-		client stays`},
-	{"an empty body keeps its length", "RFC 9110 8.6", `
-		client sends POST / HTTP/1.1|Host: a|Content-Length: 0||
-		replica gets POST / HTTP/1.1|Host: a|Content-Length: 0||
-		replica answers
-		client is answered
-		client stays
-		replica stays`},
-	{"extensions of chunks are dropped", "RFC 9112 7.1.1", `
-		client sends POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||5;a=b;c="d"|hello|0;e||
-		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||hello
-		replica answers
-		client is answered
-		client stays`},
-	{"a large chunked body", "RFC 9112 7.1", `
-		client sends POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||30d40|<200000>|0||
-		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||<200000>
-		replica answers
-		client is answered
-		client stays`},
-	badChunk("chunk of no size", "zz|"),
-	badChunk("chunk of negative size", "-1|hello|0||"),
-	badChunk("chunk of hexadecimal prefix", "0x5|hello|0||"),
-	badChunk("chunk beyond 64 bits", "10000000000000005|hello|0||"),
-	badChunk("chunk that is longer than its size", "3|hello|0||"),
-	badChunk("chunk size that ends with LF alone", `5\nhello|0||`),
-	badChunk("empty chunk size", "|hello|0||"),
-	badChunk("chunk size with a space before", " 5|hello|0||"),
-	{"a bad chunk after the replica has begun to read", "RFC 9112 7.1", `
-		client sends POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||5|hello|
-		replica gets head POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked
-		replica gets more hello
-		client sends zz|
-		client gets 400
-		client goes
-		replica gets the rest cut
-		replica goes
-		replica is blameless`},
-	{"a body that the client breaks off", "RFC 9112 8", `
-		client sends POST / HTTP/1.1|Host: a|Content-Length: 10||hello
-		replica gets head POST / HTTP/1.1|Host: a|Content-Length: 10
-		replica gets more hello
-		client closes
-		replica gets the rest cut
-		replica goes
-		replica is blameless`},
-	{"a field in a trailer is no field", "RFC 9110 6.5.1", `
-		client sends POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||5|hello|0|Content-Length: 5|X-Forwarded-For: 192.0.2.1|Host: evil||
-		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||hello
-		replica answers
-		client gets 200
-		client is in step`},
-	{"a declared trailer frames nothing", "RFC 9110 6.5.1", `
-		client sends POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked|Trailer: Content-Length, X-Forwarded-For||5|hello|0|Content-Length: 5|X-Forwarded-For: 192.0.2.1||
-		client gets 400
-		client goes
-		replica is blameless`},
-}
-
-// brokenOff builds the story of an answer that nobody can read.
+// badGateway builds the story of an answer that nobody can read.
 func badGateway(name, rule, answer string) story {
 	return story{name, rule, `
 		client sends GET / HTTP/1.1|Host: a||
@@ -173,7 +98,8 @@ var answerFraming = []story{
 	surplus("HEAD with a body", "RFC 9110 9.3.2", "HEAD", okAnswer, "200|Content-Length: 2||"),
 	surplus("HEAD with an answer as its body", "RFC 9110 9.3.2", "HEAD", "HTTP/1.1 200 OK|Content-Length: 40||"+evil,
 		"200|Content-Length: 40||"),
-	surplus("HEAD with chunks", "RFC 9110 9.3.2", "HEAD", "HTTP/1.1 200 OK|Transfer-Encoding: chunked||2|ok|0||", "200"),
+	surplus("HEAD with chunks", "RFC 9110 9.3.2", "HEAD",
+		"HTTP/1.1 200 OK|Transfer-Encoding: chunked||2|ok|0||", "200"),
 	surplus("204 with a body", "RFC 9110 15.3.5", "GET", "HTTP/1.1 204 No Content|Content-Length: 4||evil", "204"),
 	surplus("204 with chunks", "RFC 9110 15.3.5", "GET",
 		"HTTP/1.1 204 No Content|Transfer-Encoding: chunked||0||", "204"),
@@ -289,7 +215,8 @@ var answerFraming = []story{
 	badGateway("answer with two different Content-Lengths", "RFC 9112 6.3",
 		"HTTP/1.1 200 OK|Content-Length: 2|Content-Length: 3||oko"),
 	badGateway("answer with a negative Content-Length", "RFC 9112 6.3", "HTTP/1.1 200 OK|Content-Length: -2||ok"),
-	badGateway("answer with a Content-Length that is no number", "RFC 9112 6.3", "HTTP/1.1 200 OK|Content-Length: x||ok"),
+	badGateway("answer with a Content-Length that is no number", "RFC 9112 6.3",
+		"HTTP/1.1 200 OK|Content-Length: x||ok"),
 	badGateway("answer with an unknown transfer coding", "RFC 9112 6.1", "HTTP/1.1 200 OK|Transfer-Encoding: x||ok"),
 	badGateway("answer with chunked twice", "RFC 9112 6.1",
 		"HTTP/1.1 200 OK|Transfer-Encoding: chunked, chunked||2|ok|0||"),
