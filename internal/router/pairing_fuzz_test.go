@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
@@ -41,9 +42,13 @@ func FuzzPairing(f *testing.F) {
 		}
 		f.Add(parts)
 	}
+	e := startRouter(f, protocol.HTTP, nil)
 	f.Fuzz(func(t *testing.T, plan []byte) {
-		e := startRouter(t, protocol.HTTP, nil)
-		e.blue.Set([]router.Backend{{ID: "blue-1", Addr: startUnrulyReplica(t)}})
+		// A pool of its own has connections of its own: one plan does not spoil the next.
+		pool := router.NewPool(bluegreen.Blue, nil)
+		pool.Set([]router.Backend{{ID: "blue-1", Addr: startUnrulyReplica(t)}})
+		e.Switch(pool)
+		t.Cleanup(pool.Close)
 		clients := make([]*pairingClient, 4)
 		for i := range clients {
 			clients[i] = &pairingClient{t: t, name: fmt.Sprintf("c%d", i), router: e.addr}
