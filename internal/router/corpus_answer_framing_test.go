@@ -144,8 +144,8 @@ var answerFraming = []story{
 		replica answers
 		client is answered
 		replica sends HTTP/1.1 200 OK|Content-Length: 4||evil
-		replica goes
-		client stays`},
+		client stays
+		replica goes`},
 	{"bytes that nobody asked for, after many answers", "RFC 9112 6.3", `
 		client sends GET /1 HTTP/1.1|Host: a||
 		replica gets GET /1 HTTP/1.1|Host: a||

@@ -98,7 +98,7 @@ func TestCorpusBesideOthers(t *testing.T) {
 		names, columns = append(names, other.name), append(columns, playAll(other.start(t)))
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "\n\t%s\n", strings.Join(names, "\t"))
+	_, _ = fmt.Fprintf(table, "\n\t%s\n", strings.Join(names, "\t"))
 	asTold := make([]int, len(names))
 	for i, story := range corpus() {
 		row := []string{story.name}
@@ -110,13 +110,13 @@ func TestCorpusBesideOthers(t *testing.T) {
 			}
 			row = append(row, fmt.Sprintf("%.60q", column[i]))
 		}
-		fmt.Fprintln(table, strings.Join(row, "\t"))
+		_, _ = fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
 	row := fmt.Sprintf("as told, of %d", len(corpus()))
 	for _, n := range asTold {
 		row += fmt.Sprintf("\t%d", n)
 	}
-	fmt.Fprintln(table, row)
+	_, _ = fmt.Fprintln(table, row)
 	if err := table.Flush(); err != nil {
 		t.Fatal(err)
 	}

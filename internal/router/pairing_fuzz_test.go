@@ -4,8 +4,10 @@ package router_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -233,7 +235,7 @@ func (c *pairingClient) read(op pairingOp, kind clientKind, names []string, more
 			n, err := c.conn.Read(buffer)
 			in = append(in, buffer[:n]...)
 			hasEnded = err != nil
-			if netErr, ok := err.(net.Error); ok && netErr.Timeout() {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				c.t.Errorf("%s of %s got no answer, but %q", name, kind.name, in)
 			}
 		}
