@@ -57,16 +57,6 @@ var early = []story{
 		replica closes
 		client gets the rest
 		client stays`},
-	{"the beginning of a chunk is passed on", "no buffering", `
-		client sends GET / HTTP/1.1|Host: a||
-		replica gets GET / HTTP/1.1|Host: a||
-		replica sends HTTP/1.1 200 OK|Transfer-Encoding: chunked||5|hello|5|wor
-		client gets head 200|Transfer-Encoding: chunked
-		client gets more hellowor
-		replica sends ld|0||
-		client gets the rest ld
-		client stays
-		replica stays`},
 	{"a body of known length is passed on as it comes", "no buffering", `
 		client sends GET / HTTP/1.1|Host: a||
 		replica gets GET / HTTP/1.1|Host: a||

@@ -197,16 +197,6 @@ var smuggling = []story{
 		replica answers
 		client is answered
 		client stays`},
-	{"an empty line between two requests", "RFC 9112 2.2", `
-		client sends GET /1 HTTP/1.1|Host: a||||
-		replica gets GET /1 HTTP/1.1|Host: a||
-		replica answers
-		client is answered
-		client sends |GET /2 HTTP/1.1|Host: a||
-		replica gets GET /2 HTTP/1.1|Host: a||
-		replica answers
-		client is answered
-		client stays`},
 	{"a GET may have a body", "RFC 9110 9.3.1", `
 		client sends GET / HTTP/1.1|Host: a|Content-Length: 34||GET /evil HTTP/1.1|Host: evil||
 		replica gets GET / HTTP/1.1|Host: a|Content-Length: 34||GET /evil HTTP/1.1|Host: evil||
