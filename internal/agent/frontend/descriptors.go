@@ -14,8 +14,8 @@ const (
 // Descriptors are the file descriptors that the clients of all deployments share. It is safe
 // for concurrent use.
 //
-// Whoever uses as many as are free gets no more. So one deployment alone gets half of them, two
-// get a third each, and there always are some for the clients of another one.
+// An environment whose clients use as many as are free gets no more. So one alone gets half of
+// them, two get a third each, and there always are some for the clients of another one.
 type Descriptors struct {
 	mu   sync.Mutex
 	free int
