@@ -127,6 +127,7 @@ func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(x, cause, status)
 		x.end()
 	} else {
+		defer f.router.streams.await(r)()
 		x.serve()
 	}
 	if x.isCut {

@@ -16,6 +16,10 @@ type Options struct {
 	// Metrics counts the router's switches and the requests that arrive while
 	// there is no pool; nil counts nothing.
 	Metrics *Metrics
+	// AdmitStream, if not nil, is asked before a request over HTTP/2 is passed on: a client can
+	// have many on one connection, and each needs a connection to a replica. It waits until there
+	// is room, and then leave must be called. It returns false if ctx has ended before.
+	AdmitStream func(ctx context.Context) (leave func(), ok bool)
 	// Logger gets the errors of client connections; nil drops them.
 	Logger *slog.Logger
 }
@@ -26,6 +30,7 @@ type Router struct {
 	pool     atomic.Pointer[Pool]
 	settings atomic.Pointer[Settings]
 	frontend frontend
+	streams  streamAdmission
 	switches counter
 	// withoutPool counts what arrives while there is no pool.
 	withoutPool *counters
@@ -44,7 +49,10 @@ type frontend interface {
 
 // New returns a router without a pool. Its name, "live" or "preview", labels its metrics.
 func New(name string, speaks protocol.Protocol, opts Options) *Router {
-	r := &Router{name: name, switches: opts.Metrics.switchCounter(name), withoutPool: opts.Metrics.counters("none")}
+	r := &Router{
+		name: name, streams: opts.AdmitStream,
+		switches: opts.Metrics.switchCounter(name), withoutPool: opts.Metrics.counters("none"),
+	}
 	r.Configure(Settings{})
 	logger := opts.Logger
 	if logger == nil {

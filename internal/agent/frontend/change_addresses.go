@@ -67,7 +67,9 @@ func (f *Frontend) group(
 		}
 		next.listeners = append(next.listeners, listener)
 	}
-	next.router = router.New(name, protocol, router.Options{Metrics: f.metrics, Logger: f.log})
+	next.router = router.New(name, protocol, router.Options{
+		Metrics: f.metrics, Logger: f.log, AdmitStream: f.shares[name].admitStream,
+	})
 	return next, nil
 }
 

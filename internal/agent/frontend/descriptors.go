@@ -2,11 +2,16 @@
 
 package frontend
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 const (
 	// perClient is how many descriptors a client takes: its own connection, and one to a replica.
 	perClient = 2
+	// perStream is how many a request over HTTP/2 takes: a connection to a replica.
+	perStream = 1
 	// perSplice is how many the kernel needs to copy from one connection to another: a pipe.
 	perSplice = 2
 )
@@ -46,9 +51,18 @@ func (s *share) setLimit(clients int) {
 
 // admit waits until there is room for one more client. It returns false if ended is closed
 // before.
-func (s *share) admit(ended <-chan struct{}) bool {
+func (s *share) admit(ended <-chan struct{}) bool { return await(s.tryAdmit, ended) }
+
+// admitStream waits until there is room for one more request over HTTP/2, and returns what must
+// be called when it is over. It returns false if ctx ends before.
+func (s *share) admitStream(ctx context.Context) (leave func(), ok bool) {
+	return func() { s.release(perStream) }, await(s.tryAdmitStream, ctx.Done())
+}
+
+// await calls try until it succeeds. It returns false if ended is closed before.
+func await(try func() (isAdmitted bool, changed <-chan struct{}), ended <-chan struct{}) bool {
 	for {
-		isAdmitted, changed := s.tryAdmit()
+		isAdmitted, changed := try()
 		if isAdmitted {
 			return true
 		}
@@ -71,6 +85,13 @@ func (s *share) tryAdmit() (isAdmitted bool, changed <-chan struct{}) {
 	return true, nil
 }
 
+// tryAdmitStream is tryAdmit for a request over HTTP/2.
+func (s *share) tryAdmitStream() (isAdmitted bool, changed <-chan struct{}) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	return s.take(perStream), s.of.changed
+}
+
 // leave is called when a client that was admitted has disconnected.
 func (s *share) leave() {
 	s.of.mu.Lock()
@@ -87,10 +108,13 @@ func (s *share) trySplice() bool {
 	return s.take(perSplice)
 }
 
-func (s *share) endSplice() {
+func (s *share) endSplice() { s.release(perSplice) }
+
+// release gives n descriptors back.
+func (s *share) release(n int) {
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
-	s.put(perSplice)
+	s.put(n)
 }
 
 // take takes n descriptors unless more would then be used than are free. Its caller holds of.mu.

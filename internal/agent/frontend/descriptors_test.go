@@ -11,6 +11,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // counting answers like name, and counts the requests.
@@ -131,4 +132,47 @@ func TestFloodLeavesRoomForOtherDeployments(t *testing.T) {
 	clients[0].Close()
 	clients[1].Close()
 	flooded.expectAnswer(clients[3], http.StatusOK, "blue")
+}
+
+// A client that sends many requests at a time over one connection of HTTP/2 gets no more than
+// its part either. All are answered in the end.
+func TestFloodOverHTTP2LeavesRoomForOtherDeployments(t *testing.T) {
+	t.Parallel()
+	arrived, release := make(chan struct{}, 20), make(chan struct{})
+	descriptors := frontend.NewDescriptors(12)
+	flooded := serveWith(t, descriptors, time.Minute, func(string) http.HandlerFunc {
+		return func(http.ResponseWriter, *http.Request) {
+			arrived <- struct{}{}
+			<-release
+		}
+	})
+	other := serveWith(t, descriptors, time.Minute, name)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	defer client.CloseIdleConnections()
+	answered := make(chan error, 20)
+	for range cap(answered) {
+		go func() {
+			response, err := client.Get(flooded.endpoint)
+			if err == nil {
+				err = response.Body.Close()
+			}
+			answered <- err
+		}()
+	}
+	// The client takes two descriptors, and these four: then as many are free.
+	for range 4 {
+		<-arrived
+	}
+	other.expect(bluegreen.Blue)
+	if len(arrived) > 0 {
+		t.Errorf("%d more requests are in flight", len(arrived))
+	}
+	close(release)
+	for range cap(answered) {
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+	}
 }
