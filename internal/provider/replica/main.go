@@ -9,13 +9,16 @@
 // status 3 before it listens. After POST /sicken it fails every health check too. After
 // POST /fail it answers with 503 only, and says in the header Failed-Probes how many
 // health checks it has failed. GET /forwarded answers with what it is told of the client, GET
-// /silent with nothing at all, and POST /upload once it has read the body. It prints SECRET
-// when it starts. "/replica check" is the HEALTHCHECK of an image, which passes until
-// "/replica fail-checks" was called in the container. Other arguments do nothing.
+// /headers with the whole header of the request as JSON, GET /silent with nothing at all, and
+// POST /upload once it has read the body. GET /ws is a WebSocket that sends each message back.
+//
+// It prints SECRET when it starts. "/replica check" is the HEALTHCHECK of an image, which
+// passes until "/replica fail-checks" was called in the container. Other arguments do nothing.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +31,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // failChecksFile exists if the HEALTHCHECK must fail.
@@ -93,6 +98,12 @@ func handler(behavior string) http.Handler {
 	mux.HandleFunc("GET /forwarded", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.Header.Get("X-Forwarded-For"), " ", r.Header.Get("X-Forwarded-Proto"))
 	})
+	mux.HandleFunc("GET /headers", func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Host", r.Host)
+		// The only error is that the client is gone.
+		_ = json.NewEncoder(w).Encode(r.Header)
+	})
+	mux.HandleFunc("GET /ws", echo)
 	mux.HandleFunc("GET /silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("POST /upload", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
@@ -106,4 +117,19 @@ func handler(behavior string) http.Handler {
 		}
 	})
 	return mux
+}
+
+// echo sends the messages of a WebSocket back until its client closes it.
+func echo(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	for {
+		kind, message, err := conn.Read(r.Context())
+		if err != nil || conn.Write(r.Context(), kind, message) != nil {
+			return
+		}
+	}
 }
