@@ -93,17 +93,20 @@ type routed struct {
 // onEachRouter runs a test on each of these platforms.
 func onEachRouter(t *testing.T, test func(h routed)) {
 	t.Helper()
-	t.Run("local", func(t *testing.T) {
-		t.Parallel()
-		name, p := claimLocal(t)
-		test(routed{&harness{t: t, name: name, platformUnderTest: p}, kindLocal, "{ "})
-	})
-	t.Run("docker", func(t *testing.T) {
-		t.Parallel()
-		name, p := claimDocker(t)
-		block := strings.TrimSuffix(p.settings()[kindDocker], " }") + ", "
-		test(routed{&harness{t: t, name: name, platformUnderTest: p}, kindDocker, block})
-	})
+	for _, p := range testedPlatforms {
+		if p.kind == kindKubernetes {
+			// Its traffic goes through no router.
+			continue
+		}
+		t.Run(p.kind, func(t *testing.T) {
+			t.Parallel()
+			h, block := p.claim(t), "{ "
+			if p.kind == kindDocker {
+				block = strings.TrimSuffix(h.settings()[kindDocker], " }") + ", "
+			}
+			test(routed{h, p.kind, block})
+		})
+	}
 }
 
 // with are the attributes of a router with these settings.

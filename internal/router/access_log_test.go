@@ -153,6 +153,7 @@ func TestAccessLogNamesTheClientOfATrustedProxy(t *testing.T) {
 	for list, want := range map[string]string{
 		"198.51.100.7":                         "198.51.100.7",
 		"203.0.113.9, 198.51.100.7, 192.0.2.1": "198.51.100.7",
+		"198.51.100.7:4711, 192.0.2.1":         "198.51.100.7",
 		"nonsense, 192.0.2.1":                  "192.0.2.1",
 		"nonsense":                             "127.0.0.1",
 	} {

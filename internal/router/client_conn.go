@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -43,6 +44,10 @@ type clientConn struct {
 	// wasParked is set if it has come back from the lot.
 	wasParked bool
 
+	// mu guards what follows, but hasLength and hasEncoding: the server sets deadlines while
+	// another goroutine reads. A request that came together with the one before is served
+	// without a read, so that isIdle may still be set then.
+	mu sync.Mutex
 	// isHTTP2 is set by the first read. Nothing below is used then.
 	hasBegun, isHTTP2 bool
 	// isIdle is set from the end of a request to the next byte that is read. What follows
@@ -69,15 +74,20 @@ const (
 
 func (c *clientConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.isHTTP2 {
 		return n, err
 	}
-	for n > 0 && (c.isIdle || !c.hasBegun) {
-		// Empty lines before a request are to be ignored (RFC 9112 2.2).
+	for n > 0 && !c.hasBegun {
+		// Empty lines before the first request are to be ignored (RFC 9112 2.2). Later they
+		// may belong to a request or a body of which the server has the beginning already.
 		if n = copy(p, bytes.TrimLeft(p[:n], "\r\n")); n > 0 || err != nil {
 			break
 		}
+		c.mu.Unlock()
 		n, err = c.Conn.Read(p)
+		c.mu.Lock()
 	}
 	if n > 0 {
 		c.note(p[:n])
@@ -143,6 +153,8 @@ const http2Preface = "PRI * HTTP/2.0"
 
 // SetReadDeadline sets an earlier deadline for a connection that can be parked.
 func (c *clientConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.isHTTP2 || !c.isIdle {
 		return c.Conn.SetReadDeadline(t)
 	}
@@ -226,7 +238,7 @@ func (l *parkingLot) park(c *clientConn) bool {
 	if raw == nil || !l.parked.add(c.Conn) {
 		return false
 	}
-	// What the server allows is two minutes, of which some seconds are over.
+	// What the server allows is clientIdleTimeout, of which some seconds are over.
 	if err := c.Conn.SetReadDeadline(c.deadline); err != nil {
 		l.parked.remove(c.Conn)
 		return false
@@ -293,8 +305,10 @@ func (f *httpFrontend) countConnection(conn net.Conn, state http.ConnState) {
 			f.connected.enter()
 		}
 	case http.StateIdle:
-		if c != nil && !c.isHTTP2 {
-			c.isIdle = true
+		if c != nil {
+			c.mu.Lock()
+			c.isIdle = !c.isHTTP2
+			c.mu.Unlock()
 		}
 	case http.StateClosed:
 		if c == nil || c.state.Load() != isParked {

@@ -96,13 +96,21 @@ func (c *client) origin(r *http.Request, proxies []netip.Prefix) string {
 	origin := client{ip: c.ip, address: c.address}
 	list := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for _, item := range slices.Backward(list) {
-		address, err := netip.ParseAddr(strings.TrimSpace(item))
+		address, err := parseNode(strings.TrimSpace(item))
 		if err != nil || !origin.isTrusted(proxies) {
 			break
 		}
 		origin = client{ip: address.String(), address: address.Unmap()}
 	}
 	return origin.ip
+}
+
+// parseNode reads an address in X-Forwarded-For. Some proxies add the port.
+func parseNode(text string) (netip.Addr, error) {
+	if at, err := netip.ParseAddrPort(text); err == nil {
+		return at.Addr(), nil
+	}
+	return netip.ParseAddr(text)
 }
 
 // node returns the client's address as the header Forwarded has it (RFC 7239 6).

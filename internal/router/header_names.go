@@ -16,8 +16,11 @@ const (
 	// next hop only (RFC 9110 7.6.1).
 	ownHeader headerKind = iota + 1
 	// claimHeader tells a service who the client is or what it has asked for. A client could
-	// forge it, so it passes only from a trusted proxy.
+	// forge it, and most proxies pass it on, so it never passes.
 	claimHeader
+	// forwardedHeader is one that a proxy sets to tell about its client. It passes from a
+	// trusted proxy.
+	forwardedHeader
 )
 
 // headerKinds are the headers of a request that do not simply pass.
@@ -47,7 +50,7 @@ func kindOf(name string) headerKind {
 		return kind
 	}
 	if strings.HasPrefix(name, "X-Forwarded-") {
-		return claimHeader
+		return forwardedHeader
 	}
 	return 0
 }
@@ -57,9 +60,9 @@ func kindOf(name string) headerKind {
 // take "X_Forwarded_For" for X-Forwarded-For.
 func canPass(name string, isTrusted bool) bool {
 	switch kindOf(name) {
-	case ownHeader:
+	case ownHeader, claimHeader:
 		return false
-	case claimHeader:
+	case forwardedHeader:
 		return isTrusted
 	}
 	if strings.IndexFunc(name, isOddInName) < 0 {

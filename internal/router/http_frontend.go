@@ -17,9 +17,9 @@ const (
 	// readHeaderTimeout limits how long a client may take for a request header.
 	// A body or an answer has no limit: both may be streams.
 	readHeaderTimeout = 10 * time.Second
-	// clientIdleTimeout is longer than the 60 s for which common proxies keep
+	// clientIdleTimeout is longer than the 10 minutes for which a load balancer may keep
 	// an idle connection, so that they close first.
-	clientIdleTimeout = 2 * time.Minute
+	clientIdleTimeout = 11 * time.Minute
 )
 
 // httpFrontend serves HTTP/1.1 and h2c clients.

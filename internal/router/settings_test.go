@@ -143,17 +143,19 @@ func TestLongBodyIsRefused(t *testing.T) {
 	}
 }
 
-// A trusted proxy is believed what it says about its client, and is added to the list.
+// A trusted proxy is believed what it says about its client in X-Forwarded-* and Forwarded,
+// and is added to the list. Most proxies pass on other such headers from their clients.
 func TestTrustedProxyIsBelieved(t *testing.T) {
 	t.Parallel()
 	claims := http.Header{
 		"X-Forwarded-For": {"203.0.113.7", "198.51.100.1"}, "X-Forwarded-Proto": {"https"},
 		"X-Forwarded-Host": {"shop.example"}, "X-Forwarded-Port": {"443"}, "X-Real-Ip": {"203.0.113.7"},
 		"Forwarded": {"for=203.0.113.7;proto=https"}, "X_Forwarded_For": {"192.0.2.66"},
+		"X-Original-Url": {"/admin"}, "True-Client-Ip": {"192.0.2.66"},
 	}
 	believed := http.Header{
 		"X-Forwarded-For": {"203.0.113.7, 198.51.100.1, 127.0.0.1"}, "X-Forwarded-Proto": {"https"},
-		"X-Forwarded-Host": {"shop.example"}, "X-Forwarded-Port": {"443"}, "X-Real-Ip": {"203.0.113.7"},
+		"X-Forwarded-Host": {"shop.example"}, "X-Forwarded-Port": {"443"},
 		"Forwarded": {"for=203.0.113.7;proto=https, for=127.0.0.1"},
 	}
 	replaced := http.Header{

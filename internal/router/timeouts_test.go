@@ -91,8 +91,8 @@ func TestClientWithoutAHeaderIsHungUpOn(t *testing.T) {
 	})
 }
 
-// A proxy in front of the router closes an idle connection after 60 s. If the router
-// closed first, a request could be lost.
+// A load balancer in front of the router may keep an idle connection for 10 minutes. If the
+// router closed first, a request could be lost.
 func TestIdleClientIsHungUpOnAfterOtherProxiesAre(t *testing.T) {
 	t.Parallel()
 	l := &memoryListener{}
@@ -113,7 +113,7 @@ func TestIdleClientIsHungUpOnAfterOtherProxiesAre(t *testing.T) {
 		response.Body.Close()
 		begun := time.Now()
 		_, _ = io.Copy(io.Discard, answer)
-		if waited := time.Since(begun); waited <= time.Minute || waited > 10*time.Minute {
+		if waited := time.Since(begun); waited <= 10*time.Minute || waited > 15*time.Minute {
 			t.Errorf("an idle client was hung up on after %s", waited)
 		}
 	})
