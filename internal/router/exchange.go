@@ -192,7 +192,7 @@ func (x *exchange) awaitHead(conn *replicaConn, err error) (*http.Response, erro
 			// The server itself asks the client when the body is read.
 			x.upload.ask()
 		case res.StatusCode == http.StatusSwitchingProtocols, res.StatusCode >= http.StatusOK:
-			conn.endSilence(x.settings.ResponseTimeout)
+			conn.endSilence()
 			return res, nil
 		default:
 			x.passInformation(res)

@@ -48,8 +48,10 @@ type replicaConn struct {
 
 	// headLeft is how many bytes the head may still have. hasHead is set once it has come.
 	headLeft int
-	mu       sync.Mutex // guards hasHead together with the deadlines
+	mu       sync.Mutex // guards hasHead and hasLimit together with the deadlines
 	hasHead  bool
+	// hasLimit is set while there is a deadline.
+	hasLimit bool
 }
 
 // newReplicaConn returns a connection that leaves set when it is closed, or errCut if the
@@ -124,6 +126,7 @@ func (c *replicaConn) limitSilence(limit time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.hasHead {
+		c.hasLimit = true
 		// An error means that the connection is closed, which the next read says.
 		_ = c.SetReadDeadline(time.Now().Add(limit))
 	}
@@ -137,16 +140,18 @@ func (c *replicaConn) limitWrite(limit time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.hasHead {
+		c.hasLimit = true
 		_ = c.SetWriteDeadline(time.Now().Add(limit))
 	}
 }
 
 // endSilence ends the limits: the head has come. What follows may be a stream.
-func (c *replicaConn) endSilence(limit time.Duration) {
+func (c *replicaConn) endSilence() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hasHead = true
-	if limit != 0 {
+	if c.hasLimit {
+		c.hasLimit = false
 		_ = c.SetDeadline(time.Time{})
 	}
 }

@@ -33,10 +33,13 @@ func rawBackend(t *testing.T, answer func(conn, n int, r *http.Request, w io.Wri
 				requests := bufio.NewReader(conn)
 				for n := 1; ; n++ {
 					r, err := http.ReadRequest(requests)
-					if err != nil || !answer(id, n, r, conn) {
+					if err != nil {
 						return
 					}
 					_, _ = io.Copy(io.Discard, r.Body)
+					if !answer(id, n, r, conn) {
+						return
+					}
 				}
 			}()
 		}
@@ -76,6 +79,22 @@ func TestConnectionIsNotUsedAgainWhereABodyMayFollow(t *testing.T) {
 		}
 		if got := get(t, c, e.url); got.text != want {
 			t.Errorf("%q: the next request is %q, want %q", head, got.text, want)
+		}
+	}
+}
+
+// A replica may answer before the last write of the body has returned.
+func TestConnectionIsUsedAgainAfterABody(t *testing.T) {
+	t.Parallel()
+	e, c := startRouter(t, protocol.HTTP, nil), newClient(t)
+	e.blue.Set([]router.Backend{rawBackend(t, func(conn, n int, _ *http.Request, w io.Writer) bool {
+		_, _ = fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n%d %4d", conn, n)
+		return true
+	})})
+	for n := range 50 {
+		got, err := send(t, c, http.MethodPost, e.url, "order")
+		if want := fmt.Sprintf("1 %4d", n+1); err != nil || got.text != want {
+			t.Errorf("got %q, %v, want %q", got.text, err, want)
 		}
 	}
 }

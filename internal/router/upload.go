@@ -160,6 +160,10 @@ func (u *upload) cause() error {
 	return nil
 }
 
+// lastWriteTimeout is how long the end of a body may still take to be sent once the answer
+// has come.
+const lastWriteTimeout = 100 * time.Millisecond
+
 // lingerTimeout is how long the rest of a body is waited for that is of no use any more,
 // so that the client reads the answer before its connection is closed.
 const lingerTimeout = time.Second
@@ -170,13 +174,15 @@ func (u *upload) stop(w http.ResponseWriter) {
 	if u == nil || u.isSent() {
 		return
 	}
-	isReceived := u.isReceived.Load()
 	close(u.quit)
-	_ = u.conn.Close()
-	if isReceived {
+	if u.isReceived.Load() {
+		// The replica has answered, so it most likely has the whole body.
+		_ = u.conn.SetWriteDeadline(time.Now().Add(lastWriteTimeout))
 		<-u.done
+		_ = u.conn.SetWriteDeadline(time.Time{})
 		return
 	}
+	_ = u.conn.Close()
 	control := http.NewResponseController(w)
 	// An error means that the client has gone, which ends the reading too.
 	_ = control.SetReadDeadline(time.Now())
