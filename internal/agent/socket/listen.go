@@ -48,8 +48,11 @@ var hasIPv6 = sync.OnceValue(func() bool {
 })
 
 // Duplicate returns another listener on the same socket.
+//
+// It does not use File: the library makes such a descriptor blocking for a moment, and the
+// socket with it, so that an Accept that begins just then would block a Close as well.
 func Duplicate(original *net.TCPListener) (*net.TCPListener, error) {
-	file, err := original.File()
+	file, err := duplicateFile(original)
 	if err != nil {
 		return nil, err
 	}
