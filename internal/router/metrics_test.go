@@ -42,6 +42,9 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	if n := nonzero(t, registry)["in_flight web green"]; n != 1 {
 		t.Errorf("%v in flight on green, want 1", n)
 	}
+	if n := nonzero(t, registry)["connections web live"]; n < 1 {
+		t.Errorf("%v clients are connected", n)
+	}
 	e.green.CloseConnections()
 	<-last
 	// A failure is counted when its request ends, and a shutdown waits for that.
@@ -93,8 +96,8 @@ func TestMetricsTellWhoBrokeOff(t *testing.T) {
 		_ = res.Body.Close()
 		t.Error("a request that was cancelled got an answer")
 	}
-	// A failure is counted before its request ends, and WaitIdle waits for that.
-	if err := e.blue.WaitIdle(t.Context()); err != nil {
+	// A failure is counted before its request ends, and a shutdown waits for that.
+	if err := e.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]float64{
