@@ -44,8 +44,7 @@ func (x *exchange) failForClient(cause error) {
 	switch {
 	case x.request.Context().Err() != nil:
 		x.countFailure(failCanceled)
-		// Whoever still listens must not get an empty answer that looks like a good one.
-		x.status, x.isCut = statusClientGone, true
+		x.giveUp()
 	case errors.Is(cause, errLongBody):
 		x.countFailure(failClient)
 		x.rejectLongBody()
@@ -71,6 +70,10 @@ func (x *exchange) rejectLongBody() {
 // fail answers a request that the replica has failed.
 func (x *exchange) fail(cause error) {
 	x.noteFailure(cause)
+	if x.request.Context().Err() != nil {
+		x.giveUp()
+		return
+	}
 	if !x.upload.hasWholeBody() {
 		x.closeAfterwards()
 	}
@@ -83,10 +86,11 @@ func (x *exchange) fail(cause error) {
 	default:
 		http.Error(x, "the replica did not answer", http.StatusBadGateway)
 	}
-	if x.request.Context().Err() != nil {
-		x.status = statusClientGone
-	}
 }
+
+// giveUp closes the connection of a client that has gone. If it still listens, it must not
+// get an empty answer that looks like a good one.
+func (x *exchange) giveUp() { x.status, x.isCut = statusClientGone, true }
 
 // statusClientGone is what nginx logs for a client that did not wait for its answer.
 const statusClientGone = 499
