@@ -23,7 +23,7 @@ import (
 )
 
 // BenchmarkProxy compares the router with the standard library's proxy in the
-// same process: same replica, same clients, same transport settings. Clients
+// same process: same replica and same clients. Clients
 // and replica allocate nothing, so that the allocations are the proxy's.
 //
 // "bare" is httputil.ReverseProxy with a tuned transport; "pooled" lends it a

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -20,11 +19,11 @@ const parkAfter = 3 * time.Second
 
 // The states of a clientConn.
 const (
-	isOpen int32 = iota
-	// isTimedOut means that the server has stopped to wait for the next request.
-	isTimedOut
-	isParked
-	isClosed
+	stateOpen int32 = iota
+	// stateTimedOut means that the server no longer waits for the next request.
+	stateTimedOut
+	stateParked
+	stateClosed
 )
 
 // clientConn is a client's connection as net/http's server has it. The server keeps 20 KB
@@ -48,8 +47,10 @@ type clientConn struct {
 	// another goroutine reads. A request that came together with the one before is served
 	// without a read, so that isIdle may still be set then.
 	mu sync.Mutex
-	// isHTTP2 is set by the first read. Nothing below is used then.
-	hasBegun, isHTTP2 bool
+	// begun are the first bytes, which say whether the client speaks HTTP/2. Nothing below
+	// is used then.
+	begun   []byte
+	isHTTP2 bool
 	// isIdle is set from the end of a request to the next byte that is read. What follows
 	// changes only while it is set, and the bytes with each read. So a deadline may be set
 	// while another goroutine reads.
@@ -62,6 +63,8 @@ type clientConn struct {
 	// hasLength and hasEncoding are set once a line has begun like these headers. It may
 	// have been one of a body.
 	hasLength, hasEncoding atomic.Bool
+	// hasEncodingAtFirst is set if it was in the first head. hasHead is set after that.
+	hasEncodingAtFirst, hasHead atomic.Bool
 }
 
 const (
@@ -79,7 +82,7 @@ func (c *clientConn) Read(p []byte) (int, error) {
 	if c.isHTTP2 {
 		return n, err
 	}
-	for n > 0 && !c.hasBegun {
+	for n > 0 && len(c.begun) == 0 {
 		// Empty lines before the first request are to be ignored (RFC 9112 2.2). Later they
 		// may belong to a request or a body of which the server has the beginning already.
 		if n = copy(p, bytes.TrimLeft(p[:n], "\r\n")); n > 0 || err != nil {
@@ -98,16 +101,16 @@ func (c *clientConn) Read(p []byte) (int, error) {
 		err = errors.Join(err, c.Conn.SetReadDeadline(c.deadline))
 	}
 	if c.isEarly && n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		c.state.CompareAndSwap(isOpen, isTimedOut)
+		c.state.CompareAndSwap(stateOpen, stateTimedOut)
 	}
 	return n, err
 }
 
 // note remembers what was read.
 func (c *clientConn) note(read []byte) {
-	if !c.hasBegun {
-		c.hasBegun = true
-		c.isHTTP2 = read[0] == 'P' && bytes.HasPrefix([]byte(http2Preface), read[:min(len(read), len(http2Preface))])
+	if len(c.begun) < len(http2Preface) {
+		c.begun = append(c.begun, read[:min(len(read), len(http2Preface)-len(c.begun))]...)
+		c.isHTTP2 = string(c.begun) == http2Preface
 	}
 	if c.isIdle {
 		c.isIdle = false
@@ -128,7 +131,7 @@ func (c *clientConn) note(read []byte) {
 // lookForFraming looks for lines that say where a body ends. net/http drops them if they
 // contradict each other, so that they cannot be seen in a request.
 func (c *clientConn) lookForFraming(read []byte) {
-	for !c.hasLength.Load() || !c.hasEncoding.Load() {
+	for !c.hasLength.Load() || !c.hasEncoding.Load() || !c.hasHead.Load() {
 		i := bytes.IndexByte(read, '\n')
 		if i < 0 {
 			return
@@ -139,6 +142,10 @@ func (c *clientConn) lookForFraming(read []byte) {
 		}
 		if beginsLike(read, encodingLine) {
 			c.hasEncoding.Store(true)
+			c.hasEncodingAtFirst.Store(c.hasEncodingAtFirst.Load() || !c.hasHead.Load())
+		}
+		if beginsLike(read, "\n\r\n") || beginsLike(read, "\n\n") {
+			c.hasHead.Store(true)
 		}
 		read = read[1:]
 	}
@@ -148,8 +155,8 @@ func beginsLike(read []byte, line string) bool {
 	return len(read) >= len(line) && strings.EqualFold(string(read[:len(line)]), line)
 }
 
-// http2Preface is how a client begins that speaks HTTP/2.
-const http2Preface = "PRI * HTTP/2.0"
+// http2Preface is how a client begins that speaks HTTP/2, and no other does.
+const http2Preface = "PRI"
 
 // SetReadDeadline sets an earlier deadline for a connection that can be parked.
 func (c *clientConn) SetReadDeadline(t time.Time) error {
@@ -167,17 +174,20 @@ func (c *clientConn) SetReadDeadline(t time.Time) error {
 
 // Close closes the connection, or parks it if the server closes it for being idle.
 func (c *clientConn) Close() error {
-	if c.state.CompareAndSwap(isTimedOut, isParked) {
-		if c.lot.park(c) {
+	for {
+		switch state := c.state.Load(); {
+		case state == stateParked:
+			// Only the lot closes it now.
 			return nil
+		case state == stateTimedOut:
+			if c.state.CompareAndSwap(stateTimedOut, stateParked) {
+				c.lot.park(c)
+				return nil
+			}
+		case c.state.CompareAndSwap(state, stateClosed):
+			return c.Conn.Close()
 		}
-		c.state.Store(isClosed)
-	} else if c.state.Swap(isClosed) == isParked {
-		// Only the lot closes it now.
-		c.state.Store(isParked)
-		return nil
 	}
-	return c.Conn.Close()
 }
 
 // CloseWrite lets the server wait for the client to read the end of an answer.
@@ -187,97 +197,6 @@ func (c *clientConn) CloseWrite() error {
 		return errors.ErrUnsupported
 	}
 	return half.CloseWrite()
-}
-
-// parkingLot holds connections whose clients are silent, without the buffers and the stack
-// that the server has for each. It is a listener that accepts them when they are not.
-type parkingLot struct {
-	// after is parkAfter, but for tests.
-	after  time.Duration
-	parked closerSet
-	back   chan net.Conn
-	closed chan struct{}
-	isShut atomic.Bool
-	// connected counts the clients' connections.
-	connected *inFlight
-}
-
-var _ net.Listener = (*parkingLot)(nil)
-
-func newParkingLot(connected *inFlight) *parkingLot {
-	return &parkingLot{
-		after: parkAfter, back: make(chan net.Conn), closed: make(chan struct{}), connected: connected,
-	}
-}
-
-// Accept returns a connection whose client has sent something.
-func (l *parkingLot) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.back:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close closes what is parked.
-func (l *parkingLot) Close() error {
-	if l.isShut.CompareAndSwap(false, true) {
-		close(l.closed)
-		l.parked.closeAll()
-	}
-	return nil
-}
-
-// Addr returns no address: nobody connects here.
-func (*parkingLot) Addr() net.Addr { return &net.UnixAddr{Name: "parked", Net: "unix"} }
-
-// park holds a connection until its client sends something. It returns false if it cannot.
-func (l *parkingLot) park(c *clientConn) bool {
-	raw := rawConnOf(c.Conn)
-	if raw == nil || !l.parked.add(c.Conn) {
-		return false
-	}
-	// What the server allows is clientIdleTimeout, of which some seconds are over.
-	if err := c.Conn.SetReadDeadline(c.deadline); err != nil {
-		l.parked.remove(c.Conn)
-		return false
-	}
-	go l.wait(c.Conn, raw)
-	return true
-}
-
-// wait gives the connection back when its client sends something, and closes it if that
-// goes or is silent for too long.
-func (l *parkingLot) wait(conn net.Conn, raw syscall.RawConn) {
-	hasData := awaitData(raw)
-	l.parked.remove(conn)
-	if hasData && conn.SetReadDeadline(time.Time{}) == nil {
-		select {
-		case l.back <- &clientConn{Conn: conn, lot: l, canPark: true, wasParked: true}:
-			return
-		case <-l.closed:
-		}
-	}
-	_ = conn.Close()
-	l.connected.leave()
-}
-
-// rawConnOf returns the socket of a connection, nil if it has none or if awaitData does not
-// work here.
-func rawConnOf(conn net.Conn) syscall.RawConn {
-	if proxied, ok := conn.(interface{ Raw() net.Conn }); ok {
-		conn = proxied.Raw()
-	}
-	socket, ok := conn.(syscall.Conn)
-	if !ok || !canPeek {
-		return nil
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return raw
 }
 
 // clientListener makes the connections that it accepts ones that can be parked.
@@ -311,7 +230,7 @@ func (f *httpFrontend) countConnection(conn net.Conn, state http.ConnState) {
 			c.mu.Unlock()
 		}
 	case http.StateClosed:
-		if c == nil || c.state.Load() != isParked {
+		if c == nil || c.state.Load() != stateParked {
 			f.connected.leave()
 		}
 	case http.StateHijacked:

@@ -106,6 +106,6 @@ var early = []story{
 		client sends GET / HTTP/1.0|Host: a||
 		replica gets GET / HTTP/1.1|Host: a||
 		replica sends HTTP/1.1 103 Early Hints|Link: </a.css>||HTTP/1.1 200 OK|Content-Length: 2||ok
-		client gets 103 or 200|Connection: close|Content-Length: 2||ok
+		client gets 200|Connection: close|Content-Length: 2||ok
 		client goes`},
 }

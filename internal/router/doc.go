@@ -17,8 +17,7 @@
 // Therefore, once a pointer has been swapped and a count of zero has been read
 // afterwards, nothing starts any more on what was swapped out: the answers of
 // [Pool.WaitIdle] after Switch and of [Pool.WaitBackendIdle] after Set are final.
-// The path of a request takes no lock but for the moment in which it takes or gives back an
-// idle connection to its replica.
+// No request waits for a lock that is held for longer than it takes to change a few fields.
 //
 // # One request, one client, one answer
 //
@@ -48,7 +47,7 @@
 //
 // # What is left to others
 //
-// The router does not compress, cache, mirror, buffer or limit the rate of requests, and
+// The router does not terminate TLS, and does not compress, cache, mirror, buffer or limit the rate of requests, and
 // speaks no HTTP/3. Towards replicas it speaks HTTP/1.1, and HTTP/2 only for gRPC. The
 // reason phrase of an answer is the standard one of its status.
 package router

@@ -107,8 +107,9 @@ func (x *exchange) try(a assignment) (isOver bool) {
 	if isGRPC(x.request) {
 		return x.tryHTTP2()
 	}
-	for fresh := false; ; fresh = true {
-		conn, err := a.upstream.connect(x.request.Context(), fresh)
+	for {
+		// Whatever is sent once more goes out on a fresh connection.
+		conn, err := a.upstream.connect(x.request.Context(), x.sent > 0)
 		if err != nil {
 			return x.handleDialError(err)
 		}
@@ -134,6 +135,7 @@ func (x *exchange) handleDialError(err error) (isOver bool) {
 func (x *exchange) exchangeOn(conn *replicaConn) (isOver bool) {
 	x.sent++
 	stop := context.AfterFunc(x.request.Context(), func() { _ = conn.Close() })
+	conn.begin(x.settings.ResponseTimeout)
 	upgrade := requestedUpgrade(x.request)
 	requestWriter{conn.w}.head(x, upgrade)
 	var err error
@@ -141,7 +143,7 @@ func (x *exchange) exchangeOn(conn *replicaConn) (isOver bool) {
 		x.receiveWhileAnswering()
 		x.upload = startUpload(conn, x.request, x.settings)
 	} else if err = conn.w.Flush(); err == nil {
-		conn.limitSilence(x.settings.ResponseTimeout)
+		conn.limitSilence()
 	}
 	res, err := x.awaitHead(conn, err)
 	if err != nil {
@@ -160,8 +162,8 @@ func (x *exchange) exchangeOn(conn *replicaConn) (isOver bool) {
 	}
 	isWhole := x.passAnswer(conn, res)
 	x.upload.stop(x)
-	isOpen := stop()
-	if isWhole && isOpen && x.canKeep(conn, res) {
+	hasStayed := stop()
+	if isWhole && hasStayed && x.canKeep(conn, res) {
 		x.upstream.idle.put(conn)
 	} else {
 		_ = conn.Close()
@@ -219,9 +221,9 @@ func (x *exchange) canSendAgain(conn *replicaConn, err error) bool {
 }
 
 // canKeep reports whether another exchange may use the connection: exactly the bytes of one
-// answer came, and no more are to be feared. Services that answer HEAD as if it were GET
-// are common, and so are those that send the body after a status that has none. It may
-// come later than this question.
+// answer came, and no others are likely to follow. Services that answer HEAD as if it were
+// GET are common, and so are those that send a body after a status that has none. Such a
+// body may come later than this question.
 func (x *exchange) canKeep(conn *replicaConn, res *http.Response) bool {
 	hasNoBody := res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified
 	// For such a status net/http has set the length to 0.

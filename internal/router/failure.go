@@ -20,12 +20,12 @@ var (
 
 // failBeforeAnswer answers a request for which the replica's answer did not come.
 func (x *exchange) failBeforeAnswer(err error) {
+	// To stop the upload ends the context of the request, which tells who has broken off.
+	defer x.upload.stop(x)
 	if cause := x.upload.cause(); cause != nil {
-		x.upload.stop(x)
 		x.failForClient(cause)
 		return
 	}
-	x.upload.stop(x)
 	netErr, isNetwork := errors.AsType[net.Error](err)
 	_, isSilence := errors.AsType[*silenceError](err)
 	switch {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // client is what the router knows about one client connection.
@@ -18,6 +19,8 @@ type client struct {
 	address netip.Addr
 	// conn is nil for a connection that is not watched.
 	conn *clientConn
+	// hasAsked is set by the first request.
+	hasAsked atomic.Bool
 }
 
 type clientKey struct{}
@@ -47,10 +50,17 @@ func (c *client) mayContradict(r *http.Request) bool {
 	return len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 && c.conn != nil && c.conn.hasLength.Load()
 }
 
-// hasLostBody reports whether net/http has dropped the body of a request. HTTP/1.0 has no
-// chunks, and none of its requests share a connection.
-func (c *client) hasLostBody(r *http.Request) bool {
-	return !r.ProtoAtLeast(1, 1) && c.conn != nil && c.conn.hasEncoding.Load()
+// mayHaveLostBody reports whether net/http may have dropped the body of a request, because
+// HTTP/1.0 has no chunks. Of the first request on a connection it is known.
+func (c *client) mayHaveLostBody(r *http.Request, isFirst bool) bool {
+	switch {
+	case r.ProtoAtLeast(1, 1) || c.conn == nil:
+		return false
+	case isFirst:
+		return c.conn.hasEncodingAtFirst.Load()
+	default:
+		return c.conn.hasEncoding.Load()
+	}
 }
 
 // isTrusted reports whether the client is one of the proxies.
@@ -93,14 +103,14 @@ func (c *client) forwardedHeaders(r *http.Request, isTrusted bool, add func(name
 // origin returns the address of whom the request comes from: the last one in X-Forwarded-For
 // that is no trusted proxy, or the client itself if that is none.
 func (c *client) origin(r *http.Request, proxies []netip.Prefix) string {
-	origin := client{ip: c.ip, address: c.address}
+	origin := &client{ip: c.ip, address: c.address}
 	list := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for _, item := range slices.Backward(list) {
 		address, err := parseNode(strings.TrimSpace(item))
 		if err != nil || !origin.isTrusted(proxies) {
 			break
 		}
-		origin = client{ip: address.String(), address: address.Unmap()}
+		origin = &client{ip: address.String(), address: address.Unmap()}
 	}
 	return origin.ip
 }

@@ -123,7 +123,8 @@ func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	x := f.newExchange(w, r)
-	if status, cause := refusal(r); status != 0 {
+	isFirst := !clientOf(r).hasAsked.Swap(true)
+	if status, cause := refusal(r, isFirst); status != 0 {
 		http.Error(x, cause, status)
 		x.end()
 	} else {
@@ -136,14 +137,15 @@ func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refusal returns why a request cannot be passed on, and the status that says so; 0 if it can.
-func refusal(r *http.Request) (status int, cause string) {
+// refusal returns why a request cannot be passed on, and the status that says so; 0 if it
+// can. isFirst says that it is the first one on its connection.
+func refusal(r *http.Request, isFirst bool) (status int, cause string) {
 	switch {
 	case r.Method == http.MethodConnect:
 		return http.StatusMethodNotAllowed, "this is no proxy for other servers"
 	case !isToken(r.Method):
 		return http.StatusBadRequest, "the method of the request is malformed"
-	case clientOf(r).hasLostBody(r):
+	case clientOf(r).mayHaveLostBody(r, isFirst):
 		return http.StatusBadRequest, "HTTP/1.0 has no Transfer-Encoding"
 	}
 	return 0, ""

@@ -19,7 +19,7 @@ type failure int
 const (
 	failNoPool   failure = iota // No environment was live.
 	failRefused                 // No replica accepted a connection.
-	failUpstream                // The replica broke off before or in its answer.
+	failUpstream                // The replica broke off before or in its answer, or answered nonsense.
 	failStatus                  // The replica answered 5xx.
 	failCanceled                // The client went away.
 	failCut                     // The router closed it, because the drain timeout was over.

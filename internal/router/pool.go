@@ -54,7 +54,7 @@ func NewPool(env bluegreen.Environment, m *Metrics) *Pool {
 }
 
 // FailureReport is called for each request that a replica failed: it refused the
-// connection, or broke off before or in its answer. inARow counts these requests since
+// connection, broke off before or in its answer, answered nonsense, or did not answer in time. inARow counts these requests since
 // the last one that the replica answered. The call delays the request.
 type FailureReport func(b Backend, inARow int, cause error)
 

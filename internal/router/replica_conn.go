@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -50,8 +49,9 @@ type replicaConn struct {
 	headLeft int
 	mu       sync.Mutex // guards hasHead and hasLimit together with the deadlines
 	hasHead  bool
-	// hasLimit is set while there is a deadline.
+	// limit is how long the replica may be silent. hasLimit is set while there is a deadline.
 	hasLimit bool
+	limit    time.Duration
 }
 
 // newReplicaConn returns a connection that leaves set when it is closed, or errCut if the
@@ -61,8 +61,8 @@ func newReplicaConn(conn *net.TCPConn, set *closerSet) (*replicaConn, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	c := &replicaConn{TCPConn: conn, set: set, raw: raw, w: bufio.NewWriter(conn)}
-	c.r = bufio.NewReader((*headReader)(c))
+	c := &replicaConn{TCPConn: conn, set: set, raw: raw}
+	c.r, c.w = bufio.NewReader((*headReader)(c)), bufio.NewWriterSize((*limitedWriter)(c), writeBuffer)
 	if !set.add(c) {
 		return nil, errors.Join(errCut, conn.Close())
 	}
@@ -75,9 +75,25 @@ func (c *replicaConn) Close() error {
 	return c.TCPConn.Close()
 }
 
-// begin makes the connection ready for an exchange.
-func (c *replicaConn) begin() {
-	c.headLeft, c.hasHead = maxAnswerHead, false
+// begin makes the connection ready for an exchange. limit is how long the replica may be
+// silent, 0 for any time.
+func (c *replicaConn) begin(limit time.Duration) {
+	c.headLeft, c.hasHead, c.limit = maxAnswerHead, false, limit
+}
+
+// writeBuffer is the size of the buffer for requests.
+const writeBuffer = 4 << 10
+
+// limitedWriter writes to the connection. What fills the buffer can be more than a replica
+// takes that does not read.
+type limitedWriter replicaConn
+
+func (l *limitedWriter) Write(p []byte) (int, error) {
+	c := (*replicaConn)(l)
+	if len(p) >= writeBuffer {
+		c.limitWrite()
+	}
+	return c.TCPConn.Write(p)
 }
 
 // headReader reads from the connection, and no more than a head may have until that has come.
@@ -117,9 +133,18 @@ func (c *replicaConn) readHead(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// limitSilence sets how long the replica may take from now to the head of its answer. It
-// has no effect once that has come, or if limit is 0.
-func (c *replicaConn) limitSilence(limit time.Duration) {
+// limitSilence limits from now on the time to the head of the answer. It has no effect once
+// that has come.
+func (c *replicaConn) limitSilence() { c.setDeadline(c.SetReadDeadline, c.limit) }
+
+// limitWrite limits the time of the next write, like limitSilence.
+func (c *replicaConn) limitWrite() { c.setDeadline(c.SetWriteDeadline, c.limit) }
+
+// endWait ends the wait for the head of the answer. It has no effect once that has come.
+func (c *replicaConn) endWait() { c.setDeadline(c.SetReadDeadline, -time.Second) }
+
+// setDeadline sets a deadline unless the head has come or the limit is 0.
+func (c *replicaConn) setDeadline(set func(time.Time) error, limit time.Duration) {
 	if limit == 0 {
 		return
 	}
@@ -128,20 +153,7 @@ func (c *replicaConn) limitSilence(limit time.Duration) {
 	if !c.hasHead {
 		c.hasLimit = true
 		// An error means that the connection is closed, which the next read says.
-		_ = c.SetReadDeadline(time.Now().Add(limit))
-	}
-}
-
-// limitWrite sets how long the replica may take for the next write, like limitSilence.
-func (c *replicaConn) limitWrite(limit time.Duration) {
-	if limit == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.hasHead {
-		c.hasLimit = true
-		_ = c.SetWriteDeadline(time.Now().Add(limit))
+		_ = set(time.Now().Add(limit))
 	}
 }
 
@@ -257,7 +269,6 @@ func (i *idleConns) close() {
 func (u *upstream) connect(ctx context.Context, fresh bool) (*replicaConn, error) {
 	if !fresh {
 		if conn := u.idle.get(); conn != nil {
-			conn.begin()
 			return conn, nil
 		}
 	}
@@ -265,12 +276,5 @@ func (u *upstream) connect(ctx context.Context, fresh bool) (*replicaConn, error
 	if err != nil {
 		return nil, err
 	}
-	conn, err := newReplicaConn(dialed, &u.conns)
-	if err != nil {
-		return nil, err
-	}
-	conn.begin()
-	return conn, nil
+	return newReplicaConn(dialed, &u.conns)
 }
-
-var _ io.Closer = (*replicaConn)(nil)

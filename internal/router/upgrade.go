@@ -15,6 +15,7 @@ func (x *exchange) passUpgrade(conn *replicaConn, res *http.Response, requested 
 	protocol := res.Header.Get("Upgrade")
 	if requested == "" || !isListed([]string{requested}, protocol) {
 		x.fail(errMalformed)
+		x.upload.stop(x)
 		return
 	}
 	header := http.Header{"Connection": {"Upgrade"}, "Upgrade": {protocol}}

@@ -26,8 +26,7 @@ type upload struct {
 	conn    *replicaConn
 	request *http.Request
 	// limit is how many bytes the body may have, 0 for any number.
-	limit   int64
-	timeout time.Duration
+	limit int64
 	// asked is closed when the replica asks for the body; nil if it need not. isAsked says
 	// so to the reader of the answer.
 	asked   chan struct{}
@@ -48,7 +47,7 @@ type upload struct {
 // startUpload sends the body of a request whose head is in the buffer of conn.
 func startUpload(conn *replicaConn, r *http.Request, s *Settings) *upload {
 	u := &upload{
-		conn: conn, request: r, limit: s.MaxBody, timeout: s.ResponseTimeout,
+		conn: conn, request: r, limit: s.MaxBody,
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	if isListed(r.Header["Expect"], "100-continue") {
@@ -59,10 +58,10 @@ func startUpload(conn *replicaConn, r *http.Request, s *Settings) *upload {
 		u.err = u.send()
 		if errors.Is(u.err, os.ErrDeadlineExceeded) {
 			// The replica does not read. Its answer is not waited for.
-			u.conn.limitSilence(-time.Second)
+			u.conn.endWait()
 			return
 		}
-		u.conn.limitSilence(u.timeout)
+		u.conn.limitSilence()
 	}()
 	return u
 }
@@ -113,7 +112,7 @@ func (u *upload) send() error {
 }
 
 func (u *upload) flush() error {
-	u.conn.limitWrite(u.timeout)
+	u.conn.limitWrite()
 	return u.conn.w.Flush()
 }
 

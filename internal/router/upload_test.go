@@ -56,6 +56,54 @@ func TestClientThatBreaksOffItsBodyGetsNoAnswer(t *testing.T) {
 	}
 }
 
+// A replica that hangs up in the middle of an upload is blamed, and its client is told.
+func TestReplicaThatFailsDuringAnUploadIsBlamed(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	e, log := startRouter(t, protocol.HTTP, metrics(t, registry, "web")), new(lines)
+	e.Configure(router.Settings{AccessLog: router.NewAccessLog(log)})
+	reported := make(chan error, 8)
+	e.blue.OnFailure(func(_ router.Backend, _ int, cause error) { reported <- cause })
+	l := listen(t)
+	go func() {
+		defer l.Close()
+		replica, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer replica.Close()
+		r, err := http.ReadRequest(bufio.NewReader(replica))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.ReadFull(r.Body, make([]byte, 5))
+	}()
+	e.blue.Set([]router.Backend{{ID: "blue-1", Addr: l.Addr().String()}})
+	conn := dialRaw(t, e)
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\nhello"); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusBadGateway {
+		t.Errorf("the client got %s", res.Status)
+	}
+	if err := e.blue.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := nonzero(t, registry)["failures_total web blue upstream"]; n != 1 || len(reported) != 1 {
+		t.Errorf("%v failures of the replica are counted, %d reported", n, len(reported))
+	}
+	if got := log.entries(t); len(got) != 1 || got[0]["status"] != 502.0 {
+		t.Errorf("logged is %v", got)
+	}
+}
+
 // What a client writes wrongly while its answer comes in is not the replica's failure.
 func TestMalformedBodyAfterTheHeadOfTheAnswer(t *testing.T) {
 	t.Parallel()

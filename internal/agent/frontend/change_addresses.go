@@ -57,7 +57,7 @@ func (f *Frontend) group(
 	entrance := newEntrance(f.shares[name], f.log.With("router", name))
 	next := &listenerGroup{name: name, protocol: protocol, entrance: entrance}
 	for _, address := range addresses {
-		listener, err := present.share(address)
+		listener, err := present.duplicate(address)
 		if err == nil && listener == nil {
 			listener, err = f.bind(address, present.onSamePort(address))
 		}

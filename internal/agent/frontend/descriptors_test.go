@@ -176,3 +176,31 @@ func TestFloodOverHTTP2LeavesRoomForOtherDeployments(t *testing.T) {
 		}
 	}
 }
+
+// A client that waits for room does not hold up a shutdown beyond the drain timeout.
+func TestShutdownDoesNotWaitForAClientThatWaits(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan struct{}, 1)
+	s := serve(t, time.Minute, func(string) http.HandlerFunc {
+		return func(_ http.ResponseWriter, r *http.Request) {
+			arrived <- struct{}{}
+			<-r.Context().Done()
+		}
+	})
+	s.change(store.Frontend{DrainTimeout: time.Millisecond, MaxConnections: 1})
+	first := s.connectAndAsk()
+	<-arrived
+	second := s.connectAndAsk()
+	defer first.Close()
+	defer second.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Shutdown(t.Context())
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Error("the shutdown has not ended")
+	}
+}

@@ -72,10 +72,10 @@ func (g *listenerGroup) canServe(addresses []string, protocol protocol.Protocol)
 	return g != nil && g.protocol == protocol && slices.EqualFunc(g.listeners, addresses, socket.IsListeningOn)
 }
 
-// share returns another listener on the socket that the group has at address, nil if it
+// duplicate returns another listener on the socket that the group has at address, nil if it
 // has none. The group may be nil. The socket stays open for a new router while the old
 // one closes its own listener.
-func (g *listenerGroup) share(address string) (*net.TCPListener, error) {
+func (g *listenerGroup) duplicate(address string) (*net.TCPListener, error) {
 	if g == nil {
 		return nil, nil
 	}
@@ -146,6 +146,8 @@ func (g *listenerGroup) retire(timeout time.Duration) {
 func (g *listenerGroup) shutdown(ctx context.Context, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	// A client that waits for admission holds up its listener, and that the router.
+	defer context.AfterFunc(ctx, g.entrance.close)()
 	// An error says that the time is over; what was left has been closed then.
 	_ = g.router.Shutdown(ctx)
 	g.entrance.close()

@@ -79,6 +79,9 @@ func faultScenarios() []faultScenario {
 			},
 			done: func(p *platformUnderTest) bool {
 				_, err := p.process.Load(p.Context())
+				if err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
+					p.Logf("whether the deployment is gone cannot be told: %v", err)
+				}
 				return errors.Is(err, bluegreen.ErrNotFound)
 			},
 		},
