@@ -103,7 +103,8 @@ const forged = "forged.example.com"
 var forgedHeaders = []string{
 	"Client-IP", "Forwarded", "Front-End-Https", "True-Client-IP", "X-Client-IP", "X-Forwarded-For",
 	"X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Scheme",
-	"X-Forwarded-Ssl", "X-Forwarded-User", "X-Forwarded-Groups", "X-Forwarded-Uri", "X-Original-URL", "X-Real-IP", "X-Rewrite-URL", "X_Forwarded_For", "X-Forwarded_Proto",
+	"X-Forwarded-Ssl", "X-Forwarded-User", "X-Forwarded-Groups", "X-Forwarded-Uri", "X-Original-URL",
+	"X-Real-IP", "X-Rewrite-URL", "X_Forwarded_For", "X-Forwarded_Proto",
 }
 
 // expectHeaders makes that request through the proxy, with a version of HTTP.

@@ -54,8 +54,9 @@ func NewPool(env bluegreen.Environment, m *Metrics) *Pool {
 }
 
 // FailureReport is called for each request that a replica failed: it refused the
-// connection, broke off before or in its answer, answered nonsense, or did not answer in time. inARow counts these requests since
-// the last one that the replica answered. The call delays the request.
+// connection, broke off before or in its answer, answered nonsense, or did not answer in
+// time. inARow counts these requests since the last one that the replica answered. The call
+// delays the request.
 type FailureReport func(b Backend, inARow int, cause error)
 
 // OnFailure makes the pool report every failed request. Call it before the first Set.

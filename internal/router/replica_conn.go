@@ -89,11 +89,10 @@ const writeBuffer = 4 << 10
 type limitedWriter replicaConn
 
 func (l *limitedWriter) Write(p []byte) (int, error) {
-	c := (*replicaConn)(l)
 	if len(p) >= writeBuffer {
-		c.limitWrite()
+		(*replicaConn)(l).limitWrite()
 	}
-	return c.TCPConn.Write(p)
+	return l.TCPConn.Write(p)
 }
 
 // headReader reads from the connection, and no more than a head may have until that has come.

@@ -50,10 +50,13 @@ func newFakeEngine(t *testing.T) *fakeEngine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeEngine{T: t, socket: filepath.Join(dir, "s"), seenRunning: make(chan struct{}, 1), labels: map[string]string{
-		dockerapi.LabelAgent: "agent", dockerapi.LabelDeployment: "web",
-		dockerapi.LabelEnvironment: "green", dockerapi.LabelReplica: "green-1",
-	}}
+	f := &fakeEngine{
+		T: t, socket: filepath.Join(dir, "s"), seenRunning: make(chan struct{}, 1),
+		labels: map[string]string{
+			dockerapi.LabelAgent: "agent", dockerapi.LabelDeployment: "web",
+			dockerapi.LabelEnvironment: "green", dockerapi.LabelReplica: "green-1",
+		},
+	}
 	f.health.Store("")
 	t.Cleanup(func() {
 		f.stop()
