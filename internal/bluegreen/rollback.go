@@ -4,6 +4,7 @@ package bluegreen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -47,23 +48,33 @@ func (e *executor) switchToStandby(ctx context.Context, reason string, origin Or
 // requireHealthy probes each of these instances of env once, all at the same time. It
 // returns an error unless enough of them are healthy. An instance that was started again
 // since it passed its health check may still be starting: it gets until ctx ends, at
-// most switch_timeout, to pass.
+// most switch_timeout, to pass. If the platform replaces an instance meanwhile, those that
+// there are then are probed.
 func (e *executor) requireHealthy(ctx context.Context, env Environment, instances []Instance) error {
 	e.progress("probing the standby in %s", env)
 	slot := e.ledger.Slot(env)
 	waiting, cancel := context.WithTimeout(ctx, e.Config.SwitchTimeout)
 	defer cancel()
-	f := newFinding(*slot.Release, instances, e.Config.MinHealthyPercent)
-	f.outcomes = forEach(instances, func(instance Instance) outcome {
-		if slices.Contains(slot.Passed, instance.Ref()) {
-			return e.probeOnce(ctx, env, instance)
+	for {
+		f := newFinding(*slot.Release, instances, e.Config.MinHealthyPercent)
+		f.outcomes = forEach(instances, func(instance Instance) outcome {
+			if slices.Contains(slot.Passed, instance.Ref()) {
+				return e.probeOnce(ctx, env, instance)
+			}
+			return e.checkInstance(waiting, env, instance)
+		})
+		if f.isHealthy() {
+			return nil
 		}
-		return e.checkInstance(waiting, env, instance)
-	})
-	if f.isHealthy() {
-		return nil
+		isGone := func(o outcome) bool { return errors.Is(o.exit, errGone) }
+		if waiting.Err() != nil || !slices.ContainsFunc(f.outcomes, isGone) {
+			return fmt.Errorf("the standby is not healthy: %w", f.unhealthyError())
+		}
+		var err error
+		if instances, err = e.requireStandby(ctx, env); err != nil {
+			return err
+		}
 	}
-	return fmt.Errorf("the standby is not healthy: %w", f.unhealthyError())
 }
 
 // startedInstances returns the instances of env once none is about to be started, or

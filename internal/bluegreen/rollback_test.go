@@ -90,3 +90,30 @@ func TestInterruptedRollbackIsSeenThrough(t *testing.T) {
 		}
 	})
 }
+
+// Kubernetes replaces the standby's pods one by one after a switch. A rollback right then is
+// not refused because a pod went while it was probed.
+func TestRollbackWhileAnInstanceIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTimedHarness(t, alwaysHealthy)
+		h.create(t)
+		if err := h.DeployAndSwitch(t.Context(), fourReplicas(h.memory, "2.0.0")); err != nil {
+			t.Fatal(err)
+		}
+		isReplaced := false
+		h.checker.isHealthy = func(id string, _ time.Duration) bool {
+			if id != "green-1" || isReplaced {
+				return true
+			}
+			isReplaced = true
+			h.memory.Restart(deployment, id, "")
+			return false
+		}
+		if err := h.Rollback(t.Context(), "2.0.0 is bad"); err != nil {
+			t.Error(err)
+		}
+		if got := h.memory.Serves(t, deployment); got != "1.0.0" || !isReplaced {
+			t.Errorf("%s serves; an instance was replaced: %v", got, isReplaced)
+		}
+	})
+}

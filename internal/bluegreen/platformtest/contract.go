@@ -318,3 +318,17 @@ func eventually[T any](p *platformUnderTest, try func() (T, error)) (T, error) {
 		}
 	}
 }
+
+// onceUnlocked runs an operation, and again while another process holds the lock. The
+// platform may need a moment to notice that the holder has died.
+func onceUnlocked(p *platformUnderTest, operate func() error) (err error) {
+	p.Helper()
+	_, _ = eventually(p, func() (bool, error) {
+		err = operate()
+		if _, isLocked := errors.AsType[*bluegreen.LockedError](err); isLocked {
+			return false, err
+		}
+		return true, nil
+	})
+	return err
+}

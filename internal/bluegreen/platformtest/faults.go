@@ -187,7 +187,8 @@ func surviveFault(t *testing.T, h Harness, scenario faultScenario, k int, fault 
 
 	next := p.openAnother("next@host (pid 3)")
 	if !scenario.done(next) {
-		if err := scenario.operate(t.Context(), next, next.planned()); err != nil {
+		operate := func() error { return scenario.operate(t.Context(), next, next.planned()) }
+		if err := onceUnlocked(next, operate); err != nil {
 			t.Fatalf("the next run does not converge: %v", err)
 		}
 	}
