@@ -81,39 +81,27 @@ func (h *harness) tellLive(path string) {
 func (h *harness) makeReplicaIll(threshold int) {
 	h.t.Helper()
 	h.tellLive("/fail")
-	endpoint := h.status().Endpoint
-	seen, inARow := 0, 0
-	_, err := backoff.Retry(h.t.Context(), func() (struct{}, error) {
+	endpoint, seen := h.status().Endpoint, 0
+	h.await(func() error {
+		isOut := h.status().Unready[bluegreen.Green] == 1
 		failed, err := failedProbes(endpoint)
 		seen = max(seen, failed)
-		if inARow++; err != nil {
-			inARow = 0
-			return struct{}{}, err
+		if err == nil && !isOut {
+			err = errors.New("the ill replica is still in the traffic")
 		}
-		if inARow < requests {
-			return struct{}{}, errors.New("not all replicas have answered")
-		}
-		return struct{}{}, nil
-	}, backoff.WithBackOff(backoff.NewConstantBackOff(pollInterval)), backoff.WithMaxElapsedTime(waitLimit))
-	if err != nil {
-		h.t.Fatal(err)
-	}
+		return err
+	})
 	if seen <= bluegreen.DefaultConfig().UnhealthyThreshold || seen > threshold {
 		h.t.Errorf("the replica answered a client after %d failed probes, with a threshold of %d", seen, threshold)
 	}
-	h.awaitUnready(bluegreen.Green, 1)
 	h.requireNoFailure()
 }
 
-// awaitUnready waits until the platform holds so many replicas of env not ready.
-func (h *harness) awaitUnready(env bluegreen.Environment, count int) {
+// await calls condition again and again until it returns nil.
+func (h *harness) await(condition func() error) {
 	h.t.Helper()
-	_, err := backoff.Retry(h.t.Context(), func() (struct{}, error) {
-		if found := h.status().Unready[env]; found != count {
-			return struct{}{}, fmt.Errorf("%d replicas of %s are not ready", found, env)
-		}
-		return struct{}{}, nil
-	}, backoff.WithBackOff(backoff.NewConstantBackOff(pollInterval)), backoff.WithMaxElapsedTime(waitLimit))
+	_, err := backoff.Retry(h.t.Context(), func() (struct{}, error) { return struct{}{}, condition() },
+		backoff.WithBackOff(backoff.NewConstantBackOff(pollInterval)), backoff.WithMaxElapsedTime(waitLimit))
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -143,18 +143,19 @@ func TestNewReplicasGetTrafficOnceTheyHavePassed(t *testing.T) {
 	unlock()
 	s.must(s.Scale(t.Context(), 3))
 	answering := map[string]bool{}
-	for range 6 {
+	agenttest.Eventually(t, func() error {
 		status, id := get(t, s.endpoint()+"/env?BLUEGREEN_INCARNATION")
 		if status != http.StatusOK {
 			t.Errorf("a client is answered %d %s", status, id)
 		}
 		answering[id] = true
-	}
-	for _, instance := range s.instances(bluegreen.Green) {
-		if !answering[instance.Incarnation] {
-			t.Errorf("%s gets no traffic; answers cond from %v", instance.ID, answering)
+		for _, instance := range s.instances(bluegreen.Green) {
+			if !answering[instance.Incarnation] {
+				return fmt.Errorf("%s has answered no request; answers came from %v", instance.ID, answering)
+			}
 		}
-	}
+		return nil
+	})
 }
 
 func TestPreviewShowsStagingBeforeItIsLive(t *testing.T) {
