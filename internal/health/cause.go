@@ -8,9 +8,9 @@ import (
 	"net"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/printable"
 )
 
 // maxCause limits how many characters of a text from outside a cause contains.
@@ -60,31 +60,13 @@ func describe(err error) string {
 	return firstLine(err.Error())
 }
 
-// firstLine returns the first line of text that is not empty, without control
-// characters, cut to maxCause characters.
+// firstLine returns the first line of text that is not empty, without what a terminal
+// acts on, cut to maxCause characters.
 func firstLine(text string) string {
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(strings.Map(keepPrintable, line))
-		if line == "" {
-			continue
+	for line := range strings.Lines(printable.Text(text)) {
+		if line = strings.TrimSpace(line); line != "" {
+			return printable.Cut(line, maxCause)
 		}
-		if runes := []rune(line); len(runes) > maxCause {
-			return string(runes[:maxCause]) + "…"
-		}
-		return line
 	}
 	return ""
-}
-
-// keepPrintable drops control and format characters, and makes a space of a tab.
-// Bytes that are not UTF-8 arrive as unicode.ReplacementChar and are dropped too.
-func keepPrintable(r rune) rune {
-	switch {
-	case r == '\t':
-		return ' '
-	case r == unicode.ReplacementChar || !unicode.IsPrint(r):
-		return -1
-	default:
-		return r
-	}
 }

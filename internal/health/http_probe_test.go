@@ -61,7 +61,7 @@ func TestHTTPAnswerDecides(t *testing.T) {
 		},
 		"text": {
 			handler: answer(503, "text/plain; charset=utf-8", "\n  database \x1b[31mis\tdown \xff\r\nstack trace"),
-			want:    "GET /: 503 Service Unavailable: database [31mis down",
+			want:    "GET /: 503 Service Unavailable: database is down",
 		},
 		"json": {
 			handler: answer(503, "application/json", `{"status":"down"}`),

@@ -55,7 +55,7 @@ func releaseAttributes() map[string]schema.Attribute {
 		"version": schema.StringAttribute{
 			Required:            true,
 			MarkdownDescription: describe("version"),
-			Validators:          []validator.String{stringvalidator.LengthAtLeast(1), withoutNUL()},
+			Validators:          []validator.String{stringvalidator.LengthAtLeast(1), oneLine{}},
 		},
 		"image": schema.StringAttribute{
 			Required:            true,

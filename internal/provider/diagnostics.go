@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/printable"
 )
 
 // attributeError returns an error on an attribute whose detail names the attribute.
@@ -54,8 +56,10 @@ var kindsInWords = strings.NewReplacer(
 	"context deadline exceeded", "out of time",
 )
 
-// inWords returns the text of an error for users.
-func inWords(err error) string { return kindsInWords.Replace(strings.TrimSpace(err.Error())) }
+// inWords returns the text of an error for users. It may quote somebody else.
+func inWords(err error) string {
+	return kindsInWords.Replace(strings.TrimSpace(printable.Text(err.Error())))
+}
 
 // sentence makes the text of an error a sentence, with a capital and a full stop.
 func sentence(err error) string {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/printable"
 )
 
 // errChangedAfterwards: an apply succeeded, and a moment later another release serves.
@@ -176,11 +177,17 @@ func (o openDeployment) logs(err error) string {
 	return paragraphs(parts...)
 }
 
-// lastLines masks lines before it indents them: the value of a variable may have
-// several lines.
+// maxLogLine is how many characters of a line of a log an error shows.
+const maxLogLine = 200
+
+// lastLines masks lines before it cuts and indents them: the value of a variable may be
+// long, and have several lines.
 func (o openDeployment) lastLines(from string, lines []string) string {
-	text := o.mask(strings.Join(lines, "\n"))
-	return fmt.Sprintf("The last lines of %s:\n    %s", from, strings.ReplaceAll(text, "\n", "\n    "))
+	text := "The last lines of " + from + ":"
+	for line := range strings.SplitSeq(o.mask(strings.Join(lines, "\n")), "\n") {
+		text += "\n    " + printable.Cut(line, maxLogLine)
+	}
+	return text
 }
 
 // warnings reports problems that do not affect the live environment.

@@ -6,18 +6,22 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/printable"
 )
 
 // shortestSecret is the length of the shortest value of an environment variable that
 // is masked. Shorter values are words such as "info" or "1", which are common in logs.
 const shortestSecret = 6
 
-// newMask returns a function that hides the values of environment variables in a text.
-// A replica may have logged them. A value of several lines is also hidden line by line,
-// because logs may show its lines apart.
+// newMask returns a function that makes a text printable and hides the values of
+// environment variables in it. A replica may have logged them. A value of several lines is
+// also hidden line by line, because logs may show its lines apart.
 func newMask(env map[string]string) func(text string) string {
 	var secrets []string
 	for _, value := range env {
+		// The text is printable too. Otherwise a color in the middle of a value would show it.
+		value = printable.Text(value)
 		secrets = append(secrets, value)
 		for line := range strings.Lines(value) {
 			secrets = append(secrets, strings.TrimSpace(line))
@@ -31,6 +35,7 @@ func newMask(env map[string]string) func(text string) string {
 	})
 	secrets = slices.Compact(secrets)
 	return func(text string) string {
+		text = printable.Text(text)
 		for _, secret := range secrets {
 			text = strings.ReplaceAll(text, secret, "***")
 		}

@@ -31,7 +31,14 @@ func TestNoPartOfASecretIsShown(t *testing.T) {
 			"line 2: MIIEvQIBADANBg; line 3: kqhkiG9w0BAQ; line 4: EFAASC; line 5: abc",
 			"line 2: ***; line 3: ***; line 4: ***; line 5: abc",
 		},
-		"no value": {nil, "refused", "refused"},
+		"a value with a color in it": {
+			map[string]string{"PASSWORD": "correct-horse"}, "bad correct-\x1b[31mhorse", "bad ***",
+		},
+		"a value that has a color": {
+			map[string]string{"PASSWORD": "correct-\x1b[31mhorse"}, "bad correct-\x1b[31mhorse", "bad ***",
+		},
+		"what a terminal acts on": {nil, "\x1b[2J\x1b]0;owned\x07refused", "refused"},
+		"no value":                {nil, "refused", "refused"},
 	} {
 		// The order of a map differs from one run to the next.
 		for range 20 {

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/docker"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/printable"
 )
 
 var (
@@ -42,6 +43,26 @@ func deploymentName() validator.String {
 
 func withoutNUL() validator.String {
 	return stringvalidator.RegexMatches(noNUL, "must not contain a NUL character")
+}
+
+var _ validator.String = oneLine{}
+
+// oneLine refuses line breaks and what a terminal acts on. It shows the value in quotes, so
+// that the error has none of them either.
+type oneLine struct{}
+
+func (oneLine) Description(context.Context) string {
+	return "must be one line without control characters"
+}
+
+func (v oneLine) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v oneLine) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	text := req.ConfigValue.ValueString()
+	if strings.ContainsAny(text, "\n\t") || printable.Text(text) != text {
+		resp.Diagnostics.Append(attributeError(req.Path, "Invalid text",
+			fmt.Sprintf("%s, got: %q", v.Description(ctx), text)))
+	}
 }
 
 var _ validator.String = durationAtLeast{}

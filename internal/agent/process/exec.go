@@ -38,7 +38,8 @@ func Exec(ctx context.Context, dir, name string, argv, environ []string) error {
 		err = ctx.Err()
 	}
 	var exit *exec.ExitError
-	if last := lines(output.text, 1); len(last) > 0 && (errors.As(err, &exit) || ctx.Err() != nil) {
+	last, _ := lastLines(output.text, 1)
+	if len(last) > 0 && (errors.As(err, &exit) || ctx.Err() != nil) {
 		return fmt.Errorf("%s: %w: %s", name, err, last[0])
 	}
 	return fmt.Errorf("%s: %w", name, err)

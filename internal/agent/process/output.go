@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"gopkg.in/natefinch/lumberjack.v2"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/printable"
 )
 
 // How much a replica's output may take: two files of 10 MB.
@@ -90,22 +92,15 @@ func LastLines(path string, n int) ([]string, error) {
 		return nil, err
 	}
 	if begin > 0 {
-		// The first line is probably only the end of one.
-		_, tail, _ = bytes.Cut(tail, []byte{'\n'})
+		// The first line is probably only the end of one. It is shown if there is no other.
+		if _, rest, found := bytes.Cut(tail, []byte{'\n'}); found && len(rest) > 0 {
+			tail = rest
+		}
 	}
-	return lines(tail, n), nil
+	return lastLines(tail, n)
 }
 
-// lines returns at most the last n lines of text.
-func lines(text []byte, n int) []string {
-	text = bytes.TrimRight(text, "\n")
-	if len(text) == 0 || n <= 0 {
-		return nil
-	}
-	all := bytes.Split(text, []byte{'\n'})
-	last := make([]string, 0, min(n, len(all)))
-	for _, line := range all[max(0, len(all)-n):] {
-		last = append(last, string(bytes.TrimRight(line, "\r")))
-	}
-	return last
+// lastLines returns the last n lines of text that are not empty lines at its end.
+func lastLines(text []byte, n int) ([]string, error) {
+	return printable.LastLines(bytes.NewReader(bytes.TrimRight(text, "\n")), n)
 }

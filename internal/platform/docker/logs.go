@@ -3,7 +3,6 @@
 package docker
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/printable"
 )
 
 // Logs implements bluegreen.Workloads.
@@ -20,11 +20,8 @@ func (p *Platform) Logs(ctx context.Context, instance bluegreen.Instance, n int)
 	return p.engine.logs(ctx, containerOf(instance.Ref()), n)
 }
 
-// maxLine is how many bytes a line of a log may have.
-const maxLine = 1 << 20
-
 // logs returns the last n lines that a container wrote, or fewer, the oldest first.
-func (e *engine) logs(ctx context.Context, container string, n int) (lines []string, err error) {
+func (e *engine) logs(ctx context.Context, container string, n int) ([]string, error) {
 	options := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(n)}
 	stream, err := e.ContainerLogs(ctx, container, options)
 	if err != nil {
@@ -37,10 +34,5 @@ func (e *engine) logs(ctx context.Context, container string, n int) (lines []str
 		writer.CloseWithError(err)
 	}()
 	defer reader.Close()
-	scanner := bufio.NewScanner(reader)
-	scanner.Buffer(nil, maxLine)
-	for scanner.Scan() {
-		lines = append(lines, scanner.Text())
-	}
-	return lines[max(len(lines)-n, 0):], scanner.Err()
+	return printable.LastLines(reader, n)
 }

@@ -6,11 +6,12 @@
 //
 // REPLICA chooses its behavior: "sick" fails every health check, GET /healthz,
 // "sickens" passes only the first one that no kubelet makes, and "dies" exits with
-// status 3 before it listens. After POST /sicken it fails every health check too. After
-// POST /fail it answers with 503 only, and says in the header Failed-Probes how many
-// health checks it has failed. GET /forwarded answers with what it is told of the client, GET
-// /headers with the whole header of the request as JSON, GET /silent with nothing at all, and
-// POST /upload once it has read the body. GET /ws is a WebSocket that sends each message back.
+// status 3 before it listens. It logs a long line, and what a terminal acts on. After POST
+// /sicken it fails every health check too. After POST /fail it answers with 503 only, and
+// says in the header Failed-Probes how many health checks it has failed. GET /forwarded
+// answers with what it is told of the client, GET /headers with the whole header of the
+// request as JSON, GET /silent with nothing at all, and POST /upload once it has read the
+// body. GET /ws is a WebSocket that sends each message back.
 //
 // It prints SECRET when it starts. "/replica check" is the HEALTHCHECK of an image, which
 // passes until "/replica fail-checks" was called in the container. Other arguments do nothing.
@@ -51,7 +52,7 @@ func main() {
 	behavior := os.Getenv("REPLICA")
 	fmt.Println("starting", os.Getenv("BLUEGREEN_VERSION"), os.Getenv("SECRET"))
 	if behavior == "dies" {
-		fmt.Println("no database")
+		fmt.Println("\x1b[2J\x1b]0;owned\x07" + strings.Repeat("long", 25_000) + "\n\x1b[31mno database\x1b[0m")
 		os.Exit(3)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
