@@ -71,7 +71,32 @@ func testOpening(h *harness, at func(listen string) attributes) {
 			Config:            h.config(version("3.0.0"), opened),
 			ConfigStateChecks: []statecheck.StateCheck{h.live("3.0.0"), stateHas(endpoint, "endpoint")},
 		},
+		// Without an address of its own the deployment is on loopback, as by default.
+		resource.TestStep{
+			Config: h.config(version("3.0.0")),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				planIs(plancheck.ResourceActionUpdate), planHasUnknown("endpoint"),
+			}},
+			ConfigStateChecks: []statecheck.StateCheck{h.live("3.0.0")},
+		},
+		resource.TestStep{
+			PreConfig: func() { h.requireFree("0.0.0.0:" + port) },
+			Config:    h.config(version("3.0.0")),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		},
 	)
+}
+
+// requireFree fails the test unless nothing listens on address.
+func (h *harness) requireFree(address string) {
+	h.t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	listener.Close()
 }
 
 // freeAddress returns an address on this machine on which nothing listens.

@@ -26,16 +26,14 @@ func (f *Frontend) Prepare(next store.Frontend) (Change, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	next.Protocol = cmp.Or(next.Protocol, protocol.HTTP)
-	listen, previewListen := next.Listen, []string{next.PreviewListen}
-	if len(listen) == 0 {
-		listen = []string{""}
-	}
-	addresses := resolvePorts(listen, f.binding.Addresses)
+	listen, previewListen := liveListen(next), []string{next.PreviewListen}
+	former := f.binding
+	addresses := resolvePorts(listen, liveListen(former.Frontend), former.Addresses)
 	live, err := f.group(f.live, liveName, addresses, next.Protocol)
 	if err != nil {
 		return Change{}, err
 	}
-	addresses = resolvePorts(previewListen, []string{f.binding.PreviewAddress})
+	addresses = resolvePorts(previewListen, []string{former.PreviewListen}, []string{former.PreviewAddress})
 	preview, err := f.group(f.preview, previewName, addresses, next.Protocol)
 	if err != nil {
 		f.discard(Change{live: live})
@@ -45,6 +43,14 @@ func (f *Frontend) Prepare(next store.Frontend) (Change, error) {
 		Frontend: next, Addresses: live.addresses(listen), PreviewAddress: preview.addresses(previewListen)[0],
 	}
 	return Change{binding, live, preview}, nil
+}
+
+// liveListen returns the addresses of the live environment, at least one.
+func liveListen(f store.Frontend) []string {
+	if len(f.Listen) == 0 {
+		return []string{""}
+	}
+	return f.Listen
 }
 
 // group returns present if it fits, or a new group.

@@ -207,6 +207,55 @@ func TestTakenAddressLeavesTheListeners(t *testing.T) {
 	}
 }
 
+// Without a port the deployment keeps the one it has, but never an address that is open to
+// others than what is configured.
+func TestPortIsKeptOnTheSameHostOnly(t *testing.T) {
+	t.Parallel()
+	const loopback, everybody = "127.0.0.1:0", "0.0.0.0:0"
+	for change, c := range map[string]struct {
+		former, next string
+		isKept       bool
+		// wantHost is the one of the address afterwards.
+		wantHost string
+	}{
+		"nothing configured":      {"", "", true, "127.0.0.1"},
+		"loopback is the default": {loopback, "", true, "127.0.0.1"},
+		"no longer for everybody": {everybody, "", false, "127.0.0.1"},
+		"loopback instead":        {everybody, loopback, false, "127.0.0.1"},
+		"for everybody now":       {"", everybody, false, "0.0.0.0"},
+		"everybody, unchanged":    {everybody, everybody, true, "0.0.0.0"},
+		"and IPv6":                {everybody, ":0", false, "::"},
+		"and IPv6, written else":  {":0", "[::]:0", true, "::"},
+		"no longer IPv6":          {":0", everybody, false, "0.0.0.0"},
+		"another loopback":        {loopback, "127.0.0.2:0", false, "127.0.0.2"},
+	} {
+		t.Run(change, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, time.Minute, name)
+			bind := func(listen string) store.Binding {
+				next := store.Frontend{Listen: []string{listen}, PreviewListen: listen, DrainTimeout: time.Minute}
+				change, err := s.Prepare(next)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Apply(change, liveOn(bluegreen.Blue), s.replicas)
+				return change.Binding
+			}
+			before, after := bind(c.former), bind(c.next)
+			for what, addresses := range map[string][2]string{
+				"live": {before.Address(), after.Address()}, "preview": {before.PreviewAddress, after.PreviewAddress},
+			} {
+				if isKept := addresses[0] == addresses[1]; isKept != c.isKept {
+					t.Errorf("%s was %s and is %s", what, addresses[0], addresses[1])
+				}
+				if host, _, err := net.SplitHostPort(addresses[1]); err != nil || host != c.wantHost {
+					t.Errorf("%s is %s, want the host %s", what, addresses[1], c.wantHost)
+				}
+			}
+		})
+	}
+}
+
 func TestDiscardedChangeLeavesTheListeners(t *testing.T) {
 	t.Parallel()
 	s := serve(t, time.Minute, name)
