@@ -31,5 +31,6 @@ resource "bluegreen_deployment" "shop" {
   local = {
     listen          = "127.0.0.1:8080"
     trusted_proxies = ["127.0.0.1/32"]
+    access_log      = true
   }
 }

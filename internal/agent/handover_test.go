@@ -64,6 +64,21 @@ func startCommand(t *testing.T, child *exec.Cmd) (ended func() (string, error)) 
 	return func() (string, error) { err := wait(); return output.String(), err }
 }
 
+// A second agent of a directory ends at once, and says why.
+func TestSecondAgentEnds(t *testing.T) {
+	t.Parallel()
+	dir := newStateDir(t)
+	lock, err := store.LockFile(dir.Lock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	written, err := startAgent(t, dir)()
+	if err != nil || written != "agent: another agent serves "+string(dir)+"\n" {
+		t.Errorf("it wrote %q and ended with %v", written, err)
+	}
+}
+
 // newStateDir returns a directory with a path that is short enough for a socket.
 func newStateDir(t *testing.T) store.Dir {
 	t.Helper()

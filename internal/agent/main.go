@@ -123,6 +123,7 @@ func (s settings) run() error {
 		return fmt.Errorf("locking the state directory: %w", err)
 	}
 	if stateLock == nil && !s.takeOver {
+		fmt.Fprintln(os.Stderr, "agent: another agent serves", dir)
 		return nil
 	}
 	var predecessor *predecessor

@@ -66,7 +66,8 @@ func (e *entrance) admit() bool {
 	}
 	now := time.Now().UnixNano()
 	if last := e.warned.Load(); now-last > int64(time.Minute) && e.warned.CompareAndSwap(last, now) {
-		e.log.Warn("clients wait, because too many are connected")
+		connected, limit := e.share.clientsAndLimit()
+		e.log.Warn("clients wait, because too many are connected", "connected", connected, "max_connections", limit)
 	}
 	return e.share.admit(e.open.Done())
 }

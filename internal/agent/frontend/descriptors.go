@@ -49,6 +49,14 @@ func (s *share) setLimit(clients int) {
 	s.of.wake()
 }
 
+// clientsAndLimit returns how many clients there are, and how many there may be, 0 for no limit
+// of their own.
+func (s *share) clientsAndLimit() (clients, limit int) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	return s.clients, s.limit
+}
+
 // admit waits until there is room for one more client. It returns false if ended is closed
 // before.
 func (s *share) admit(ended <-chan struct{}) bool { return await(s.tryAdmit, ended) }
