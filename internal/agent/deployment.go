@@ -128,7 +128,7 @@ func (d *deployment) registerer(a *agent) prometheus.Registerer {
 }
 
 // reopen listens where the deployment did before. An address that another program
-// has taken meanwhile is tried again until it is free.
+// has taken meanwhile is tried again until it is free. Live does not wait for the preview.
 func (d *deployment) reopen() {
 	err := d.listen()
 	if err == nil {
@@ -146,15 +146,17 @@ func (d *deployment) reopen() {
 func (d *deployment) listen() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.frontend.IsOpen() || d.closing.Err() != nil {
+	if d.frontend.IsComplete() || d.closing.Err() != nil {
 		return nil
 	}
-	change, err := d.frontend.Prepare(d.ledger.Current().Frontend.Frontend)
+	change, err := d.frontend.PrepareAgain()
 	if err != nil {
 		return err
 	}
-	d.frontend.Apply(change, d.ledger.Current().Ledger, d.candidates())
-	return nil
+	if change.PreviewErr == nil || !d.frontend.IsOpen() {
+		d.frontend.Apply(change, d.ledger.Current().Ledger, d.candidates())
+	}
+	return change.PreviewErr
 }
 
 // isStoredOrRuns reports whether anything is stored or runs.

@@ -35,13 +35,8 @@ func keepPlanned(ctx context.Context, planned, found observedModel) (observedMod
 	}
 	environments, asPlanned := keepPlannedObjects(ctx, planned.Environments, found.Environments)
 	kept.Environments = environments
-	if !kept.Endpoint.Equal(found.Endpoint) || !kept.PreviewEndpoint.Equal(found.PreviewEndpoint) {
-		diags.AddWarning("The endpoint differs from the plan", fmt.Sprintf(
-			"The endpoint is now %s. It changed during the apply, for example because a load balancer got its "+
-				"address. The next plan shows it.",
-			found.Endpoint.ValueString(),
-		))
-	}
+	diags.Append(compareEndpoint("endpoint", kept.Endpoint, found.Endpoint)...)
+	diags.Append(compareEndpoint("preview_endpoint", kept.PreviewEndpoint, found.PreviewEndpoint)...)
 	if !asPlanned || !kept.RollbackAvailable.Equal(found.RollbackAvailable) {
 		diags.AddWarning(
 			"The deployment differs from the plan",
@@ -51,6 +46,17 @@ func keepPlanned(ctx context.Context, planned, found observedModel) (observedMod
 		)
 	}
 	return kept, diags
+}
+
+func compareEndpoint(name string, planned, found types.String) diag.Diagnostics {
+	if planned.Equal(found) {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewWarningDiagnostic("The endpoint differs from the plan", fmt.Sprintf(
+		"The attribute %s is now %s. It changed during the apply, for example because a load balancer got its "+
+			"address, or because another program had taken a port. The next plan shows it.",
+		name, found.ValueString(),
+	))}
 }
 
 // keepPlannedObjects returns the map of objects found with the known values of

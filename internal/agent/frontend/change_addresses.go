@@ -17,7 +17,12 @@ import (
 // clients notice nothing. It is either applied or discarded.
 type Change struct {
 	store.Binding
-	live, preview *listenerGroup
+	// PreviewErr is why the preview cannot be opened, an *socket.AddressError.
+	PreviewErr error
+
+	live *listenerGroup
+	// preview is nil with a PreviewErr.
+	preview *listenerGroup
 }
 
 // Prepare binds what next needs and the frontend does not have yet, or returns an
@@ -25,24 +30,58 @@ type Change struct {
 func (f *Frontend) Prepare(next store.Frontend) (Change, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	change, err := f.prepareLive(next)
+	if err != nil {
+		return Change{}, err
+	}
+	err = f.preparePreview(&change, []string{f.binding.PreviewAddress})
+	if err != nil && f.preview == nil && hasOpenPort(next.PreviewListen) {
+		// Another program has the port that was chosen before. Any other will do.
+		err = f.preparePreview(&change, nil)
+	}
+	if err != nil {
+		f.discard(change)
+		return Change{}, err
+	}
+	return change, nil
+}
+
+// PrepareAgain is Prepare for the addresses on which the deployment listened before a restart
+// of the agent. If only that of the preview is taken, it returns a Change with a PreviewErr.
+func (f *Frontend) PrepareAgain() (Change, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change, err := f.prepareLive(f.binding.Frontend)
+	if err != nil {
+		return Change{}, err
+	}
+	change.PreviewAddress = f.binding.PreviewAddress
+	change.PreviewErr = f.preparePreview(&change, []string{f.binding.PreviewAddress})
+	return change, nil
+}
+
+func (f *Frontend) prepareLive(next store.Frontend) (Change, error) {
 	next.Protocol = cmp.Or(next.Protocol, protocol.HTTP)
-	listen, previewListen := liveListen(next), []string{next.PreviewListen}
-	former := f.binding
+	listen, former := liveListen(next), f.binding
 	addresses := resolvePorts(listen, liveListen(former.Frontend), former.Addresses)
 	live, err := f.group(f.live, liveName, addresses, next.Protocol)
 	if err != nil {
 		return Change{}, err
 	}
-	addresses = resolvePorts(previewListen, []string{former.PreviewListen}, []string{former.PreviewAddress})
-	preview, err := f.group(f.preview, previewName, addresses, next.Protocol)
+	return Change{Binding: store.Binding{Frontend: next, Addresses: live.addresses(listen)}, live: live}, nil
+}
+
+// preparePreview adds the preview to the change. current is the address that was chosen for it
+// before, if any.
+func (f *Frontend) preparePreview(change *Change, current []string) error {
+	listen := []string{change.PreviewListen}
+	addresses := resolvePorts(listen, []string{f.binding.PreviewListen}, current)
+	preview, err := f.group(f.preview, previewName, addresses, change.Protocol)
 	if err != nil {
-		f.discard(Change{live: live})
-		return Change{}, err
+		return err
 	}
-	binding := store.Binding{
-		Frontend: next, Addresses: live.addresses(listen), PreviewAddress: preview.addresses(previewListen)[0],
-	}
-	return Change{binding, live, preview}, nil
+	change.preview, change.PreviewAddress = preview, preview.addresses(listen)[0]
+	return nil
 }
 
 // liveListen returns the addresses of the live environment, at least one.
@@ -127,7 +166,7 @@ func (f *Frontend) Apply(c Change, l bluegreen.Ledger, replicas map[bluegreen.En
 			}()
 		}
 	}
-	for _, group := range []*listenerGroup{f.live, f.preview} {
+	for _, group := range f.groups() {
 		group.configure(c.Frontend, f.accessLogs[c.AccessLog])
 	}
 	switched = f.route(l, replicas)

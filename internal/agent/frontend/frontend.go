@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
@@ -30,7 +31,7 @@ type Frontend struct {
 	mu sync.Mutex
 	// binding says where it listens, or where it will.
 	binding store.Binding
-	// live and preview are nil while it does not listen.
+	// live and preview are nil while it does not listen. Live can be open alone.
 	live, preview *listenerGroup
 	routes        routes
 }
@@ -55,7 +56,7 @@ func New(
 // LogTo says where requests can be logged. Call it before anything else.
 func (f *Frontend) LogTo(logs map[store.AccessLog]*router.AccessLog) { f.accessLogs = logs }
 
-// IsOpen reports whether it listens.
+// IsOpen reports whether it listens for clients of live.
 func (f *Frontend) IsOpen() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -64,18 +65,22 @@ func (f *Frontend) IsOpen() bool {
 
 func (f *Frontend) isOpen() bool { return f.live != nil }
 
-// groups are the listener groups that are open.
-func (f *Frontend) groups() []*listenerGroup {
+// IsComplete reports whether it listens for clients of live and of the preview.
+func (f *Frontend) IsComplete() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.isOpen() {
-		return nil
-	}
-	return []*listenerGroup{f.live, f.preview}
+	return f.live != nil && f.preview != nil
+}
+
+// groups are the listener groups that are open. Its caller holds mu.
+func (f *Frontend) groups() []*listenerGroup {
+	return slices.DeleteFunc([]*listenerGroup{f.live, f.preview}, func(g *listenerGroup) bool { return g == nil })
 }
 
 // Listeners are the sockets that clients connect to.
 func (f *Frontend) Listeners() (list []*net.TCPListener) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, group := range f.groups() {
 		list = append(list, group.listeners...)
 	}
@@ -85,8 +90,11 @@ func (f *Frontend) Listeners() (list []*net.TCPListener) {
 // Retire asks all clients to connect again, which then reach another agent, and
 // waits until they have gone or ctx ends.
 func (f *Frontend) Retire(ctx context.Context) {
+	f.mu.Lock()
+	groups := f.groups()
+	f.mu.Unlock()
 	var retiring sync.WaitGroup
-	for _, group := range f.groups() {
+	for _, group := range groups {
 		retiring.Go(func() { group.letClientsLeave(ctx) })
 	}
 	retiring.Wait()
@@ -97,11 +105,8 @@ func (f *Frontend) Retire(ctx context.Context) {
 func (f *Frontend) Shutdown(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.isOpen() {
-		return
-	}
 	var closing sync.WaitGroup
-	for _, group := range []*listenerGroup{f.live, f.preview} {
+	for _, group := range f.groups() {
 		closing.Go(func() { group.shutdown(ctx, f.binding.DrainTimeout) })
 	}
 	closing.Wait()
@@ -113,10 +118,7 @@ func (f *Frontend) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closePools()
-	if !f.isOpen() {
-		return
-	}
-	for _, group := range []*listenerGroup{f.live, f.preview} {
+	for _, group := range f.groups() {
 		group.shutdown(context.Background(), 0)
 	}
 	f.live, f.preview = nil, nil

@@ -35,7 +35,7 @@ type listenerGroup struct {
 }
 
 // switchTo sends the requests of all clients to pool, also of those that are
-// still connected to a former group.
+// still connected to a former group. The group may be nil.
 func (g *listenerGroup) switchTo(pool *router.Pool) {
 	for ; g != nil; g = g.former.Load() {
 		g.router.Switch(pool)

@@ -83,10 +83,8 @@ func (f *Frontend) route(l bluegreen.Ledger, replicas map[bluegreen.Environment]
 		// until traffic has gone.
 		f.fill(live, l, replicas)
 	}
-	if f.isOpen() {
-		f.live.switchTo(r.serving[live])
-		f.preview.switchTo(r.previewOf(l))
-	}
+	f.live.switchTo(r.serving[live])
+	f.preview.switchTo(r.previewOf(l))
 	former := r.live
 	r.live = live
 	for _, env := range bluegreen.Environments() {

@@ -100,6 +100,13 @@ func (s *service) endpoint() string {
 	return status.Endpoint
 }
 
+func (s *service) previewEndpoint() string {
+	s.Helper()
+	status, err := s.platform.Observe(s.Context())
+	s.must(err)
+	return status.Preview
+}
+
 // running returns how many replicas of env run according to the status.
 func (s *service) running(env bluegreen.Environment) int {
 	s.Helper()

@@ -328,3 +328,53 @@ func TestAddressTakenWhileNoAgentRan(t *testing.T) {
 		t.Errorf("%d replicas count as running, want 1", got)
 	}
 }
+
+// Another process took the address of the preview while no agent ran. Live is served all the
+// same, and the preview is back once the address is free.
+func TestPreviewAddressTakenWhileNoAgentRan(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	preview := s.previewEndpoint()
+	agenttest.Kill(t, s.dir)
+	free := agenttest.Occupy(t, strings.TrimPrefix(preview, "http://"))
+	s.ensureAgent()
+	s.must(s.platform.AwaitTraffic(t.Context(), bluegreen.Green))
+	s.expectVersion("1.0.0")
+	if got := s.running(bluegreen.Green); got != 1 {
+		t.Errorf("%d replicas count as running, want 1", got)
+	}
+	free()
+	agenttest.Eventually(t, func() error {
+		response, err := client.Get(preview)
+		if err != nil {
+			return err
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusServiceUnavailable {
+			return errors.New("the empty preview answers " + response.Status)
+		}
+		return nil
+	})
+	if got := s.previewEndpoint(); got != preview {
+		t.Errorf("the preview was %s and is %s", preview, got)
+	}
+}
+
+// The port of the preview was chosen by the agent, and is taken. A deploy chooses another one.
+func TestDeployChoosesAnotherPortForThePreview(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	preview := s.previewEndpoint()
+	agenttest.Kill(t, s.dir)
+	defer agenttest.Occupy(t, strings.TrimPrefix(preview, "http://"))()
+	s.deployLive("2.0.0", 1)
+	s.expectVersion("2.0.0")
+	if got := s.previewEndpoint(); got == preview {
+		t.Errorf("the preview is still %s", got)
+	}
+	if status, body := get(t, s.previewEndpoint()); status != http.StatusOK || body != "1.0.0" {
+		t.Errorf("the preview answers %d %s, want the standby", status, body)
+	}
+}
