@@ -314,6 +314,24 @@ func TestKeepPlanned(t *testing.T) {
 	}
 }
 
+// The agent had to choose another port for the preview. The state keeps what was planned, and
+// the warning names the attribute that is different.
+func TestAnotherPreviewEndpointThanPlanned(t *testing.T) {
+	t.Parallel()
+	before := statusAfter(t, deploySecond)
+	planned := observe("web", before, 100).model()
+	moved := before
+	moved.Preview = "http://127.0.0.1:4711"
+	kept, diags := keepPlanned(t.Context(), planned, observe("web", moved, 100).model())
+	if !kept.PreviewEndpoint.Equal(planned.PreviewEndpoint) || !kept.Endpoint.Equal(planned.Endpoint) {
+		t.Errorf("the state has %s and %s", kept.Endpoint, kept.PreviewEndpoint)
+	}
+	want := "The attribute preview_endpoint is now http://127.0.0.1:4711."
+	if len(diags) != 1 || !strings.HasPrefix(diags[0].Detail(), want) {
+		t.Errorf("the warnings are %v", diags)
+	}
+}
+
 // A refresh shows that the standby is not healthy. An apply can do nothing about it, so
 // the plan is empty.
 func TestUnhealthyStandbyIsNoChange(t *testing.T) {
