@@ -68,9 +68,6 @@ func (x *exchange) passHead(res *http.Response) (announced int) {
 		header.Add("Trailer", name)
 		announced++
 	}
-	if x.frontend.closesAfter(x.request) {
-		header.Set("Connection", "close")
-	}
 	if !x.upload.hasWholeBody() {
 		x.closeAfterwards()
 	}

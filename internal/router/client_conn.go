@@ -155,8 +155,9 @@ func beginsLike(read []byte, line string) bool {
 	return len(read) >= len(line) && strings.EqualFold(string(read[:len(line)]), line)
 }
 
-// http2Preface is how a client begins that speaks HTTP/2, and no other does.
-const http2Preface = "PRI"
+// http2Preface is how a client begins that speaks HTTP/2 (RFC 9113 3.4). A part of it would not
+// do: the method "PRINT" begins like it, and what its client sends next must be noted.
+const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // SetReadDeadline sets an earlier deadline for a connection that can be parked.
 func (c *clientConn) SetReadDeadline(t time.Time) error {

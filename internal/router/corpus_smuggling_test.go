@@ -45,6 +45,25 @@ var smuggling = []story{
 		client gets 200
 		client gets 400
 		client goes`},
+	{"two framings after a method that begins like HTTP/2", "RFC 9112 6.1 and 6.3", `
+		client sends PRINT / HTTP/1.1|Host: a||
+		replica gets PRINT / HTTP/1.1|Host: a||
+		replica answers
+		client is answered
+		client sends POST / HTTP/1.1|Host: a|Content-Length: 3|Transfer-Encoding: chunked||5|hello|0||
+		+ GET /evil HTTP/1.1|Host: a||
+		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||hello
+		replica answers
+		client gets 200
+		client goes`},
+	{"two framings, and the replica fails after an interim answer", "RFC 9112 6.1 and 6.3", `
+		client sends POST / HTTP/1.1|Host: a|Content-Length: 3|Transfer-Encoding: chunked||5|hello|0||
+		+ GET /evil HTTP/1.1|Host: a||
+		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||hello
+		replica sends HTTP/1.1 103 Early Hints|Link: <a>||
+		replica closes
+		client gets 502
+		client goes`},
 	{"two framings in a head that comes in parts", "RFC 9112 6.1 and 6.3", `
 		client sends POST / HTTP/1.1|Host: a|Cont
 		client sends ent-Length: 3|Transf

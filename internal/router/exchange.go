@@ -53,6 +53,9 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 // WriteHeader begins the answer. A status of 1xx is followed by another one.
 func (x *exchange) WriteHeader(status int) {
 	x.status = status
+	if status >= http.StatusOK && x.frontend.closesAfter(x.request) {
+		x.Header().Set("Connection", "close")
+	}
 	x.ResponseWriter.WriteHeader(status)
 }
 

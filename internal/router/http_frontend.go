@@ -119,9 +119,6 @@ func (f *httpFrontend) closesAfter(r *http.Request) bool {
 
 // ServeHTTP passes a request on to a replica, and its answer back.
 func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f.closesAfter(r) {
-		w.Header().Set("Connection", "close")
-	}
 	x := f.newExchange(w, r)
 	isFirst := !clientOf(r).hasAsked.Swap(true)
 	if status, cause := refusal(r, isFirst); status != 0 {
