@@ -89,6 +89,10 @@ var garbage = []story{
 	refused("a space in the target", "RFC 9112 3.2", `GET /a b HTTP/1.1|Host: a||`),
 	refused("a control character in the target", "RFC 9112 3.2", `GET /a\x01b HTTP/1.1|Host: a||`),
 	refused("a target that is none", "RFC 9112 3.2", `GET a HTTP/1.1|Host: a||`),
+	refused("a target of another scheme that has no path", "RFC 9112 3.2", `GET mailto:x HTTP/1.1|Host: a||`),
+	refused("a target of http that has no authority", "RFC 9110 4.2.1", `GET http:x@evil/ HTTP/1.1|Host: a||`),
+	refused("GET *", "RFC 9112 3.2.4: the asterisk is for OPTIONS", `GET * HTTP/1.1|Host: a||`),
+	refused("half of how HTTP/2 begins", "RFC 9113 3.4", `PRI * HTTP/2.0||GET / HTTP/1.1|Host: a||`),
 }
 
 // oddities are messages that are rare and correct.

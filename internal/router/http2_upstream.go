@@ -48,6 +48,9 @@ func (u *upstream) dialHTTP2(ctx context.Context, _, _ string) (net.Conn, error)
 	return tracked, nil
 }
 
+// lastStatus is the last status of three digits. The library takes any number.
+const lastStatus = 999
+
 // tryHTTP2 is try over HTTP/2. It sets no limit to the time until the head of the answer:
 // that of a gRPC stream comes with its first message, and its client sets a deadline itself.
 func (x *exchange) tryHTTP2() (isOver bool) {
@@ -61,6 +64,11 @@ func (x *exchange) tryHTTP2() (isOver bool) {
 			return true
 		}
 		x.fail(errNoAnswer)
+		return true
+	}
+	if res.StatusCode < http.StatusOK || res.StatusCode > lastStatus {
+		_ = res.Body.Close()
+		x.fail(errMalformed)
 		return true
 	}
 	x.passAnswer(nil, res)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 const (
@@ -122,6 +124,8 @@ func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := f.newExchange(w, r)
 	isFirst := !clientOf(r).hasAsked.Swap(true)
 	if status, cause := refusal(r, isFirst); status != 0 {
+		// What follows such a request may be no request.
+		x.closeAfterwards()
 		http.Error(x, cause, status)
 		x.end()
 	} else {
@@ -142,6 +146,10 @@ func refusal(r *http.Request, isFirst bool) (status int, cause string) {
 		return http.StatusMethodNotAllowed, "this is no proxy for other servers"
 	case !isToken(r.Method):
 		return http.StatusBadRequest, "the method of the request is malformed"
+	case !isTarget(requestTarget(r), r.Method):
+		return http.StatusBadRequest, "the target of the request is malformed"
+	case !httpguts.ValidHostHeader(r.Host):
+		return http.StatusBadRequest, "the host of the request is malformed"
 	case clientOf(r).mayHaveLostBody(r, isFirst):
 		return http.StatusBadRequest, "HTTP/1.0 has no Transfer-Encoding"
 	}

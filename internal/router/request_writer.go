@@ -82,6 +82,13 @@ func requestTarget(r *http.Request) string {
 	return target
 }
 
+// isTarget reports whether a target can be written into a request (RFC 9112 3.2). The standard
+// library lets a query with a space pass that comes over HTTP/2, and a URL without a path.
+func isTarget(target, method string) bool {
+	return target == "*" && method == http.MethodOptions ||
+		strings.HasPrefix(target, "/") && !strings.ContainsFunc(target, isSpaceOrControl)
+}
+
 func isSpaceOrControl(r rune) bool { return r <= ' ' || r == 0x7f }
 
 // chunk writes a part of a body of unknown length.
