@@ -124,9 +124,13 @@ func (x *exchange) flush() {
 	}
 }
 
-// passTrailer passes the trailers on. Those that the head has not announced have a prefix.
+// passTrailer passes the trailers on. Those that the head has not announced have a prefix. One
+// must not frame a message (RFC 9110 6.5.1).
 func (x *exchange) passTrailer(trailer http.Header, announced int) {
 	for name, values := range trailer {
+		if hopHeaders[name] || name == "Content-Length" {
+			continue
+		}
 		if len(trailer) != announced {
 			name = http.TrailerPrefix + name
 		}

@@ -110,6 +110,14 @@ var hopByHop = []story{
 		client gets 200|Transfer-Encoding: chunked||hello||X-Sum: 42
 		client stays
 		replica stays`},
+	{"a trailer of an answer frames nothing", "RFC 9110 6.5.1", `
+		client sends GET / HTTP/1.1|Host: a||
+		replica gets GET / HTTP/1.1|Host: a||
+		replica sends HTTP/1.1 200 OK|Transfer-Encoding: chunked||5|hello|0|Content-Length: 3|
+		+ Transfer-Encoding: chunked|Connection: close|X-Sum: 42||
+		client gets 200|Transfer-Encoding: chunked||hello||X-Sum: 42
+		client stays
+		replica stays`},
 	droppedFromAnswer("fields that the answer's Connection lists", "RFC 9110 7.6.1", "Connection: X-A|X-A: 1"),
 	droppedFromAnswer("the answer's Keep-Alive", "RFC 9110 7.6.1", "Connection: keep-alive|Keep-Alive: timeout=5"),
 	droppedFromAnswer("the answer's Proxy-Connection", "RFC 9110 7.6.1", "Proxy-Connection: keep-alive"),
