@@ -2,7 +2,10 @@
 
 package router
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // Pool returns the pool that new requests go to, nil for none.
 func (r *Router) Pool() *Pool { return r.pool.Load() }
@@ -42,3 +45,18 @@ func (r *Router) Parked() int {
 
 // Connections returns how many clients are connected.
 func (r *Router) Connections() int64 { return r.frontend.connections() }
+
+// LastWriteTimeout is lastWriteTimeout.
+const LastWriteTimeout = lastWriteTimeout
+
+// StopLastWrite stops an upload over a connection to a replica. The router has all of the body,
+// and its last write ends while the upload is being stopped.
+func StopLastWrite(conn *net.TCPConn) {
+	u := &upload{conn: &replicaConn{TCPConn: conn}, quit: make(chan struct{}), done: make(chan struct{})}
+	u.isReceived.Store(true)
+	go func() {
+		<-u.quit
+		close(u.done)
+	}()
+	u.stop(nil)
+}

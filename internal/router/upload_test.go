@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -173,5 +174,23 @@ func TestEarlyAnswerClosesOnlyWhatItMust(t *testing.T) {
 		if isReused != wantReuse {
 			t.Errorf("%s: the connection is used again: %v, want %v", res.Proto, isReused, wantReuse)
 		}
+	}
+}
+
+// The limit to the last write of a body ends with the upload. The connection may be used again
+// much later.
+func TestLimitToTheLastWriteDoesNotStay(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	defer l.Close()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	router.StopLastWrite(conn.(*net.TCPConn)) //nolint:forcetypeassert // what "tcp" is documented to return
+	<-time.After(2 * router.LastWriteTimeout)
+	if _, err := io.WriteString(conn, "the next request"); err != nil {
+		t.Error(err)
 	}
 }
