@@ -64,6 +64,13 @@ var requestFraming = []story{
 		replica gets the rest cut
 		replica goes
 		replica is blameless`},
+	{"a name in a trailer with a space", "RFC 9110 5.1", `
+		client sends POST / HTTP/1.1|Host: a|Trailer: X Y, X-Z|Transfer-Encoding: chunked||5|hello|0|
+		+ Transfer-Encoding : chunked|X Y: 1|X-Z: 2||
+		replica gets POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked|Trailer: X-Z||hello||X-Z: 2
+		replica answers
+		client gets 200
+		replica stays`},
 	{"a field in a trailer is no field", "RFC 9110 6.5.1", `
 		client sends POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||5|hello|0|Content-Length: 5|
 		+ X-Forwarded-For: 192.0.2.1|Host: evil||

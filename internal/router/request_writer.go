@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // requestHeaders calls add for every header that the replica gets, except for those that
@@ -55,7 +57,7 @@ func (w requestWriter) head(x *exchange, upgrade string) {
 		w.header("Transfer-Encoding", "chunked")
 		var announced []string
 		for name := range r.Trailer {
-			if canPass(name, false) {
+			if canPassTrailer(name) {
 				announced = append(announced, name)
 			}
 		}
@@ -102,17 +104,22 @@ func (w requestWriter) chunk(part []byte) {
 func (w requestWriter) end(trailer http.Header) {
 	w.text("0\r\n")
 	for name, values := range trailer {
-		if !canPass(name, false) {
+		if !canPassTrailer(name) {
 			continue
 		}
 		for _, value := range values {
-			// The standard library checks the values of headers, not those of trailers.
-			if !strings.ContainsAny(value, "\r\n\x00") {
+			if httpguts.ValidHeaderFieldValue(value) {
 				w.header(name, value)
 			}
 		}
 	}
 	w.text("\r\n")
+}
+
+// canPassTrailer reports whether a trailer of a request is passed on. The standard library
+// checks headers, but neither the names nor the values of trailers.
+func canPassTrailer(name string) bool {
+	return httpguts.ValidHeaderFieldName(name) && canPass(name, false)
 }
 
 // isToken reports whether a method can be written into a request (RFC 9110 5.6.2). The
