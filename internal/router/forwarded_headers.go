@@ -21,13 +21,15 @@ type client struct {
 	conn *clientConn
 	// hasAsked is set by the first request.
 	hasAsked atomic.Bool
+	// room holds the request over HTTP/2 that uses the room which the client itself has.
+	room chan struct{}
 }
 
 type clientKey struct{}
 
 // withClient is the server's ConnContext.
 func withClient(ctx context.Context, conn net.Conn) context.Context {
-	c := new(client)
+	c := &client{room: make(chan struct{}, 1)}
 	c.conn, _ = conn.(*clientConn)
 	if at, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
 		c.address = at.Addr().Unmap().WithZone("")

@@ -16,9 +16,10 @@ type Options struct {
 	// Metrics counts the router's switches and the requests that arrive while
 	// there is no pool; nil counts nothing.
 	Metrics *Metrics
-	// AdmitStream, if not nil, is asked before a request over HTTP/2 is passed on: a client can
-	// have many on one connection, and each needs a connection to a replica. It waits until there
-	// is room, and then leave must be called. It returns false if ctx has ended before.
+	// AdmitStream, if not nil, is asked before a request over HTTP/2 is passed on while the client
+	// has another one: it can have many on one connection, and each needs a connection to a
+	// replica. It waits until there is room, and then leave must be called. It returns false if
+	// ctx has ended before.
 	AdmitStream func(ctx context.Context) (leave func(), ok bool)
 	// Logger gets the errors of client connections; nil drops them.
 	Logger *slog.Logger

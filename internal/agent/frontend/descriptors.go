@@ -10,7 +10,7 @@ import (
 const (
 	// perClient is how many descriptors a client takes: its own connection, and one to a replica.
 	perClient = 2
-	// perStream is how many a request over HTTP/2 takes: a connection to a replica.
+	// perStream is how many a further request over HTTP/2 takes: a connection to a replica.
 	perStream = 1
 	// perSplice is how many the kernel needs to copy from one connection to another: a pipe.
 	perSplice = 2

@@ -134,6 +134,37 @@ func TestFloodLeavesRoomForOtherDeployments(t *testing.T) {
 	flooded.expectAnswer(clients[3], http.StatusOK, "blue")
 }
 
+// A client that was admitted is answered, also over HTTP/2 and if there is room for nothing else.
+func TestAdmittedClientOfHTTP2IsAnswered(t *testing.T) {
+	t.Parallel()
+	// They are enough for one client, which then uses as many as are free.
+	s := serveWith(t, frontend.NewDescriptors(4), time.Minute, name)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: protocols}, Timeout: time.Minute}
+	defer client.CloseIdleConnections()
+	visit := func() error {
+		response, err := client.Get(s.endpoint)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		return err
+	}
+	if err := visit(); err != nil {
+		t.Fatal(err)
+	}
+	// The others come over the same connection, and are answered one after the other.
+	answered := make(chan error, 20)
+	for range cap(answered) {
+		go func() { answered <- visit() }()
+	}
+	for range cap(answered) {
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A client that sends many requests at a time over one connection of HTTP/2 gets no more than
 // its part either. All are answered in the end.
 func TestFloodOverHTTP2LeavesRoomForOtherDeployments(t *testing.T) {
@@ -161,8 +192,9 @@ func TestFloodOverHTTP2LeavesRoomForOtherDeployments(t *testing.T) {
 			answered <- err
 		}()
 	}
-	// The client takes two descriptors, and these four: then as many are free.
-	for range 4 {
+	// The client takes two descriptors, with which one is asked, and the others take four: then
+	// as many are free.
+	for range 5 {
 		<-arrived
 	}
 	other.expect(bluegreen.Blue)
