@@ -60,3 +60,6 @@ func StopLastWrite(conn *net.TCPConn) {
 	}()
 	u.stop(nil)
 }
+
+// ObserveDuration counts a request that took so long.
+func (p *Pool) ObserveDuration(d time.Duration) { p.durations.observe(d) }

@@ -6,11 +6,14 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
@@ -124,6 +127,40 @@ func TestMetricsOfADeploymentThatIsGoneAreGone(t *testing.T) {
 	metrics(t, registry, "web")
 	if _, err := router.NewMetrics(registry, "web"); err == nil {
 		t.Error("one deployment registers twice")
+	}
+}
+
+// Prometheus wants each bucket to count all that are not above its bound, and seconds.
+func TestDurationsAreCountedAsPrometheusWantsThem(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	m := metrics(t, registry, "web")
+	// Both are of one environment, as while one drains that the other replaces.
+	old, next := router.NewPool("blue", m), router.NewPool("blue", m)
+	old.ObserveDuration(0)
+	old.ObserveDuration(time.Millisecond)
+	old.ObserveDuration(time.Millisecond + 1)
+	next.ObserveDuration(2500*time.Microsecond - 1)
+	next.ObserveDuration(time.Minute)
+	next.ObserveDuration(time.Minute + 245500*time.Microsecond)
+	recorder := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest("", "/", http.NoBody))
+	var got []string
+	for line := range strings.Lines(recorder.Body.String()) {
+		const labels = `{deployment="web",environment="blue"`
+		if line, ok := strings.CutPrefix(line, "bluegreen_router_request_duration_seconds"); ok {
+			got = append(got, strings.Replace(strings.TrimSpace(line), labels, "", 1))
+		}
+	}
+	want := []string{
+		`_bucket,le="0.001"} 2`, `_bucket,le="0.0025"} 4`, `_bucket,le="0.005"} 4`, `_bucket,le="0.01"} 4`,
+		`_bucket,le="0.025"} 4`, `_bucket,le="0.05"} 4`, `_bucket,le="0.1"} 4`, `_bucket,le="0.25"} 4`,
+		`_bucket,le="0.5"} 4`, `_bucket,le="1"} 4`, `_bucket,le="2.5"} 4`, `_bucket,le="5"} 4`, `_bucket,le="10"} 4`,
+		`_bucket,le="30"} 4`, `_bucket,le="60"} 5`, `_bucket,le="+Inf"} 6`,
+		`_sum} 120.25`, `_count} 6`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the histogram is\n%q, want\n%q", got, want)
 	}
 }
 
