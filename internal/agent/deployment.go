@@ -328,13 +328,14 @@ func (d *deployment) erase(ctx context.Context) error {
 func (d *deployment) discard() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	// A request that ends from now on must not make the directory again.
+	d.accessLog.close()
 	if err := d.ledger.Erase(); err != nil {
 		return err
 	}
 	d.close()
 	d.verdicts.close()
 	d.frontend.Close()
-	d.accessLog.close()
 	d.unregister()
 	return nil
 }

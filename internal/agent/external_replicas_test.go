@@ -54,8 +54,14 @@ func (r *routed) route(replicas ...store.ExternalReplica) {
 // makeLive commits that the replica has passed and is live.
 func (r *routed) makeLive(replica store.ExternalReplica) {
 	r.Helper()
+	r.makeLiveBehind(store.Frontend{DrainTimeout: longTimeout}, replica)
+}
+
+// makeLiveBehind is makeLive with this frontend.
+func (r *routed) makeLiveBehind(front store.Frontend, replica store.ExternalReplica) {
+	r.Helper()
 	r.generation++
-	next, front := liveOn(replica, bluegreen.Green, r.generation), store.Frontend{DrainTimeout: longTimeout}
+	next := liveOn(replica, bluegreen.Green, r.generation)
 	if err := r.Commit(r.Context(), next, nil, front, nil); err != nil {
 		r.Fatal(err)
 	}

@@ -20,6 +20,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		os.Exit(Main(os.Args[2:]))
 	}
-	// After a request that is too large net/http waits half a second before it closes.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+	goleak.VerifyTestMain(m,
+		// After a request that is too large net/http waits half a second before it closes.
+		goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"),
+		// Every lumberjack.Logger has a goroutine that never ends.
+		goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"),
+	)
 }
