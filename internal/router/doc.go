@@ -45,9 +45,20 @@
 // would read as the same name, so that a replica can trust them. From the addresses in
 // [Settings.TrustedProxies] they are kept and appended to.
 //
+// # What the codec of net/http decides
+//
+// A part of a body of known length is passed on as soon as it has come, in both directions.
+// A chunk is passed on when it is whole or has 32 KB: the reader of chunks in net/http
+// waits for that. So a stream reaches the other side at once if its sender makes a chunk of
+// each part, which servers and clients do.
+//
+// An empty line between two requests is answered with 400, except before the first request
+// and after a POST, where net/http passes it over. The router cannot pass it over itself,
+// since only net/http knows where a body ends.
+//
 // # What is left to others
 //
-// The router does not terminate TLS, and does not compress, cache, mirror, buffer or limit the rate of requests, and
-// speaks no HTTP/3. Towards replicas it speaks HTTP/1.1, and HTTP/2 only for gRPC. The
+// The router does not terminate TLS, and does not compress, cache, mirror, buffer or limit
+// the rate of requests, and speaks no HTTP/3. Towards replicas it speaks HTTP/1.1, and HTTP/2 only for gRPC. The
 // reason phrase of an answer is the standard one of its status.
 package router
