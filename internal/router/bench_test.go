@@ -190,27 +190,15 @@ func rawReplica(b *testing.B, body string, arrived func()) string {
 	b.Helper()
 	answer := fmt.Appendf(nil,
 		"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-	l := listen(b)
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
+	return serveRaw(b, func(_ int, conn net.Conn) {
+		requests := bufio.NewReader(conn)
+		for skipHeader(requests) == nil {
+			arrived()
+			if _, err := conn.Write(answer); err != nil {
 				return
 			}
-			go func() {
-				defer conn.Close()
-				requests := bufio.NewReader(conn)
-				for skipHeader(requests) == nil {
-					arrived()
-					if _, err := conn.Write(answer); err != nil {
-						return
-					}
-				}
-			}()
 		}
-	}()
-	b.Cleanup(func() { _ = l.Close() })
-	return l.Addr().String()
+	})
 }
 
 // skipHeader reads to the empty line.

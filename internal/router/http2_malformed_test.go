@@ -36,7 +36,7 @@ func writeHeaders(f *http2.Framer, stream uint32, fields ...string) error {
 // askOverHTTP2 sends a request of these fields, and returns the status of its answer.
 func askOverHTTP2(t *testing.T, e *harness, fields ...string) (status string) {
 	t.Helper()
-	conn := dialRaw(t, e)
+	conn := connect(t, e)
 	f := http2.NewFramer(conn, conn)
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	_, err := io.WriteString(conn, http2.ClientPreface)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -92,36 +91,10 @@ var manners = []manner{
 // same connection, whatever it has sent. It answers HEAD as if it were GET.
 func startUnrulyReplica(t *testing.T) (address string) {
 	t.Helper()
-	l := listen(t)
-	var mu sync.Mutex
-	var conns []net.Conn
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, conn)
-			mu.Unlock()
-			serving.Go(func() { serveUnruly(t, conn) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		for _, conn := range conns {
-			conn.Close()
-		}
-		mu.Unlock()
-		serving.Wait()
-	})
-	return l.Addr().String()
+	return serveRaw(t, func(_ int, conn net.Conn) { serveUnruly(t, conn) })
 }
 
 func serveUnruly(t *testing.T, conn net.Conn) {
-	defer conn.Close()
 	in := bufio.NewReader(conn)
 	for {
 		r, err := http.ReadRequest(in)

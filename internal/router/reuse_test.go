@@ -20,31 +20,19 @@ import (
 // connection is closed when it returns false.
 func rawBackend(t *testing.T, answer func(conn, n int, r *http.Request, w io.Writer) bool) router.Backend {
 	t.Helper()
-	l := listen(t)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for id := 1; ; id++ {
-			conn, err := l.Accept()
+	return router.Backend{ID: "blue-1", Addr: serveRaw(t, func(id int, conn net.Conn) {
+		requests := bufio.NewReader(conn)
+		for n := 1; ; n++ {
+			r, err := http.ReadRequest(requests)
 			if err != nil {
 				return
 			}
-			go func() {
-				defer conn.Close()
-				requests := bufio.NewReader(conn)
-				for n := 1; ; n++ {
-					r, err := http.ReadRequest(requests)
-					if err != nil {
-						return
-					}
-					_, _ = io.Copy(io.Discard, r.Body)
-					if !answer(id, n, r, conn) {
-						return
-					}
-				}
-			}()
+			_, _ = io.Copy(io.Discard, r.Body)
+			if !answer(id, n, r, conn) {
+				return
+			}
 		}
-	}()
-	return router.Backend{ID: "blue-1", Addr: l.Addr().String()}
+	})}
 }
 
 // A service may send a body where none may be, and later than the head. Such a connection
@@ -154,12 +142,7 @@ func leaveIdleConnections(t *testing.T, e *harness, n int) {
 	t.Helper()
 	conns := make([]net.Conn, n)
 	for i := range conns {
-		conn, err := net.Dial("tcp", e.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		conns[i] = conn
+		conns[i] = connect(t, e)
 	}
 	for _, conn := range conns {
 		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: web\r\n\r\n"); err != nil {

@@ -53,18 +53,9 @@ func TestReplicaThatDoesNotAnswerInTimeIsAGatewayTimeout(t *testing.T) {
 // A replica that does not even read is a 504 too.
 func TestReplicaThatDoesNotReadIsAGatewayTimeout(t *testing.T) {
 	t.Parallel()
-	e, l := startRouter(t, protocol.HTTP, nil), listen(t)
-	accepted := make(chan net.Conn, 1)
-	go func() {
-		if conn, err := l.Accept(); err == nil {
-			accepted <- conn
-		}
-	}()
-	t.Cleanup(func() {
-		l.Close()
-		(<-accepted).Close()
-	})
-	e.blue.Set([]router.Backend{{ID: "blue-1", Addr: l.Addr().String()}})
+	e := startRouter(t, protocol.HTTP, nil)
+	silent := serveRaw(t, func(int, net.Conn) { <-t.Context().Done() })
+	e.blue.Set([]router.Backend{{ID: "blue-1", Addr: silent}})
 	e.Configure(router.Settings{ResponseTimeout: 50 * time.Millisecond})
 	// More than the buffers of all sockets hold.
 	got, err := send(t, newClient(t), http.MethodPost, e.url, strings.Repeat("x", 64<<20))

@@ -17,43 +17,12 @@ import (
 // tcpReplica sends its ID, reads until the client closes, and only then answers.
 func tcpReplica(t *testing.T, id string) router.Backend {
 	t.Helper()
-	l := listen(t)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				_, _ = io.WriteString(conn, id)
-				if received, err := io.ReadAll(conn); err == nil {
-					_, _ = io.WriteString(conn, " received "+string(received))
-				}
-			}()
+	return router.Backend{ID: id, Addr: serveRaw(t, func(_ int, conn net.Conn) {
+		_, _ = io.WriteString(conn, id)
+		if received, err := io.ReadAll(conn); err == nil {
+			_, _ = io.WriteString(conn, " received "+string(received))
 		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
-	})
-	return router.Backend{ID: id, Addr: l.Addr().String()}
-}
-
-func connect(t *testing.T, e *harness) *net.TCPConn {
-	t.Helper()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", e.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		t.Fatalf("a TCP connection is a %T", conn)
-	}
-	return tcp
+	})}
 }
 
 func readGreeting(t *testing.T, conn net.Conn) string {

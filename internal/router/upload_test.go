@@ -17,21 +17,6 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-// dialRaw connects as a client that writes its requests by hand.
-func dialRaw(t *testing.T, e *harness) *net.TCPConn {
-	t.Helper()
-	address, err := net.ResolveTCPAddr("tcp", e.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.DialTCP("tcp", nil, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
-
 // A client that breaks off in its body must not get an answer that looks like a good one,
 // and the replica is not blamed.
 func TestClientThatBreaksOffItsBodyGetsNoAnswer(t *testing.T) {
@@ -42,7 +27,7 @@ func TestClientThatBreaksOffItsBodyGetsNoAnswer(t *testing.T) {
 	e.blue.Set([]router.Backend{replica(t, "blue-1", func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	})})
-	conn := dialRaw(t, e)
+	conn := connect(t, e)
 	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\nhalf"); err != nil {
 		t.Fatal(err)
 	}
@@ -65,24 +50,15 @@ func TestReplicaThatFailsDuringAnUploadIsBlamed(t *testing.T) {
 	e.Configure(router.Settings{AccessLog: router.NewAccessLog(log)})
 	reported := make(chan error, 8)
 	e.blue.OnFailure(func(_ router.Backend, _ int, cause error) { reported <- cause })
-	l := listen(t)
-	go func() {
-		defer l.Close()
-		replica, err := l.Accept()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer replica.Close()
+	e.blue.Set([]router.Backend{{ID: "blue-1", Addr: serveRaw(t, func(_ int, replica net.Conn) {
 		r, err := http.ReadRequest(bufio.NewReader(replica))
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		_, _ = io.ReadFull(r.Body, make([]byte, 5))
-	}()
-	e.blue.Set([]router.Backend{{ID: "blue-1", Addr: l.Addr().String()}})
-	conn := dialRaw(t, e)
+	})}})
+	conn := connect(t, e)
 	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\nhello"); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +93,7 @@ func TestMalformedBodyAfterTheHeadOfTheAnswer(t *testing.T) {
 		_ = control.Flush()
 		_, _ = io.Copy(io.Discard, r.Body)
 	})})
-	conn := dialRaw(t, e)
+	conn := connect(t, e)
 	const head = "POST / HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
 	if _, err := io.WriteString(conn, head); err != nil {
 		t.Fatal(err)
