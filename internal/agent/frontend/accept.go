@@ -40,7 +40,7 @@ func newEntrance(admission *share, log *slog.Logger) *entrance {
 // serve calls serve for each listener, and for one more that has the introduced clients.
 func (e *entrance) serve(listeners []*net.TCPListener, serve func(net.Listener)) {
 	for _, listener := range listeners {
-		e.arriving.Go(func() { serve(&clientListener{listener, e}) })
+		e.arriving.Go(func() { serve(&admittingListener{listener, e}) })
 	}
 	go serve(&introducedListener{e, listeners[0].Addr()})
 	go func() {
@@ -91,16 +91,16 @@ func (e *entrance) receive(policy *headerPolicy, conn *admittedConn) {
 	}
 }
 
-// clientListener accepts the clients that need no introduction. While there is no room for
+// admittingListener accepts the clients that need no introduction. While there is no room for
 // another client, it accepts one and lets it wait; the others wait in the kernel's queue.
-type clientListener struct {
+type admittingListener struct {
 	*net.TCPListener
 
 	entrance *entrance
 }
 
 // Accept implements net.Listener.
-func (l *clientListener) Accept() (net.Conn, error) {
+func (l *admittingListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.AcceptTCP()
 		if err != nil {
