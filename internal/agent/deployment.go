@@ -68,51 +68,25 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := router.NewMetrics(a.registry, name)
-	if err != nil {
-		return nil, fmt.Errorf("registering metrics: %w", err)
-	}
-	log := a.log.With("deployment", name)
-	manager := a.processes.WithLogger(log)
 	d := &deployment{
-		name: name, log: log, metrics: metrics,
+		name: name, log: a.log.With("deployment", name),
 		environments: map[bluegreen.Environment]*environment{},
 		turn:         make(chan struct{}, 1),
 		ledger:       stored, key: store.OpenKeyFile(dir), plans: plans{}, engine: a.engine,
 	}
-	if d.upkeep, err = store.OpenUpkeepFile(dir); err != nil {
-		// It can serve without, and the next commit brings them again.
-		log.Error("replicas are not looked after", "error", err)
-	}
-	var unhealthy []upkeep.UnhealthyRun
-	if d.verdicts, unhealthy, err = readVerdicts(dir); err != nil {
-		log.Error("it is not known which replicas were unhealthy", "error", err)
-	}
 	d.closing, d.close = context.WithCancel(context.Background())
-	d.keeper = upkeep.New(d.closing, log, &a.load, d.followVerdicts)
-	d.keeper.Remember(unhealthy)
-	if err := d.registerer(a).Register(d.keeper); err != nil {
+	d.openKeeper(dir, &a.load)
+	if err := d.register(a.registry); err != nil {
 		d.close()
-		metrics.Unregister()
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
-	d.unregister = func() {
-		metrics.Unregister()
-		d.registerer(a).Unregister(d.keeper)
-	}
-	d.frontend = frontend.New(
-		stored.Current().Frontend, a.receivedSockets(), a.descriptors, metrics, d.reportFailure, log,
-	)
-	d.accessLog = newAccessLogFile(dir)
-	d.frontend.LogTo(map[store.AccessLog]*router.AccessLog{
-		store.AccessLogFile:   router.NewAccessLog(d.accessLog),
-		store.AccessLogStdout: router.NewAccessLog(os.Stdout),
-	})
+	d.openFrontend(a, dir)
 	// Environments may report changes at once; holding the lock makes them wait until
 	// both exist.
 	d.mu.Lock()
+	manager := a.processes.WithLogger(d.log)
 	for env, read := range files {
-		d.environments[env] = newEnvironment(manager, log, env, store.EnvironmentDir(dir, env), read, d.reroute)
+		d.environments[env] = newEnvironment(manager, d.log, env, store.EnvironmentDir(dir, env), read, d.reroute)
 	}
 	d.route()
 	d.mu.Unlock()
@@ -122,9 +96,50 @@ func openDeployment(a *agent, name string) (*deployment, error) {
 	return d, nil
 }
 
-// registerer is where the deployment's own metrics go.
-func (d *deployment) registerer(a *agent) prometheus.Registerer {
-	return prometheus.WrapRegistererWith(prometheus.Labels{"deployment": d.name}, a.registry)
+// openKeeper reads how the replicas are looked after. The deployment can serve without.
+func (d *deployment) openKeeper(dir string, load *upkeep.Load) {
+	var err error
+	if d.upkeep, err = store.OpenUpkeepFile(dir); err != nil {
+		// The next commit brings them again.
+		d.log.Error("replicas are not looked after", "error", err)
+	}
+	var unhealthy []upkeep.UnhealthyRun
+	if d.verdicts, unhealthy, err = readVerdicts(dir); err != nil {
+		d.log.Error("it is not known which replicas were unhealthy", "error", err)
+	}
+	d.keeper = upkeep.New(d.closing, d.log, load, d.followVerdicts)
+	d.keeper.Remember(unhealthy)
+}
+
+// register adds the deployment's metrics to the agent's.
+func (d *deployment) register(registry prometheus.Registerer) error {
+	metrics, err := router.NewMetrics(registry, d.name)
+	if err != nil {
+		return err
+	}
+	own := prometheus.WrapRegistererWith(prometheus.Labels{"deployment": d.name}, registry)
+	if err := own.Register(d.keeper); err != nil {
+		metrics.Unregister()
+		return err
+	}
+	d.metrics = metrics
+	d.unregister = func() {
+		metrics.Unregister()
+		own.Unregister(d.keeper)
+	}
+	return nil
+}
+
+// openFrontend makes the frontend, which does not listen yet, and its access logs.
+func (d *deployment) openFrontend(a *agent, dir string) {
+	d.frontend = frontend.New(
+		d.ledger.Current().Frontend, a.receivedSockets(), a.descriptors, d.metrics, d.reportFailure, d.log,
+	)
+	d.accessLog = newAccessLogFile(dir)
+	d.frontend.LogTo(map[store.AccessLog]*router.AccessLog{
+		store.AccessLogFile:   router.NewAccessLog(d.accessLog),
+		store.AccessLogStdout: router.NewAccessLog(os.Stdout),
+	})
 }
 
 // reopen listens where the deployment did before. An address that another program
