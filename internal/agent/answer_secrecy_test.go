@@ -16,7 +16,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
@@ -87,13 +86,7 @@ func babbler(t *testing.T) store.ExternalReplica {
 // it is; the libraries that it uses would.
 func TestAgentLogsNothingOfAnswers(t *testing.T) {
 	t.Parallel()
-	dir := newStateDir(t)
-	c, err := client.New(string(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := startAgent(t, dir)
-	r := &routed{T: t, Lock: lockOf(t, c), client: &testAgent{Client: c, dir: dir}}
+	r, ended := newRoutedProcess(t)
 	replica := babbler(t)
 	// The cause of a replica's failures is logged. The probes connect only.
 	r.commitUpkeep(upkeepOf(health.Config{TCP: &health.TCP{}}), replica)
@@ -118,7 +111,7 @@ func TestAgentLogsNothingOfAnswers(t *testing.T) {
 			}
 		}
 	}
-	pid, err := c.PID(t.Context())
+	pid, err := r.client.PID(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +119,7 @@ func TestAgentLogsNothingOfAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	output, err := ended()
-	log, readErr := os.ReadFile(dir.Log())
+	log, readErr := os.ReadFile(r.client.dir.Log())
 	if err := errors.Join(err, readErr); err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,18 @@ func newRoutedBy(t *testing.T, c *testAgent) *routed {
 	return &routed{T: t, Lock: held, client: c}
 }
 
+// newRoutedProcess is newRouted for an agent in a process of its own. ended is that of startAgent.
+func newRoutedProcess(t *testing.T) (r *routed, ended func() (string, error)) {
+	t.Helper()
+	dir := newStateDir(t)
+	c, err := client.New(string(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended = startAgent(t, dir)
+	return &routed{T: t, Lock: lockOf(t, c), client: &testAgent{Client: c, dir: dir}}, ended
+}
+
 // route makes replicas those of the environment that is live.
 func (r *routed) route(replicas ...store.ExternalReplica) {
 	r.Helper()

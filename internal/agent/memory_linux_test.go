@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
@@ -53,17 +52,11 @@ func TestLargeBodiesTakeNoMemory(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	replica := store.ExternalReplica{ID: "green-1", Incarnation: "first", Address: server.Listener.Addr().String()}
-	dir := newStateDir(t)
-	c, err := client.New(string(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	startAgent(t, dir)
-	r := &routed{T: t, Lock: lockOf(t, c), client: &testAgent{Client: c, dir: dir}}
+	r, _ := newRoutedProcess(t)
 	r.route(replica)
 	r.makeLive(replica)
 	r.Unlock()
-	pid, err := c.PID(t.Context())
+	pid, err := r.client.PID(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,6 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
@@ -135,13 +134,7 @@ func TestCommitWithoutUpkeepChangesNothing(t *testing.T) {
 // check: a replica that was unhealthy is so for it too, and it finds the next one.
 func TestNextAgentGoesOnWithTheUpkeep(t *testing.T) {
 	t.Parallel()
-	dir := newStateDir(t)
-	c, err := client.New(string(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	formerEnded := startAgent(t, dir)
-	r := &routed{T: t, Lock: lockOf(t, c), client: &testAgent{Client: c, dir: dir}}
+	r, formerEnded := newRoutedProcess(t)
 	replicas, isSick := make([]store.ExternalReplica, 4), make([]*atomic.Bool, 4)
 	for i := range replicas {
 		replicas[i], isSick[i] = sickServer(t, store.ReplicaID(bluegreen.Green, i+1))
@@ -152,7 +145,7 @@ func TestNextAgentGoesOnWithTheUpkeep(t *testing.T) {
 	r.awaitUnhealthy("green-2")
 	r.requireHealthyAnswers()
 
-	successorEnded := startAgent(t, dir, "-take-over")
+	successorEnded := startAgent(t, r.client.dir, "-take-over")
 	if output, err := formerEnded(); err != nil {
 		t.Errorf("the former agent ends with %v: %s", err, output)
 	}
@@ -164,7 +157,7 @@ func TestNextAgentGoesOnWithTheUpkeep(t *testing.T) {
 	r.awaitUnhealthy("green-3")
 	r.requireHealthyAnswers()
 
-	pid, err := c.PID(t.Context())
+	pid, err := r.client.PID(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +167,7 @@ func TestNextAgentGoesOnWithTheUpkeep(t *testing.T) {
 	if _, err := successorEnded(); err == nil {
 		t.Error("the agent was not killed")
 	}
-	startAgent(t, dir)
+	startAgent(t, r.client.dir)
 	r.awaitUnhealthy("green-3")
 	r.requireHealthyAnswers()
 	isSick[2].Store(false)
@@ -185,13 +178,7 @@ func TestNextAgentGoesOnWithTheUpkeep(t *testing.T) {
 // one while its first probe runs.
 func TestNextAgentKnowsWhatIsUnhealthy(t *testing.T) {
 	t.Parallel()
-	dir := newStateDir(t)
-	c, err := client.New(string(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := startAgent(t, dir)
-	r := &routed{T: t, Lock: lockOf(t, c), client: &testAgent{Client: c, dir: dir}}
+	r, ended := newRoutedProcess(t)
 	well, _ := sickServer(t, "green-1")
 	var isSick, hangs atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
@@ -213,12 +200,12 @@ func TestNextAgentKnowsWhatIsUnhealthy(t *testing.T) {
 	isSick.Store(true)
 	r.awaitUnhealthy("green-2")
 	r.eventually(func() error {
-		_, err := os.Stat(filepath.Join(dir.Deployment("web"), "unhealthy.json"))
+		_, err := os.Stat(filepath.Join(r.client.dir.Deployment("web"), "unhealthy.json"))
 		return err
 	})
 	hangs.Store(true)
 
-	pid, err := c.PID(t.Context())
+	pid, err := r.client.PID(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +215,7 @@ func TestNextAgentKnowsWhatIsUnhealthy(t *testing.T) {
 	if _, err := ended(); err == nil {
 		t.Error("the agent was not killed")
 	}
-	startAgent(t, dir)
+	startAgent(t, r.client.dir)
 	r.eventually(func() error {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(r.endpoint, "http://"))
 		if err == nil {
