@@ -7,6 +7,7 @@ package agenttest
 import (
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -22,6 +23,12 @@ const raceVariable, raceOptions = "GORACE", "atexit_sleep_ms=0"
 // no goroutine may be left but those that are ignored.
 func Main(m *testing.M, ignored ...goleak.Option) {
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		if os.Getenv(raceVariable) == "" {
+			// The race detector reads it at the start of the program.
+			err := syscall.Exec(os.Args[0], os.Args, append(os.Environ(), raceVariable+"="+raceOptions))
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(agent.Main(os.Args[2:]))
 	}
 	if mode := os.Getenv(modeVariable); mode != "" {

@@ -72,6 +72,7 @@ func Release(t testing.TB, version string, mode Mode) bluegreen.Release {
 //	/ws       a WebSocket that echoes
 //	/fork     starts a child that would outlive the replica
 //	/env      the variable named by the query
+//	/pid      the ID of its process
 //	/exit     ends the replica with status 7
 func serve(mode Mode) int {
 	fmt.Printf("%s %s starts\n", os.Getenv("BLUEGREEN_ENVIRONMENT"), os.Getenv("BLUEGREEN_VERSION"))
@@ -119,6 +120,7 @@ func serve(mode Mode) int {
 	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, os.Getenv(r.URL.RawQuery))
 	})
+	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(7) })
 	err := http.ListenAndServe(net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")), mux)
 	fmt.Fprintln(os.Stderr, err)

@@ -121,7 +121,7 @@ func (l *launched) start() error {
 	defer output.Close()
 	arguments := append(l.command[1:len(l.command):len(l.command)], "-state-dir", string(l.dir))
 	command := exec.Command(l.command[0], arguments...)
-	command.Dir = string(l.dir)
+	command.Dir, command.Env = string(l.dir), process.AgentEnviron()
 	command.Stdout, command.Stderr = output, output
 	command.SysProcAttr = process.NewSession()
 	if err := command.Start(); err != nil {

@@ -74,10 +74,10 @@ func deploy(ctx context.Context, dir, profile string) (*deployment, error) {
 	provider := filepath.Join(mirror, cmp.Or(os.Getenv("TF_ACC_PROVIDER_HOST"), "registry.terraform.io"),
 		"bluegreen", "bluegreen", providerVersion, runtime.GOOS+"_"+runtime.GOARCH,
 		"terraform-provider-bluegreen_v"+providerVersion)
-	if err := build(ctx, provider, source); err != nil {
+	if err := build(ctx, provider, source, "-X 'main.profile="+profile+"'"); err != nil {
 		return nil, err
 	}
-	if err := build(ctx, filepath.Join(dir, "service"), "./examples/service"); err != nil {
+	if err := build(ctx, filepath.Join(dir, "service"), "./examples/service", ""); err != nil {
 		return nil, err
 	}
 	address, err := freeAddress()
@@ -95,7 +95,7 @@ func deploy(ctx context.Context, dir, profile string) (*deployment, error) {
 		}
 	}
 	d.environ = append(os.Environ(), "TF_CLI_CONFIG_FILE="+cli, "CHECKPOINT_DISABLE=1",
-		"BLUEGREEN_AGENT_IDLE=1s", "BLUEGREEN_BENCH_PROFILE="+profile)
+		"BLUEGREEN_AGENT_IDLE=1s")
 	if err := d.run(ctx, "init", "-input=false"); err != nil {
 		return nil, err
 	}
@@ -108,9 +108,10 @@ func deploy(ctx context.Context, dir, profile string) (*deployment, error) {
 	return d, nil
 }
 
-// build compiles a program of this module with the flags of a release; see GNUmakefile.
-func build(ctx context.Context, output, source string) error {
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", output,
+// build compiles a program of this module with the flags of a release, see GNUmakefile, and
+// further flags for the linker.
+func build(ctx context.Context, output, source, linker string) error {
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w "+linker, "-o", output,
 		module+strings.TrimPrefix(source, "."))
 	command.Env = append(command.Environ(), "CGO_ENABLED=0")
 	if output, err := command.CombinedOutput(); err != nil {

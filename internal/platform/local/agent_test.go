@@ -303,7 +303,7 @@ func firstLedger() bluegreen.Ledger {
 func TestLockEndsWithItsProcess(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
-	holder := startLockHolder(t, s.dir, "web")
+	holder := startLockHolder(t, s.dir, "web", nil)
 	_, err := s.platform.Lock(t.Context(), s.Actor)
 	var held *bluegreen.LockedError
 	if !errors.As(err, &held) || held.Holder.Name != "somebody@else" || held.Holder.Since.IsZero() {

@@ -26,7 +26,7 @@ import (
 const holderVariable = "BLUEGREEN_TEST_HOLDER"
 
 func TestMain(m *testing.M) {
-	if what := os.Getenv(holderVariable); what != "" {
+	if what := os.Getenv(holderVariable); what != "" && len(os.Args) == 1 {
 		holdLock(what)
 	}
 	agenttest.Main(m)
@@ -34,14 +34,9 @@ func TestMain(m *testing.M) {
 
 func holdLock(what string) {
 	dir, name, _ := strings.Cut(what, " ")
-	self, err := os.Executable()
+	p, err := local.New(local.Options{StateDir: dir, Name: name})
 	if err == nil {
-		var p *local.Platform
-		// The agent must not inherit the variable, which would make it hold a lock too.
-		command := []string{"/usr/bin/env", "-u", holderVariable, self, "agent"}
-		if p, err = local.New(local.Options{StateDir: dir, Name: name, AgentCommand: command}); err == nil {
-			_, err = p.Lock(context.Background(), "somebody@else")
-		}
+		_, err = p.Lock(context.Background(), "somebody@else")
 	}
 	fmt.Println(err)
 	_, _ = io.Copy(io.Discard, os.Stdin)
@@ -51,15 +46,17 @@ func holdLock(what string) {
 // lockHolder is a process that holds a lock.
 type lockHolder struct{ kill func() }
 
-// startLockHolder starts a lockHolder, and returns when it holds the lock.
-func startLockHolder(t *testing.T, dir, name string) lockHolder {
+// startLockHolder starts a lockHolder with these further variables and files, and returns when
+// it holds the lock.
+func startLockHolder(t *testing.T, dir, name string, environ []string, files ...*os.File) lockHolder {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(self)
-	command.Env = append(os.Environ(), holderVariable+"="+dir+" "+name)
+	command.Env = append(append(os.Environ(), holderVariable+"="+dir+" "+name), environ...)
+	command.ExtraFiles = files
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

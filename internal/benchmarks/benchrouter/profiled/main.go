@@ -3,8 +3,7 @@
 //go:build linux
 
 // Profiled is the provider with an agent that writes a CPU profile. SIGUSR1 starts the
-// profile, and the next SIGUSR1 ends it and writes it to the file that the environment
-// variable BLUEGREEN_BENCH_PROFILE names.
+// profile, and the next SIGUSR1 ends it and writes it to a file.
 package main
 
 import (
@@ -22,9 +21,13 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/provider"
 )
 
+// profile is the path of the profile. It is set with -ldflags "-X main.profile=PATH", because the
+// agent gets no environment variables of the provider.
+var profile string
+
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
-		go writeProfiles(os.Getenv("BLUEGREEN_BENCH_PROFILE"))
+		go writeProfiles(profile)
 		os.Exit(agent.Main(os.Args[2:]))
 	}
 	serve := func() tfprotov6.ProviderServer { return provider.NewServer("0.0.1") }
@@ -39,13 +42,13 @@ func writeProfiles(path string) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)
 	for range signals {
-		var profile bytes.Buffer
-		if err := pprof.StartCPUProfile(&profile); err != nil {
+		var content bytes.Buffer
+		if err := pprof.StartCPUProfile(&content); err != nil {
 			log.Fatal(err)
 		}
 		<-signals
 		pprof.StopCPUProfile()
-		if err := os.WriteFile(path+".part", profile.Bytes(), 0o600); err != nil {
+		if err := os.WriteFile(path+".part", content.Bytes(), 0o600); err != nil {
 			log.Fatal(err)
 		}
 		if err := os.Rename(path+".part", path); err != nil {

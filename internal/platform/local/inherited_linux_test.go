@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package local_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
+)
+
+// newServiceOfRun returns a deployment with a live replica. Its agent was started by a process
+// with these further variables and files, which has ended.
+func newServiceOfRun(t *testing.T, environ []string, files ...*os.File) *service {
+	t.Helper()
+	dir := agenttest.StateDir(t)
+	run := startLockHolder(t, dir, "run", environ, files...)
+	s := newServiceIn(t, dir, "web", local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	run.kill()
+	return s
+}
+
+// pids returns the agent and the replica of green.
+func (s *service) pids() map[string]int {
+	s.Helper()
+	_, text := get(s, s.endpoint()+"/pid")
+	replica, err := strconv.Atoi(text)
+	s.must(err)
+	return map[string]int{"agent": agenttest.PID(s, s.dir), "replica": replica}
+}
+
+// environOf returns the environment variables that a process was started with.
+func environOf(t testing.TB, pid int) map[string]string {
+	t.Helper()
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	variables := map[string]string{}
+	for variable := range bytes.SplitSeq(bytes.TrimSuffix(content, []byte{0}), []byte{0}) {
+		name, value, _ := strings.Cut(string(variable), "=")
+		variables[name] = value
+	}
+	return variables
+}
+
+// The agent and its replicas outlive the run that starts the agent. They know none of its
+// secrets, and the runner of a CI job does not take them for processes of the job.
+func TestEnvironmentOfTheRunIsNotInherited(t *testing.T) {
+	t.Parallel()
+	s := newServiceOfRun(t, []string{
+		"RUNNER_TRACKING_ID=github_1", "BUILD_ID=7", "JENKINS_NODE_COOKIE=cookie", "CI_JOB_TOKEN=token",
+		"AWS_SECRET_ACCESS_KEY=key", "TF_VAR_password=password", "TF_TOKEN_example_com=token",
+		"HTTPS_PROXY=http://user:password@proxy.example", "LC_TIME=de_DE.UTF-8", "XDG_RUNTIME_DIR=/run/user/1",
+	})
+	wanted := map[string][]string{
+		"agent": {
+			"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "XDG_RUNTIME_DIR",
+			"GORACE",
+		},
+		"replica": {
+			"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR",
+			"PORT", "HOST", "BLUEGREEN_ENVIRONMENT", "BLUEGREEN_VERSION", "BLUEGREEN_INCARNATION",
+		},
+	}
+	for name := range agenttest.Release(t, "1.0.0", agenttest.Healthy).Env {
+		wanted["replica"] = append(wanted["replica"], name)
+	}
+	for of, pid := range s.pids() {
+		variables := environOf(t, pid)
+		for name := range variables {
+			kind := name
+			if strings.HasPrefix(name, "LC_") {
+				kind = "LC_*"
+			}
+			if !slices.Contains(wanted[of], kind) {
+				t.Errorf("the %s has %s", of, name)
+			}
+		}
+		if got := variables["LC_TIME"]; got != "de_DE.UTF-8" {
+			t.Errorf("in the %s, LC_TIME is %q", of, got)
+		}
+		if variables["PATH"] != os.Getenv("PATH") {
+			t.Errorf("in the %s, PATH is %q", of, variables["PATH"])
+		}
+	}
+}
