@@ -22,6 +22,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/containers"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
@@ -58,6 +59,9 @@ func Main(args []string) int {
 	case err != nil:
 		return 2
 	}
+	// An agent that somebody has started with a lock or a listener keeps it. Its replicas don't
+	// get it.
+	process.KeepDescriptors()
 	return exitStatus(s.run())
 }
 

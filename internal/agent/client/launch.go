@@ -124,6 +124,7 @@ func (l *launched) start() error {
 	command.Dir, command.Env = string(l.dir), process.AgentEnviron()
 	command.Stdout, command.Stderr = output, output
 	command.SysProcAttr = process.NewSession()
+	process.KeepDescriptors()
 	if err := command.Start(); err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@ const (
 // NewSession returns nil.
 func NewSession() *syscall.SysProcAttr { return nil }
 
+// KeepDescriptors does nothing: on these systems a process inherits only what it is given.
+func KeepDescriptors() {}
+
 func signalGroup(int, syscall.Signal) {}
 
 func openOutput(string) (reader, writer *os.File, err error) { return nil, nil, durable.ErrUnsupported }

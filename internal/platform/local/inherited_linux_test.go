@@ -5,11 +5,17 @@ package local_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
@@ -91,4 +97,85 @@ func TestEnvironmentOfTheRunIsNotInherited(t *testing.T) {
 			t.Errorf("in the %s, PATH is %q", of, variables["PATH"])
 		}
 	}
+}
+
+// The run holds a lock by an open file, as one under flock does, and has a pipe of its shell. Both
+// are free once the run has ended, though the agent and the replica that it started still run.
+func TestDescriptorsOfTheRunAreNotInherited(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "deploy.lock")
+	held, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	s := newServiceOfRun(t, nil, held, writer)
+	// The lock belongs to the open file, so it ends with the last descriptor of it.
+	for _, file := range []*os.File{held, writer} {
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	again, err := os.Open(path)
+	s.must(err)
+	defer again.Close()
+	if err := unix.Flock(int(again.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		t.Errorf("the lock: %v", err)
+	}
+	s.must(reader.SetReadDeadline(time.Now().Add(time.Minute)))
+	if n, err := reader.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("reading the pipe returns %d, %v", n, err)
+	}
+	for of, pid := range s.pids() {
+		for descriptor := range 3 {
+			target, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, descriptor))
+			if err != nil || target != os.DevNull && !strings.HasPrefix(target, s.dir+"/") {
+				t.Errorf("descriptor %d of the %s is %s, %v", descriptor, of, target, err)
+			}
+		}
+	}
+	s.expectVersion("1.0.0")
+}
+
+// An agent that was started with a descriptor keeps it, and its replicas do not get it.
+func TestDescriptorsOfTheAgentAreNotInherited(t *testing.T) {
+	t.Parallel()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	s := newServiceIn(t, agenttest.StateDir(t), "web", local.Frontend{})
+	self, err := os.Executable()
+	s.must(err)
+	agent := exec.Command(self, "agent", "-state-dir", s.dir)
+	agent.ExtraFiles = []*os.File{writer}
+	s.must(agent.Start())
+	t.Cleanup(func() {
+		agenttest.Stop(t, s.dir)
+		_ = agent.Wait()
+	})
+	s.must(writer.Close())
+	agenttest.Eventually(t, func() error {
+		if pid := agenttest.PID(t, s.dir); pid != agent.Process.Pid {
+			return fmt.Errorf("process %d serves", pid)
+		}
+		return nil
+	})
+	s.deployLive("1.0.0", 1)
+	agenttest.Kill(t, s.dir)
+	s.must(reader.SetReadDeadline(time.Now().Add(time.Minute)))
+	if n, err := reader.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("reading the pipe returns %d, %v", n, err)
+	}
+	s.ensureAgent()
+	s.expectVersion("1.0.0")
 }
