@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
@@ -38,3 +39,12 @@ func awaitChild(int) {}
 // findProcess finds nothing: these systems show the environment of a process to
 // no other process.
 func findProcess(string) (pid int, identity string) { return 0, "" }
+
+// findTree finds nothing, like findProcess: only the group of a process is ended on these systems.
+func findTree(State, []State) []State { return nil }
+
+func (s State) kill() {}
+
+func (s State) awaitEnd(time.Time) bool { return true }
+
+func (s State) isOfThisBoot() bool { return true }

@@ -7,46 +7,49 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
+	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // identify tells this process from all others that had or will have the same pid. It
-// returns the boot of the system and when the process started. A zombie does not count as a process.
+// returns when the process started and the boot of the system. A zombie does not count as a process.
 func identify(pid int) (string, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return "", fmt.Errorf("looking process %d up: %w", pid, err)
-	}
-	// The name, in parentheses, may hold anything. The state (3) and the start
-	// time (22) follow it; see proc_pid_stat(5).
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 20 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
-		return "", fmt.Errorf("process %d has ended", pid)
-	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("looking process %d up: %w", pid, err)
-	}
-	return fmt.Sprintf("%s@%s", fields[19], bytes.TrimSpace(boot)), nil
+	found, err := snapshotOf(pid)
+	return found.identity, err
+}
+
+// bootID tells the time since the start of the machine from that since every other start.
+var bootID = sync.OnceValues(func() (string, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return string(bytes.TrimSpace(id)), err
+})
+
+// isOfThisBoot reports whether a process with this state may still have left something behind:
+// nothing survives a restart of the machine.
+func (s State) isOfThisBoot() bool {
+	_, boot, isKnown := strings.Cut(s.Identity, "@")
+	current, err := bootID()
+	return !isKnown || err != nil || boot == current
 }
 
 // awaitNonChild returns when a process that is not a child has ended, or with an
 // error if the system cannot report that.
 func awaitNonChild(state State) error {
-	return pidfdWait(state.PID, state.isAlive)
+	return pidfdWait(state.PID, time.Time{}, state.isAlive)
 }
 
 // awaitChild returns when the child has ended. Waiting for the child then needs no thread
 // of its own. If that does not work, awaitChild returns early.
-func awaitChild(pid int) { _ = pidfdWait(pid, func() bool { return true }) }
+func awaitChild(pid int) { _ = pidfdWait(pid, time.Time{}, func() bool { return true }) }
 
 // pidfdWait waits for the end of a process, with neither thread nor timer.
+// It returns os.ErrDeadlineExceeded at the deadline, if that is not zero.
 // isExpected is called once the pid cannot be reused any more, and reports whether
 // it is the expected process.
-func pidfdWait(pid int, isExpected func() bool) error {
+func pidfdWait(pid int, deadline time.Time, isExpected func() bool) error {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
@@ -58,6 +61,9 @@ func pidfdWait(pid int, isExpected func() bool) error {
 	defer file.Close()
 	if !isExpected() {
 		return nil
+	}
+	if err := file.SetReadDeadline(deadline); err != nil {
+		return err
 	}
 	raw, err := file.SyscallConn()
 	if err != nil {
@@ -73,22 +79,10 @@ func pidfdWait(pid int, isExpected func() bool) error {
 // findProcess returns the process of this user that has variable, "NAME=value",
 // in its environment, and its identity; 0 if there is none.
 func findProcess(variable string) (pid int, identity string) {
-	paths, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, path := range paths {
-		environ, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(append([]byte{0}, environ...), []byte("\x00"+variable+"\x00")) {
-			continue
-		}
-		found, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err != nil {
-			continue
-		}
+	for _, s := range snapshots() {
 		// What the replica started has the variable too; the replica leads the group.
-		if group, err := unix.Getpgid(found); err != nil || group != found {
-			continue
-		}
-		if identity, err := identify(found); err == nil {
-			return found, identity
+		if s.group == s.pid && hasVariable(s.pid, variable) {
+			return s.pid, s.identity
 		}
 	}
 	return 0, ""

@@ -15,6 +15,10 @@ import (
 // case something it left behind holds the pipe.
 const outputGrace = time.Second
 
+// adoptGrace is how long an agent that starts waits for the end of what a replica has left
+// behind. Its deployments are not served before that.
+const adoptGrace = time.Second
+
 // Process is one run of a replica, started here or adopted.
 type Process struct {
 	State
@@ -24,6 +28,10 @@ type Process struct {
 	// exit may be read from then on.
 	exited chan struct{}
 	exit   string
+	// tree is what the process has started. strays says what of it could not be ended, and may
+	// be read once exited is closed.
+	tree   *tree
+	strays error
 	// pumped is closed when everything in output has been read.
 	pumped chan struct{}
 	output io.Closer
@@ -66,20 +74,30 @@ func adopt(dir string, state State, log io.Writer) (*Process, error) {
 		state.PID, state.Identity = findProcess(incarnationVariable + "=" + state.Incarnation)
 	}
 	if state.PID == 0 || !state.isAlive() {
-		return nil, nil
+		return nil, endStrays(state)
 	}
 	reader, writer, err := openOutput(filepath.Join(dir, "output"))
 	if err != nil {
-		signalGroup(state.PID, killSignal)
+		_ = (&tree{run: state}).end(strayGrace)
 		return nil, fmt.Errorf("opening the output of process %d: %w", state.PID, err)
 	}
 	writer.Close()
 	return newProcess(state, nil, reader, log), nil
 }
 
+// endStrays ends what a process that ended while no agent ran has left behind.
+func endStrays(state State) error {
+	if !state.isOfThisBoot() {
+		return nil
+	}
+	// Its pid, which is that of its session too, may be another one's by now.
+	state.PID = 0
+	return (&tree{run: state}).end(adoptGrace)
+}
+
 func newProcess(state State, command *exec.Cmd, output *os.File, log io.Writer) *Process {
 	p := &Process{
-		State: state, command: command, output: output,
+		State: state, command: command, output: output, tree: &tree{run: state},
 		exited: make(chan struct{}), pumped: make(chan struct{}),
 	}
 	go func() {
@@ -90,11 +108,13 @@ func newProcess(state State, command *exec.Cmd, output *os.File, log io.Writer) 
 	return p
 }
 
-// awaitExit waits for the end of the process, kills what it left behind in its
-// process group, and reads the rest of its output.
+// awaitExit waits for the end of the process, kills what it left behind, and reads the rest of
+// its output.
 func (p *Process) awaitExit() {
 	defer close(p.exited)
 	p.exit = p.wait()
+	signalGroup(p.PID, killSignal)
+	p.strays = p.tree.end(strayGrace)
 	select {
 	case <-p.pumped:
 	case <-time.After(outputGrace):
@@ -105,7 +125,6 @@ func (p *Process) awaitExit() {
 
 // wait returns how the process ended.
 func (p *Process) wait() string {
-	defer signalGroup(p.PID, killSignal)
 	if p.command == nil {
 		if err := awaitNonChild(p.State); err != nil {
 			pollExit(p.State)
@@ -131,10 +150,12 @@ func pollExit(state State) {
 	}
 }
 
-// Terminate ends the process and everything in its group with SIGTERM, and kills
-// what is left after grace. It returns when the process has ended.
+// Terminate ends the process and everything in its group with SIGTERM, and kills what is left
+// after grace. What it has started in other groups is killed once the process has ended, so
+// that the process can end it in its own way. Terminate returns when all have ended.
 func (p *Process) Terminate(grace time.Duration) {
 	if p.isRunning() && grace > 0 {
+		p.tree.note()
 		signalGroup(p.PID, termSignal)
 		timer := time.NewTimer(grace)
 		defer timer.Stop()
@@ -144,6 +165,7 @@ func (p *Process) Terminate(grace time.Duration) {
 		}
 	}
 	if p.isRunning() {
+		p.tree.note()
 		signalGroup(p.PID, killSignal)
 		<-p.exited
 	}

@@ -7,6 +7,7 @@ package process
 import (
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
@@ -33,3 +34,12 @@ func awaitNonChild(State) error { return durable.ErrUnsupported }
 func awaitChild(int) {}
 
 func findProcess(string) (pid int, identity string) { return 0, "" }
+
+// findTree finds nothing.
+func findTree(State, []State) []State { return nil }
+
+func (s State) kill() {}
+
+func (s State) awaitEnd(time.Time) bool { return true }
+
+func (s State) isOfThisBoot() bool { return true }

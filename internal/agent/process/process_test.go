@@ -6,6 +6,7 @@ package process
 
 import (
 	"bytes"
+	"crypto/rand"
 	"os"
 	"strings"
 	"sync"
@@ -55,7 +56,7 @@ func (s *screen) String() string {
 // run starts a shell script as a replica. It is killed when the test ends.
 func run(t *testing.T, dir, script string, log *screen) *Process {
 	t.Helper()
-	state := State{Revision: "r", Incarnation: t.Name(), Port: 20000}
+	state := State{Revision: "r", Incarnation: rand.Text(), Port: 20000}
 	environ := append(os.Environ(), incarnationVariable+"="+state.Incarnation)
 	p, err := start(dir, dir, []string{"/bin/sh", "-c", script}, environ, state, log)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,6 +79,8 @@ type Supervisor struct {
 	status Status
 	// current is the process while it runs.
 	current *Process
+	// left are the runs that have left something behind that SIGKILL did not end at once.
+	left []*tree
 	// awaitingRun are closed at the next attempt to start the process.
 	awaitingRun []chan struct{}
 }
@@ -173,7 +176,13 @@ func (s *Supervisor) await(ctx context.Context, p *Process) {
 		s.manager.log.Info("replica stopped", "replica", s.id, "pid", p.PID)
 	}
 	s.manager.ports.release(p.Port)
+	if p.strays != nil {
+		s.manager.log.Error("replica left something behind", "replica", s.id, "error", p.strays)
+	}
 	s.mu.Lock()
+	if p.strays != nil {
+		s.left = append(s.left, p.tree)
+	}
 	s.status.IsRunning, s.status.Exit, s.status.Port = false, p.exit, 0
 	s.current = nil
 	s.mu.Unlock()
@@ -222,6 +231,9 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	if err := s.awaitStop(ctx); err != nil {
 		return err
 	}
+	if err := s.endLeft(); err != nil {
+		return err
+	}
 	if err := s.manager.outputs.file(s.logPath()).Close(); err != nil {
 		return fmt.Errorf("closing the log of %s: %w", s.id, err)
 	}
@@ -241,10 +253,25 @@ func (s *Supervisor) awaitStop(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("stopping %s: %w", s.describe(), ctx.Err())
 	case <-overdue.C:
-		return fmt.Errorf("%s has not ended %s after SIGKILL. The system holds it, for example because a disk or a "+
-			"network file system does not answer: repair that or restart the machine, and try again",
-			s.describe(), killGrace)
+		return fmt.Errorf("%s has not ended %s after SIGKILL. %s", s.describe(), killGrace, heldAdvice)
 	}
+}
+
+// heldAdvice follows what SIGKILL has not ended.
+const heldAdvice = "The system holds it, for example because a disk or a network file system does not answer: " +
+	"repair that or restart the machine, and try again"
+
+// endLeft ends what earlier runs have left behind, once the process has ended for good.
+func (s *Supervisor) endLeft() error {
+	s.mu.Lock()
+	left := slices.Clone(s.left)
+	s.mu.Unlock()
+	for _, tree := range left {
+		if err := tree.end(strayGrace); err != nil {
+			return fmt.Errorf("%s: %w. %s", s.id, err, heldAdvice)
+		}
+	}
+	return nil
 }
 
 // describe names the replica, and its process while there is one.

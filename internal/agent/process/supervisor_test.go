@@ -21,7 +21,8 @@ const noProcess = 1 << 30
 // disk, until end is called.
 func supervised(t *testing.T) (s *Supervisor, end func()) {
 	t.Helper()
-	p := &Process{State: State{Incarnation: "first", PID: noProcess, Port: 20000}, exited: make(chan struct{})}
+	state := State{Incarnation: "first", PID: noProcess, Port: 20000}
+	p := &Process{State: state, exited: make(chan struct{}), tree: &tree{run: state}}
 	s = NewManager(slog.New(slog.DiscardHandler)).Supervise("green-1", t.TempDir(), Spec{}, p, func() {})
 	return s, func() { close(p.exited) }
 }
