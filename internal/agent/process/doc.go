@@ -7,6 +7,9 @@
 // again, with growing pauses. Every run gets a port of its own and a new
 // incarnation. What a process writes goes to a log file that is rotated.
 //
+// What a process has started ends with it: its group everywhere, and on Linux all else too,
+// whatever session it is in.
+//
 // # What outlives the supervisor
 //
 // The processes do. If the program that supervises them ends, by SIGTERM or by

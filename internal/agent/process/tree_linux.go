@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // snapshot is a process at one moment.
@@ -80,6 +82,9 @@ func findTree(run State, seen []State) []State {
 	members, self := map[int]bool{}, os.Getpid()
 	add := func(s snapshot) {
 		members[s.pid] = true
+		if errors.Is(unix.Kill(s.pid, 0), unix.EPERM) {
+			return // Another user's, such as one of sudo: nothing waits for its end.
+		}
 		tree = append(tree, State{Incarnation: run.Incarnation, PID: s.pid, Identity: s.identity})
 	}
 	for _, s := range all {
