@@ -17,13 +17,15 @@ import (
 func TestStraysEndWithTheirProcess(t *testing.T) {
 	t.Parallel()
 	const await = "\nuntil [ -s stray ]; do :; done; "
-	const daemon = `setsid sh -c 'echo $$ >new; mv new stray; exec sleep 600' &`
+	const sleeper = `sh -c 'echo $$ >new; mv new stray; exec sleep 600' &`
+	const daemon = `setsid ` + sleeper
+	const stay = `echo ready; sleep 600; :`
 	for name, script := range map[string]string{
 		"a daemon of a process that ends":     `(` + daemon + `)` + await + `echo ready`,
-		"a daemon of one that is stopped":     `(` + daemon + `)` + await + `echo ready; sleep 600; :`,
-		"a child that hides its incarnation":  `env -i ` + daemon + await + `echo ready; sleep 600; :`,
-		"a group of its own in the session":   `set -m; env -i sh -c 'echo $$ >new; mv new stray; exec sleep 600' &` + await + `echo ready`,
-		"a daemon that ignores SIGTERM":       `trap "" TERM; (` + daemon + `)` + await + `trap - TERM; echo ready; sleep 600; :`,
+		"a daemon of one that is stopped":     `(` + daemon + `)` + await + stay,
+		"a child that hides its incarnation":  `env -i ` + daemon + await + stay,
+		"a group of its own in the session":   `set -m; env -i ` + sleeper + await + `echo ready`,
+		"a daemon that ignores SIGTERM":       `trap "" TERM; (` + daemon + `)` + await + `trap - TERM; ` + stay,
 		"a daemon that one that died started": `(` + daemon + `)` + await + `echo ready; kill -9 $$`,
 	} {
 		t.Run(name, func(t *testing.T) {

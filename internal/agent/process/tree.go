@@ -51,7 +51,8 @@ func (t *tree) end(grace time.Duration) error {
 		}
 		for _, process := range left {
 			if !process.awaitEnd(deadline) {
-				return fmt.Errorf("process %d, which it has started, has not ended %s after SIGKILL", process.PID, grace)
+				return fmt.Errorf("process %d, which it has started, has not ended %s after SIGKILL",
+					process.PID, grace)
 			}
 		}
 	}

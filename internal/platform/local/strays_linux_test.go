@@ -96,7 +96,7 @@ func TestDaemonsGoWithAReplicaThatDies(t *testing.T) {
 	s.makeLive(release)
 	before := s.runs(bluegreen.Green)
 	s.crash(s.instances(bluegreen.Green)[0])
-	s.awaitRestart(before, 1)
+	s.awaitRestart(before)
 	agenttest.AwaitNoFailure(t, s.endpoint())
 	expectProcesses(t, release, 2, "after a restart")
 
@@ -105,7 +105,7 @@ func TestDaemonsGoWithAReplicaThatDies(t *testing.T) {
 	agenttest.Kill(t, s.dir)
 	s.must(syscall.Kill(replica, syscall.SIGKILL))
 	s.ensureAgent()
-	s.awaitRestart(before, 1)
+	s.awaitRestart(before)
 	agenttest.AwaitNoFailure(t, s.endpoint())
 	expectProcesses(t, release, 2, "after a restart by another agent")
 }
