@@ -68,7 +68,8 @@ func TestReleaseIsNotBlamedForAnAgentThatIsKilled(t *testing.T) {
 	s := newService(t, local.Frontend{})
 	s.deployLive("1.0.0", 2)
 	s.Config.BakeTime, s.Config.ProbeInterval = time.Hour, 10*time.Millisecond
-	s.Config.HealthCheckTimeout = 100 * time.Millisecond
+	// It is also how long the new replicas may take to start.
+	s.Config.HealthCheckTimeout = 5 * time.Second
 	s.Progress = func(message string) {
 		if strings.Contains(message, "watching") {
 			agenttest.Kill(t, s.dir)
