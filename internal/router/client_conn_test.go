@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,16 +21,24 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-// silentClient is one connection to a router that parks silent clients at once.
+// silentClient is one connection to a router that parks silent clients.
 type silentClient struct {
 	*testing.T
 	net.Conn
 
 	router  *router.Router
 	answers *bufio.Reader
+	// isCrowded says that other clients wait.
+	isCrowded atomic.Bool
 }
 
 func startSilentClient(t *testing.T) *silentClient {
+	t.Helper()
+	return startSilentClientFor(t, time.Millisecond)
+}
+
+// startSilentClientFor is startSilentClient with the time until a client is parked.
+func startSilentClientFor(t *testing.T, parkAfter time.Duration) *silentClient {
 	t.Helper()
 	l, pool := listen(t), router.NewPool(bluegreen.Blue, nil)
 	pool.Set([]router.Backend{replica(t, "blue-1", func(w http.ResponseWriter, r *http.Request) {
@@ -39,8 +48,9 @@ func startSilentClient(t *testing.T) *silentClient {
 		}
 		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path+" "+string(body))
 	})})
-	c := &silentClient{T: t, router: router.New("live", protocol.HTTP, router.Options{})}
-	c.router.ParkAfter(time.Millisecond)
+	c := &silentClient{T: t}
+	c.router = router.New("live", protocol.HTTP, router.Options{IsCrowded: c.isCrowded.Load})
+	c.router.ParkAfter(parkAfter)
 	c.router.Switch(pool)
 	served := make(chan error, 1)
 	go func() { served <- c.router.Serve(l) }()
@@ -93,6 +103,63 @@ func (c *silentClient) awaitParked() {
 		}
 		runtime.Gosched()
 	}
+}
+
+// expectEnd waits until the router has closed the connection.
+func (c *silentClient) expectEnd() {
+	c.Helper()
+	if b, err := c.answers.ReadByte(); !errors.Is(err, io.EOF) {
+		c.Errorf("read %q, %v", b, err)
+	}
+	for c.router.Connections() != 0 {
+		if c.Context().Err() != nil {
+			c.Fatal("the connection is still counted")
+		}
+		runtime.Gosched()
+	}
+}
+
+const plainRequest = "GET /one HTTP/1.1\r\nHost: web\r\n\r\n"
+
+// While others wait, a client is asked to go with its next answer, but not before.
+func TestClientIsAskedToGoWhileOthersWait(t *testing.T) {
+	t.Parallel()
+	c := startSilentClientFor(t, time.Minute)
+	c.send(plainRequest)
+	if isLast := c.expect("GET /one "); isLast {
+		t.Error("the client is asked to go while nobody waits")
+	}
+	c.isCrowded.Store(true)
+	c.send(plainRequest)
+	if isLast := c.expect("GET /one "); !isLast {
+		t.Error("the client is not asked to go")
+	}
+	c.expectEnd()
+}
+
+// A client that is silent already is disconnected if others wait.
+func TestSilentClientGivesWay(t *testing.T) {
+	t.Parallel()
+	c := startSilentClient(t)
+	// Nobody is silent yet.
+	c.router.CloseSilent()
+	c.send(plainRequest)
+	c.expect("GET /one ")
+	c.awaitParked()
+	c.router.CloseSilent()
+	c.expectEnd()
+}
+
+// A client that falls silent while others wait is disconnected instead of parked.
+func TestClientIsNotParkedWhileOthersWait(t *testing.T) {
+	t.Parallel()
+	c := startSilentClientFor(t, time.Second)
+	c.send(plainRequest)
+	if isLast := c.expect("GET /one "); isLast {
+		t.Error("the client is asked to go while nobody waits")
+	}
+	c.isCrowded.Store(true)
+	c.expectEnd()
 }
 
 // A client does not notice that its connection is parked between two requests.

@@ -48,6 +48,21 @@ func (s *closerSet) closeAll() {
 	}
 }
 
+// closeOne closes something in the set, if there is anything.
+func (s *closerSet) closeOne() {
+	s.mu.Lock()
+	var one io.Closer
+	for one = range s.open {
+		delete(s.open, one)
+		break
+	}
+	s.mu.Unlock()
+	if one != nil {
+		// The user of it sees with its next call that it is closed.
+		_ = one.Close()
+	}
+}
+
 // isClosed reports whether closeAll was called.
 func (s *closerSet) isClosed() bool {
 	s.mu.Lock()

@@ -50,7 +50,7 @@ func newHTTPFrontend(r *Router, logger *slog.Logger) *httpFrontend {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	f := &httpFrontend{router: r}
-	f.lot = newParkingLot(&f.connected)
+	f.lot = newParkingLot(&f.connected, r.isCrowded)
 	f.server = &http.Server{
 		Handler:           f,
 		Protocols:         protocols,
@@ -92,6 +92,8 @@ func (f *httpFrontend) retire(ctx context.Context) error {
 	return f.upgradedInFlight.waitIdle(ctx)
 }
 
+func (f *httpFrontend) closeSilent() { f.lot.closeOne() }
+
 func (f *httpFrontend) shutdown(ctx context.Context) error {
 	// Clients that are silent have nothing in flight.
 	_ = f.lot.Close()
@@ -116,7 +118,8 @@ func (f *httpFrontend) shutdown(ctx context.Context) error {
 // meant another end of its body (6.1). For a client that speaks HTTP/2 the server sends
 // GOAWAY instead.
 func (f *httpFrontend) closesAfter(r *http.Request) bool {
-	return !r.ProtoAtLeast(1, 1) || f.retiring.Load() && r.Header.Get("Upgrade") == "" || clientOf(r).mayContradict(r)
+	leaves := f.retiring.Load() || r.ProtoMajor == 1 && f.router.isCrowded()
+	return !r.ProtoAtLeast(1, 1) || leaves && r.Header.Get("Upgrade") == "" || clientOf(r).mayContradict(r)
 }
 
 // ServeHTTP passes a request on to a replica, and its answer back.

@@ -20,13 +20,16 @@ type parkingLot struct {
 	isShut atomic.Bool
 	// connected counts the clients' connections.
 	connected *inFlight
+	// isCrowded is that of the router.
+	isCrowded func() bool
 }
 
 var _ net.Listener = (*parkingLot)(nil)
 
-func newParkingLot(connected *inFlight) *parkingLot {
+func newParkingLot(connected *inFlight, isCrowded func() bool) *parkingLot {
 	return &parkingLot{
 		after: parkAfter, back: make(chan net.Conn), closed: make(chan struct{}), connected: connected,
+		isCrowded: isCrowded,
 	}
 }
 
@@ -52,13 +55,16 @@ func (l *parkingLot) Close() error {
 // Addr returns no address: nobody connects here.
 func (*parkingLot) Addr() net.Addr { return &net.UnixAddr{Name: "parked", Net: "unix"} }
 
-// park holds a connection until its client sends something.
+// closeOne closes a connection that is parked, if there is one.
+func (l *parkingLot) closeOne() { l.parked.closeOne() }
+
+// park holds a connection until its client sends something, or closes it if others wait.
 func (l *parkingLot) park(c *clientConn) {
 	c.mu.Lock()
 	deadline := c.deadline
 	c.mu.Unlock()
 	// What the server allows is clientIdleTimeout, of which some seconds are over.
-	if !l.parked.add(c.Conn) || c.Conn.SetReadDeadline(deadline) != nil {
+	if l.isCrowded() || !l.parked.add(c.Conn) || c.Conn.SetReadDeadline(deadline) != nil {
 		l.end(c.Conn)
 		return
 	}

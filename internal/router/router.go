@@ -21,6 +21,10 @@ type Options struct {
 	// replica. It waits until there is room, and then leave must be called. It returns false if
 	// ctx has ended before.
 	AdmitStream func(ctx context.Context) (leave func(), ok bool)
+	// IsCrowded, if not nil, reports whether clients wait until others have left. Then a client of
+	// HTTP/1.1 is asked to close its connection with each answer, and one that is silent is
+	// disconnected. CloseSilent makes room at once.
+	IsCrowded func() bool
 	// Logger gets the errors of client connections; nil drops them.
 	Logger *slog.Logger
 }
@@ -32,7 +36,9 @@ type Router struct {
 	settings atomic.Pointer[Settings]
 	frontend frontend
 	streams  streamAdmission
-	switches counter
+	// isCrowded is Options.IsCrowded.
+	isCrowded func() bool
+	switches  counter
 	// withoutPool counts what arrives while there is no pool.
 	withoutPool *counters
 	// forget takes the router out of the metrics.
@@ -44,6 +50,7 @@ type frontend interface {
 	serve(l net.Listener) error
 	retire(ctx context.Context) error
 	shutdown(ctx context.Context) error
+	closeSilent()
 	// connections counts those of clients that are open.
 	connections() int64
 }
@@ -51,8 +58,11 @@ type frontend interface {
 // New returns a router without a pool. Its name, "live" or "preview", labels its metrics.
 func New(name string, speaks protocol.Protocol, opts Options) *Router {
 	r := &Router{
-		name: name, streams: opts.AdmitStream,
+		name: name, streams: opts.AdmitStream, isCrowded: opts.IsCrowded,
 		switches: opts.Metrics.switchCounter(name), withoutPool: opts.Metrics.counters("none"),
+	}
+	if r.isCrowded == nil {
+		r.isCrowded = func() bool { return false }
 	}
 	r.Configure(Settings{})
 	logger := opts.Logger
@@ -77,6 +87,11 @@ func (r *Router) Serve(l net.Listener) error { return r.frontend.serve(l) }
 // request that is just arriving. Retire returns nil when no client is connected
 // any more, or the cause of ctx's end. Shutdown ends what is left.
 func (r *Router) Retire(ctx context.Context) error { return r.frontend.retire(ctx) }
+
+// CloseSilent closes the connection of a client that has had nothing in flight for some seconds,
+// if there is one. A request that it sends at the same moment is lost, as with every server
+// that closes idle connections.
+func (r *Router) CloseSilent() { r.frontend.closeSilent() }
 
 // Shutdown closes the listeners and returns when what is in flight has finished,
 // streams, WebSockets and TCP connections included. When ctx ends first, it

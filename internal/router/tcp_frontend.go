@@ -67,6 +67,9 @@ func (f *tcpFrontend) retire(ctx context.Context) error {
 	return f.inFlight.waitIdle(ctx)
 }
 
+// closeSilent does nothing: a silent connection may wait for its other side.
+func (f *tcpFrontend) closeSilent() {}
+
 func (f *tcpFrontend) shutdown(ctx context.Context) error {
 	f.listeners.closeAll()
 	err := f.inFlight.waitIdle(ctx)

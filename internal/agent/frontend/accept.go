@@ -15,9 +15,11 @@ import (
 // entrance is where the clients of a listener group come in, until it is closed. Clients whose
 // proxy has yet to name them wait apart, so that they hold up nobody.
 type entrance struct {
-	share  *share
-	policy atomic.Pointer[headerPolicy]
-	log    *slog.Logger
+	share *share
+	// makeRoom closes the connection of a client that is silent, if there is one.
+	makeRoom func()
+	policy   atomic.Pointer[headerPolicy]
+	log      *slog.Logger
 	// warned is when the log last said that clients wait, in nanoseconds since 1970.
 	warned atomic.Int64
 	// open ends when the entrance is closed.
@@ -69,7 +71,7 @@ func (e *entrance) admit() bool {
 		connected, limit := e.share.clientsAndLimit()
 		e.log.Warn("clients wait, because too many are connected", "connected", connected, "max_connections", limit)
 	}
-	return e.share.admit(e.open.Done())
+	return e.share.admit(e.open.Done(), e.makeRoom)
 }
 
 // receive introduces the client once its header was read. It closes the connection without one.

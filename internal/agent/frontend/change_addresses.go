@@ -113,8 +113,10 @@ func (f *Frontend) group(
 		next.listeners = append(next.listeners, listener)
 	}
 	next.router = router.New(name, protocol, router.Options{
-		Metrics: f.metrics, Logger: f.log, AdmitStream: f.shares[name].admitStream,
+		Metrics: f.metrics, Logger: f.log,
+		AdmitStream: f.shares[name].admitStream, IsCrowded: f.shares[name].isCrowded,
 	})
+	entrance.makeRoom = next.router.CloseSilent
 	return next, nil
 }
 

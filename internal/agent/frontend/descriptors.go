@@ -5,6 +5,7 @@ package frontend
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -37,6 +38,8 @@ type share struct {
 	// The fields below are guarded by of.mu. limit is how many clients there may be, 0 for no
 	// limit of their own.
 	limit, clients, used int
+	// waiting counts the clients that wait to be admitted.
+	waiting atomic.Int64
 }
 
 func (d *Descriptors) newShare() *share { return &share{of: d} }
@@ -57,9 +60,22 @@ func (s *share) clientsAndLimit() (clients, limit int) {
 	return s.clients, s.limit
 }
 
-// admit waits until there is room for one more client. It returns false if ended is closed
-// before.
-func (s *share) admit(ended <-chan struct{}) bool { return await(s.tryAdmit, ended) }
+// admit waits until there is room for one more client, and calls makeRoom before each wait. It
+// returns false if ended is closed before.
+func (s *share) admit(ended <-chan struct{}, makeRoom func()) bool {
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
+	try := func() (isAdmitted bool, changed <-chan struct{}) {
+		if isAdmitted, changed = s.tryAdmit(); !isAdmitted {
+			makeRoom()
+		}
+		return isAdmitted, changed
+	}
+	return await(try, ended)
+}
+
+// isCrowded reports whether clients wait to be admitted.
+func (s *share) isCrowded() bool { return s.waiting.Load() > 0 }
 
 // admitStream waits until there is room for one more request over HTTP/2, and returns what must
 // be called when it is over. It returns false if ctx ends before.

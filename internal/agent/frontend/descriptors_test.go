@@ -3,6 +3,7 @@
 package frontend_test
 
 import (
+	"bufio"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -14,36 +15,65 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// counting answers like name, and counts the requests.
+// stream is a request that is answered without an end.
+const stream = "GET /stream HTTP/1.1\r\nHost: web\r\n\r\n"
+
+// counting answers like name, and counts the requests. A stream ends only when its client goes.
 func counting(requests *atomic.Int64) func(env string) http.HandlerFunc {
 	return func(env string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
+			if r.URL.Path == "/stream" {
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+				return
+			}
 			name(env)(w, r)
 		}
 	}
 }
 
 // connectAndAsk is a client that keeps its connection and does not read the answer yet.
-func (s *served) connectAndAsk() *net.TCPConn {
+func (s *served) connectAndAsk() *net.TCPConn { s.Helper(); return s.connectAndSend(request) }
+
+// openStream is a client that has something in flight until it closes the connection.
+func (s *served) openStream() *net.TCPConn {
 	s.Helper()
-	conn := s.dial(s.endpoint)
-	s.send(conn, request)
+	conn := s.connectAndSend(stream)
+	s.expectStream(conn)
 	return conn
 }
 
-// expectToWait fails the test if the clients are answered while another one that is connected
-// makes requests.
-func (s *served) expectToWait(connected net.Conn, requests *atomic.Int64) {
+func (s *served) connectAndSend(content string) *net.TCPConn {
 	s.Helper()
-	before := requests.Load()
-	const more = 20
-	for range more {
-		s.send(connected, request)
-		s.expectAnswer(connected, http.StatusOK, "blue")
+	conn := s.dial(s.endpoint)
+	s.send(conn, content)
+	return conn
+}
+
+// expectStream reads the head of a stream.
+func (s *served) expectStream(conn net.Conn) {
+	s.Helper()
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		s.Fatal(err)
 	}
-	if got := requests.Load() - before; got != more {
-		s.Errorf("%d requests of clients that must wait have arrived", got-more)
+	if response.StatusCode != http.StatusOK {
+		s.Errorf("the stream begins with %s", response.Status)
+	}
+}
+
+// expectToWait fails the test if requests arrive while the clients of another deployment are
+// answered.
+func (s *served) expectToWait(requests *atomic.Int64) {
+	s.Helper()
+	other := serve(s.T, time.Minute, name)
+	before := requests.Load()
+	for range 20 {
+		other.expect(bluegreen.Blue)
+	}
+	if got := requests.Load() - before; got != 0 {
+		s.Errorf("%d requests of clients that must wait have arrived", got)
 	}
 }
 
@@ -53,17 +83,29 @@ func TestClientsBeyondTheLimitWait(t *testing.T) {
 	var requests atomic.Int64
 	s := serve(t, time.Minute, counting(&requests))
 	s.change(store.Frontend{DrainTimeout: time.Minute, MaxConnections: 1})
-	first := s.connectAndAsk()
-	s.expectAnswer(first, http.StatusOK, "blue")
-	second, third := s.connectAndAsk(), s.connectAndAsk()
-	s.expectToWait(first, &requests)
+	first := s.openStream()
+	second, third := s.connectAndSend(stream), s.connectAndAsk()
+	s.expectToWait(&requests)
 	first.Close()
-	s.expectAnswer(second, http.StatusOK, "blue")
-	s.expectToWait(second, &requests)
+	s.expectStream(second)
+	s.expectToWait(&requests)
 	s.change(store.Frontend{DrainTimeout: time.Minute, MaxConnections: 2})
 	s.expectAnswer(third, http.StatusOK, "blue")
-	// The second one has not been disconnected.
-	s.expectToWait(second, &requests)
+}
+
+// A client that keeps its connection without a request gives way to one that waits.
+func TestIdleClientGivesWay(t *testing.T) {
+	t.Parallel()
+	s := serve(t, time.Minute, name)
+	s.change(store.Frontend{DrainTimeout: time.Minute, MaxConnections: 1})
+	for range 2 {
+		idle := s.connectAndAsk()
+		s.expectAnswer(idle, http.StatusOK, "blue")
+		waiting := s.connectAndAsk()
+		s.expectAnswer(waiting, http.StatusOK, "blue")
+		s.expectClosed(idle)
+		waiting.Close()
+	}
 }
 
 // A client that waits when the frontend retires is served once there is room.
@@ -72,10 +114,9 @@ func TestWaitingClientIsServedBeforeTheEnd(t *testing.T) {
 	var requests atomic.Int64
 	s := serve(t, time.Minute, counting(&requests))
 	s.change(store.Frontend{DrainTimeout: time.Minute, MaxConnections: 1})
-	first := s.connectAndAsk()
-	s.expectAnswer(first, http.StatusOK, "blue")
+	first := s.openStream()
 	waiting := s.connectAndAsk()
-	s.expectToWait(first, &requests)
+	s.expectToWait(&requests)
 	retired := make(chan struct{})
 	go func() {
 		defer close(retired)
@@ -117,12 +158,12 @@ func TestFloodLeavesRoomForOtherDeployments(t *testing.T) {
 	other := serveWith(t, descriptors, time.Minute, name)
 	var clients []*net.TCPConn
 	for range 10 {
-		clients = append(clients, flooded.connectAndAsk())
+		clients = append(clients, flooded.connectAndSend(stream))
 	}
 	for _, client := range clients[:3] {
-		flooded.expectAnswer(client, http.StatusOK, "blue")
+		flooded.expectStream(client)
 	}
-	flooded.expectToWait(clients[0], &requests)
+	flooded.expectToWait(&requests)
 	for range 2 {
 		client := other.connectAndAsk()
 		other.expectAnswer(client, http.StatusOK, "blue")
@@ -131,7 +172,7 @@ func TestFloodLeavesRoomForOtherDeployments(t *testing.T) {
 	// Two of three leave, and one comes: now the other deployment has its part.
 	clients[0].Close()
 	clients[1].Close()
-	flooded.expectAnswer(clients[3], http.StatusOK, "blue")
+	flooded.expectStream(clients[3])
 }
 
 // A client that was admitted is answered, also over HTTP/2 and if there is room for nothing else.
