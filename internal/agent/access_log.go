@@ -6,8 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"gopkg.in/natefinch/lumberjack.v2"
-
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/logfile"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
@@ -22,16 +21,16 @@ const (
 // been removed. They are not logged, because that would make its directory again.
 type accessLogFile struct {
 	mu     sync.Mutex
-	file   *lumberjack.Logger
+	file   *logfile.File
 	closed bool
 }
 
 // newAccessLogFile returns the access log of the deployment whose directory is dir. The file
 // is made by the first write.
 func newAccessLogFile(dir string) *accessLogFile {
-	return &accessLogFile{file: &lumberjack.Logger{
-		Filename: filepath.Join(dir, store.AccessLogName), MaxSize: accessLogMegabytes, MaxBackups: accessLogBackups,
-	}}
+	return &accessLogFile{
+		file: logfile.New(filepath.Join(dir, store.AccessLogName), accessLogMegabytes, accessLogBackups),
+	}
 }
 
 func (f *accessLogFile) Write(p []byte) (int, error) {

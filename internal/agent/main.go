@@ -17,11 +17,10 @@ import (
 	"syscall"
 	"time"
 
-	"gopkg.in/natefinch/lumberjack.v2"
-
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/containers"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/logfile"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
@@ -139,7 +138,7 @@ func (s settings) run() error {
 	}
 	// It is held until the process ends, so that there are never two.
 	defer runtime.KeepAlive(stateLock)
-	file := &lumberjack.Logger{Filename: dir.Log(), MaxSize: logMegabytes, MaxBackups: logBackups}
+	file := logfile.New(dir.Log(), logMegabytes, logBackups)
 	log := slog.New(slog.NewTextHandler(file, nil))
 	if err := s.serve(ctx, dir, stateLock, predecessor, log); err != nil {
 		log.Error("the agent failed", "error", err)

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		// After a request that is too large net/http waits half a second before it closes.
 		goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"),
-		// Every lumberjack.Logger has a goroutine that never ends.
+		// Every logfile.File has a goroutine that never ends.
 		goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"),
 	)
 }

@@ -39,7 +39,7 @@ func Main(m *testing.M, ignored ...goleak.Option) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	// Every lumberjack.Logger has a goroutine that never ends.
+	// Every logfile.File has a goroutine that never ends.
 	ignored = append(ignored, goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
 	goleak.VerifyTestMain(m, ignored...)
 }

@@ -11,8 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"gopkg.in/natefinch/lumberjack.v2"
-
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/logfile"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/printable"
 )
 
@@ -33,10 +32,10 @@ const logTail = 256 << 10
 // than names of replicas.
 type outputs struct {
 	mu      sync.Mutex
-	loggers map[string]*lumberjack.Logger
+	loggers map[string]*logfile.File
 }
 
-func newOutputs() *outputs { return &outputs{loggers: map[string]*lumberjack.Logger{}} }
+func newOutputs() *outputs { return &outputs{loggers: map[string]*logfile.File{}} }
 
 // file returns the log file at path, which is rotated. It is opened by the first
 // write, and by the first one after Close.
@@ -45,7 +44,7 @@ func (o *outputs) file(path string) io.WriteCloser {
 	defer o.mu.Unlock()
 	logger, ok := o.loggers[path]
 	if !ok {
-		logger = &lumberjack.Logger{Filename: path, MaxSize: outputMegabytes, MaxBackups: outputBackups}
+		logger = logfile.New(path, outputMegabytes, outputBackups)
 		o.loggers[path] = logger
 	}
 	return logger
