@@ -3,6 +3,8 @@
 package bluegreen_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -27,6 +29,23 @@ func TestMissingImageLeavesTheStandby(t *testing.T) {
 		t.Error(err)
 	}
 	h.mustServe("1.0.0")
+}
+
+// silentPlatform does not answer when an image is to be fetched.
+type silentPlatform struct{ bluegreen.Platform }
+
+func (silentPlatform) Prepare(context.Context, bluegreen.Release) (string, error) {
+	return "", fmt.Errorf("the agent hangs: %w", bluegreen.ErrCouldNotAsk)
+}
+
+// A platform that does not answer says nothing about the release.
+func TestReleaseIsNotBlamedForASilentPlatform(t *testing.T) {
+	h := newHarness(t)
+	h.Platform = silentPlatform{h.Platform}
+	if err := h.apply("3.0.0"); !matches(err, bluegreen.PlatformUnavailable, "the agent hangs") {
+		t.Errorf("got %v", err)
+	}
+	h.mustServe("2.0.0")
 }
 
 // A version is one build. What its image names may have changed since it was deployed.

@@ -147,7 +147,7 @@ func operationError(phase string, env Environment, err error) error {
 		kind = RollbackFailed
 	}
 	switch {
-	case kind == HealthCheckFailed && errors.Is(err, ErrCouldNotAsk):
+	case (kind == HealthCheckFailed || kind == DeployFailed) && errors.Is(err, ErrCouldNotAsk):
 		kind = PlatformUnavailable
 	case kind == HealthCheckFailed && isFailedCutWatch(err):
 	case errors.Is(err, context.Canceled):

@@ -30,6 +30,9 @@ type advice struct {
 const (
 	correctAndApply  = "Correct the cause and apply again."
 	deployNewRelease = "To get another version, deploy it as a new release with rollback = false."
+	// applyWhenItAnswers follows platformSilent.
+	platformSilent     = "The platform did not answer"
+	applyWhenItAnswers = "This says nothing about the release. Apply again when the platform answers."
 )
 
 // knownFailures are tried in order: the most specific ones come first.
@@ -37,8 +40,7 @@ var knownFailures = []advice{
 	{bluegreen.ErrExists, "A deployment of this name exists already", ""},
 	{bluegreen.ErrPlanStale, "The plan is stale",
 		"Plan again, and review what has changed before you apply."},
-	{bluegreen.PlatformUnavailable, "The platform did not answer",
-		"This says nothing about the release. Apply again when the platform answers."},
+	{bluegreen.PlatformUnavailable, platformSilent, applyWhenItAnswers},
 	{bluegreen.EnvironmentBusy, "The deployment is busy",
 		"Apply again when that operation has ended. The lock of a process that has died is released automatically."},
 	{bluegreen.Interrupted, "The operation was interrupted",
@@ -55,6 +57,7 @@ var knownFailures = []advice{
 			deployNewRelease},
 	{errChangedAfterwards, "The configured release does not serve",
 		"Find out what else changes this deployment, and plan again."},
+	{bluegreen.ErrCouldNotAsk, platformSilent, applyWhenItAnswers},
 }
 
 // failureDiagnostic reports an operation that failed with err. effect says what the

@@ -31,6 +31,8 @@ type Client struct {
 	api   int
 	http  *http.Client
 	close func()
+	// silence is zero for a remote agent, whose connection is probed by itself.
+	silence silence
 }
 
 // New returns a client of the agent of stateDir, which need not run. It
@@ -41,7 +43,7 @@ func New(stateDir string) (*Client, error) {
 		return nil, err
 	}
 	return &Client{
-		dir: dir, where: string(dir), api: api.Version, close: func() {},
+		dir: dir, where: string(dir), api: api.Version, close: func() {}, silence: agentSilence,
 		http: &http.Client{Transport: &http.Transport{
 			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return api.Dial(ctx, dir) },
 			DisableKeepAlives: true,
@@ -156,8 +158,10 @@ var ErrUnknownRequest = errors.New("the agent does not know this request")
 
 // exchange sends content and returns the response of a success.
 func (c *Client) exchange(ctx context.Context, method, path, token string, content io.Reader) (*http.Response, error) {
+	ctx, hasAnswered, end := c.watch(ctx)
 	request, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, content)
 	if err != nil {
+		end()
 		return nil, err
 	}
 	request.Header.Set(api.VersionHeader, strconv.Itoa(c.api))
@@ -165,9 +169,12 @@ func (c *Client) exchange(ctx context.Context, method, path, token string, conte
 		request.Header.Set(api.LockHeader, token)
 	}
 	response, err := c.http.Do(request)
+	hasAnswered()
 	if err != nil {
+		defer end()
 		return nil, c.explainNoAnswer(ctx, err)
 	}
+	response.Body = &watchedBody{response.Body, end}
 	if response.StatusCode < http.StatusBadRequest {
 		return response, nil
 	}
@@ -191,6 +198,10 @@ func (c *Client) remote(f api.Failure) error {
 
 // explainNoAnswer says why there was no whole answer.
 func (c *Client) explainNoAnswer(ctx context.Context, err error) error {
+	var silent *SilentError
+	if errors.As(context.Cause(ctx), &silent) {
+		return silent
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
