@@ -6,9 +6,11 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gofrs/flock"
@@ -61,6 +63,35 @@ func TestAgentDown(t *testing.T) {
 			},
 			Config:           h.config(version("2.0.0")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+		},
+	)
+}
+
+// The agent is stopped: a plan names its process, and what to do about it.
+func TestAgentStopped(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	signal := func(with syscall.Signal) {
+		pid, err := strconv.Atoi(h.agentPID())
+		if err == nil {
+			err = syscall.Kill(pid, with)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"))},
+		resource.TestStep{
+			PreConfig: func() { signal(syscall.SIGSTOP) },
+			Config:    h.config(version("2.0.0")),
+			ExpectError: regexp.MustCompile(
+				`(?s)agent,\s+process\s+\d+,\s+has\s+not\s+answered\s+for\s+20s.*kill\s+-CONT\s+\d+`),
+		},
+		resource.TestStep{
+			PreConfig:         func() { signal(syscall.SIGCONT) },
+			Config:            h.config(version("2.0.0")),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
 		},
 	)
 }

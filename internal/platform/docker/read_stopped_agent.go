@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	agentclient "github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
@@ -62,6 +63,10 @@ func readVolume[T any](
 func (m *agentManager) copyDeployment(ctx context.Context, name, to string) error {
 	from := client.CopyFromContainerOptions{SourcePath: path.Join(statePath, "deployments", name)}
 	copied, err := m.engine.CopyFromContainer(ctx, m.Name, from)
+	if err != nil && !errdefs.IsNotFound(err) && m.awaitGone(ctx) {
+		// The engine fails in various ways while it removes the container.
+		err = errdefs.ErrNotFound
+	}
 	if errdefs.IsNotFound(err) {
 		if err := m.recreateContainer(ctx); err != nil {
 			return err
@@ -76,6 +81,19 @@ func (m *agentManager) copyDeployment(ctx context.Context, name, to string) erro
 	}
 	defer copied.Content.Close()
 	return unpackArchive(copied.Content, to)
+}
+
+// awaitGone reports whether the agent's container is gone. One that is being removed is waited for.
+func (m *agentManager) awaitGone(ctx context.Context) bool {
+	found, err := m.engine.ContainerInspect(ctx, m.Name, client.ContainerInspectOptions{})
+	if err != nil {
+		return errdefs.IsNotFound(err)
+	}
+	if state := found.Container.State; state == nil || state.Status != container.StateRemoving {
+		return false
+	}
+	err = <-m.awaitContainer(ctx, found.Container.ID, container.WaitConditionRemoved)
+	return err == nil || errdefs.IsNotFound(err)
 }
 
 // recreateContainer creates the agent's container again if it was removed, and

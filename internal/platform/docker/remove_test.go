@@ -4,22 +4,32 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
 // stubbornEngine is a platform on an engine that answers /containers/c/stop, the removal
 // of the container and the wait for it as the handlers say.
 func stubbornEngine(t *testing.T, stop, remove, wait http.HandlerFunc) *Platform {
 	t.Helper()
-	mux := http.NewServeMux()
-	for pattern, answer := range map[string]http.HandlerFunc{
+	return &Platform{name: "web", engine: engineThatAnswers(t, map[string]http.HandlerFunc{
 		"POST /{version}/containers/c/stop": stop,
 		"DELETE /{version}/containers/c":    remove,
 		"POST /{version}/containers/c/wait": wait,
-	} {
+	})}
+}
+
+// engineThatAnswers is an engine that answers requests as the handlers say. Those that are nil
+// do not count.
+func engineThatAnswers(t *testing.T, answers map[string]http.HandlerFunc) *engine {
+	t.Helper()
+	mux := http.NewServeMux()
+	for pattern, answer := range answers {
 		if answer != nil {
 			mux.HandleFunc(pattern, answer)
 		}
@@ -32,7 +42,7 @@ func stubbornEngine(t *testing.T, stop, remove, wait http.HandlerFunc) *Platform
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
-	return &Platform{name: "web", engine: e}
+	return e
 }
 
 // refuse answers as the engine does.
@@ -93,5 +103,49 @@ func TestContainerThatCannotBeRemovedIsNamed(t *testing.T) {
 	p := stubbornEngine(t, ok, inProgress, refuse(http.StatusNotFound, "no such container"))
 	if err := p.removeContainers(t.Context(), []replicaContainer{{id: "c", instance: "green-1"}}); err != nil {
 		t.Errorf("another process has removed it: %v", err)
+	}
+}
+
+// The container of an agent that has ended is removed while its volume is read, and the engine
+// then fails to copy from it. That is waited for, and the deployment is gone if the volume is.
+func TestVolumeIsReadWhileTheAgentIsRemoved(t *testing.T) {
+	clearDockerEnvironment(t)
+	const broken = "RWLayer of container c is unexpectedly nil"
+	for name, c := range map[string]struct {
+		state  string
+		isGone bool
+	}{
+		"it is being removed": {"removing", true},
+		"it is not":           {"exited", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			isRemoved := false
+			m := &agentManager{Agent: Agent{Name: "agent"}, engine: engineThatAnswers(t, map[string]http.HandlerFunc{
+				"GET /{version}/containers/agent/archive": func(w http.ResponseWriter, r *http.Request) {
+					if isRemoved {
+						refuse(http.StatusNotFound, "no such container")(w, r)
+						return
+					}
+					refuse(http.StatusInternalServerError, broken)(w, r)
+				},
+				"GET /{version}/containers/agent/json": func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "application/json")
+					_, _ = w.Write([]byte(`{"Id": "c", "State": {"Status": "` + c.state + `"}}`))
+				},
+				"POST /{version}/containers/c/wait": func(w http.ResponseWriter, _ *http.Request) {
+					isRemoved = true
+					w.Header().Set("Content-Type", "application/json")
+					_, _ = w.Write([]byte(`{"StatusCode": 0}`))
+				},
+				"GET /{version}/volumes/agent": refuse(http.StatusNotFound, "no such volume"),
+			})}
+			err := m.copyDeployment(t.Context(), "web", t.TempDir())
+			if errors.Is(err, bluegreen.ErrNotFound) != c.isGone {
+				t.Errorf("got %v", err)
+			}
+			if !c.isGone && !strings.Contains(err.Error(), broken) {
+				t.Errorf("the cause is not in: %v", err)
+			}
+		})
 	}
 }
