@@ -25,15 +25,15 @@ type SilentError struct {
 }
 
 func (e *SilentError) Error() string {
+	const found = "has not answered for %s: it is stopped or hangs, and may not answer clients either"
+	const remedy = "the replicas run on, and the next apply starts another agent for them"
 	if e.PID == 0 {
-		return fmt.Sprintf("the agent has not answered for %s: it is stopped or hangs, and may answer no clients either. "+
-			"Look at its process and at its log, %s. If it is killed, the replicas run on, and the next apply starts "+
-			"another agent for them", e.Silence, e.Log)
+		return fmt.Sprintf("the agent "+found+". See its process and its log, %s. When it is killed, "+remedy,
+			e.Silence, e.Log)
 	}
-	return fmt.Sprintf("the agent, process %[1]d, has not answered for %[2]s: it is stopped or hangs, and may answer no "+
-		"clients either. Look at it with \"ps -o pid,stat,args -p %[1]d\", and at its log, %[3]s. If it is stopped (T), "+
-		"continue it with \"kill -CONT %[1]d\". After \"kill -KILL %[1]d\" the replicas run on, and the next apply starts "+
-		"another agent for them", e.PID, e.Silence, e.Log)
+	return fmt.Sprintf("the agent, process %d, "+found+". See \"ps -o pid,stat,args -p %d\" and its log, %s. "+
+		"If it is stopped (T), continue it with \"kill -CONT %d\". When it is killed, "+remedy,
+		e.PID, e.Silence, e.PID, e.Log, e.PID)
 }
 
 // Unwrap says that nothing is known of the replicas.
