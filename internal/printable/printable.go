@@ -8,14 +8,44 @@ package printable
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
-	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/ansi/parser"
 )
 
 // Text returns text without the sequences that a terminal acts on, such as colors, and
 // without control and format characters. Lines stay lines, and a tab becomes a space. Bytes
 // that are not UTF-8 are left out.
-func Text(text string) string { return strings.Map(keep, ansi.Strip(text)) }
+func Text(text string) string { return strings.Map(keep, strip(text)) }
+
+// strip leaves out the sequences of text. The library has a function for that too, in a package
+// that takes every process 24 ms to initialize.
+func strip(text string) string {
+	var plain strings.Builder
+	state := parser.GroundState
+	for i := 0; i < len(text); {
+		if _, size := utf8.DecodeRuneInString(text[i:]); state == parser.GroundState && size > 1 {
+			plain.WriteString(text[i : i+size])
+			i += size
+			continue
+		}
+		next, action := parser.Table.Transition(state, text[i])
+		if next == parser.Utf8State {
+			// A character breaks a sequence off. What is no character is left out.
+			if state == parser.GroundState {
+				i++
+			}
+			state = parser.GroundState
+			continue
+		}
+		if action == parser.PrintAction || action == parser.ExecuteAction {
+			plain.WriteByte(text[i])
+		}
+		state = next
+		i++
+	}
+	return plain.String()
+}
 
 func keep(r rune) rune {
 	switch {
