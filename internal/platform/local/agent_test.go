@@ -61,21 +61,6 @@ func TestSameProcessesServeAfterTheAgentIsKilled(t *testing.T) {
 	}
 }
 
-// A deployment that was never made has nothing, whether an agent runs or not.
-func TestNothingRunsOfADeploymentThatWasNeverMade(t *testing.T) {
-	t.Parallel()
-	p := open(t, local.Options{StateDir: agenttest.StateDir(t), Name: "web"})
-	for _, runs := range []bool{false, true} {
-		if runs {
-			p.ensureAgent()
-		}
-		list, err := p.platform.Instances(t.Context(), bluegreen.Green)
-		if err != nil || len(list) != 0 {
-			t.Errorf("with an agent: %t; got %v, %v", runs, list, err)
-		}
-	}
-}
-
 // The agent dies while a new release is watched, and none comes back. That says nothing about
 // the release: it is not rolled back, and the next operation watches it to the end.
 func TestReleaseIsNotBlamedForAnAgentThatIsKilled(t *testing.T) {

@@ -39,9 +39,16 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	platformtest.Run(t, &platformUnderTest{
+	u := &platformUnderTest{
 		TB: t, dir: agenttest.StateDir(t), checker: checker, releases: map[string]bluegreen.Release{},
-	})
+	}
+	// An agent runs from the beginning to the end, whatever comes first. It stays while a lock is held.
+	unlock, err := u.open(t, "keeps-the-agent").Lock(t.Context(), "tester@host (pid 1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(unlock)
+	platformtest.Run(t, u)
 }
 
 func (u *platformUnderTest) open(t testing.TB, deployment string) *local.Platform {

@@ -16,12 +16,6 @@ import (
 // Instances implements bluegreen.Workloads.
 func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
 	found, err := p.client.Instances(ctx, p.name, env)
-	if errors.Is(err, client.ErrNotRunning) {
-		if _, offline := p.offline.Deployment(p.name); errors.Is(offline, bluegreen.ErrNotFound) {
-			// What was never made, or was destroyed, needs no agent.
-			return nil, nil
-		}
-	}
 	if err != nil {
 		return nil, err
 	}
