@@ -60,11 +60,14 @@ func (v *visitor) expect(preamble, method, path string, header http.Header, body
 	if err := conn.SetDeadline(time.Now().Add(waitLimit)); err != nil {
 		v.h.t.Fatal(err)
 	}
-	if _, err := io.WriteString(conn, preamble); err != nil {
-		v.h.t.Fatal(err)
-	}
-	// The answer may come, and the connection be closed, while the body is on its way.
-	go func() { _ = request.Write(conn) }()
+	// The answer may come, and the connection be closed, while the body is on its way. The
+	// preamble and the head of the request are sent at once: after an answer to the preamble
+	// alone, what is sent later would reset the connection, and the answer be lost.
+	go func() {
+		w := bufio.NewWriter(conn)
+		_, err := w.WriteString(preamble)
+		_ = errors.Join(err, request.Write(w), w.Flush())
+	}()
 	response, err := http.ReadResponse(bufio.NewReader(conn), request)
 	if err != nil {
 		v.errs = append(v.errs, fmt.Sprintf("%s %s: no answer: %v", method, path, err))
