@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/build"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/provider"
 )
 
@@ -27,6 +28,7 @@ var version = "dev"
 const gcPercent = 800
 
 func main() {
+	build.Version = version
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		os.Exit(agent.Main(os.Args[2:]))
 	}
