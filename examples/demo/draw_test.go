@@ -94,19 +94,23 @@ func TestTablesAreAligned(t *testing.T) {
 
 func TestHistoryHasOneLineForEachRecord(t *testing.T) {
 	t.Parallel()
+	const width = 90
 	got := historyTable([]record{
 		{
 			ID: "deploy-2", Environment: "blue", Version: "2.0.0", Status: "failed",
-			Reason: "2 of 2 replicas unhealthy\nlast lines: …",
+			Reason: "2 of 2 replicas unhealthy: " + strings.Repeat("broken ", 30) + "\nlast lines: …",
 		},
 		{
 			ID: "deploy-1", Environment: "green", Version: "1.0.0", Status: "live",
 			SwitchedAt: "2026-01-02T03:04:05.678Z",
 		},
-	})
+	}, width)
 	lines := strings.Split(strings.TrimRight(got, "\n"), "\n")
 	if len(lines) != 4 {
 		t.Fatalf("%d lines, want headings, a rule and two records:\n%s", len(lines), got)
+	}
+	if n := utf8.RuneCountInString(lines[2]); n > width || n < width-8 {
+		t.Errorf("the table is %d wide in %d columns:\n%s", n, width, got)
 	}
 	for i, want := range map[int][]string{
 		2: {"deploy-2", "failed", "2 of 2 replicas unhealthy"},

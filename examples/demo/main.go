@@ -72,7 +72,7 @@ func runDemo(ctx context.Context) (err error) {
 // report prints the tables. It returns an error if a request failed.
 func (d *demo) report() error {
 	if len(d.history) > 0 {
-		fmt.Printf("\n%s", historyTable(d.history))
+		fmt.Printf("\n%s", historyTable(d.history, widthOf(os.Stdout)))
 	}
 	if d.load == nil {
 		return nil

@@ -92,11 +92,11 @@ output "endpoint" {
 }
 
 output "live_version" {
-  value = bluegreen_deployment.shop.live_version
+  value = data.bluegreen_deployment.shop.live_version
 }
 
 output "environments" {
-  value = bluegreen_deployment.shop.environments
+  value = data.bluegreen_deployment.shop.environments
 }
 
 output "history" {

@@ -4,24 +4,49 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
-// historyTable returns the deployment's history as a table, the newest record first.
-func historyTable(history []record) string {
+// historyTable returns the deployment's history as a table of at most width columns, the newest
+// record first. It shortens the reasons to that.
+func historyTable(history []record, width int) string {
+	columns := []column{
+		{heading: "history"}, {heading: "environment"}, {heading: "version"},
+		{heading: "status"}, {heading: "switched"},
+	}
 	var rows [][]string
 	for _, r := range history {
-		rows = append(rows, []string{
-			r.ID, r.Environment, r.Version, r.Status, clock(r.SwitchedAt), shorten(firstLine(r.Reason), 96),
-		})
+		rows = append(rows, []string{r.ID, r.Environment, r.Version, r.Status, clock(r.SwitchedAt)})
 	}
-	return table([]column{
-		{heading: "history"}, {heading: "environment"}, {heading: "version"},
-		{heading: "status"}, {heading: "switched"}, {heading: "why"},
-	}, rows)
+	room := width - len(columnGap)
+	for _, taken := range columnWidths(columns, rows) {
+		room -= taken + len(columnGap)
+	}
+	for i, r := range history {
+		rows[i] = append(rows[i], shorten(firstLine(r.Reason), max(room, leastReason)))
+	}
+	return table(append(columns, column{heading: "why"}), rows)
+}
+
+// leastReason is what is shown of a reason at least, even if the table gets too wide.
+const leastReason = 20
+
+// otherWidth is the width of what is no terminal.
+const otherWidth = 120
+
+// widthOf returns how many columns a terminal has.
+func widthOf(out *os.File) int {
+	width, _, err := term.GetSize(int(out.Fd()))
+	if err != nil || width <= 0 {
+		return otherWidth
+	}
+	return width
 }
 
 // resultTable returns the duration and the requests of every step as a table.
@@ -83,17 +108,27 @@ type column struct {
 	right   bool
 }
 
-// table formats rows of cells below their headings.
-func table(columns []column, rows [][]string) string {
-	heads, rules := make([]string, len(columns)), make([]string, len(columns))
+// columnGap is what is before each column.
+const columnGap = "  "
+
+// columnWidths returns how wide each column has to be.
+func columnWidths(columns []column, rows [][]string) []int {
 	widths := make([]int, len(columns))
 	for i, c := range columns {
-		heads[i] = c.heading
 		widths[i] = utf8.RuneCountInString(c.heading)
 		for _, row := range rows {
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
-		rules[i] = strings.Repeat("─", widths[i])
+	}
+	return widths
+}
+
+// table formats rows of cells below their headings.
+func table(columns []column, rows [][]string) string {
+	heads, rules := make([]string, len(columns)), make([]string, len(columns))
+	widths := columnWidths(columns, rows)
+	for i, c := range columns {
+		heads[i], rules[i] = c.heading, strings.Repeat("─", widths[i])
 	}
 	var text strings.Builder
 	for _, row := range slices.Concat([][]string{heads, rules}, rows) {
@@ -101,9 +136,9 @@ func table(columns []column, rows [][]string) string {
 		for i, cell := range row {
 			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 			if columns[i].right {
-				line.WriteString("  " + space + cell)
+				line.WriteString(columnGap + space + cell)
 			} else {
-				line.WriteString("  " + cell + space)
+				line.WriteString(columnGap + cell + space)
 			}
 		}
 		text.WriteString(strings.TrimRight(line.String(), " ") + "\n")

@@ -41,6 +41,13 @@ resource "bluegreen_deployment" "web" {
   }
 }
 
+# What serves is read from the platform: an apply that fails stores what was planned in outputs
+# of the resource.
+data "bluegreen_deployment" "web" {
+  name       = bluegreen_deployment.web.name
+  depends_on = [bluegreen_deployment.web]
+}
+
 output "endpoint" {
   description = "Address at which clients reach the live release."
   value       = bluegreen_deployment.web.endpoint
@@ -53,5 +60,5 @@ output "preview_endpoint" {
 
 output "live_version" {
   description = "Version of the live release."
-  value       = bluegreen_deployment.web.live_version
+  value       = data.bluegreen_deployment.web.live_version
 }

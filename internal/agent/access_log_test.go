@@ -61,7 +61,7 @@ func fill(t *testing.T, log *accessLogFile, first, megabytes int) (next int) {
 func TestAccessLogIsRotated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	log := newAccessLogFile(dir)
+	log := newAccessLogFile(dir, func() error { return nil })
 	t.Cleanup(log.close)
 	count := fill(t, log, 0, 35)
 	files, seen := logFiles(t, dir), make([]bool, count)
@@ -191,7 +191,7 @@ func TestAccessLogIsGoneWithItsDeployment(t *testing.T) {
 func TestAccessLogThatIsClosedIsNotWritten(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "web")
-	log := newAccessLogFile(dir)
+	log := newAccessLogFile(dir, func() error { return nil })
 	fill(t, log, 0, 1)
 	log.close()
 	if err := os.RemoveAll(dir); err != nil {

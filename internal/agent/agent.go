@@ -16,11 +16,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/systemd"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/upkeep"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -31,10 +33,17 @@ type agent struct {
 	log       *slog.Logger
 	// predecessor is the agent that this one takes over from, nil for none.
 	predecessor *predecessor
-	dir         store.Dir
-	images      *images.Store
-	locks       *locks
-	registry    *prometheus.Registry
+	// beginSupervision is called once the predecessor has let the replicas go.
+	beginSupervision func()
+	// formers are the agents before, which may have something in flight.
+	formers *formers
+	// manager is the service manager that has started this process, nil for none.
+	manager  *systemd.Manager
+	dir      *stateDir
+	images   *images.Store
+	reserve  *durable.Reserve
+	locks    *locks
+	registry *prometheus.Registry
 	// engine is nil if the agent has no access to one.
 	engine engine
 	// descriptors are those of the clients of all deployments.
@@ -46,11 +55,18 @@ type agent struct {
 	// leave ends the agent; ended is closed when nothing of it is left.
 	leave context.CancelFunc
 	ended chan struct{}
-	// lock and metrics go to the agent that takes over; metrics may be nil.
-	lock    *os.File
+	// metrics goes to the agent that takes over; it may be nil.
 	metrics *net.TCPListener
+	// hasClosedDoors is true once no client can connect here any more.
+	hasClosedDoors atomic.Bool
 	// hasHandedOver is true once another agent has taken over.
 	hasHandedOver atomic.Bool
+	// isLost is true for an agent that leaves and has lost its directory: no other agent will find
+	// its replicas.
+	isLost bool
+	// leaveWithin bounds how long the agent takes to end when it leaves; 0 for no limit but the
+	// drain timeouts of the deployments.
+	leaveWithin time.Duration
 
 	mu          sync.Mutex
 	deployments map[string]*deployment
@@ -62,10 +78,10 @@ type agent struct {
 // openAgent takes over everything in dir. leave is called once the agent has had
 // no deployment and no lock for the time of linger.
 func openAgent(
-	dir store.Dir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, predecessor *predecessor,
-	engine engine,
+	dir *stateDir, log *slog.Logger, linger time.Duration, leave context.CancelFunc, predecessor *predecessor,
+	engine engine, manager *systemd.Manager, ports process.PortRange,
 ) (*agent, error) {
-	copies, err := images.Open(dir.Images())
+	copies, err := images.Open(dir.Images(), log)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +89,10 @@ func openAgent(
 		processes:   process.NewManager(log),
 		log:         log,
 		predecessor: predecessor,
+		manager:     manager,
 		dir:         dir,
 		images:      copies,
+		reserve:     durable.OpenReserve(dir.Reserve()),
 		registry:    prometheus.NewRegistry(),
 		engine:      engine,
 		descriptors: newDescriptors(descriptorLimit()),
@@ -83,32 +101,53 @@ func openAgent(
 		ended:       make(chan struct{}),
 		deployments: map[string]*deployment{},
 		broken:      map[string]error{},
+		formers:     &formers{dir: dir.Dir, log: log},
 	}
+	a.processes.UsePorts(ports)
+	a.processes.CheckFiles(dir.checkPresent)
+	a.refillReserve()
 	a.locks = newLocks(a.releaseUnused)
-	a.locks.paused = predecessor != nil
+	if predecessor != nil {
+		a.locks.paused = true
+		a.beginSupervision = a.processes.AwaitPredecessor()
+	}
+	a.formers.find()
 	// The client that started it is about to connect.
 	a.idle = time.AfterFunc(max(linger, api.LaunchTimeout), a.endIfUnused)
 	entries, err := os.ReadDir(dir.Deployments())
 	if err != nil {
 		return nil, fmt.Errorf("reading the deployments: %w", err)
 	}
-	for _, entry := range entries {
-		if err := store.ValidateName(entry.Name()); err != nil || !entry.IsDir() {
-			log.Warn("no deployment, and left alone", "path", entry.Name())
-			continue
-		}
-		if _, err := a.open(entry.Name()); err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
-			log.Error("a deployment cannot be served; the others are", "deployment", entry.Name(), "error", err)
-		}
-	}
+	a.openAll(entries)
 	return a, nil
 }
 
-// receivedSockets returns the sockets that the agent before this one handed over, nil for
-// none.
+// openAll opens the deployments that have these directories, all at the same time.
+func (a *agent) openAll(entries []os.DirEntry) {
+	var opening sync.WaitGroup
+	defer opening.Wait()
+	for _, entry := range entries {
+		name := entry.Name()
+		if err := store.ValidateName(name); err != nil || !entry.IsDir() {
+			a.log.Warn("no deployment, and left alone", "path", name)
+			continue
+		}
+		opening.Go(func() {
+			d, err := openDeployment(a, name)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if _, err := a.add(name, d, err); err != nil && !errors.Is(err, bluegreen.ErrNotFound) {
+				a.log.Error("a deployment cannot be served; the others are", "deployment", name, "error", err)
+			}
+		})
+	}
+}
+
+// receivedSockets returns the sockets that the agent before this one handed over, or that the
+// service manager kept since that one ended; nil for none.
 func (a *agent) receivedSockets() *socket.HandedOver {
 	if a.predecessor == nil {
-		return nil
+		return a.manager.Received()
 	}
 	return &a.predecessor.sockets
 }
@@ -136,6 +175,11 @@ func (a *agent) open(name string) (*deployment, error) {
 		return d, nil
 	}
 	d, err := openDeployment(a, name)
+	return a.add(name, d, err)
+}
+
+// add adds the deployment d, or notes why it could not be opened. The caller holds mu.
+func (a *agent) add(name string, d *deployment, err error) (*deployment, error) {
 	if err == nil && !d.isStoredOrRuns() {
 		err = errors.Join(d.discard(), bluegreen.ErrNotFound)
 	}
@@ -149,7 +193,22 @@ func (a *agent) open(name string) (*deployment, error) {
 	}
 	delete(a.broken, name)
 	a.deployments[name] = d
+	if !d.isStored() {
+		go a.removeLeft(d)
+	}
 	return d, nil
+}
+
+// removeLeft removes a deployment without a ledger once all that was left of it has ended.
+func (a *agent) removeLeft(d *deployment) {
+	if d.awaitOrphans() != nil {
+		return
+	}
+	// The end of a lock removes a deployment that is not needed. If there is a holder, that of
+	// its lock does.
+	if held, err := a.locks.acquire(d.name, "the agent"); err == nil {
+		a.locks.release(d.name, held.token)
+	}
 }
 
 // create returns the deployment called name, which need not exist yet. Its
@@ -165,6 +224,7 @@ func (a *agent) create(name string) (*deployment, error) {
 		return nil, err
 	}
 	a.deployments[name] = d
+	a.manager.Status(a.status())
 	return d, nil
 }
 
@@ -182,16 +242,49 @@ func (a *agent) erase(ctx context.Context, name string) error {
 	}
 	a.mu.Lock()
 	delete(a.deployments, name)
+	a.manager.Status(a.status())
 	a.mu.Unlock()
 	a.collectImages()
 	return nil
 }
 
+// tellReady tells the service manager that clients are served. A socket that it has kept and that
+// nobody listens on any more is closed, so that no client waits there.
+func (a *agent) tellReady() {
+	a.manager.ForgetUnused()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.manager.Ready(a.status())
+}
+
+// status describes what the agent does, for people. Its caller holds mu.
+func (a *agent) status() string {
+	status := fmt.Sprintf("Serves deployments: %d", len(a.deployments))
+	if len(a.broken) > 0 {
+		status += fmt.Sprintf(". Cannot serve, see the log: %d", len(a.broken))
+	}
+	return status
+}
+
 // collectImages removes the images that nothing needs any more. If that fails
 // the next time does it.
 func (a *agent) collectImages() {
+	if a.dir.checkPresent() != nil {
+		return
+	}
 	if err := a.images.Collect(a.dir.ImagesInUse); err != nil {
 		a.log.Warn("unused images are left", "error", err)
+	}
+	a.refillReserve()
+}
+
+// refillReserve keeps space for what must be written while the disk is full.
+func (a *agent) refillReserve() {
+	if a.dir.checkPresent() != nil {
+		return
+	}
+	if err := a.reserve.Refill(); err != nil {
+		a.log.Warn("the disk is nearly full; if it is full, changes may fail", "error", err)
 	}
 }
 
@@ -200,13 +293,19 @@ func (a *agent) collectImages() {
 // closed, the agent ends with the last one, and not before: the holder of that lock may
 // be about to remove the container of the agent.
 func (a *agent) releaseUnused(name string) {
+	// What went on under the lock may have used the reserve.
+	a.refillReserve()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d := a.deployments[name]; d != nil && !d.isStoredOrRuns() {
+	switch d := a.deployments[name]; {
+	case d == nil || d.isStored() || a.dir.checkPresent() != nil:
+	case !d.isStoredOrRuns():
 		if err := d.discard(); err != nil {
 			a.log.Warn("a deployment's directory is left", "deployment", name, "error", err)
 		}
 		delete(a.deployments, name)
+	case d.isEnding():
+		go a.removeLeft(d)
 	}
 	if a.locks.isLast(name) {
 		a.leave()
@@ -233,23 +332,4 @@ func (a *agent) isUnused() bool {
 		}
 	}
 	return len(a.broken) == 0
-}
-
-// shutdown stops listening, and waits for what is in flight. The replicas stay.
-func (a *agent) shutdown(ctx context.Context) {
-	defer close(a.ended)
-	if a.hasHandedOver.Load() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, shutdownTimeout)
-		defer cancel()
-		a.retire(ctx)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.idle.Stop()
-	var group sync.WaitGroup
-	for _, d := range a.deployments {
-		group.Go(func() { d.shutdown(ctx) })
-	}
-	group.Wait()
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -56,7 +58,10 @@ func serveHandler(t *testing.T, handler func(dir store.Dir) http.Handler) *testA
 		t.Fatal(err)
 	}
 	served, inner := &testAgent{dir: dir}, handler(dir)
+	var requests sync.WaitGroup
 	server := newServer(t.Context(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		defer requests.Done()
 		if served.edit != nil {
 			served.edit(r)
 		}
@@ -69,6 +74,8 @@ func serveHandler(t *testing.T, handler func(dir store.Dir) http.Handler) *testA
 		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
+		// The end of a lock writes to the directory, which goes next.
+		requests.Wait()
 	})
 	if served.Client, err = client.New(path); err != nil {
 		t.Fatal(err)
@@ -86,11 +93,20 @@ func newTestAgent(t *testing.T) *testAgent {
 func newTestAgentWith(t *testing.T, host engine) *testAgent {
 	t.Helper()
 	return serveHandler(t, func(dir store.Dir) http.Handler {
-		a, err := openAgent(dir, slog.New(slog.DiscardHandler), longTimeout, func() {}, nil, host)
+		log := slog.New(slog.DiscardHandler)
+		opened, err := openStateDir(dir, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { a.shutdown(context.Background()) })
+		a, err := openAgent(opened, log, longTimeout, func() {}, nil, host, nil, process.DefaultPorts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			a.processes.Hold()
+			a.letGo()
+			a.shutdown(context.Background())
+		})
 		return a.handler()
 	})
 }
@@ -164,7 +180,7 @@ func TestChangesNeedTheLock(t *testing.T) {
 	for what, err := range map[string]error{
 		"Commit":    forged.Commit(t.Context(), l, nil, store.Frontend{}, nil),
 		"Erase":     forged.Erase(t.Context()),
-		"Provision": errOf(forged.Provision(t.Context(), bluegreen.Blue, release)),
+		"Provision": errOf(forged.Provision(t.Context(), bluegreen.Blue, release, "")),
 		"Scale":     forged.Scale(t.Context(), bluegreen.Blue, 1),
 		"Remove":    forged.Remove(t.Context(), bluegreen.Blue),
 	} {
@@ -210,6 +226,13 @@ func TestSecondAgentLeavesQuietly(t *testing.T) {
 		t.Fatalf("locked: %t, %v", locked, err)
 	}
 	defer first.Close()
+	listener, err := listenSocket(store.Dir(dir).Socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	// Whatever it answers, it serves. Serve ends with the listener.
+	go func() { _ = http.Serve(listener, http.NotFoundHandler()) }()
 	if status := Main([]string{"-state-dir", dir}); status != 0 {
 		t.Errorf("it exits with %d", status)
 	}

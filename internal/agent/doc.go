@@ -12,8 +12,11 @@
 // Replicas do. An agent that ends, by SIGTERM or by kill -9, leaves them
 // running, and the next one adopts them: the same processes serve the same
 // environment. Only the traffic, which runs through the agent, stops in between.
-// SIGTERM lets what is in flight finish first. A replica that writes output while
-// no agent runs is held up once the pipe is full (64 KiB on Linux).
+// After SIGTERM the next agent can serve at once, while what is in flight finishes in the
+// former one. A replica that writes output while no agent runs is held up once the pipe is full
+// (64 KiB on Linux).
+//
+// An agent can also take over from one that serves, without an interruption; see handover.go.
 //
 // # Order of writes
 //

@@ -6,11 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -115,7 +117,8 @@ func TestRequestsOfAnEarlierVersionAreAnsweredAsTheyWere(t *testing.T) {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return api.Dial(ctx, c.dir) },
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	for _, e := range readExchanges(t) {
+	putListener(t, filepath.Join(image, "sleep"))
+	ask := func(e exchange) (status int, reply json.RawMessage) {
 		body := strings.NewReader(strings.ReplaceAll(string(e.Request), "$IMAGE", image))
 		request, err := http.NewRequestWithContext(t.Context(), e.Method, "http://agent"+e.Path, body)
 		if err != nil {
@@ -128,19 +131,38 @@ func TestRequestsOfAnEarlierVersionAreAnsweredAsTheyWere(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The reply to a request for a lock ends with the lock.
-		defer response.Body.Close()
-		var reply json.RawMessage
+		t.Cleanup(func() { response.Body.Close() })
 		if err := json.NewDecoder(response.Body).Decode(&reply); err != nil && !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
-		if response.StatusCode != e.Status || !hasAll(normalize(t, reply), normalize(t, e.Reply)) {
+		return response.StatusCode, reply
+	}
+	for _, e := range readExchanges(t) {
+		status, reply := ask(e)
+		if status != e.Status || !hasAll(normalize(t, reply), normalize(t, e.Reply)) {
 			t.Errorf("%s %s is answered with %d and\n%s\nwant %d and\n%s",
-				e.Method, e.Path, response.StatusCode, reply, e.Status, e.Reply)
+				e.Method, e.Path, status, reply, e.Status, e.Reply)
+		}
+		if e.Method == http.MethodPut && strings.HasSuffix(e.Path, "/environments/blue") {
+			// It is answered once the replica listens, as that version took for granted.
+			ask(exchange{Method: http.MethodPut, Path: e.Path + "/size", Request: json.RawMessage(`{"replicas":1}`)})
 		}
 		var lock api.LockReply
 		if json.Unmarshal(reply, &lock) == nil && lock.Token != "" {
 			token = lock.Token
 		}
+	}
+}
+
+// putListener puts a program at path that listens as a replica, whatever its arguments are.
+func putListener(t *testing.T, path string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\nexec '%s' listen\n", self), 0o700); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -196,7 +218,7 @@ func makeRecordedCalls(t *testing.T, c *client.Client, image string) {
 		Version: "1.0.0", Image: image, Replicas: 1, Command: []string{"sleep"}, Args: []string{"600"},
 		Env: map[string]string{"GREETING": "hello"},
 	}
-	digest, err := held.Provision(ctx, bluegreen.Blue, release)
+	digest, err := held.Provision(ctx, bluegreen.Blue, release, "")
 	check("provisioning", err == nil && digest != "", digest, err)
 	instances, err := c.Instances(ctx, "web", bluegreen.Blue)
 	check("instances", err == nil && len(instances) == 1 && instances[0].ID == "blue-1" && instances[0].Running &&
@@ -207,7 +229,7 @@ func makeRecordedCalls(t *testing.T, c *client.Client, image string) {
 	check("exec", err == nil, err)
 	release.Image += "/missing"
 	var refused *client.ImageError
-	err = errOf(held.Provision(ctx, bluegreen.Green, release))
+	err = errOf(held.Provision(ctx, bluegreen.Green, release, ""))
 	check("provisioning no image", errors.As(err, &refused) && refused.Path != "", err)
 
 	ledger := liveOn(store.ExternalReplica{ID: "blue-1"}, bluegreen.Blue, 1)

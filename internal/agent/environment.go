@@ -4,16 +4,16 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/frontend"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
@@ -27,6 +27,8 @@ import (
 // concurrent use.
 type environment struct {
 	processes *process.Manager
+	images    *images.Store
+	reserve   *durable.Reserve
 	log       *slog.Logger
 	name      bluegreen.Environment
 	dir       string
@@ -35,6 +37,8 @@ type environment struct {
 
 	mu       sync.Mutex
 	workload *store.Workload
+	// problem says why it is not known what should run here, nil if it is. What runs goes on.
+	problem  error
 	replicas []*replica // in the order of their numbers
 	// external are the replicas that run outside of the agent; either there are these or
 	// there is a workload.
@@ -44,6 +48,8 @@ type environment struct {
 	draining []string
 	// stopping are waited for before others use their IDs.
 	stopping []*replica
+	// told are the sockets with which processes listen, as the present agent says in a former one.
+	told map[router.Backend][]string
 }
 
 // replica is a process that the agent supervises.
@@ -54,105 +60,73 @@ type replica struct {
 	isWithdrawn atomic.Bool
 }
 
-// environmentFiles is what the files of an environment say.
-type environmentFiles struct {
-	workload  *store.Workload
-	processes map[string]process.State // by the ID of the replica
-	external  store.ExternalReplicas
+// write stores what should run here.
+func (e *environment) write(w *store.Workload) error {
+	return e.reserve.Use(func() error { return w.Write(e.dir) })
 }
 
-// readEnvironment reads the files of the environment at dir and changes nothing.
-func readEnvironment(dir string) (environmentFiles, error) {
-	workload, err := store.ReadWorkload(dir)
-	if err != nil {
-		return environmentFiles{}, err
-	}
-	external, err := store.ReadExternalReplicas(dir)
-	if err != nil {
-		return environmentFiles{}, err
-	}
-	files := environmentFiles{workload, map[string]process.State{}, external}
-	entries, err := os.ReadDir(store.ReplicasDir(dir))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return environmentFiles{}, err
-	}
-	for _, entry := range entries {
-		state, err := process.ReadState(store.ReplicaDir(dir, entry.Name()))
-		if err != nil {
-			return environmentFiles{}, err
-		}
-		if state != nil {
-			files.processes[entry.Name()] = *state
-		}
-	}
-	return files, nil
+// problemOf returns why it is not known what should run here, nil if it is.
+func (e *environment) problemOf() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.problem
 }
 
-// newEnvironment makes the environment run what its files say: replicas that still
-// run are adopted, missing ones are started, and orphans are stopped.
-func newEnvironment(
-	manager *process.Manager, log *slog.Logger, name bluegreen.Environment, dir string, files environmentFiles,
-	changed func(),
-) *environment {
-	e := &environment{
-		processes: manager, log: log, name: name, dir: dir, changed: changed,
-		workload: files.workload, external: files.external,
-	}
-	processes := map[string]*process.Process{}
-	for id, state := range files.processes {
-		p, err := manager.Adopt(store.ReplicaDir(dir, id), state)
-		if err != nil {
-			log.Error("replica cannot be adopted and is started again", "replica", id, "error", err)
-		} else if p != nil {
-			processes[id] = p
-		}
-	}
-	e.stopOrphans(processes)
-	if files.workload == nil {
-		return e
-	}
-	for number := 1; number <= files.workload.Replicas; number++ {
-		id := store.ReplicaID(name, number)
-		if p := processes[id]; p != nil {
-			log.Info("replica adopted", "replica", id, "pid", p.PID, "port", p.Port)
-		}
-		e.replicas = append(e.replicas, e.newReplica(id, processes[id]))
-	}
-	return e
+// newReplica begins to supervise the replica called id, of which a former run may be left.
+func (e *environment) newReplica(id string, former formerRun) *replica {
+	dir, spec := store.ReplicaDir(e.dir, id), e.specOf(id, e.workload)
+	return &replica{Supervisor: e.processes.Supervise(id, dir, spec, former.adopted, former.ended, e.changed), id: id}
 }
 
-// stopOrphans stops the processes that are not part of the workload, which an
-// agent that was killed could not stop, and takes them out of processes.
-func (e *environment) stopOrphans(processes map[string]*process.Process) {
-	var group sync.WaitGroup
-	for id, p := range processes {
-		number, w := store.ReplicaNumber(id), e.workload
-		if w != nil && number >= 1 && number <= w.Replicas && p.Revision == w.Revision {
-			continue
-		}
-		e.log.Info("stopping a replica that should not run", "replica", id, "pid", p.PID)
-		delete(processes, id)
-		group.Go(func() { p.Terminate(process.StopGrace) })
-	}
-	group.Wait()
-}
-
-// newReplica begins to supervise the replica called id, with adopted as its
-// process if that is not nil.
-func (e *environment) newReplica(id string, adopted *process.Process) *replica {
-	dir := store.ReplicaDir(e.dir, id)
-	return &replica{Supervisor: e.processes.Supervise(id, dir, specOf(e.name, e.workload), adopted, e.changed), id: id}
-}
-
-// specOf is what a replica of w runs. What the agent says about the replica
+// specOf is what the replica called id runs. What the agent says about the replica
 // overrides what the release says.
-func specOf(env bluegreen.Environment, w *store.Workload) process.Spec {
+func (e *environment) specOf(id string, w *store.Workload) process.Spec {
 	variables := maps.Clone(w.Env)
 	if variables == nil {
 		variables = map[string]string{}
 	}
-	variables["BLUEGREEN_ENVIRONMENT"], variables["BLUEGREEN_VERSION"] = string(env), w.Version
-	return process.Spec{Revision: w.Revision, Argv: w.Argv, Dir: w.Dir, Env: variables}
+	variables["BLUEGREEN_ENVIRONMENT"], variables["BLUEGREEN_VERSION"] = string(e.name), w.Version
+	spec := process.Spec{Revision: w.Revision, Argv: w.Argv, Dir: w.Dir, Env: variables, Settings: w.Settings}
+	// Without a range, and with one that cannot be read, it is that of the agent.
+	spec.Ports, _ = process.ParsePortRange(w.Ports)
+	if w.Dir == "" {
+		replica := store.ReplicaDir(e.dir, id)
+		spec.Dir = store.WorkDir(replica, w.Revision)
+		spec.Argv = images.In(seenDir(spec), w.Argv)
+		spec.MakeDir = func(ctx context.Context) error { return e.makeWorkDir(ctx, replica, w) }
+	}
+	return spec
+}
+
+// makeWorkDir makes the directory in which a replica works, if it is missing. What a replica has
+// written there stays when it is started again, and is gone with its workload.
+func (e *environment) makeWorkDir(ctx context.Context, replica string, w *store.Workload) error {
+	former, err := store.FormerWorkDirs(replica, w.Revision)
+	if err != nil {
+		return err
+	}
+	for _, dir := range former {
+		if err := durable.RemoveTree(dir); err != nil {
+			return fmt.Errorf("removing the directory of an earlier release: %w", err)
+		}
+	}
+	owner := images.Nobody
+	if w.Settings.User != "" {
+		user, err := process.LookUpUser(w.Settings.User, w.Settings.Group)
+		if err != nil {
+			return err
+		}
+		owner = images.Owner{UID: user.UID, GID: user.GID}
+	}
+	return e.images.MakeDirectory(ctx, w.Digest, store.WorkDir(replica, w.Revision), owner)
+}
+
+// seenDir is where a replica sees its working directory.
+func seenDir(spec process.Spec) string {
+	if spec.Settings.User != "" {
+		return process.View
+	}
+	return spec.Dir
 }
 
 // withdraw takes the replica out of the traffic, or puts it back.
@@ -161,9 +135,23 @@ func (e *environment) withdraw(r *replica, isWithdrawn bool) {
 	e.changed()
 }
 
-// isEmpty reports whether nothing runs or should run here.
+// isEmpty reports whether nothing runs or should run here. What is still being ended counts.
 func (e *environment) isEmpty() bool {
-	return len(e.instances()) == 0 && e.externalReplicas().IsEmpty()
+	return len(e.instances()) == 0 && e.externalReplicas().IsEmpty() && !e.isEnding()
+}
+
+// isEnding reports whether something that should not run still does.
+func (e *environment) isEnding() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.stopping, func(r *replica) bool {
+		select {
+		case <-r.Ended():
+			return false
+		default:
+			return true
+		}
+	})
 }
 
 // instances lists the replicas that the agent supervises, whether they run or not.
@@ -178,8 +166,8 @@ func (e *environment) instances() []process.Status {
 	return list
 }
 
-// candidates are the replicas that may get traffic. One that was started again
-// since it passed its health check comes back by itself: it is the same release.
+// candidates are the replicas that may get traffic, once they listen. One that was started
+// again since it passed its health check comes back by itself: it is the same release.
 func (e *environment) candidates() []candidate {
 	list := externalCandidates(e.externalReplicas())
 	e.mu.Lock()
@@ -191,16 +179,58 @@ func (e *environment) candidates() []candidate {
 		}
 		backend := router.Backend{ID: r.id, Addr: status.Address()}
 		list = append(list, candidate{
-			Replica: frontend.Replica{Backend: backend, Ref: bluegreen.InstanceRef{ID: r.id}},
-			id:      r.id, incarnation: status.Incarnation,
+			Replica: frontend.Replica{
+				Backend: backend, Ref: bluegreen.InstanceRef{ID: r.id}, Listeners: status.Listeners,
+			},
+			id: r.id, incarnation: status.Incarnation, isListening: status.IsListening,
+			dial: func(ctx context.Context) (net.Conn, error) { return r.Dial(ctx, status.Incarnation) },
 			exec: func(ctx context.Context, command []string) error { return e.exec(ctx, r.id, command) },
 			restart: func() {
 				// An error is in the log, and the process is tried again.
-				go func() { _ = r.Restart(context.Background(), status.Incarnation) }()
+				go func() { _ = e.restartRun(context.Background(), r, status.Incarnation) }()
 			},
 		})
 	}
 	return list
+}
+
+// dial connects to a replica. If it is a process, nothing else that listens at its address will do.
+func (e *environment) dial(ctx context.Context, b router.Backend) (net.Conn, error) {
+	e.mu.Lock()
+	i := slices.IndexFunc(e.replicas, func(r *replica) bool { return r.id == b.ID })
+	var r *replica
+	if i >= 0 {
+		r = e.replicas[i]
+	}
+	isExternal := e.external.HasBackend(b.ID)
+	e.mu.Unlock()
+	if isExternal {
+		return new(net.Dialer).DialContext(ctx, "tcp", b.Addr)
+	}
+	var status process.Status
+	if r != nil {
+		status = r.Status()
+	}
+	if e.processes.HasLetGo() {
+		return e.dialAsFormer(ctx, b, status)
+	}
+	if status.Address() != b.Addr {
+		return nil, fmt.Errorf("%s has been restarted or has ended", b.ID)
+	}
+	return r.Dial(ctx, status.Incarnation)
+}
+
+// look returns the replica called id, after a look at who listens on its port.
+func (e *environment) look(id string) (process.Status, error) {
+	e.mu.Lock()
+	i := slices.IndexFunc(e.replicas, func(r *replica) bool { return r.id == id })
+	if i < 0 {
+		e.mu.Unlock()
+		return process.Status{}, fmt.Errorf("there is no instance %q in %s", id, e.name)
+	}
+	r := e.replicas[i]
+	e.mu.Unlock()
+	return r.Look(), nil
 }
 
 // exec runs a command with the directory and the variables of the replica called id.
@@ -212,13 +242,16 @@ func (e *environment) exec(ctx context.Context, id string, command []string) err
 	if !status.IsRunning {
 		return fmt.Errorf("%s is not running", id)
 	}
-	executable, err := images.LookUp(w.Dir, command[0])
+	if w == nil {
+		return fmt.Errorf("it is not known what runs in %s: %w", id, e.problemOf())
+	}
+	spec := e.specOf(id, w)
+	executable, err := images.LookUp(spec.Dir, command[0])
 	if err != nil {
 		return err
 	}
-	argv := append([]string{executable}, command[1:]...)
-	environ := specOf(e.name, w).Environ(status.Port, status.Incarnation)
-	return process.Exec(ctx, w.Dir, command[0], argv, environ)
+	spec.Argv = images.In(seenDir(spec), append([]string{executable}, command[1:]...))
+	return process.Exec(ctx, command[0], spec, status)
 }
 
 // find returns the replica called id and what it runs.

@@ -5,6 +5,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
@@ -13,7 +14,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/router"
 )
 
-// externalCandidates returns the replicas that may get traffic. Whether they run is
+// externalCandidates returns the replicas that may get traffic. Whether they run and listen is
 // not checked: the router skips those that refuse connections. A replica that was
 // created again has another incarnation and must pass its health check first.
 func externalCandidates(e store.ExternalReplicas) []candidate {
@@ -21,7 +22,10 @@ func externalCandidates(e store.ExternalReplicas) []candidate {
 	for _, r := range e.Replicas {
 		backend := router.Backend{ID: r.Backend(), Addr: r.Address}
 		list = append(list, candidate{
-			Replica: frontend.Replica{Backend: backend, Ref: r.Ref()}, id: r.ID, isExternal: true,
+			Replica: frontend.Replica{Backend: backend, Ref: r.Ref()}, id: r.ID, isExternal: true, isListening: true,
+			dial: func(ctx context.Context) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "tcp", backend.Addr)
+			},
 		})
 	}
 	return list
@@ -33,20 +37,20 @@ func (e *environment) changeExternal(
 	ctx context.Context, edit func(*store.ExternalReplicas), drain drainBackend,
 ) error {
 	e.mu.Lock()
-	former, hasWorkload := e.external, e.workload != nil
+	former, problem, hasProcesses := e.external, e.problem, e.workload != nil || len(e.replicas) > 0
 	e.mu.Unlock()
-	if hasWorkload {
+	if hasProcesses {
 		return fmt.Errorf("%w: the replicas of %s are processes of the agent; it accepts no external replicas",
 			api.ErrInvalid, e.name)
 	}
 	next := former
 	edit(&next)
-	if !next.IsEqual(former) {
+	if !next.IsEqual(former) || problem != nil {
 		if err := next.Write(e.dir); err != nil {
 			return err
 		}
 		e.mu.Lock()
-		e.external = next
+		e.external, e.problem = next, nil
 		e.mu.Unlock()
 		e.changed()
 	}

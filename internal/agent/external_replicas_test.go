@@ -11,6 +11,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,10 +169,10 @@ func TestEnvironmentHasEitherProcessesOrExternalReplicas(t *testing.T) {
 	r := newRouted(t)
 	sleeps := bluegreen.Release{Version: "1", Image: "/bin/sleep", Args: []string{"600"}, Replicas: 1}
 	r.route(webServer(t, "green-1"))
-	if _, err := r.Provision(t.Context(), bluegreen.Green, sleeps); err == nil {
+	if _, err := r.Provision(t.Context(), bluegreen.Green, sleeps, ""); err == nil {
 		t.Error("processes are started next to external replicas")
 	}
-	if _, err := r.Provision(t.Context(), bluegreen.Blue, sleeps); err != nil {
+	if _, err := r.Provision(t.Context(), bluegreen.Blue, sleeps, ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Route(t.Context(), bluegreen.Blue, []store.ExternalReplica{webServer(t, "blue-1")}); err == nil {
@@ -177,5 +180,56 @@ func TestEnvironmentHasEitherProcessesOrExternalReplicas(t *testing.T) {
 	}
 	if err := r.Remove(t.Context(), bluegreen.Blue); err != nil {
 		t.Error(err)
+	}
+}
+
+// The file of the external replicas of live is torn. The deployment stays open, the holder of the
+// next lock is told, and once the replicas are there again, clients are answered.
+func TestTornFileOfExternalReplicasKeepsNoDeploymentClosed(t *testing.T) {
+	t.Parallel()
+	dir := newStateDir(t)
+	c, err := client.New(string(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	formerEnded := startAgent(t, dir)
+	held := lockOf(t, c)
+	replica := webServer(t, "green-1")
+	if err := errors.Join(
+		held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{replica}),
+		held.Commit(t.Context(), liveOn(replica, bluegreen.Green, 1), nil, store.Frontend{}, nil),
+	); err != nil {
+		t.Fatal(err)
+	}
+	held.Unlock()
+	path := filepath.Join(store.EnvironmentDir(dir.Deployment("web"), bluegreen.Green), "targets.json")
+	if err := os.WriteFile(path, []byte(`{"sche`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startAgent(t, dir, "-take-over")
+	if output, err := formerEnded(); err != nil {
+		t.Fatalf("the former agent ends with %v: %s", err, output)
+	}
+	held = lockOf(t, c)
+	defer held.Unlock()
+	var damage []string
+	held.WarnOfDamage(func(message string) { damage = append(damage, message) })
+	if len(damage) != 1 || !strings.Contains(damage[0], path) {
+		t.Errorf("the damage is %q", damage)
+	}
+	status, err := c.Deployment(t.Context(), "web")
+	if err != nil || status.Running[bluegreen.Green] != 0 || status.Outage != nil {
+		t.Fatalf("the status is %+v, %v", status, err)
+	}
+	if err := held.Route(t.Context(), bluegreen.Green, []store.ExternalReplica{replica}); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Get(status.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); err != nil || string(body) != "green-1" {
+		t.Errorf("a client is answered with %q, %v", body, err)
 	}
 }

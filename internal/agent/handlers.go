@@ -14,9 +14,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/parent"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/build"
 )
 
 // handler is the agent's API.
@@ -44,6 +46,7 @@ func (a *agent) handler() http.Handler {
 	mux.HandleFunc("POST "+one+"/image", a.handleLocked(a.postImage))
 	mux.HandleFunc("DELETE "+env, a.handleLocked(a.deleteEnvironment))
 	mux.HandleFunc("GET "+env+"/instances", a.handlePlain(a.getInstances))
+	mux.HandleFunc("GET "+instance+"/listener", a.handlePlain(a.getListener))
 	mux.HandleFunc("POST "+env+"/await", a.handlePlain(a.postAwait))
 	mux.HandleFunc("POST "+env+"/drain", a.handlePlain(a.postDrain))
 	// These paths keep the names that earlier versions use.
@@ -83,6 +86,9 @@ func (a *agent) handleLocked(do call) http.HandlerFunc {
 			return nil, err
 		}
 		defer done()
+		if err := a.dir.checkPresent(); err != nil {
+			return nil, err
+		}
 		reply, err := do(ctx, r)
 		if err != nil && errors.Is(context.Cause(ctx), api.ErrLockLost) {
 			return nil, fmt.Errorf("%s: %w", name, api.ErrLockLost)
@@ -138,8 +144,27 @@ func decode[T any](r *http.Request) (T, error) {
 }
 
 func (a *agent) getVersion(context.Context, *http.Request) (any, error) {
-	return api.VersionReply{API: api.Version, PID: os.Getpid(), KeepsKey: true}, nil
+	return a.versionReply(), nil
 }
+
+// versionReply tells which agent this is.
+func (a *agent) versionReply() api.VersionReply {
+	manager := api.ManagedByHand
+	switch {
+	case os.Getenv(api.ByProviderVariable) != "":
+		manager = api.ManagedByProvider
+	case a.manager != nil || os.Getenv(servicePIDVariable) == strconv.Itoa(os.Getpid()):
+		manager = api.ManagedByService
+	}
+	return api.VersionReply{
+		API: api.Version, PID: os.Getpid(), Parent: parent.PID(), KeepsKey: true, HeedsSettings: true,
+		FollowsLinks: true, Version: build.Version, Build: build.ID(), Manager: manager,
+	}
+}
+
+// servicePIDVariable is set by systemd for the processes that it starts, and inherited by what
+// those start; see systemd.exec(5).
+const servicePIDVariable = "SYSTEMD_EXEC_PID"
 
 func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
 	d, err := a.deployment(r.PathValue("name"))
@@ -150,7 +175,10 @@ func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.NewDeploymentReply(doc, running, unready), nil
+	reply := api.NewDeploymentReply(doc, running, unready)
+	agent := a.versionReply()
+	reply.Outage, reply.Agent = d.outage(), &agent
+	return reply, nil
 }
 
 func (a *agent) getHistory(_ context.Context, r *http.Request) (any, error) {
@@ -177,10 +205,10 @@ func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = d.commit(body.Ledger, body.Closed, body.Frontend, body.Upkeep)
+	err = socket.NameHolder(d.commit(body.Ledger, body.Closed, body.Frontend, body.Upkeep))
 	var taken *socket.AddressError
 	if errors.As(err, &taken) {
-		taken.Deployment = store.DeploymentAt(a.dir, taken.Address)
+		taken.Deployment = store.DeploymentAt(a.dir.Dir, taken.Address)
 	}
 	return nil, err
 }
@@ -199,6 +227,9 @@ func (a *agent) postLock(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
+		if err := a.dir.checkPresent(); err != nil {
+			return nil, err
+		}
 		held, err = a.locks.acquire(name, body.Holder)
 		return nil, err
 	})
@@ -207,7 +238,7 @@ func (a *agent) postLock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.locks.release(name, held.token)
-	answer(w, api.LockReply{Token: held.token}, nil)
+	answer(w, api.LockReply{Token: held.token, Damage: a.damage(name)}, nil)
 	if err := http.NewResponseController(w).Flush(); err != nil {
 		return
 	}
@@ -215,6 +246,16 @@ func (a *agent) postLock(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 	case <-held.lost.Done():
 	}
+}
+
+// damage says which files of the deployment are lost.
+func (a *agent) damage(name string) []string {
+	d, err := a.deployment(name)
+	if err != nil {
+		// Whatever needs the deployment says so.
+		return nil
+	}
+	return d.damage()
 }
 
 func (a *agent) deleteLock(_ context.Context, r *http.Request) (any, error) {

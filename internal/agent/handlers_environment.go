@@ -4,7 +4,6 @@ package agent
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -29,8 +28,16 @@ func (a *agent) putEnvironment(ctx context.Context, r *http.Request) (any, error
 	if err := checkSize(body.Release.Replicas); err != nil {
 		return nil, err
 	}
-	body.Release.Env = body.Env
-	digest, err := a.provision(ctx, r.PathValue("name"), env, body.Release)
+	if err := body.Settings.Check(); err != nil {
+		return nil, err
+	}
+	body.Release.Env, body.Release.Settings = body.Env, body.Settings
+	if body.Ports != "" {
+		if _, err := process.ParsePortRange(body.Ports); err != nil {
+			return nil, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+		}
+	}
+	digest, err := a.provision(ctx, r.PathValue("name"), env, body.Release, body.Ports)
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +51,12 @@ func (a *agent) postImage(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := body.Settings.Check(); err != nil {
+		return nil, err
+	}
 	release := body.Release
-	digest, releaseImage, err := a.images.Acquire(ctx, release.Image, release.Command, release.ImageDigest)
+	release.Settings = body.Settings
+	digest, releaseImage, err := a.images.Acquire(ctx, imageOf(release), release.ImageDigest)
 	if err != nil {
 		return nil, err
 	}
@@ -56,24 +67,28 @@ func (a *agent) postImage(ctx context.Context, r *http.Request) (any, error) {
 	return api.ProvisionReply{Digest: digest}, nil
 }
 
+func imageOf(release bluegreen.Release) images.Image {
+	settings, _ := release.Settings.(process.Settings)
+	return images.Image{Path: release.Image, Command: release.Command, FollowsLinks: settings.FollowLinks}
+}
+
 // provision makes an environment run exactly release and returns the digest of
 // its image.
 func (a *agent) provision(
-	ctx context.Context, name string, env bluegreen.Environment, release bluegreen.Release,
+	ctx context.Context, name string, env bluegreen.Environment, release bluegreen.Release, ports string,
 ) (string, error) {
 	d, err := a.create(name)
 	if err != nil {
 		return "", err
 	}
-	digest, releaseImage, err := a.images.Acquire(ctx, release.Image, release.Command, release.ImageDigest)
+	digest, releaseImage, err := a.images.Acquire(ctx, imageOf(release), release.ImageDigest)
 	if err != nil {
 		return "", err
 	}
 	// Former images go even if the new one does not start.
 	defer a.collectImages()
 	defer releaseImage()
-	dir := a.images.Path(digest)
-	argv, err := images.Argv(dir, release.Image, release.Command, release.Args)
+	argv, err := images.Argv(a.images.Path(digest), release.Image, release.Command, release.Args)
 	if err != nil {
 		return "", err
 	}
@@ -81,10 +96,13 @@ func (a *agent) provision(
 	if fingerprint == "" {
 		fingerprint = release.Seal("").Fingerprint
 	}
+	settings, _ := release.Settings.(process.Settings)
 	next := &store.Workload{
-		Schema: store.Schema, Revision: rand.Text(), Version: release.Version, Fingerprint: fingerprint,
-		Digest: digest, Argv: argv, Dir: dir, Env: release.Env, Replicas: release.Replicas,
+		Schema: store.Schema, Version: release.Version, Fingerprint: fingerprint,
+		Digest: digest, Argv: argv, Env: release.Env, Replicas: release.Replicas,
+		Settings: settings, Ports: ports,
 	}
+	next.Revision = next.NewRevision()
 	return digest, d.provision(ctx, env, next)
 }
 
@@ -133,17 +151,45 @@ func (a *agent) getInstances(_ context.Context, r *http.Request) (any, error) {
 			Pending: !status.IsRunning && status.Exit == "",
 		}
 		if status.IsRunning {
-			instance.Unready = d.unhealthyCause(env, router.Backend{ID: status.ID, Addr: status.Address()})
+			instance.Unready = d.observedCause(env, router.Backend{ID: status.ID, Addr: status.Address()})
 		}
-		list = append(list, api.InstanceReply{Instance: instance, Address: status.Address()})
+		list = append(list, listenerReply(status, instance))
 	}
 	for _, r := range d.environments[env].externalReplicas().Replicas {
 		list = append(list, api.InstanceReply{Instance: bluegreen.Instance{
 			ID: r.ID, Incarnation: r.Incarnation, Running: true,
-			Unready: d.unhealthyCause(env, router.Backend{ID: r.Backend(), Addr: r.Address}),
+			Unready: d.observedCause(env, router.Backend{ID: r.Backend(), Addr: r.Address}),
 		}, Address: r.Address})
 	}
 	return list, nil
+}
+
+// getListener finds out who listens on the port of an instance, and answers where the instance
+// is reached.
+func (a *agent) getListener(_ context.Context, r *http.Request) (any, error) {
+	d, name, err := a.existingEnvironmentOf(r)
+	if err != nil {
+		return nil, err
+	}
+	status, err := d.environments[name].look(r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	reply := listenerReply(status, bluegreen.Instance{
+		ID: status.ID, Incarnation: status.Incarnation, Running: status.IsRunning, Exit: status.Exit,
+	})
+	reply.Listeners = status.Listeners
+	return reply, nil
+}
+
+// listenerReply adds to instance where it listens. A client of an earlier version connects to
+// any address that it gets.
+func listenerReply(status process.Status, instance bluegreen.Instance) api.InstanceReply {
+	reply := api.InstanceReply{Instance: instance, NotListening: status.NotListening}
+	if status.IsListening {
+		reply.Address = status.Address()
+	}
+	return reply
 }
 
 func (a *agent) postAwait(ctx context.Context, r *http.Request) (any, error) {
@@ -159,7 +205,7 @@ func (a *agent) postDrain(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil || d == nil {
 		return nil, err
 	}
-	return nil, d.frontend.Drain(ctx, env)
+	return nil, d.drain(ctx, env, "")
 }
 
 func (a *agent) getLogs(_ context.Context, r *http.Request) (any, error) {

@@ -8,12 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,8 +21,10 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/containers"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/logfile"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/parent"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/systemd"
 )
 
 // How much the agent's own log may take: three files of 10 MB.
@@ -34,22 +36,19 @@ const (
 // requestGrace is how long requests to the API may go on after SIGTERM.
 const requestGrace = 5 * time.Second
 
-// settings are the flags of the agent.
-type settings struct {
-	stateDir, metricsListen string
-	linger                  time.Duration
-	takeOver                bool
-	// engineSocket is the path of a Docker engine's socket, "" for none. agentName is what
-	// the labels of the agent's containers call it.
-	engineSocket, agentName string
-}
-
 // Main runs the agent until it is stopped or has nothing left to do, and
 // returns its exit status: 0 even if another agent serves the directory already,
-// 1 for a failure, 2 for arguments that it does not understand.
+// parent.FailedToBegin or parent.FailedToServe for a failure, 2 for arguments that it does not
+// understand.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == "connect" {
 		return exitStatus(relay(args[1:], os.Stdin, os.Stdout))
+	}
+	if len(args) > 0 && args[0] == "install" {
+		return exitStatus(install(args[1:], os.Stdout))
+	}
+	if len(args) > 0 && args[0] == process.LauncherArgument {
+		return process.Launch()
 	}
 	s, err := parse(args)
 	switch {
@@ -61,7 +60,30 @@ func Main(args []string) int {
 	// An agent that somebody has started with a lock or a listener keeps it. Its replicas don't
 	// get it.
 	process.KeepDescriptors()
+	process.LeaveRun()
+	if s.service && !systemd.IsRelayed() {
+		return parent.RunService(append([]string{"agent"}, args...))
+	}
+	if s.restart && parent.PID() == 0 {
+		return s.runParent(args)
+	}
 	return exitStatus(s.run())
+}
+
+// runParent runs the agent with a parent that starts it again when it dies.
+func (s settings) runParent(args []string) int {
+	dir, err := store.LocateDir(s.stateDir)
+	if err == nil {
+		err = dir.Prepare()
+	}
+	if err != nil {
+		return exitStatus(err)
+	}
+	first := append([]string{"agent"}, withoutFlag(args, restartFlag)...)
+	// An agent that has died has nothing to hand over any more. If another one serves by then,
+	// that one stays.
+	again := withoutFlag(first, takeOverFlag)
+	return parent.Run(first, again, dir.Log())
 }
 
 // exitStatus prints err, if any, and returns the exit status.
@@ -70,42 +92,18 @@ func exitStatus(err error) int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "agent:", err)
-	return 1
+	var serving *servingError
+	if errors.As(err, &serving) {
+		return parent.FailedToServe
+	}
+	return parent.FailedToBegin
 }
 
-// setLinger reads the value of -linger.
-func (s *settings) setLinger(value string) (err error) {
-	if value == api.LingerForever {
-		s.linger = math.MaxInt64
-		return nil
-	}
-	s.linger, err = time.ParseDuration(value)
-	return err
-}
+// servingError is why an agent that has served does so no more.
+type servingError struct{ err error }
 
-// parse reads the flags, and prints what it does not understand.
-func parse(args []string) (s settings, err error) {
-	s.engineSocket, s.agentName = os.Getenv(api.EngineSocketVariable), os.Getenv(api.AgentNameVariable)
-	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
-	flags.StringVar(&s.stateDir, "state-dir", "",
-		"directory of the state; default $XDG_STATE_HOME/bluegreen, else ~/.local/state/bluegreen")
-	s.linger = time.Minute
-	flags.Func("linger",
-		`how long to stay once there is no deployment, or "`+api.LingerForever+`"; default 1m`, s.setLinger)
-	flags.BoolVar(&s.takeOver, "take-over", false,
-		"take over from the agent that serves the directory, which then ends; "+
-			"if a service manager started that agent, it must not restart it")
-	flags.StringVar(&s.metricsListen, "metrics-listen", "",
-		"address to serve Prometheus metrics on, such as 127.0.0.1:9464; default none")
-	if err := flags.Parse(args); err != nil {
-		return s, err
-	}
-	if flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-		fmt.Fprintln(os.Stderr, "agent:", err)
-	}
-	return s, err
-}
+func (e *servingError) Error() string { return "serving: " + e.err.Error() }
+func (e *servingError) Unwrap() error { return e.err }
 
 // run locks the state directory, or takes it over from the agent that has it, and serves it.
 func (s settings) run() error {
@@ -121,7 +119,7 @@ func (s settings) run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	stateLock, err := store.LockFile(dir.Lock())
+	stateLock, err := lockStateDir(ctx, dir)
 	if err != nil {
 		return fmt.Errorf("locking the state directory: %w", err)
 	}
@@ -136,7 +134,7 @@ func (s settings) run() error {
 		}
 		stateLock = predecessor.lock
 	}
-	// It is held until the process ends, so that there are never two.
+	// It is held until the agent leaves, so that there are never two.
 	defer runtime.KeepAlive(stateLock)
 	file := logfile.New(dir.Log(), logMegabytes, logBackups)
 	log := slog.New(slog.NewTextHandler(file, nil))
@@ -168,11 +166,24 @@ func (s settings) serve(
 		return err
 	}
 	defer closeEngine()
-	a, err := openAgent(dir, log, s.linger, leave, predecessor, host)
+	process.RemoveEmptyGroups()
+	manager := systemd.Connect(log)
+	var opened atomic.Pointer[agent]
+	defer manager.KeepAlive(func() {
+		if a := opened.Load(); a != nil {
+			a.all()
+		}
+	})()
+	state, err := openStateDir(dir, stateLock)
 	if err != nil {
 		return err
 	}
-	a.lock = stateLock
+	a, err := openAgent(state, log, s.linger, leave, predecessor, host, manager, s.ports)
+	if err != nil {
+		return err
+	}
+	opened.Store(a)
+	a.leaveWithin = s.leaveWithin
 	failed := make(chan error, 2)
 	if s.metricsListen != "" {
 		metrics, err := s.serveMetrics(ctx, a, failed)
@@ -182,8 +193,8 @@ func (s settings) serve(
 		defer metrics.Close()
 	}
 	if predecessor != nil {
-		// If anything failed until now, the predecessor goes on.
-		if listener, err = listenSocket(dir.Socket()); err != nil {
+		// If anything fails until the predecessor lets go, it goes on, at its socket.
+		if listener, err = listenSocket(dir.NextSocket()); err != nil {
 			return err
 		}
 		defer listener.Close()
@@ -209,19 +220,26 @@ func (a *agent) serveAPI(ctx context.Context, listener net.Listener, failed chan
 	server := newServer(ctx, a.handler())
 	go func() { failed <- server.Serve(listener) }()
 	defer server.Close()
-	if err := a.completeTakeover(); err != nil {
+	go a.watchDirectory(ctx)
+	if err := a.completeTakeover(ctx); err != nil {
 		return err
 	}
+	a.tellReady()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serving: %w", err)
+		return &servingError{err}
 	case <-ctx.Done():
 	}
 	a.log.Info("agent ends; replicas keep running")
+	a.manager.Stopping("Ends: lets what is in flight finish; replicas keep running")
 	graceful, cancel := context.WithTimeout(context.Background(), requestGrace)
 	defer cancel()
 	// The deferred Close closes requests that take longer.
 	_ = server.Shutdown(graceful)
+	if !a.hasHandedOver.Load() {
+		a.stepDown()
+	}
+	a.manager.Leave()
 	a.shutdown(context.Background())
 	a.log.Info("agent ended")
 	return nil
@@ -234,10 +252,15 @@ func (s settings) serveMetrics(ctx context.Context, a *agent, failed chan<- erro
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	a.metrics = listener
+	a.manager.Keep(listener)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.metricsHandler())
 	server := newServer(ctx, mux)
-	go func() { failed <- server.Serve(listener) }()
+	go func() {
+		if err := server.Serve(listener); !a.hasClosedDoors.Load() {
+			failed <- err
+		}
+	}()
 	return server, nil
 }
 

@@ -3,6 +3,8 @@
 package agent
 
 import (
+	"net"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -19,6 +21,11 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		os.Exit(Main(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "listen" {
+		// A replica that does nothing else.
+		_ = http.ListenAndServe(net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")), nil)
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m,
 		// After a request that is too large net/http waits half a second before it closes.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -26,6 +27,8 @@ type predecessor struct {
 	lock *os.File
 	// sockets are those that clients connect to.
 	sockets socket.HandedOver
+	// isOlder is set if it is of a version that does not tell when it has let go.
+	isOlder bool
 }
 
 // takeOver asks the agent of dir for everything that it has.
@@ -87,6 +90,7 @@ func (p *predecessor) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	request.Header.Set(handoverHeader, handoverVersion)
 	if err := request.Write(p.conn); err != nil {
 		return err
 	}
@@ -98,6 +102,7 @@ func (p *predecessor) ask(ctx context.Context) error {
 	defer response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusSwitchingProtocols:
+		p.isOlder = response.Header.Get(handoverHeader) == ""
 		return nil
 	case http.StatusNotFound:
 		return errors.New("its version does not support a hand-over; it keeps running: stop it, then start this one")
@@ -109,19 +114,49 @@ func (p *predecessor) ask(ctx context.Context) error {
 	return f.Err()
 }
 
-// confirm tells the former agent that this one serves. awaitEnd returns when the former
-// agent has ended.
-func (p *predecessor) confirm() (awaitEnd func(), err error) {
+// confirm tells the predecessor that this agent serves.
+func (p *predecessor) confirm() error {
 	p.sockets.CloseUnused()
 	if _, err := p.conn.Write([]byte{messageServes}); err != nil {
-		return nil, fmt.Errorf("taking over: %w", err)
+		return fmt.Errorf("taking over: %w", err)
 	}
-	if err := p.conn.SetDeadline(time.Now().Add(requestGrace + shutdownTimeout + handoverTimeout)); err != nil {
-		return nil, fmt.Errorf("taking over: %w", err)
+	return nil
+}
+
+// awaitLetGo returns once the predecessor has let the replicas go. It reports whether the
+// predecessor can be asked what it has in flight. It is an error if the predecessor goes on.
+func (p *predecessor) awaitLetGo(ctx context.Context, dir store.Dir, log *slog.Logger) (isFormer bool, err error) {
+	if p.isOlder {
+		// It has no replicas that are processes.
+		return false, nil
 	}
-	return func() {
-		defer p.conn.Close()
-		// The former agent sends nothing any more, so the read ends when it ends.
-		_, _ = p.conn.Read(make([]byte, 1))
-	}, nil
+	// What it does now it cannot take back, so it may take as long as it needs.
+	err = p.conn.SetDeadline(time.Time{})
+	message := make([]byte, 1)
+	if err == nil {
+		_, err = p.conn.Read(message)
+	}
+	if err == nil {
+		return message[0] == messageFormer, nil
+	}
+	if askWhoServes(ctx, dir) == nil {
+		return false, fmt.Errorf("taking over: the agent before goes on: %w", err)
+	}
+	log.Error("the agent before has ended without letting its replicas go; they are supervised now", "error", err)
+	return false, nil
+}
+
+// tellPlaced tells the predecessor that this agent has its place: nobody connects to the
+// predecessor any more.
+func (p *predecessor) tellPlaced() {
+	// An error says that it has ended.
+	_, _ = p.conn.Write([]byte{messagePlaced})
+}
+
+// awaitEnd returns when the predecessor has ended.
+func (p *predecessor) awaitEnd() {
+	defer p.conn.Close()
+	// The predecessor sends nothing any more, so the read ends when it ends.
+	_ = p.conn.SetDeadline(time.Now().Add(requestGrace + formerVersionTimeout + handoverTimeout))
+	_, _ = p.conn.Read(make([]byte, 1))
 }

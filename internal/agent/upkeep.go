@@ -26,6 +26,11 @@ type candidate struct {
 	isExternal bool
 	// incarnation is the run of a process, "" for an external replica.
 	incarnation string
+	// isListening is false for a process that does not listen on its port. It gets no requests,
+	// and its probes fail.
+	isListening bool
+	// dial connects to the replica and to nothing else.
+	dial func(ctx context.Context) (net.Conn, error)
 	// exec and restart are nil where the agent cannot do that, and ready where nothing but
 	// the probes tells whether the replica is healthy.
 	exec    func(ctx context.Context, command []string) error
@@ -107,7 +112,7 @@ func (d *deployment) lookAfter(former *bluegreen.Ledger) {
 			if plan != nil {
 				list = append(list, upkeep.Replica{
 					Run: runOf(name, c.Backend), Plan: plan, Target: probeTarget{c}, Ready: c.ready,
-					Restart: c.restart, IsStandby: slot.State == bluegreen.Idle,
+					Restart: c.restart, IsStandby: slot.State == bluegreen.Idle, IsListening: c.isListening,
 					HasPassed: former != nil && c.isAmong(newlyPassed(slot, former.Slot(name))),
 				})
 			}
@@ -136,8 +141,20 @@ func runOf(env bluegreen.Environment, b router.Backend) upkeep.Run {
 }
 
 // unhealthyCause returns why a replica is unhealthy, "" if it is not.
+// A replica of the standby that could not be started again is no good for a rollback.
 func (d *deployment) unhealthyCause(env bluegreen.Environment, b router.Backend) string {
+	problem := d.environments[env].problemOf()
+	if l := d.ledger.Current().Ledger; problem != nil && (!l.IsServing() || env != l.Live) {
+		return "it could not be started again: " + problem.Error()
+	}
 	return d.keeper.UnhealthyCause(runOf(env, b))
+}
+
+// observedCause is unhealthyCause for callers that do not hold the lock.
+func (d *deployment) observedCause(env bluegreen.Environment, b router.Backend) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.unhealthyCause(env, b)
 }
 
 // reportFailure is the frontend's report.
@@ -152,9 +169,7 @@ var _ bluegreen.Target = probeTarget{}
 
 func (t probeTarget) ID() string { return t.id }
 
-func (t probeTarget) Dial(ctx context.Context) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "tcp", t.Addr)
-}
+func (t probeTarget) Dial(ctx context.Context) (net.Conn, error) { return t.dial(ctx) }
 
 func (t probeTarget) Exec(ctx context.Context, command []string) error {
 	if !t.canExec() {

@@ -64,6 +64,9 @@ func (v *verdicts) close() {
 // followVerdicts routes requests by the conditions of the replicas, and stores them.
 func (d *deployment) followVerdicts() {
 	d.reroute()
+	if d.stateDir.checkPresent() != nil {
+		return
+	}
 	if err := d.verdicts.store(d.keeper.Unhealthy); err != nil {
 		d.log.Error("the next agent will not know which replicas are unhealthy", "error", err)
 	}

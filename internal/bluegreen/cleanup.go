@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// cleanupMargin is the time that cleaning up may take besides draining.
+// cleanupMargin is the time that cleaning up may take besides draining and stopping.
 const cleanupMargin = time.Minute
 
 // cleanupContext returns the context for cleaning up after an operation that
-// failed. An interrupt does not end it. It ends drain_timeout plus one minute from
-// now.
+// failed. An interrupt does not end it. It ends drain_timeout, stop_timeout and one
+// minute from now.
 func (e *executor) cleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), e.Config.DrainTimeout+cleanupMargin)
+	limit := e.Config.DrainTimeout + e.Config.StopTimeout + cleanupMargin
+	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }
 
 // recoverInterrupted cleans up what a process left that died during an operation.

@@ -210,7 +210,7 @@ func TestEveryCleanupHasTheSameDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newTimedHarness(t, alwaysHealthy)
-				h.Config.DrainTimeout = 10 * time.Minute
+				h.Config.DrainTimeout, h.Config.StopTimeout = 10*time.Minute, 2*time.Minute
 				h.create(t)
 				p := &deadlinePlatform{Platform: h.Platform, fails: c.method, limits: map[string]time.Duration{}}
 				h.Platform = p
@@ -218,8 +218,8 @@ func TestEveryCleanupHasTheSameDeadline(t *testing.T) {
 					t.Fatal("the operation did not fail")
 				}
 				for _, call := range c.calls {
-					if got := p.limits[call]; got != 11*time.Minute {
-						t.Errorf("%s had %s, want 11m", call, got)
+					if got := p.limits[call]; got != 13*time.Minute {
+						t.Errorf("%s had %s, want 13m", call, got)
 					}
 				}
 			})

@@ -19,9 +19,12 @@ type Config struct {
 	// reaches the new environment.
 	SwitchTimeout time.Duration
 	// DrainTimeout is how long the platform lets requests and connections to an
-	// environment finish that has lost the traffic. It bounds the cleaning up
-	// after an operation that failed: that may take DrainTimeout plus one minute.
+	// environment finish that has lost the traffic.
 	DrainTimeout time.Duration
+	// StopTimeout is how long the platform lets an instance end that it has asked to.
+	// The cleaning up after an operation that failed may take DrainTimeout, StopTimeout
+	// and one minute.
+	StopTimeout time.Duration
 	// RollbackCheck has every instance of the standby probed before a rollback, and requires
 	// that the platform holds it ready. If it is false, a standby that runs is enough.
 	RollbackCheck bool

@@ -76,6 +76,8 @@ var (
 	// ErrNotProvisioned says that nothing was provisioned in an environment, or that
 	// it was removed by hand.
 	ErrNotProvisioned = errors.New("nothing was provisioned there")
+	// ErrNoSpace says that something could not be written because the platform's disk is full.
+	ErrNoSpace = errors.New("no space left on the disk")
 )
 
 // LockedError says who holds the lock that an operation needs.

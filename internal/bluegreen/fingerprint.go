@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -31,16 +33,17 @@ const keyedPrefix = "hmac-sha256:"
 // isKeyed reports whether a fingerprint was made with a key.
 func isKeyed(fingerprint string) bool { return strings.HasPrefix(fingerprint, keyedPrefix) }
 
-// Seal returns the release as the ledger keeps it: fingerprinted with key and without
-// its environment variables and settings. Without a key anybody who reads the fingerprint
-// can guess short values of the environment variables.
+// Seal returns the release as the ledger keeps it: fingerprinted with key, and without its
+// settings and the values of its environment variables. Without a key anybody who reads the
+// fingerprint can guess short values of the environment variables.
 //
 // Two releases with the same fingerprint are the same release: version, image
 // and workload settings agree. The size does not take part, because a release
 // is scaled in place, nor does the digest, which only the platform knows.
 func (r Release) Seal(key FingerprintKey) Release {
 	r.Fingerprint = r.fingerprint(key)
-	r.Env, r.Settings = nil, nil
+	r.EnvNames = slices.Sorted(maps.Keys(r.Variables()))
+	r.Env, r.SecretEnv, r.SecretEnvVersion, r.Triggers, r.Settings = nil, nil, "", nil, nil
 	return r
 }
 
@@ -59,7 +62,10 @@ func (r Release) fingerprint(key FingerprintKey) string {
 		Command, Args  []string
 		Env            map[string]string
 		Settings       string
+		// A release without triggers has the fingerprint that it had before there were any.
+		Triggers string `json:",omitempty"`
 	}{Version: r.Version, Image: r.Image, Command: orEmpty(r.Command), Args: orEmpty(r.Args), Env: r.Env}
+	identity.Triggers = r.TriggersDigest()
 	if r.Settings != nil {
 		identity.Settings = r.Settings.Identity()
 	}

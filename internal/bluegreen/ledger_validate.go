@@ -16,9 +16,12 @@ import (
 // The other invariants concern more than one ledger. The tests of the engine and of
 // the platforms check them.
 func (l Ledger) Validate() error {
-	if l.Schema < 1 || l.Schema > SchemaVersion {
-		return fmt.Errorf("schema version %d is not supported, only 1 to %d: a newer provider wrote this ledger",
-			l.Schema, SchemaVersion)
+	switch {
+	case l.Schema < 1:
+		return fmt.Errorf("it has schema version %d, and the first one is 1", l.Schema)
+	case l.Schema > SchemaVersion:
+		return fmt.Errorf("it was written by a newer version of the provider (schema %d; this one reads up to %d): "+
+			"use that version again", l.Schema, SchemaVersion)
 	}
 	if _, err := ParseEnvironment(string(l.Live)); err != nil {
 		return fmt.Errorf("live: %w", err)

@@ -32,7 +32,7 @@ func TestValidateRefusesWhatTheEngineNeverWrites(t *testing.T) {
 		edit func(*Ledger)
 		want string
 	}{
-		"a schema of the future":   {func(l *Ledger) { l.Schema = SchemaVersion + 1 }, "newer provider"},
+		"a schema of the future":   {func(l *Ledger) { l.Schema = SchemaVersion + 1 }, "newer version of the provider"},
 		"no schema":                {func(l *Ledger) { l.Schema = 0 }, "schema version 0"},
 		"a third environment":      {func(l *Ledger) { l.Live = "red" }, "live: "},
 		"two live":                 {func(l *Ledger) { l.Green.State = Live }, `green: state "live"`},

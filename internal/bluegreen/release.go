@@ -2,6 +2,13 @@
 
 package bluegreen
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+)
+
 // Release is a version of a workload with the settings that it runs with.
 type Release struct {
 	Version string `json:"version"`
@@ -18,6 +25,17 @@ type Release struct {
 	// Env may hold secrets. It goes to the platform with the workload and never into
 	// the ledger. A change to it changes the Fingerprint.
 	Env map[string]string `json:"-"`
+	// SecretEnv are further environment variables, with other names than Env. The Fingerprint
+	// does not depend on their values, which Terraform does not keep, but on SecretEnvVersion.
+	SecretEnv map[string]string `json:"-"`
+	// SecretEnvVersion changes when SecretEnv does. It is "" without one.
+	SecretEnvVersion string `json:"-"`
+	// EnvNames are the names of the variables in Env and SecretEnv, sorted. Seal sets them, so
+	// that the ledger knows which ones an import cannot read.
+	EnvNames []string `json:"env_names,omitempty"`
+	// Triggers are texts without a meaning. A change to them makes another release, with the
+	// same content or not. Like Env they never go into the ledger.
+	Triggers map[string]string `json:"-"`
 	// Settings are the platform's own settings of the workload, nil for none. Like
 	// Env they never go into the ledger.
 	Settings Settings `json:"-"`
@@ -31,6 +49,31 @@ type Settings interface {
 	// Identity returns the same text for the same settings and another text for
 	// other ones. It may contain secrets.
 	Identity() string
+}
+
+// Variables returns the environment variables of the release, the secret ones included.
+func (r Release) Variables() map[string]string {
+	all := make(map[string]string, len(r.Env)+len(r.SecretEnv))
+	maps.Copy(all, r.Env)
+	maps.Copy(all, r.SecretEnv)
+	return all
+}
+
+// TriggersDigest identifies the triggers and the version of the secret variables, "" for
+// neither. Replicas of releases that differ only in them must differ too, because a new
+// release has new replicas.
+func (r Release) TriggersDigest() string {
+	if len(r.Triggers) == 0 && r.SecretEnvVersion == "" {
+		return ""
+	}
+	var identity any = r.Triggers
+	if r.SecretEnvVersion != "" {
+		identity = []any{r.Triggers, r.SecretEnvVersion}
+	}
+	// Strings and maps of strings always encode; map keys are sorted.
+	encoded, _ := json.Marshal(identity)
+	sum := sha256.Sum256(encoded)
+	return hex.EncodeToString(sum[:])
 }
 
 // expectedSize returns how many instances there should be. For an autoscaled release

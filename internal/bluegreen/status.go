@@ -16,8 +16,19 @@ type Status struct {
 	// StandbyCauses says why instances of the standby cannot take the traffic. Deployer.Status
 	// asks for it if some cannot; the platform itself leaves it empty.
 	StandbyCauses []string
+	// Outage says why no client reaches live, nil if clients do or the platform cannot tell.
+	Outage *Outage
+	// Notice says something about the platform that is worth knowing and stops nothing, such as
+	// that a part of it is out of date, "" for nothing.
+	Notice string
 	// Endpoint and Preview are the addresses of live and staging, "" if there is none.
 	Endpoint, Preview string
+}
+
+// Outage says that nothing carries the traffic to live, whatever runs there.
+type Outage struct {
+	// Cause is why, and Next what ends it: a whole sentence.
+	Cause, Next string
 }
 
 // Usable counts the instances as Ledger.Next needs it: of live only those that the

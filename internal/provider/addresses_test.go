@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 )
@@ -59,11 +60,17 @@ func testOpening(h *harness, at func(listen string) attributes) {
 	endpoint := text("http://" + loopback)
 	opened := at("0.0.0.0:" + port)
 	h.run(
-		resource.TestStep{Config: h.config(version("1.0.0"), at(loopback))},
+		resource.TestStep{
+			Config: h.config(version("1.0.0"), at(loopback)),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				planHas(endpoint, "endpoint"), planHasUnknown("preview_endpoint"),
+			}},
+		},
 		resource.TestStep{
 			Config: h.config(version("2.0.0"), opened),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				planIs(plancheck.ResourceActionUpdate), planHasUnknown("endpoint"),
+				planIs(plancheck.ResourceActionUpdate), planHas(endpoint, "endpoint"),
+				planHas(knownvalue.NotNull(), "preview_endpoint"),
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0"), stateHas(endpoint, "endpoint")},
 		},

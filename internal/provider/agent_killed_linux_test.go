@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -67,6 +68,95 @@ func TestAgentDown(t *testing.T) {
 	)
 }
 
+// The agent is killed in every phase of an update, and its parent too. The apply says that the
+// agent ended, does not blame the release, and says nothing of what clients get that is not true:
+// it has started the agent again. The next apply brings about what is configured.
+func TestAgentKilledInEveryPhase(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	tf.apply(h.config(version("1.0.0")))
+	watched := attributes{"bake_time": `"1s"`}
+	for _, phase := range []phase{
+		{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0"), watched}},
+		{"checking the health of 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0"), watched}},
+		{"switching traffic to 1.3.0", "1.2.0", "1.3.0", []attributes{version("1.3.0"), watched}},
+		{"watching", "1.4.0", "1.4.0", []attributes{version("1.4.0"), watched}},
+	} {
+		config := h.config(phase.config...)
+		tf.write(config)
+		output, err := tf.killAgentDuring(phase.reached, h)
+		if err == nil {
+			t.Errorf("%s: the apply succeeded:\n%s", phase.reached, output)
+		}
+		mustContain(t, output, "The agent ended during the operation", "That says nothing about the release",
+			"Apply again")
+		for _, untrue := range []string{"still serves", "was not touched", "is not healthy", "could not be started"} {
+			if strings.Contains(output, untrue) {
+				t.Errorf("%s: it says %q:\n%s", phase.reached, untrue, output)
+			}
+		}
+		h.answers(phase.from, phase.to)
+		tf.apply(config)
+		h.answers(phase.to)
+		tf.must("plan", "-detailed-exitcode")
+	}
+
+	// What is left to do does not fail the apply.
+	config := h.config(version("1.5.0"), attributes{"standby": `"remove"`})
+	tf.write(config)
+	output, err := tf.killAgentDuring("draining and removing", h)
+	if err != nil {
+		mustContain(t, output, "The agent ended during the operation")
+	}
+	// The apply may have been over before.
+	if err != nil || strings.Contains(output, "was started again") {
+		h.answers("1.5.0")
+	}
+	tf.apply(config)
+	h.answers("1.5.0")
+	tf.must("plan", "-detailed-exitcode")
+}
+
+// killAgentDuring applies, and kills the agent and its parent in this phase.
+func (c *cli) killAgentDuring(phase string, h localHarness) (output string, err error) {
+	c.h.t.Helper()
+	run := c.start(c.h.t.Context(), "apply", "-auto-approve")
+	if err := run.awaitPhase(phase); err != nil {
+		c.h.t.Fatal(err)
+	}
+	h.kill(h.parentPID())
+	h.kill(h.agentPID())
+	return run.wait()
+}
+
+// No agent runs. A plan says that nothing carries the traffic, for the resource and for the data
+// source, and an apply of the same configuration starts the agent again.
+func TestOutageIsSaid(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	config := h.config(version("1.0.0")) + fmt.Sprintf(
+		"data \"bluegreen_deployment\" \"web\" {\n  name = %q\n  %s\n}\n", h.name, h.dataBlock())
+	tf.apply(h.config(version("1.0.0")))
+	tf.apply(config)
+	h.answers("1.0.0")
+	h.killAgent()
+	output := tf.must("plan")
+	mustContain(t, output, "Nothing carries the traffic",
+		"No client can connect to 1.0.0, which is live in green: no agent runs for the state directory "+h.stateDir,
+		"The next apply starts the agent again.")
+	mustContain(t, output, "with bluegreen_deployment.web", "and one more similar warning elsewhere")
+	if !h.isAgentDown() {
+		t.Error("the plan has started the agent")
+	}
+	tf.apply(config)
+	h.answers("1.0.0")
+	if output := tf.must("plan", "-detailed-exitcode"); strings.Contains(output, "Nothing carries the traffic") {
+		t.Errorf("the agent runs, and the plan says:\n%s", output)
+	}
+}
+
 // The agent is stopped: a plan names its process, and what to do about it.
 func TestAgentStopped(t *testing.T) {
 	t.Parallel()
@@ -123,8 +213,7 @@ func TestEverythingKilled(t *testing.T) {
 
 // replicas are the process IDs of what was deployed.
 func (h localHarness) replicas() []string {
-	agent := h.agentPID()
-	return slices.DeleteFunc(h.pids(), func(pid string) bool { return pid == agent })
+	return slices.DeleteFunc(h.pids(), h.isAgent)
 }
 
 // pids are the processes that work in the state directory.
@@ -136,19 +225,34 @@ func (h localHarness) pids() []string {
 	return pids
 }
 
-// agentPID is the process whose working directory is the state directory itself.
-func (h localHarness) agentPID() string {
+// isAgent reports whether the working directory of a process is the state directory itself: it is
+// the agent or its parent.
+func (h localHarness) isAgent(pid string) bool {
+	dir, err := os.Readlink("/proc/" + pid + "/cwd")
+	return err == nil && dir == h.stateDir
+}
+
+// agentPID returns the process of the agent, "" if there is none.
+func (h localHarness) agentPID() string { return h.agentProcess(false) }
+
+// parentPID returns the process that starts the agent again when it dies, "" if there is none.
+func (h localHarness) parentPID() string { return h.agentProcess(true) }
+
+func (h localHarness) agentProcess(isParent bool) string {
 	for _, pid := range h.pids() {
-		if dir, err := os.Readlink("/proc/" + pid + "/cwd"); err == nil && dir == h.stateDir {
+		arguments, err := os.ReadFile("/proc/" + pid + "/cmdline")
+		if err == nil && h.isAgent(pid) && strings.Contains(string(arguments), "\x00-restart\x00") == isParent {
 			return pid
 		}
 	}
 	return ""
 }
 
-// killAgent returns once the agent is dead.
+// killAgent kills the agent, and before that its parent, which would start it again. It returns
+// once the agent is dead.
 func (h localHarness) killAgent() {
 	h.t.Helper()
+	h.kill(h.parentPID())
 	h.kill(h.agentPID())
 	ctx, cancel := context.WithTimeout(h.t.Context(), waitLimit)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -42,9 +43,23 @@ func refusedByValidate() []badInput {
 		{"env_environment", "env", attributes{"env": `{ BLUEGREEN_ENVIRONMENT = "red" }`}, "none of"},
 		{"env_equals", "env", attributes{"env": `{ "A=B" = "1" }`}, "name of a variable"},
 		{"env_nameless", "env", attributes{"env": `{ "" = "1" }`}, "name of a variable"},
+		{
+			"env_wo_twice", "env_wo", attributes{"env": `{ A = "1" }`, "env_wo": `{ A = "2" }`, "env_wo_version": "1"},
+			"in env as well",
+		},
+		{
+			"headers_wo_twice", `health_check.http.headers_wo["X-Token"]`, attributes{"health_check": `{ http = {
+				headers = { "x-token" = "1" }, headers_wo = { "X-Token" = "2" }, headers_wo_version = 1 } }`},
+			"in headers as well",
+		},
+		{"env_wo_alone", "env_wo", attributes{"env_wo": `{ A = "1" }`}, "env_wo_version"},
+		{"env_wo_version_alone", "env_wo_version", attributes{"env_wo_version": "1"}, "env_wo"},
+		{"env_null", "env", attributes{"env": `{ A = "1", B = null }`}, `The value of "B" is null`},
+		{"triggers_null", "triggers", attributes{"triggers": `{ build = null }`}, `The value of "build" is null`},
 		{"standby_unknown", "standby", attributes{"standby": `"stop"`}, "keep"},
 		{"bake_negative", "bake_time", attributes{"bake_time": `"-1s"`}, "negative"},
-		{"bake_unparsable", "bake_time", attributes{"bake_time": `"soon"`}, "(?i)duration"},
+		{"bake_unparsable", "bake_time", attributes{"bake_time": `"soon"`}, `number with a unit, .* got:\s"soon"`},
+		{"bake_without_unit", "bake_time", attributes{"bake_time": `"10"`}, `number with a unit, .* got:\s"10"`},
 		{"bake_too_long", "bake_time", attributes{"bake_time": `"1h"`}, `timeouts\.(create|update)`},
 		{
 			"bake_after_check", "bake_time",
@@ -61,6 +76,17 @@ func refusedByValidate() []badInput {
 			"drain_over_update", "drain_timeout",
 			attributes{"drain_timeout": `"2m"`, "timeouts": `{ update = "2m" }`}, `timeouts\.update`,
 		},
+		{"user_name", "local.user", onLocal(`{ user = "web app" }`), "name or a number"},
+		{"umask_decimal", "local.umask", onLocal(`{ umask = "089" }`), "three octal digits"},
+		{"stop_timeout_zero", "local.stop_timeout", onLocal(`{ stop_timeout = "0s" }`), "longer than zero"},
+		{
+			"stop_timeout_over_delete", "local.stop_timeout",
+			attributes{"local": `{ stop_timeout = "2m" }`, "timeouts": `{ delete = "2m" }`}, `timeouts\.delete`,
+		},
+		{"memory_small", "local.memory", onLocal(`{ memory = "1m" }`), "at least 6 MiB"},
+		{"cpus_none", "local.cpus", onLocal(`{ cpus = 0 }`), "at least 0.01"},
+		{"stop_signal_unknown", "local.stop_signal", onLocal(`{ stop_signal = "SIGNONE" }`), "no signal .SIGNONE."},
+		{"stop_signal_stop", "local.stop_signal", onLocal(`{ stop_signal = "SIGSTOP" }`), "asks no process to end"},
 		{"retry_name", "retry", attributes{"retry": `"2.0.0"`}, "ID of a record"},
 		{
 			"healthy_threshold_over_timeout", "health_check.healthy_threshold",
@@ -77,7 +103,8 @@ func refusedByValidate() []badInput {
 			},
 			`timeouts\.(create|update)`,
 		},
-		{"history_short", "history_limit", attributes{"history_limit": "1"}, "at least 2"},
+		{"history_short", "history_limit", attributes{"history_limit": "1"}, "between 2 and"},
+		{"history_long", "history_limit", attributes{"history_limit": "10001"}, "between 2 and 10000"},
 		{"timeout_negative", "timeouts.create", attributes{"timeouts": `{ create = "-1m" }`}, "longer than zero"},
 		{"timeout_zero", "timeouts.delete", attributes{"timeouts": `{ delete = "0s" }`}, "longer than zero"},
 		{"timeout_unparsable", "", attributes{"timeouts": `{ update = "a while" }`}, "a while"},
@@ -132,7 +159,7 @@ func refusedByValidate() []badInput {
 		},
 		{"health_no_port", "health_check.tcp.port", healthCheck(`{ tcp = { port = 0 } }`), "at least 1"},
 		{"health_none", "health_check", healthCheck(`{}`), "http, tcp, grpc or exec"},
-		{"health_unparsable", "", healthCheck(`{ tcp = {}, interval = "soon" }`), "soon"},
+		{"health_unparsable", "", healthCheck(`{ tcp = {}, interval = "soon" }`), `got:\s"soon"`},
 		{"health_local_port", "health_check.http.port", healthCheck(`{ http = { port = 9090 } }`), "must not be set"},
 		{"health_port", "health_check.tcp.port", healthCheck(`{ tcp = { port = 65536 } }`), "1 to 65535"},
 		{
@@ -224,8 +251,8 @@ func onLocal(block string) attributes { return attributes{"local": block} }
 
 func onDocker(block string) attributes { return attributes{"docker": block} }
 
-// refusedByPlan needs a look at this machine.
-func refusedByPlan(t *testing.T) []badInput {
+// warnedByPlan may be otherwise on this machine when the apply begins.
+func warnedByPlan(t *testing.T) []badInput {
 	t.Helper()
 	dir := t.TempDir()
 	for name, mode := range map[string]os.FileMode{"plain": 0o600, "app.tar.gz": 0o600} {
@@ -239,17 +266,27 @@ func refusedByPlan(t *testing.T) []badInput {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	kubernetes := func(settings string) attributes { return attributes{"kubernetes": "{ " + settings + " }"} }
 	local := func(settings string) attributes { return attributes{"local": "{ " + settings + " }"} }
 	return []badInput{
 		{"image_missing", "image", image("missing"), "does not exist"},
 		{"image_plain", "image", image("plain"), "not executable"},
 		{"image_directory", "image", image("."), "command"},
 		{"image_archive", "image", image("app.tar.gz"), "command"},
-		{"listen_unparsable", "local.listen", local(`listen = "here"`), `is "here": missing port in address`},
-		{"listen_port", "local.listen", local(`listen = "127.0.0.1:99999"`), "(?i)port"},
+		{"user_unknown", "local.user", local(`user = "no-such-user"`), "no user .no-such-user. on this machine"},
+		{"user_unlisted", "local.user", local(`user = "4000123"`), "group must be set"},
 		{"listen_taken", "local.listen", local(fmt.Sprintf("listen = %q", listener.Addr())), "in use"},
 		{"preview_taken", "local.preview_listen", local(fmt.Sprintf("preview_listen = %q", listener.Addr())), "in use"},
+	}
+}
+
+// refusedByPlan is refused on every machine.
+func refusedByPlan() []badInput {
+	kubernetes := func(settings string) attributes { return attributes{"kubernetes": "{ " + settings + " }"} }
+	local := func(settings string) attributes { return attributes{"local": "{ " + settings + " }"} }
+	return []badInput{
+		{"group_alone", "local.group", local(`group = "root"`), "without a user"},
+		{"listen_unparsable", "local.listen", local(`listen = "here"`), `is "here": missing port in address`},
+		{"listen_port", "local.listen", local(`listen = "127.0.0.1:99999"`), "(?i)port"},
 		{
 			"listen_twice", "local.preview_listen",
 			local(`listen = "127.0.0.1:18999", preview_listen = "127.0.0.1:18999"`), "listen has the same address",
@@ -271,31 +308,31 @@ func refusedByPlan(t *testing.T) []badInput {
 	}
 }
 
-// Every bad value is refused before anything is touched.
+// Every bad value is reported before anything is touched.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	for command, bad := range map[string][]badInput{"validate": refusedByValidate(), "plan": refusedByPlan(t)} {
+	for command, bad := range map[string]map[string][]badInput{
+		"validate": {"error": refusedByValidate()},
+		"plan":     {"error": refusedByPlan(), "warning": warnedByPlan(t)},
+	} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			h := newLocalHarness(t)
 			tf := h.terraform()
 			var config strings.Builder
 			config.WriteString(h.providerConfig())
-			for _, input := range bad {
+			for _, input := range slices.Concat(bad["error"], bad["warning"]) {
 				settings := attributes{"name": fmt.Sprintf("%q", strings.ReplaceAll(input.name, "_", "-"))}
 				config.WriteString(h.resource(input.name, append([]attributes{settings}, input.set)...))
 			}
 			tf.write(config.String())
 			found := tf.diagnostics(command)
-			for _, input := range bad {
-				if !input.isRefused(found[input.name]) {
-					t.Errorf(
-						"%s: no error on %s that says %q, but %v",
-						input.name,
-						input.attribute,
-						input.wantText,
-						found[input.name],
-					)
+			for severity, inputs := range bad {
+				for _, input := range inputs {
+					if !input.isReported(severity, found[input.name]) {
+						t.Errorf("%s: no %s on %s that says %q, but %v",
+							input.name, severity, input.attribute, input.wantText, found[input.name])
+					}
 				}
 			}
 			if _, err := os.Stat(h.stateDir); err == nil {
@@ -325,15 +362,38 @@ func TestBadStateDirectory(t *testing.T) {
 	tf.write("")
 }
 
-// diagnostic is an error as Terraform shows it to a program.
-type diagnostic struct {
-	Summary, Detail string
-	Snippet         struct{ Context, Code string }
+func TestBadPortsOfReplicas(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	configure := func(ports string) {
+		block := fmt.Sprintf("provider \"bluegreen\" {\n  local = { replica_ports = %q }\n}\n", ports)
+		tf.write(block + h.resource("web"))
+	}
+	for _, ports := range []string{"80-500", "20000-20050", "20000", "http"} {
+		configure(ports)
+		if output := tf.mustFail("validate"); !strings.Contains(output, "replica_ports") {
+			t.Errorf("%s: %s", ports, output)
+		}
+	}
+	configure("1024-65535")
+	if output := tf.must("validate"); !strings.Contains(output, "The system uses these ports as well") {
+		t.Error(output)
+	}
+	tf.write("")
 }
 
-func (d diagnostic) String() string { return d.Snippet.Code + ": " + d.Summary + ": " + d.Detail }
+// diagnostic is an error or a warning as Terraform shows it to a program.
+type diagnostic struct {
+	Severity, Summary, Detail string
+	Snippet                   struct{ Context, Code string }
+}
 
-// diagnostics returns the errors of a command, by resource.
+func (d diagnostic) String() string {
+	return d.Severity + " on " + d.Snippet.Code + ": " + d.Summary + ": " + d.Detail
+}
+
+// diagnostics returns the errors and warnings of a command that fails, by resource.
 func (c *cli) diagnostics(command string) map[string][]diagnostic {
 	c.h.t.Helper()
 	run := c.start(c.h.t.Context(), command, "-json")
@@ -359,15 +419,15 @@ func (c *cli) diagnostics(command string) map[string][]diagnostic {
 	return found
 }
 
-// isRefused reports whether one of the errors points at the attribute and has the text.
-func (b badInput) isRefused(found []diagnostic) bool {
+// isReported reports whether one of the diagnostics points at the attribute and has the text.
+func (b badInput) isReported(severity string, found []diagnostic) bool {
 	wantText := regexp.MustCompile(b.wantText)
 	for _, d := range found {
 		// Terraform shows the line of an attribute, or for a nested one that of the
 		// resource, where the text has to name it.
 		isAttribute := strings.HasPrefix(strings.TrimSpace(d.Snippet.Code), b.attribute) ||
 			strings.Contains(d.Detail, "Attribute "+b.attribute+" ")
-		if isAttribute && wantText.MatchString(d.Summary+" "+d.Detail) {
+		if isAttribute && d.Severity == severity && wantText.MatchString(d.Summary+" "+d.Detail) {
 			return true
 		}
 	}

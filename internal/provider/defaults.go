@@ -12,6 +12,7 @@ const (
 	defaultStandby      = standbyKeep
 	defaultBakeTime     = 10 * time.Second
 	defaultHistoryLimit = 10
+	longestHistory      = 10_000
 
 	defaultDrainTimeout = 30 * time.Second
 

@@ -23,29 +23,10 @@ type deploymentDataSource struct {
 }
 
 type deploymentDataModel struct {
-	Name       types.String             `tfsdk:"name"`
-	Local      *struct{}                `tfsdk:"local"`
-	Docker     *struct{}                `tfsdk:"docker"`
-	Kubernetes *kubernetesLocationModel `tfsdk:"kubernetes"`
-	History    []recordModel            `tfsdk:"history"`
+	Name types.String `tfsdk:"name"`
+	locationModel
+	History types.List `tfsdk:"history"`
 	observedModel
-}
-
-// kubernetesLocationModel locates a deployment on a cluster.
-type kubernetesLocationModel struct {
-	Namespace types.String `tfsdk:"namespace"`
-}
-
-// location returns where the deployment is.
-func (m deploymentDataModel) location(provider providerModel) location {
-	switch {
-	case m.Docker != nil:
-		return dockerPlatform{provider: provider.docker, host: provider.host}
-	case m.Kubernetes != nil:
-		return kubernetesPlatform{kubernetesModel{Namespace: m.Kubernetes.Namespace}, provider.cluster}
-	default:
-		return newLocalPlatform(localModel{}, provider.local)
-	}
 }
 
 func newDeploymentDataSource() datasource.DataSource { return &deploymentDataSource{} }
@@ -88,13 +69,18 @@ func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequ
 		resp.Diagnostics.AddError("The deployment could not be read", sentence(err))
 		return
 	}
-	// The answers of replicas may contain secrets that this configuration does not know, and
-	// so cannot mask.
-	status.StandbyCauses = nil
-	minHealthyPercent := bluegreen.DefaultConfig().MinHealthyPercent
-	data.observedModel = observe(where.id(name).ValueString(), status, minHealthyPercent).model()
-	data.History = recordModels(status.Ledger.MergeHistory(archive))
+	resp.Diagnostics.Append(outageWarning(status, func(text string) string { return text })...)
+	data.observedModel = observeForOthers(where.id(name).ValueString(), status)
+	data.History = historyList(status.Ledger.MergeHistory(archive))
 	resp.Diagnostics.Append(resp.State.Set(ctx, data)...)
+}
+
+// observeForOthers translates a status into attributes for a configuration that does not manage
+// the deployment. The answers of replicas may contain secrets that such a configuration does
+// not know, and so cannot mask.
+func observeForOthers(id string, status bluegreen.Status) observedModel {
+	status.StandbyCauses = nil
+	return observe(id, status, bluegreen.DefaultConfig().MinHealthyPercent).model()
 }
 
 func readWithHistory(

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
@@ -19,29 +20,7 @@ func (d *deploymentDataSource) Schema(
 		MarkdownDescription: describe("data.name"),
 		Validators:          []validator.String{deploymentName()},
 	}
-	attributes["local"] = schema.SingleNestedAttribute{
-		Optional:            true,
-		Validators:          []validator.Object{onlyPlatform(kindLocal)},
-		MarkdownDescription: describe("data.local"),
-		Attributes:          map[string]schema.Attribute{},
-	}
-	attributes["docker"] = schema.SingleNestedAttribute{
-		Optional:            true,
-		Validators:          []validator.Object{onlyPlatform(kindDocker)},
-		MarkdownDescription: describe("data.docker"),
-		Attributes:          map[string]schema.Attribute{},
-	}
-	attributes["kubernetes"] = schema.SingleNestedAttribute{
-		Optional:            true,
-		Validators:          []validator.Object{onlyPlatform(kindKubernetes)},
-		MarkdownDescription: describe("data.kubernetes"),
-		Attributes: map[string]schema.Attribute{
-			"namespace": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: describe("data.kubernetes.namespace"),
-			},
-		},
-	}
+	maps.Copy(attributes, locationAttributes())
 	attributes["history"] = historyAttribute()
 	resp.Schema = schema.Schema{
 		MarkdownDescription: describe("data"),

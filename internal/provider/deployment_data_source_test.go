@@ -19,7 +19,8 @@ func dataHas(value knownvalue.Check, attribute tfjsonpath.Path) statecheck.State
 	return statecheck.ExpectKnownValue(dataAddress, attribute, value)
 }
 
-// The data source tells what serves and what came before, newest first.
+// The data source tells what serves and what came before, newest first. The list of deployments
+// has it too.
 func TestDataSource(t *testing.T) {
 	t.Parallel()
 	onEachPlatform(t, func(h *harness) {
@@ -29,6 +30,15 @@ func TestDataSource(t *testing.T) {
 			h.dataBlock(),
 			address,
 		)
+		listing := fmt.Sprintf(`data "bluegreen_deployments" "all" {
+  %[1]s
+  depends_on = [%[2]s]
+}
+output "listed" {
+  value = [for d in data.bluegreen_deployments.all.deployments : d.live_version
+    if d.name == %[3]q && d.endpoint == %[2]s.endpoint]
+}
+`, h.dataBlock(), address, h.name)
 		record := func(i int, name string) tfjsonpath.Path {
 			return tfjsonpath.New("history").AtSliceIndex(i).AtMapKey(name)
 		}
@@ -36,8 +46,10 @@ func TestDataSource(t *testing.T) {
 			resource.TestStep{Config: h.config(version("1.0.0"))},
 			resource.TestStep{Config: h.config(version("2.0.0"))},
 			resource.TestStep{
-				Config: h.config(version("2.0.0"), rollback(true)) + reading,
+				Config: h.config(version("2.0.0"), rollback(true)) + reading + listing,
 				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownOutputValue("listed",
+						knownvalue.TupleExact([]knownvalue.Check{text("1.0.0")})),
 					dataHas(text("1.0.0"), tfjsonpath.New("live_version")),
 					dataHas(text("green"), tfjsonpath.New("live_environment")),
 					dataHas(knownvalue.ListSizeExact(3), tfjsonpath.New("history")),

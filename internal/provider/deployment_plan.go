@@ -17,6 +17,9 @@ func (r *deploymentResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
 	if req.Plan.Raw.IsNull() {
+		var prior deploymentModel
+		resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+		resp.Diagnostics.Append(prior.refuseDestroy()...)
 		return
 	}
 	var plan deploymentModel
@@ -36,10 +39,12 @@ func (r *deploymentResource) ModifyPlan(
 		prior = r.planReplacement(&plan, prior, resp)
 	}
 	base, diags := newPlanBase(ctx, prior, req.Private, plan.Name.ValueString())
+	base.isCreate = req.State.Raw.IsNull()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	resp.Diagnostics.Append(plan.keepImage(ctx, base, plan.platform(r.provider))...)
 	resp.Diagnostics.Append(r.plan(ctx, &plan, base)...)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	if !resp.Diagnostics.HasError() && !plan.hasUnknownPlatform() && !resp.Plan.Raw.Equal(req.State.Raw) {
@@ -57,8 +62,8 @@ func (r *deploymentResource) planReplacement(
 	before, after := prior.platform(r.provider), plan.platform(r.provider)
 	id, isMoved := plan.plannedID(after), before.kind() != after.kind()
 	if isMoved || !id.Equal(prior.ID) {
-		r.provider.freedPorts.add(prior.Endpoint, prior.PreviewEndpoint)
-		resp.Diagnostics.Append(replacementWarning(prior.ID, before.kind(), id, after.kind()))
+		resp.Diagnostics.Append(prior.refuseDestroy()...)
+		resp.Diagnostics.Append(replacementWarning(prior, before.kind(), id, after))
 	}
 	if !isMoved {
 		return prior
@@ -75,6 +80,7 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 	id := plan.plannedID(platform)
 	if !plan.isKnown(ctx) {
 		plan.observedModel = unknownObservation(id)
+		plan.keepLive(ctx, base)
 		plan.planEndpoints(base, platform, r.provider)
 		return r.check(ctx, plan, base, forecast{})
 	}
@@ -83,6 +89,9 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 	diags.Append(more...)
 	if diags.HasError() {
 		return diags
+	}
+	if late := refuseLateRollback(base, *plan); late != nil {
+		return append(diags, late...)
 	}
 	expected, err := predict(id.ValueString(), base.status, desired)
 	if err != nil && base.status.Ledger.Destroying {
@@ -103,6 +112,8 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 	plan.observedModel = expected.attributes.model()
 	plan.planEndpoints(base, platform, r.provider)
 	diags.Append(rolledBackWarning(base, *plan, expected)...)
+	diags.Append(takenBackWarning(base, *plan, expected)...)
+	diags.Append(missingVariablesWarning(base, *plan, expected)...)
 	diags.Append(r.check(ctx, plan, base, expected)...)
 	return diags
 }
@@ -123,12 +134,15 @@ func (r *deploymentResource) check(
 		isDeployed: expected.hasDeploy(),
 		image:      plan.Image.ValueString(),
 		command:    command,
-		isFreed:    r.provider.freedPorts.hasFreed,
 	}
 	found := plan.platform(r.provider).check(plan.Name.ValueString(), release, prior)
-	if base.status.Ledger.Destroying {
+	switch {
+	case base.status.Ledger.Destroying:
 		// What would make an apply fail must not make a destroy impossible.
-		found = asWarnings(found)
+		return append(diags, asWarnings(found.forUpdate())...)
+	case base.isCreate:
+		return append(diags, found.forCreate()...)
+	default:
+		return append(diags, found.forUpdate()...)
 	}
-	return append(diags, found...)
 }

@@ -3,10 +3,13 @@
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -14,19 +17,41 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// replacementWarning warns of a plan that destroys the deployment and creates
-// another one. There is no blue and green between two deployments.
-func replacementWarning(before types.String, from string, after types.String, to string) diag.Diagnostic {
+// replacementWarning warns of a plan that destroys the deployment and creates another one, with
+// this id at this location. There is no blue and green between two deployments. Terraform does not
+// tell a provider which of them it does first.
+func replacementWarning(prior *deploymentModel, from string, id types.String, where location) diag.Diagnostic {
 	other := "another deployment"
-	if isSet(after) {
-		other = fmt.Sprintf("%q on %s", after.ValueString(), to)
+	if isSet(id) {
+		other = fmt.Sprintf("%q on %s", id.ValueString(), where.kind())
 	}
-	return diag.NewWarningDiagnostic("The deployment is replaced, with an interruption", fmt.Sprintf(
-		"This plan destroys %q on %s, with the live release, its standby and its history, and then creates %s. "+
-			"Nothing serves until the new deployment is healthy. If it fails, there is nothing to roll back to.\n\n"+
-			"To keep the deployment, undo the change of the name, the namespace or the platform. To replace it "+
-			"without an interruption, set lifecycle { create_before_destroy = true }: this creates the new deployment "+
-			"first, and is possible if the two do not use the same address.", before.ValueString(), from, other))
+	createFirst := "With lifecycle { create_before_destroy = true } the other one is created first, and there is no " +
+		"interruption. It needs an address of its own then."
+	if next := where.endpoints("", nil, endpoints{}).live; isSet(next) && next.Equal(prior.Endpoint) {
+		createFirst = fmt.Sprintf("With lifecycle { create_before_destroy = true } the other one is created first. "+
+			"This apply then fails, because both have the address %s: give the other one an address of its own.",
+			next.ValueString())
+	}
+	return diag.NewWarningDiagnostic("The deployment is replaced", fmt.Sprintf(
+		"This plan destroys %q on %s, with the live release, its standby and its history, and creates %s. "+
+			"There is nothing to roll back to.\n\n"+
+			"By default it is destroyed first, and nothing serves until the other one is healthy. %s\n\n"+
+			"To keep the deployment, undo the change of the name, the namespace or the platform.",
+		prior.ID.ValueString(), from, other, createFirst))
+}
+
+// refuseDestroy returns an error if the deployment is protected from being destroyed.
+func (m deploymentModel) refuseDestroy() diag.Diagnostics {
+	if !m.DeletionProtection.ValueBool() {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root("deletion_protection"),
+		"The deployment is protected from being destroyed", fmt.Sprintf(
+			"%q, which serves %s, has deletion_protection = true, and this plan destroys it, alone or to replace it. "+
+				"Nothing was changed.\n\nTo destroy it all the same, set deletion_protection = false, apply, and then "+
+				"destroy it. To keep it if it is tainted, run \"terraform untaint\" with its address. To deploy the "+
+				"same version once more, change triggers instead of using -replace.",
+			m.ID.ValueString(), cmp.Or(m.LiveVersion.ValueString(), "nothing")))}
 }
 
 // impossiblePlan says why what is configured is impossible.
@@ -82,14 +107,46 @@ func rollbackError(base planBase, plan deploymentModel, err error) diag.Diagnost
 	case errors.Is(err, bluegreen.ErrRollbackOfNewRelease):
 		return diag.NewAttributeErrorDiagnostic(attribute, "A new release cannot be rolled back", fmt.Sprintf(
 			"rollback = true replaces the configured release with the release before it. The configured release, %s, "+
-				"was not the last one to be deployed: %s serves.\n\nTo deploy the configured release, set "+
+				"was not the last one to be deployed: %s serves.%s\n\nTo deploy the configured release, set "+
 				"rollback = false. To stay rolled back, restore the configuration of the release that was rolled back.",
-			plan.Version.ValueString(), live.Version))
+			plan.Version.ValueString(), live.Version, describeChanges(base.prior, plan)))
 	default:
 		return diag.NewAttributeErrorDiagnostic(attribute, "There is nothing to roll back to", fmt.Sprintf(
 			"%s serves, and %v.\n\nSet rollback = false. To get another version, deploy it as a new release.",
 			live.Version, base.status.RollbackBlocked(100)))
 	}
+}
+
+// describeChanges says which settings of the release have changed since the last apply, "" if that
+// is not known.
+func describeChanges(prior *deploymentModel, plan deploymentModel) string {
+	if prior == nil {
+		return ""
+	}
+	var changed []string
+	for _, setting := range []struct {
+		name          string
+		before, after attr.Value
+	}{
+		{"version", prior.Version, plan.Version},
+		{"image", prior.Image, plan.Image},
+		{"command", prior.Command, plan.Command},
+		{"args", prior.Args, plan.Args},
+		{"env", prior.Env, plan.Env},
+		{"env_wo_version", prior.EnvWOVersion, plan.EnvWOVersion},
+		{"triggers", prior.Triggers, plan.Triggers},
+		{"local", prior.Local, plan.Local},
+		{"docker", prior.Docker, plan.Docker},
+		{"kubernetes", prior.Kubernetes, plan.Kubernetes},
+	} {
+		if !setting.before.Equal(setting.after) {
+			changed = append(changed, setting.name)
+		}
+	}
+	if changed == nil {
+		return ""
+	}
+	return " Changed since the last apply: " + strings.Join(changed, ", ") + "."
 }
 
 // partlyDestroyedWarning warns of a rollback in a deployment whose destroy was

@@ -51,10 +51,12 @@ func (r *deploymentResource) Configure(
 func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan deploymentModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	configured, diags := plan.withWriteOnly(ctx, req.Config)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, opened, diags := r.openFor(ctx, plan, purpose{isApply: true}, plan.Timeouts.Create, defaultCreateTimeout)
+	ctx, opened, diags := r.openFor(ctx, configured, purpose{isApply: true}, plan.Timeouts.Create, defaultCreateTimeout)
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -62,6 +64,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	}
 
 	warnings, err := opened.create(ctx)
+	warnings, err = opened.explainLostAgent(ctx, warnings, err)
 	resp.Diagnostics.Append(opened.warnings(warnings)...)
 	status, statusErr := opened.statusAfter(ctx)
 	switch {
@@ -83,17 +86,22 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	found := opened.observe(status)
 	plan.observedModel, diags = keepPlanned(ctx, plan.observedModel, found)
 	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(plan.describeFreePort()...)
 	resp.Diagnostics.Append(writeStatus(ctx, resp.Private, status)...)
+	resp.Diagnostics.Append(writeApplied(ctx, resp.Private, liveRecordID(status.Ledger))...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, opened.identity())...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
 // Read observes the deployment. It removes only a deployment that does not exist
-// from the state. A deployment that cannot be read is an error.
+// from the state. A deployment that cannot be read is an error. Of the configured attributes it
+// refreshes version and image, if somebody else has made the release that serves.
 func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state deploymentModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	key, diags := readFingerprintKey(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	applied, diags := readApplied(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -115,29 +123,41 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 		resp.Diagnostics.Append(opened.unreadableDiagnostic(err))
 		return
 	}
-	if state.Version.IsNull() {
+	resp.Diagnostics.Append(opened.statusWarnings(status)...)
+	isImported := state.Version.IsNull()
+	if isImported {
 		resp.Diagnostics.Append(state.fillFromLedger(ctx, status.Ledger)...)
+		applied = liveRecordID(status.Ledger)
 	}
+	state.refreshRelease(status.Ledger, applied)
 	state.observedModel = opened.observe(status)
 	resp.Diagnostics.Append(writeStatus(ctx, resp.Private, status)...)
+	resp.Diagnostics.Append(writeApplied(ctx, resp.Private, applied)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	if isImported {
+		resp.Diagnostics.Append(opened.fillAddresses(ctx, &resp.State)...)
+	}
 }
 
 // Update applies the configuration to the deployment that the plan was made from.
-// An update that fails without a change of the live release leaves the state as it
-// was. Otherwise the state gets what serves, so that the next plan shows the
-// difference.
+// An update that fails leaves the configured attributes in the state as they were, so that the
+// next plan shows the difference. The observed ones are those of now: a failed deploy may have
+// given up the standby.
 func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, prior deploymentModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
 	base, diags := readLedger(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
+	applied, diags := readApplied(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	configured, diags := plan.withWriteOnly(ctx, req.Config)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	why := purpose{isApply: true, key: base.Key}
-	ctx, opened, diags := r.openFor(ctx, plan, why, plan.Timeouts.Update, defaultUpdateTimeout)
+	ctx, opened, diags := r.openFor(ctx, configured, why, plan.Timeouts.Update, defaultUpdateTimeout)
 	defer opened.close()
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, opened.identity())...)
@@ -146,35 +166,39 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	}
 
 	warnings, err := opened.Apply(ctx, base, opened.desired)
+	warnings, err = opened.explainLostAgent(ctx, warnings, err)
 	resp.Diagnostics.Append(opened.warnings(warnings)...)
 	status, statusErr := opened.statusAfter(ctx)
 	if err == nil && statusErr == nil && !opened.isFulfilled(status) {
 		err = errChangedAfterwards
 	}
 	if err = errors.Join(err, statusErr); err != nil {
-		effect := opened.describeFailedUpdate(base, status, statusErr)
+		effect := opened.describeFailedUpdate(err, base, status, statusErr)
 		resp.Diagnostics.Append(opened.failureDiagnostic("updated", err, effect))
 	}
 	if statusErr != nil {
 		return
 	}
 	resp.Diagnostics.Append(writeStatus(ctx, resp.Private, status)...)
+	applied = opened.appliedAfter(status.Ledger, applied, err)
+	resp.Diagnostics.Append(writeApplied(ctx, resp.Private, applied)...)
 	found := opened.observe(status)
-	switch {
-	case err == nil:
-		plan.observedModel, diags = keepPlanned(ctx, plan.observedModel, found)
-		resp.Diagnostics.Append(diags...)
-		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-	case !found.DeploymentID.Equal(prior.DeploymentID):
+	if err != nil {
 		prior.observedModel = found
 		resp.Diagnostics.Append(resp.State.Set(ctx, prior)...)
+		return
 	}
+	plan.observedModel, diags = keepPlanned(ctx, plan.observedModel, found)
+	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
 // Delete destroys the deployment. It is not an error if there is none.
 func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state deploymentModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	// Terraform may have made no plan of it that the provider has seen, as with -replace.
+	resp.Diagnostics.Append(state.refuseDestroy()...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -184,7 +208,9 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if err := opened.Destroy(ctx); err != nil {
+	_, err := opened.explainLostAgent(ctx, nil, opened.Destroy(ctx))
+	resp.Diagnostics.Append(opened.warnings(nil)...)
+	if err != nil {
 		const effect = "The next apply destroys what is left of it."
 		resp.Diagnostics.Append(opened.failureDiagnostic("destroyed", err, effect))
 	}

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
@@ -89,18 +89,39 @@ func releaseAttributes() map[string]schema.Attribute {
 		"env": schema.MapAttribute{
 			Optional: true, ElementType: types.StringType,
 			MarkdownDescription: describe("env"),
-			Validators: []validator.Map{
-				mapvalidator.NoNullValues(),
-				mapvalidator.KeysAre(
-					stringvalidator.RegexMatches(
-						variableName,
-						`must be the name of a variable: not empty, and without "=" and NUL`,
-					),
-					stringvalidator.NoneOf(reservedVariables...),
-				),
-				mapvalidator.ValueStringsAre(withoutNUL()),
-			},
+			Validators:          variableValidators(),
 		},
+		"env_wo": schema.MapAttribute{
+			Optional: true, WriteOnly: true, ElementType: types.StringType,
+			MarkdownDescription: describe("env_wo"),
+			Validators: append(variableValidators(),
+				mapvalidator.AlsoRequires(path.MatchRoot("env_wo_version"))),
+		},
+		"env_wo_version": schema.Int64Attribute{
+			Optional:            true,
+			MarkdownDescription: describe("env_wo_version"),
+			Validators:          []validator.Int64{int64validator.AlsoRequires(path.MatchRoot("env_wo"))},
+		},
+		"triggers": schema.MapAttribute{
+			Optional: true, ElementType: types.StringType,
+			MarkdownDescription: describe("triggers"),
+			Validators:          []validator.Map{noNullElement{}},
+		},
+	}
+}
+
+// variableValidators are the validators of a map of environment variables.
+func variableValidators() []validator.Map {
+	return []validator.Map{
+		noNullElement{},
+		mapvalidator.KeysAre(
+			stringvalidator.RegexMatches(
+				variableName,
+				`must be the name of a variable: not empty, and without "=" and NUL`,
+			),
+			stringvalidator.NoneOf(reservedVariables...),
+		),
+		mapvalidator.ValueStringsAre(withoutNUL()),
 	}
 }
 
@@ -120,6 +141,10 @@ func lifecycleAttributes() map[string]schema.Attribute {
 		"rollback_check": schema.BoolAttribute{
 			Optional:            true,
 			MarkdownDescription: describe("rollback_check"),
+		},
+		"deletion_protection": schema.BoolAttribute{
+			Optional:            true,
+			MarkdownDescription: describe("deletion_protection"),
 		},
 		"retry": schema.StringAttribute{
 			Optional:            true,
@@ -141,7 +166,7 @@ func lifecycleAttributes() map[string]schema.Attribute {
 			Optional: true, Computed: true,
 			Default:             int64default.StaticInt64(defaultHistoryLimit),
 			MarkdownDescription: describe("history_limit"),
-			Validators:          []validator.Int64{int64validator.AtLeast(2)},
+			Validators:          []validator.Int64{int64validator.Between(2, longestHistory)},
 		},
 	}
 }
@@ -149,7 +174,7 @@ func lifecycleAttributes() map[string]schema.Attribute {
 // durationAttribute returns an attribute with the description below heading.
 func durationAttribute(heading string, otherwise time.Duration, valid validator.String) schema.StringAttribute {
 	return schema.StringAttribute{
-		CustomType: timetypes.GoDurationType{},
+		CustomType: durationType{},
 		Optional:   true, Computed: true,
 		Default:             stringdefault.StaticString(inSeconds(otherwise)),
 		MarkdownDescription: describe(heading) + " A duration such as `\"90s\"` or `\"1m30s\"`.",

@@ -31,6 +31,7 @@ func (r *deploymentResource) ValidateConfig(
 		// The schema has reported it.
 		return
 	}
+	resp.Diagnostics.Append(config.checkWriteOnly()...)
 	resp.Diagnostics.Append(config.checkKinds()...)
 	resp.Diagnostics.Append(checkHealth(settings.checks)...)
 	if !config.hasUnknownPlatform() {
@@ -141,6 +142,7 @@ func (m deploymentModel) checkTimes(ctx context.Context, settings healthSettings
 	for operation, timeout := range map[string]time.Duration{"update": update, "delete": remove} {
 		if isKnown(operation) {
 			diags.Append(m.checkDrainTimeout(operation, timeout)...)
+			diags.Append(m.checkStopTimeout(operation, timeout)...)
 		}
 	}
 	return append(diags, checkHealthyThreshold(settings)...)
@@ -154,6 +156,17 @@ func (m deploymentModel) checkDrainTimeout(operation string, timeout time.Durati
 	}
 	return diag.Diagnostics{attributeError(path.Root("drain_timeout"), "Draining cannot end in time",
 		fmt.Sprintf("is %s, but timeouts.%s allows %s for the whole operation", drain, operation, timeout))}
+}
+
+// checkStopTimeout refuses an operation that would end while it waits for a process to end.
+func (m deploymentModel) checkStopTimeout(operation string, timeout time.Duration) diag.Diagnostics {
+	stop := durationOr(block[localModel](m.Local).StopTimeout, 0)
+	if stop < timeout {
+		return nil
+	}
+	return diag.Diagnostics{attributeError(
+		path.Root(kindLocal).AtName("stop_timeout"), "A replica cannot be stopped in time",
+		fmt.Sprintf("is %s, but timeouts.%s allows %s for the whole operation", stop, operation, timeout))}
 }
 
 // checkHealthyThreshold refuses a health check that no replica can pass.

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
@@ -16,37 +19,37 @@ import (
 // check needs all its attempts gets a warning, because the apply works without them.
 func TestBakeTimeMustFitAfterTheHealthCheck(t *testing.T) {
 	t.Parallel()
-	unknown := timetypes.NewGoDurationUnknown()
+	unknown := durationValue{timetypes.NewGoDurationUnknown()}
 	for name, c := range map[string]struct {
-		bake     timetypes.GoDuration
+		bake     durationValue
 		settings healthSettings
 		// wantError and wantWarning are in the detail of the only diagnostic.
 		wantError, wantWarning string
 	}{
-		"the defaults": {timetypes.NewGoDurationNull(), attempts(4, 30*time.Second), "", ""},
+		"the defaults": {durationValue{timetypes.NewGoDurationNull()}, attempts(4, 30*time.Second), "", ""},
 		"all of it fits to the second": {
-			timetypes.NewGoDurationValue(28 * time.Minute), attempts(4, 30*time.Second), "", "",
+			newDuration(28 * time.Minute), attempts(4, 30*time.Second), "", "",
 		},
 		"the last attempt does not fit": {
-			timetypes.NewGoDurationValue(25 * time.Minute), attempts(4, 2*time.Minute),
+			newDuration(25 * time.Minute), attempts(4, 2*time.Minute),
 			"", "up to 4 attempts of the health check may take 2m0s each of the 30m0s that timeouts.update allows",
 		},
-		"no watch": {timetypes.NewGoDurationValue(0), attempts(4, 7*time.Minute), "", ""},
+		"no watch": {newDuration(0), attempts(4, 7*time.Minute), "", ""},
 		"a watch of the whole time": {
-			timetypes.NewGoDurationValue(31 * time.Minute), attempts(1, time.Second),
+			newDuration(31 * time.Minute), attempts(1, time.Second),
 			"is 31m0s, but timeouts.update", "",
 		},
 		"the passes that a replica needs do not fit": {
-			timetypes.NewGoDurationValue(25 * time.Minute), passes(400), "takes at least 6m", "",
+			newDuration(25 * time.Minute), passes(400), "takes at least 6m", "",
 		},
 		"the passes just fit": {
-			timetypes.NewGoDurationValue(25 * time.Minute), passes(300),
+			newDuration(25 * time.Minute), passes(300),
 			"", "up to 1 attempts of the health check may take 20m0s each",
 		},
-		"the passes alone do not fit": {timetypes.NewGoDurationValue(0), passes(400), "", ""},
+		"the passes alone do not fit": {newDuration(0), passes(400), "", ""},
 		"a watch that is not known":   {unknown, passes(400), "", ""},
 		"a check that is not known": {
-			timetypes.NewGoDurationValue(25 * time.Minute),
+			newDuration(25 * time.Minute),
 			healthSettings{checks: passes(400).checks, timeout: time.Hour, hasUnknownTimes: true}, "", "",
 		},
 	} {
@@ -78,5 +81,28 @@ func passes(n int) healthSettings {
 	return healthSettings{
 		timeout: 20 * time.Minute,
 		checks:  health.Config{HealthyThreshold: n, Interval: time.Second},
+	}
+}
+
+// What cleans up after a failed release waits for replicas that ignore their stop signal.
+func TestCleaningUpHasTheStopTimeout(t *testing.T) {
+	t.Parallel()
+	block, ok := deploymentSchema(t.Context()).Attributes[kindLocal].GetType().(types.ObjectType)
+	if !ok {
+		t.Fatal("the local block is no object")
+	}
+	values := map[string]attr.Value{}
+	for name, kind := range block.AttrTypes {
+		value, err := kind.ValueFromTerraform(t.Context(), tftypes.NewValue(kind.TerraformType(t.Context()), nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[name] = value
+	}
+	values["stop_timeout"] = newDuration(2 * time.Minute)
+	var m deploymentModel
+	m.Local = types.ObjectValueMust(block.AttrTypes, values)
+	if got := m.config(healthSettings{}).StopTimeout; got != 2*time.Minute {
+		t.Errorf("the stop timeout is %s", got)
 	}
 }

@@ -18,11 +18,13 @@ func TestDescriptions(t *testing.T) {
 	t.Parallel()
 	var providers provider.SchemaResponse
 	(&bluegreenProvider{}).Schema(t.Context(), provider.SchemaRequest{}, &providers)
-	var dataSources datasource.SchemaResponse
-	(&deploymentDataSource{}).Schema(t.Context(), datasource.SchemaRequest{}, &dataSources)
+	var dataSource, listing datasource.SchemaResponse
+	(&deploymentDataSource{}).Schema(t.Context(), datasource.SchemaRequest{}, &dataSource)
+	(&deploymentsDataSource{}).Schema(t.Context(), datasource.SchemaRequest{}, &listing)
 	found := map[string]bool{}
 	for name, schema := range map[string]any{
-		"resource": deploymentSchema(t.Context()), "provider": providers.Schema, "data source": dataSources.Schema,
+		"resource": deploymentSchema(t.Context()), "provider": providers.Schema, "data source": dataSource.Schema,
+		"list": listing.Schema,
 	} {
 		collectDescriptions(t, name, reflect.ValueOf(schema), found)
 	}

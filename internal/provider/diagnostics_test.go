@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -261,22 +260,54 @@ func TestWhatACreateThatFailedHasLeft(t *testing.T) {
 
 func TestWhatServesAfterAnUpdate(t *testing.T) {
 	t.Parallel()
+	sick := errors.New("sick")
 	before := statusAfter(t)
+	unreached := before
+	unreached.Outage = &bluegreen.Outage{Cause: "no agent runs", Next: "Apply again."}
 	for name, tt := range map[string]struct {
-		after bluegreen.Status
-		err   error
-		want  string
+		after       bluegreen.Status
+		failed, err error
+		want        string
 	}{
-		"the same": {before, nil, "The live environment was not touched: 1.0.0 still serves from green."},
-		"another": {
-			statusAfter(t, deploySecond), nil, "2.0.0 serves from blue now. The Terraform state was updated.",
+		"the same": {before, sick, nil, "The live environment was not touched: 1.0.0 still serves from green."},
+		"the same, from another agent": {
+			before, &lostAgentError{err: sick}, nil, "The agent was started again: 1.0.0 serves from green now.",
 		},
-		"nothing":     {bluegreen.Status{Ledger: bluegreen.NewLedger("web")}, nil, "Nothing serves."},
-		"gone":        {bluegreen.Status{}, bluegreen.ErrNotFound, "The deployment no longer exists."},
-		"unreachable": {bluegreen.Status{}, errors.New("no answer"), "It is not known what serves now: no answer."},
+		"the same, and nobody reaches it": {
+			unreached, sick, nil,
+			"No client can connect to 1.0.0, which is live in green: no agent runs.\n\nApply again.",
+		},
+		"another": {
+			statusAfter(t, deploySecond), sick, nil, "2.0.0 serves from blue now. The Terraform state was updated.",
+		},
+		"nothing": {bluegreen.Status{Ledger: bluegreen.NewLedger("web")}, sick, nil, "Nothing serves."},
+		"gone":    {bluegreen.Status{}, sick, bluegreen.ErrNotFound, "The deployment no longer exists."},
+		"unreachable": {
+			bluegreen.Status{}, sick, errors.New("no answer"), "It is not known what serves now: no answer.",
+		},
 	} {
-		if got := openWeb().describeFailedUpdate(before.Ledger, tt.after, tt.err); got != tt.want {
+		if got := openWeb().describeFailedUpdate(tt.failed, before.Ledger, tt.after, tt.err); got != tt.want {
 			t.Errorf("%s: it says %q, not %q", name, got, tt.want)
+		}
+	}
+}
+
+// The error about an agent that ended says in which phase, and why none serves now.
+func TestErrorAboutALostAgentSaysWhyItWasNotStarted(t *testing.T) {
+	t.Parallel()
+	notStarted := errors.New("the disk is full")
+	failed := &bluegreen.Error{
+		Kind: bluegreen.PlatformUnavailable, Phase: "deploy", Environment: bluegreen.Blue,
+		Cause: errors.New("no answer"),
+	}
+	for want, err := range map[string]error{
+		"The agent ended during the deploy of blue: no answer. ":                 &lostAgentError{failed, nil},
+		"can connect. It could not be started again: the disk is full.":          &lostAgentError{failed, notStarted},
+		"The agent ended during the operation. That says nothing about the rel":  &lostAgentError{nil, notStarted},
+		"no client of its deployments can connect. It could not be started agai": &lostAgentError{nil, notStarted},
+	} {
+		if detail := openWeb().failureDiagnostic("updated", err, "").Detail(); !strings.Contains(detail, want) {
+			t.Errorf("it does not say %q:\n%s", want, detail)
 		}
 	}
 }
@@ -285,7 +316,7 @@ func TestWhatServesAfterAnUpdate(t *testing.T) {
 func TestLimitsAreAllowed(t *testing.T) {
 	t.Parallel()
 	settings := healthSettings{timeout: 150 * time.Second, retries: 3}
-	m := deploymentModel{BakeTime: timetypes.NewGoDurationValue(10 * time.Minute)}
+	m := deploymentModel{BakeTime: newDuration(10 * time.Minute)}
 	if diags := m.checkDeadlines("update", 10*time.Minute, settings); diags.HasError() {
 		t.Errorf("what takes as long as the whole operation may: %v", diags)
 	}
@@ -293,7 +324,7 @@ func TestLimitsAreAllowed(t *testing.T) {
 		t.Errorf("what takes longer than the whole operation may: %v", diags)
 	}
 	settings.checks.Interval = time.Hour
-	unwatched := deploymentModel{BakeTime: timetypes.NewGoDurationValue(0)}
+	unwatched := deploymentModel{BakeTime: newDuration(0)}
 	if diags := unwatched.checkDeadlines("update", 10*time.Minute, settings); diags.HasError() {
 		t.Errorf("an interval without a watch: %v", diags)
 	}
@@ -366,7 +397,7 @@ func TestReplacementIsPlannedWithAWarning(t *testing.T) {
 		"another name":     {prior: on(kindLocal, "web"), plan: on(kindLocal, "api"), warns: true, keeps: true},
 		"another platform": {prior: on(kindLocal, "web"), plan: on(kindDocker, "web"), warns: true},
 	} {
-		r := deploymentResource{provider: providerModel{freedPorts: newFreedPorts()}}
+		r := deploymentResource{}
 		var response resource.ModifyPlanResponse
 		kept := r.planReplacement(tt.plan, tt.prior, &response)
 		if (kept == tt.prior) != tt.keeps || (len(response.RequiresReplace) == 0) != tt.keeps {

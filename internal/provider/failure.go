@@ -40,7 +40,12 @@ var knownFailures = []advice{
 	{bluegreen.ErrExists, "A deployment of this name exists already", ""},
 	{bluegreen.ErrPlanStale, "The plan is stale",
 		"Plan again, and review what has changed before you apply."},
+	{errLostAgent, "The agent ended during the operation",
+		"Apply again: the next apply completes or undoes what was started."},
 	{bluegreen.PlatformUnavailable, platformSilent, applyWhenItAnswers},
+	{bluegreen.ErrNoSpace, "The disk is full",
+		"Free space in the file system of the state directory, and apply again. What runs goes on, and a rollback " +
+			"and a destroy need no space."},
 	{bluegreen.EnvironmentBusy, "The deployment is busy",
 		"Apply again when that operation has ended. The lock of a process that has died is released automatically."},
 	{bluegreen.Interrupted, "The operation was interrupted",
@@ -65,7 +70,8 @@ var knownFailures = []advice{
 func (o openDeployment) failureDiagnostic(verb string, err error, effect string) diag.Diagnostic {
 	a := adviceFor(err, verb)
 	if errors.Is(err, bluegreen.ErrExists) {
-		a.next = o.importCommand()
+		a.next = paragraphs(o.importCommand(), "If this apply replaces it with create_before_destroy, both have the "+
+			"same name: give the new one another name, or let Terraform destroy the former one first.")
 	}
 	if hasTouchedNothing(err) {
 		effect = "Nothing was touched."
@@ -119,6 +125,9 @@ func (o openDeployment) cause(err error) string {
 	var locked *bluegreen.LockedError
 	if errors.As(err, &locked) {
 		return describeHolder(locked.Holder)
+	}
+	if lost, ok := errors.AsType[*lostAgentError](err); ok {
+		return o.describeLostAgent(lost)
 	}
 	var failure *bluegreen.Error
 	if !errors.As(err, &failure) {

@@ -21,6 +21,8 @@ func (o openDeployment) describeFailedCreate(err error, status bluegreen.Status,
 		return "For the same reason it is not known whether anything was left behind."
 	case statusErr != nil:
 		return fmt.Sprintf("It is not known whether anything was left behind: %s.", o.mask(inWords(statusErr)))
+	case status.Outage != nil:
+		return paragraphs(describeOutage(status), o.describeUnrecorded())
 	case isServingAdopted(status.Ledger):
 		return paragraphs(fmt.Sprintf("The adopted workload was not touched: %s.", describeStillServing(status.Ledger)),
 			"Nothing is recorded in the Terraform state. The next apply starts again.")
@@ -44,7 +46,9 @@ func (o openDeployment) importCommand() string {
 
 // describeFailedUpdate says what an update that failed has left. It compares what serves
 // with what served when the plan was made.
-func (o openDeployment) describeFailedUpdate(base bluegreen.Ledger, status bluegreen.Status, statusErr error) string {
+func (o openDeployment) describeFailedUpdate(
+	err error, base bluegreen.Ledger, status bluegreen.Status, statusErr error,
+) string {
 	before, served := base.LiveRecord()
 	now, serving := status.Ledger.LiveRecord()
 	switch {
@@ -52,6 +56,10 @@ func (o openDeployment) describeFailedUpdate(base bluegreen.Ledger, status blueg
 		return "The deployment no longer exists."
 	case statusErr != nil:
 		return fmt.Sprintf("It is not known what serves now: %s.", o.mask(inWords(statusErr)))
+	case status.Outage != nil:
+		return describeOutage(status)
+	case serving && served && now.ID == before.ID && errors.Is(err, errLostAgent):
+		return "The agent was started again: " + describeServing(status.Ledger)
 	case serving && served && now.ID == before.ID:
 		return fmt.Sprintf("The live environment was not touched: %s.", describeStillServing(status.Ledger))
 	case serving && now.Origin == bluegreen.FromWatch:

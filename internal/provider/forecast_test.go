@@ -438,7 +438,7 @@ func TestRolledBackWarning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diags := rolledBackWarning(planBase{prior, before}, plan, f)
+	diags := rolledBackWarning(planBase{prior: prior, status: before}, plan, f)
 	if len(diags) != 1 {
 		t.Fatalf("diagnostics: %v", diags)
 	}
@@ -451,7 +451,7 @@ func TestRolledBackWarning(t *testing.T) {
 	}
 
 	prior.Rollback = types.BoolValue(true)
-	if diags := rolledBackWarning(planBase{prior, before}, plan, f); len(diags) > 0 {
+	if diags := rolledBackWarning(planBase{prior: prior, status: before}, plan, f); len(diags) > 0 {
 		t.Errorf("a rollback that was asked for has warnings: %v", diags)
 	}
 }
@@ -489,7 +489,7 @@ func TestRolledBackReleaseIsRefused(t *testing.T) {
 // A create may adopt a workload, which becomes blue. An update never does.
 func TestOnlyACreateMayAdopt(t *testing.T) {
 	t.Parallel()
-	r := deploymentResource{provider: providerModel{freedPorts: newFreedPorts()}}
+	r := deploymentResource{}
 	planned := func(base planBase) attr.Value {
 		t.Helper()
 		plan := deploymentModel{
@@ -497,6 +497,7 @@ func TestOnlyACreateMayAdopt(t *testing.T) {
 			Replicas: types.Int64Value(2), Promote: types.BoolValue(true), Rollback: types.BoolValue(false),
 			Standby: types.StringValue(standbyKeep), Command: types.ListNull(types.StringType),
 			Args: types.ListNull(types.StringType), Env: types.MapNull(types.StringType),
+			Triggers: types.MapNull(types.StringType), EnvWO: types.MapNull(types.StringType),
 			platformsModel: onKubernetes(t),
 		}
 		if diags := r.plan(t.Context(), &plan, base); diags.HasError() {
@@ -536,13 +537,14 @@ func onKubernetes(t *testing.T) platformsModel {
 // plan of a deployment that is partly destroyed.
 func TestPartlyDestroyedDeploymentCanBePlanned(t *testing.T) {
 	t.Parallel()
-	r := deploymentResource{provider: providerModel{freedPorts: newFreedPorts()}}
+	r := deploymentResource{}
 	for _, isDestroying := range []bool{false, true} {
 		plan := deploymentModel{
 			Name: types.StringValue("web"), Version: types.StringValue("1.0.0"), Image: types.StringValue("/bin/sh"),
 			Replicas: types.Int64Value(2), Promote: types.BoolValue(true), Rollback: types.BoolValue(true),
 			Standby: types.StringValue(standbyKeep), Command: types.ListNull(types.StringType),
 			Args: types.ListNull(types.StringType), Env: types.MapNull(types.StringType),
+			Triggers: types.MapNull(types.StringType), EnvWO: types.MapNull(types.StringType),
 		}
 		ledger := bluegreen.NewLedger("web")
 		ledger.Destroying = isDestroying

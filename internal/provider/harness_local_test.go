@@ -131,6 +131,10 @@ func (p *localTestPlatform) checkNothingLeft(t *testing.T) {
 			t.Errorf("%s is left", entry)
 		}
 	}
+	// The parent of the agent ends after it.
+	for len(p.processes()) > 0 && ctx.Err() == nil {
+		time.Sleep(pollInterval)
+	}
 	for _, process := range p.processes() {
 		t.Errorf("process %s is left", process)
 	}

@@ -16,6 +16,7 @@ const (
 	healthy        = ""
 	unhealthy      = "sick"
 	turnsUnhealthy = "sickens"
+	guarded        = "guarded"
 	exits          = "dies"
 )
 

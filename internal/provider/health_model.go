@@ -6,7 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
@@ -16,27 +15,30 @@ import (
 )
 
 type healthCheckModel struct {
-	HTTP               types.Object         `tfsdk:"http"`
-	TCP                types.Object         `tfsdk:"tcp"`
-	GRPC               types.Object         `tfsdk:"grpc"`
-	Exec               types.Object         `tfsdk:"exec"`
-	Interval           timetypes.GoDuration `tfsdk:"interval"`
-	ProbeTimeout       timetypes.GoDuration `tfsdk:"probe_timeout"`
-	HealthyThreshold   types.Int64          `tfsdk:"healthy_threshold"`
-	UnhealthyThreshold types.Int64          `tfsdk:"unhealthy_threshold"`
-	Timeout            timetypes.GoDuration `tfsdk:"timeout"`
-	Retries            types.Int64          `tfsdk:"retries"`
-	RestartAfter       timetypes.GoDuration `tfsdk:"restart_after"`
-	MinHealthyPercent  types.Int64          `tfsdk:"min_healthy_percent"`
+	HTTP               types.Object  `tfsdk:"http"`
+	TCP                types.Object  `tfsdk:"tcp"`
+	GRPC               types.Object  `tfsdk:"grpc"`
+	Exec               types.Object  `tfsdk:"exec"`
+	Interval           durationValue `tfsdk:"interval"`
+	ProbeTimeout       durationValue `tfsdk:"probe_timeout"`
+	HealthyThreshold   types.Int64   `tfsdk:"healthy_threshold"`
+	UnhealthyThreshold types.Int64   `tfsdk:"unhealthy_threshold"`
+	Timeout            durationValue `tfsdk:"timeout"`
+	Retries            types.Int64   `tfsdk:"retries"`
+	RestartAfter       durationValue `tfsdk:"restart_after"`
+	MinHealthyPercent  types.Int64   `tfsdk:"min_healthy_percent"`
 }
 
 type httpModel struct {
-	Path        types.String `tfsdk:"path"`
-	Scheme      types.String `tfsdk:"scheme"`
-	Port        types.Int64  `tfsdk:"port"`
-	Host        types.String `tfsdk:"host"`
-	Headers     types.Map    `tfsdk:"headers"`
-	StatusCodes types.String `tfsdk:"status_codes"`
+	Path    types.String `tfsdk:"path"`
+	Scheme  types.String `tfsdk:"scheme"`
+	Port    types.Int64  `tfsdk:"port"`
+	Host    types.String `tfsdk:"host"`
+	Headers types.Map    `tfsdk:"headers"`
+	// HeadersWO is null in the plan and in the state; see withWriteOnly.
+	HeadersWO        types.Map    `tfsdk:"headers_wo"`
+	HeadersWOVersion types.Int64  `tfsdk:"headers_wo_version"`
+	StatusCodes      types.String `tfsdk:"status_codes"`
 }
 
 type tcpModel struct {
@@ -131,13 +133,16 @@ func (m httpModel) check(ctx context.Context) (*health.HTTP, diag.Diagnostics) {
 		Host:        m.Host.ValueString(),
 		StatusCodes: m.StatusCodes.ValueString(),
 	}
-	var headers map[string]types.String
-	diags := m.Headers.ElementsAs(ctx, &headers, true)
-	for name, value := range headers {
-		if check.Headers == nil {
-			check.Headers = map[string]string{}
+	var diags diag.Diagnostics
+	for _, headers := range []types.Map{m.Headers, m.HeadersWO} {
+		var values map[string]types.String
+		diags.Append(headers.ElementsAs(ctx, &values, true)...)
+		for name, value := range values {
+			if check.Headers == nil {
+				check.Headers = map[string]string{}
+			}
+			check.Headers[name] = value.ValueString()
 		}
-		check.Headers[name] = value.ValueString()
 	}
 	return check, diags
 }

@@ -3,7 +3,6 @@
 package provider
 
 import (
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
@@ -49,7 +48,7 @@ func healthCheckAttribute() schema.SingleNestedAttribute {
 				Validators:          []validator.Int64{int64validator.Between(0, 1_000_000)},
 			},
 			"restart_after": schema.StringAttribute{
-				CustomType:          timetypes.GoDurationType{},
+				CustomType:          durationType{},
 				Optional:            true,
 				MarkdownDescription: describe("health_check.restart_after"),
 				Validators:          []validator.String{notNegative()},
@@ -92,6 +91,18 @@ func httpAttribute() schema.SingleNestedAttribute {
 				Optional: true, ElementType: types.StringType,
 				MarkdownDescription: describe("health_check.http.headers"),
 				Validators:          []validator.Map{mapvalidator.NoNullValues()},
+			},
+			"headers_wo": schema.MapAttribute{
+				Optional: true, WriteOnly: true, ElementType: types.StringType,
+				MarkdownDescription: describe("health_check.http.headers_wo"),
+				Validators: []validator.Map{
+					mapvalidator.NoNullValues(), mapvalidator.AlsoRequires(siblings("headers_wo_version")...),
+				},
+			},
+			"headers_wo_version": schema.Int64Attribute{
+				Optional:            true,
+				MarkdownDescription: describe("health_check.http.headers_wo_version"),
+				Validators:          []validator.Int64{int64validator.AlsoRequires(siblings("headers_wo")...)},
 			},
 			"status_codes": schema.StringAttribute{
 				Optional: true, Computed: true,

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -37,36 +38,6 @@ var healthFields = []field{
 	{"duration", types.StringType, "The time from the first probe to the verdict."},
 }
 
-// recordModel is an element of history.
-type recordModel struct {
-	ID           types.String       `tfsdk:"id"`
-	Operation    types.String       `tfsdk:"operation"`
-	Origin       types.String       `tfsdk:"origin"`
-	Environment  types.String       `tfsdk:"environment"`
-	Version      types.String       `tfsdk:"version"`
-	Image        types.String       `tfsdk:"image"`
-	ImageDigest  types.String       `tfsdk:"image_digest"`
-	Replicas     types.Int64        `tfsdk:"replicas"`
-	DeployedAt   types.String       `tfsdk:"deployed_at"`
-	SwitchedAt   types.String       `tfsdk:"switched_at"`
-	RolledBackAt types.String       `tfsdk:"rolled_back_at"`
-	Status       types.String       `tfsdk:"status"`
-	Reason       types.String       `tfsdk:"reason"`
-	Actor        types.String       `tfsdk:"actor"`
-	Replaced     types.String       `tfsdk:"replaced"`
-	Health       *healthRecordModel `tfsdk:"health"`
-}
-
-// healthRecordModel is the evidence on which a release was allowed to go live.
-type healthRecordModel struct {
-	Healthy      types.Bool        `tfsdk:"healthy"`
-	ChecksPassed types.Int64       `tfsdk:"checks_passed"`
-	ChecksFailed types.Int64       `tfsdk:"checks_failed"`
-	Duration     types.String      `tfsdk:"duration"`
-	Details      map[string]bool   `tfsdk:"details"`
-	Causes       map[string]string `tfsdk:"causes"`
-}
-
 func historyAttribute() schema.Attribute {
 	evidence := dataAttributes(healthFields)
 	evidence["details"] = schema.MapAttribute{
@@ -91,41 +62,72 @@ func historyAttribute() schema.Attribute {
 	}
 }
 
-func recordModels(records []bluegreen.Record) []recordModel {
-	models := make([]recordModel, 0, len(records))
-	for _, r := range records {
-		models = append(models, recordModel{
-			ID:           types.StringValue(r.ID),
-			Operation:    types.StringValue(string(r.Operation)),
-			Origin:       types.StringValue(string(cmp.Or(r.Origin, bluegreen.FromConfiguration))),
-			Environment:  types.StringValue(r.Environment.String()),
-			Version:      types.StringValue(r.Version),
-			Image:        types.StringValue(r.Image),
-			ImageDigest:  textOrNull(r.ImageDigest),
-			Replicas:     types.Int64Value(int64(r.Replicas)),
-			DeployedAt:   timeOrNull(&r.DeployedAt),
-			SwitchedAt:   timeOrNull(r.SwitchedAt),
-			RolledBackAt: timeOrNull(r.RolledBackAt),
-			Status:       types.StringValue(string(r.Status)),
-			Reason:       textOrNull(r.Reason),
-			Actor:        textOrNull(r.Actor),
-			Replaced:     textOrNull(r.Replaced),
-			Health:       healthRecord(r.Health),
-		})
-	}
-	return models
+// healthTypes returns the types of the attributes of a record's health.
+func healthTypes() map[string]attr.Type {
+	all := attributeTypes(healthFields)
+	all["details"] = types.MapType{ElemType: types.BoolType}
+	all["causes"] = types.MapType{ElemType: types.StringType}
+	return all
 }
 
-func healthRecord(result *bluegreen.HealthResult) *healthRecordModel {
+// recordTypes returns the types of the attributes of a record.
+func recordTypes() map[string]attr.Type {
+	all := attributeTypes(recordFields)
+	all["health"] = types.ObjectType{AttrTypes: healthTypes()}
+	return all
+}
+
+// historyList returns the records as the attribute history. It makes the values itself: there
+// may be thousands, and the framework takes three times as long to make them from structs.
+func historyList(records []bluegreen.Record) types.List {
+	recordTypes, healthTypes := recordTypes(), healthTypes()
+	values := make([]attr.Value, 0, len(records))
+	for _, r := range records {
+		values = append(values, types.ObjectValueMust(recordTypes, map[string]attr.Value{
+			"id":             types.StringValue(r.ID),
+			"operation":      types.StringValue(string(r.Operation)),
+			"origin":         types.StringValue(string(cmp.Or(r.Origin, bluegreen.FromConfiguration))),
+			"environment":    types.StringValue(r.Environment.String()),
+			"version":        types.StringValue(r.Version),
+			"image":          types.StringValue(r.Image),
+			"image_digest":   textOrNull(r.ImageDigest),
+			"replicas":       types.Int64Value(int64(r.Replicas)),
+			"deployed_at":    timeOrNull(&r.DeployedAt),
+			"switched_at":    timeOrNull(r.SwitchedAt),
+			"rolled_back_at": timeOrNull(r.RolledBackAt),
+			"status":         types.StringValue(string(r.Status)),
+			"reason":         textOrNull(r.Reason),
+			"actor":          textOrNull(r.Actor),
+			"replaced":       textOrNull(r.Replaced),
+			"health":         healthObject(r.Health, healthTypes),
+		}))
+	}
+	return types.ListValueMust(types.ObjectType{AttrTypes: recordTypes}, values)
+}
+
+// healthObject returns the evidence on which a release was allowed to go live, null for none.
+func healthObject(result *bluegreen.HealthResult, healthTypes map[string]attr.Type) types.Object {
 	if result == nil {
-		return nil
+		return types.ObjectNull(healthTypes)
 	}
-	return &healthRecordModel{
-		Healthy:      types.BoolValue(result.Healthy),
-		ChecksPassed: types.Int64Value(int64(result.ChecksPassed)),
-		ChecksFailed: types.Int64Value(int64(result.ChecksFailed)),
-		Duration:     types.StringValue(result.Duration.Round(time.Millisecond).String()),
-		Details:      result.Details,
-		Causes:       result.Causes,
+	return types.ObjectValueMust(healthTypes, map[string]attr.Value{
+		"healthy":       types.BoolValue(result.Healthy),
+		"checks_passed": types.Int64Value(int64(result.ChecksPassed)),
+		"checks_failed": types.Int64Value(int64(result.ChecksFailed)),
+		"duration":      types.StringValue(result.Duration.Round(time.Millisecond).String()),
+		"details":       mapOf(types.BoolType, result.Details, types.BoolValue),
+		"causes":        mapOf(types.StringType, result.Causes, types.StringValue),
+	})
+}
+
+// mapOf returns a map of values, null for a nil map.
+func mapOf[T any, V attr.Value](element attr.Type, texts map[string]T, value func(T) V) types.Map {
+	if texts == nil {
+		return types.MapNull(element)
 	}
+	values := make(map[string]attr.Value, len(texts))
+	for name, text := range texts {
+		values[name] = value(text)
+	}
+	return types.MapValueMust(element, values)
 }

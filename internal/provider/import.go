@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,9 +14,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
@@ -61,8 +64,58 @@ func (r *deploymentResource) ImportState(
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identity)...)
 }
 
+// fillAddresses fills in where clients reach an imported deployment, unless it has the defaults.
+// A configuration without them would move it. Only local keeps them as they were configured.
+func (o openDeployment) fillAddresses(ctx context.Context, state *tfsdk.State) diag.Diagnostics {
+	platform, isLocal := o.Platform.(*local.Platform)
+	if !isLocal {
+		return nil
+	}
+	found, err := platform.Frontend()
+	if err != nil {
+		return diag.Diagnostics{o.unreadableDiagnostic(err)}
+	}
+	listen, preview := strings.Join(found.Listen, ""), found.PreviewListen
+	chosen := cmp.Or(found.Protocol, protocol.HTTP)
+	if listen == "" && preview == "" && chosen == protocol.HTTP {
+		return nil
+	}
+	var diags diag.Diagnostics
+	for name, value := range map[string]string{
+		"listen": listen, "preview_listen": preview, "protocol": string(chosen),
+	} {
+		if value != "" {
+			diags.Append(state.SetAttribute(ctx, path.Root(kindLocal).AtName(name), value)...)
+		}
+	}
+	return diags
+}
+
+// missingVariablesWarning warns of a plan that deploys a release without the environment
+// variables that the one that serves has. The state of an imported deployment has none.
+func missingVariablesWarning(base planBase, plan deploymentModel, expected forecast) diag.Diagnostics {
+	ledger := base.status.Ledger
+	// What env_wo has is in no plan.
+	if base.prior == nil || !base.prior.Env.IsNull() || !base.prior.EnvWOVersion.IsNull() ||
+		!plan.EnvWOVersion.IsNull() || !ledger.IsServing() || !expected.hasDeploy() {
+		return nil
+	}
+	serving, planned := ledger.Slot(ledger.Live).Release, plan.Env.Elements()
+	missing := slices.DeleteFunc(slices.Clone(serving.EnvNames), func(name string) bool {
+		return planned[name] != nil
+	})
+	if len(missing) == 0 {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("env"),
+		"The plan deploys a release without some environment variables", fmt.Sprintf(
+			"%s, which serves, has variables that neither the state nor the configuration has: %s. An import cannot "+
+				"read their values. Add them to env or env_wo if the release needs them.",
+			serving.Version, strings.Join(missing, ", ")))}
+}
+
 // fillFromLedger fills in an imported deployment: what the ledger holds, and the
-// defaults of everything else. The ledger holds no environment variables.
+// defaults of everything else. The ledger holds no values of environment variables.
 func (m *deploymentModel) fillFromLedger(ctx context.Context, ledger bluegreen.Ledger) diag.Diagnostics {
 	m.Promote = types.BoolValue(defaultPromote)
 	m.Rollback = types.BoolValue(defaultRollback)
@@ -93,8 +146,8 @@ func (m *deploymentModel) fillFromLedger(ctx context.Context, ledger bluegreen.L
 
 // duration formats d as the schema formats its defaults, so that an import shows no
 // difference.
-func duration(d time.Duration) timetypes.GoDuration {
-	return timetypes.NewGoDurationValueFromStringMust(inSeconds(d))
+func duration(d time.Duration) durationValue {
+	return durationValue{timetypes.NewGoDurationValueFromStringMust(inSeconds(d))}
 }
 
 func listOrNull(ctx context.Context, values []string) (types.List, diag.Diagnostics) {

@@ -4,6 +4,8 @@ package provider
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 
@@ -141,4 +143,33 @@ func TestImportByIdentity(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Terraform writes the configuration of what it imports. Applied, it leaves the deployment where
+// it is, and its plan names the variables whose values no import can read.
+func TestGeneratedConfiguration(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	listen := freeAddress(t)
+	tf.apply(h.config(version("1.0.0"), attributes{
+		"env":   `{ LEVEL = "info", TOKEN = "correct-horse" }`,
+		"local": fmt.Sprintf(`{ listen = %q, protocol = "tcp" }`, listen),
+	}))
+	before := h.status()
+	tf.apply(h.forgetting())
+
+	tf.write(h.providerConfig() + fmt.Sprintf("import {\n  to = %s\n  id = %q\n}\n", address, h.id(h.name)))
+	mustContain(t, tf.must("plan", "-generate-config-out=generated.tf"),
+		"without some environment variables", "1.0.0, which serves, has variables", "LEVEL, TOKEN")
+	generated, err := os.ReadFile(filepath.Join(tf.dir, "generated.tf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustContain(t, string(generated), listen, `"tcp"`)
+	tf.must("apply", "-auto-approve")
+	if after := h.status(); after.Endpoint != before.Endpoint {
+		t.Errorf("the deployment has moved from %s to %s", before.Endpoint, after.Endpoint)
+	}
+	mustContain(t, tf.must("plan"), "No changes")
 }

@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,14 +16,19 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/build"
 )
 
 // scratch is what all tests share. It goes when they are done.
 var scratch string
 
+// versionVariable sets the version of an agent.
+const versionVariable = "BLUEGREEN_TEST_VERSION"
+
 // TestMain is two programs: the tests, and the agent that the provider under test
 // starts from its own executable.
 func TestMain(m *testing.M) {
+	build.Version = cmp.Or(os.Getenv(versionVariable), build.Version)
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		os.Exit(agent.Main(os.Args[2:]))
 	}

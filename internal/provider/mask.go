@@ -11,8 +11,9 @@ import (
 )
 
 // shortestSecret is the length of the shortest value of an environment variable that
-// is masked. Shorter values are words such as "info" or "1", which are common in logs.
-const shortestSecret = 6
+// is masked. Shorter values such as "1" or "web" are everywhere in logs, and masking them would
+// leave nothing to read.
+const shortestSecret = 4
 
 // newMask returns a function that makes a text printable and hides the values of
 // environment variables in it. A replica may have logged them. A value of several lines is

@@ -78,7 +78,7 @@ func TestSecretsAreMaskedInEveryError(t *testing.T) {
 		warned.warnings(nil)[0].Detail(),
 		o.unreadableDiagnostic(err).Detail(),
 		o.describeFailedCreate(errors.New("disk full"), bluegreen.Status{}, err),
-		o.describeFailedUpdate(bluegreen.Ledger{}, bluegreen.Status{}, err),
+		o.describeFailedUpdate(err, bluegreen.Ledger{}, bluegreen.Status{}, err),
 	} {
 		if strings.Contains(detail, secret) || !strings.Contains(detail, "SECRET=***") {
 			t.Errorf("the secret is not masked:\n%s", detail)

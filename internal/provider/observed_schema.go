@@ -46,8 +46,9 @@ var observedFields = []field{
 		"rollback_blocked",
 		types.StringType,
 		"Why a rollback would not work now: there is no release before the live one, it was itself rolled back, or " +
-			"too few of its replicas are healthy. The resource adds the cause of each; the data source does not, " +
-			"because it cannot mask secrets in them. Null if `rollback_available` is true.",
+			"too few of its replicas are healthy. The resource adds the cause of each, unless there are write-only " +
+			"values; the data source does not: secrets in a cause cannot be masked then. Null if " +
+			"`rollback_available` is true.",
 	},
 	{"endpoint", types.StringType, "Where clients reach the live environment."},
 	{"preview_endpoint", types.StringType, "Where clients reach the staging environment, to look at what is there."},

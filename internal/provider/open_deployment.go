@@ -16,6 +16,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
 // openDeployment is a deployment whose platform is open, for one call of Terraform.
@@ -27,6 +28,8 @@ type openDeployment struct {
 	desired  bluegreen.Desired
 	// mask hides the values of the environment variables of desired in a text.
 	mask func(text string) string
+	// hasWriteOnly says that there are secrets that only an apply knows, and mask hides then.
+	hasWriteOnly bool
 	// platformWarnings are problems that the platform met and that stopped nothing.
 	platformWarnings *messages
 	// close ends the connections.
@@ -72,7 +75,7 @@ func (r *deploymentResource) open(
 	if diags.HasError() {
 		return o, diags
 	}
-	o.desired, o.mask = desired, newMask(desired.Release.Env)
+	o.desired, o.mask, o.hasWriteOnly = desired, newMask(m.secrets(desired.Release)), m.hasWriteOnly()
 	checker, err := health.New(settings.checks)
 	if err != nil {
 		diags.AddAttributeError(path.Root("health_check"), "Invalid health check", sentence(err))
@@ -130,10 +133,20 @@ func isServingAdopted(l bluegreen.Ledger) bool {
 }
 
 // statusAfter returns the status of the deployment after the operation, even if ctx
-// has ended.
+// has ended. If the agent has ended too, it starts it again.
 func (o openDeployment) statusAfter(ctx context.Context) (bluegreen.Status, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 	defer cancel()
+	status, err := o.Status(ctx)
+	if _, ok := o.Platform.(agentKeeper); !ok || status.Outage == nil && !local.HasLostAgent(err) {
+		return status, err
+	}
+	if notStarted := o.ensureAgent(ctx); notStarted != nil {
+		if status.Outage != nil {
+			status.Outage.Cause += ", and it was not started again: " + notStarted.Error()
+		}
+		return status, err
+	}
 	return o.Status(ctx)
 }
 
@@ -171,8 +184,12 @@ func withSharedStatus(ctx context.Context) context.Context {
 	return context.WithValue(ctx, sharedStatusKey{}, &sharedStatus{})
 }
 
-// observe translates a status into attributes.
+// observe translates a status into attributes. What replicas answer is left out if it may contain
+// write-only values: a refresh does not know them, and so cannot mask them.
 func (o openDeployment) observe(status bluegreen.Status) observedModel {
+	if o.hasWriteOnly {
+		status.StandbyCauses = nil
+	}
 	return observe(o.id, status, o.desired.MinHealthyPercent).model()
 }
 

@@ -16,6 +16,12 @@ type planBase struct {
 	// prior is nil for a deployment that does not exist yet.
 	prior  *deploymentModel
 	status bluegreen.Status
+	// isCreate is set if Terraform plans a create. It does not tell whether that is one half of a
+	// replacement.
+	isCreate bool
+	// isReleasedElsewhere reports whether somebody else has made the release that serves, since
+	// the last apply of this state.
+	isReleasedElsewhere bool
 }
 
 // newPlanBase returns the base of a plan for the deployment called name: the prior
@@ -31,6 +37,8 @@ func newPlanBase(
 	ledger, diags := readLedger(ctx, private)
 	unready, more := readUnready(ctx, private)
 	diags.Append(more...)
+	applied, more := readApplied(ctx, private)
+	diags.Append(more...)
 	status := bluegreen.Status{Ledger: ledger, Running: prior.readyReplicas(), Unready: unready}
 	for env, n := range unready {
 		status.Running[env] += n
@@ -42,7 +50,8 @@ func newPlanBase(
 		// version keeps that nowhere else.
 		status.Unready = map[bluegreen.Environment]int{target.Environment: status.Running[target.Environment]}
 	}
-	return planBase{prior: prior, status: status}, diags
+	live := liveRecordID(ledger)
+	return planBase{prior: prior, status: status, isReleasedElsewhere: live != "" && live != applied}, diags
 }
 
 // plannedID returns the id of the deployment at a location, unknown while its name
@@ -63,17 +72,5 @@ func (m *deploymentModel) planReplicas() {
 		m.Replicas = types.Int64Unknown()
 	case !m.workload().canAutoscale():
 		m.Replicas = types.Int64Value(defaultReplicas)
-	}
-}
-
-// planEndpoints plans where clients find the deployment: at the endpoints of the
-// prior state, unless the plan moves them.
-func (m *deploymentModel) planEndpoints(base planBase, where location, provider providerModel) {
-	m.Endpoint, m.PreviewEndpoint = types.StringUnknown(), types.StringUnknown()
-	if base.prior == nil || base.status.Ledger.Destroying || m.hasUnknownPlatform() {
-		return
-	}
-	if where.hasSameEndpoints(base.prior.platform(provider)) {
-		m.Endpoint, m.PreviewEndpoint = base.prior.Endpoint, base.prior.PreviewEndpoint
 	}
 }

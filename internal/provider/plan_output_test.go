@@ -48,9 +48,9 @@ func TestPlanSaysWhatAReplacementTakesAway(t *testing.T) {
 		t,
 		tf.must("plan"),
 		"must be replaced",
-		"The deployment is replaced, with an interruption",
+		"The deployment is replaced",
 		fmt.Sprintf("This plan destroys %q on local", h.name),
-		fmt.Sprintf("then creates %q on local", h.name+"-2"),
+		fmt.Sprintf("and creates %q on local", h.name+"-2"),
 		"create_before_destroy",
 	)
 	tf.write(h.config(version("2.0.0")))

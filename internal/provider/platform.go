@@ -26,11 +26,13 @@ type location interface {
 	// id identifies the deployment called name among those of the platform. It is
 	// unknown while the location is.
 	id(name string) types.String
-	// hasSameEndpoints reports whether clients find the deployment where they found
-	// it at prior.
-	hasSameEndpoints(prior location) bool
+	// endpoints returns where clients will find the deployment called name. They found it before at
+	// the endpoints of prior, which is nil for a new deployment.
+	endpoints(name string, prior location, before endpoints) endpoints
 	// open returns the platform of the deployment called name. It connects to nothing.
 	open(ctx context.Context, name string, s openSettings) (openPlatform, error)
+	// names returns the names of the deployments that are there, sorted.
+	names(ctx context.Context) ([]string, error)
 	// attributeOf returns the attribute that an error of the platform is about. It
 	// returns false for an error that is about none.
 	attributeOf(err error) (path.Path, bool)
@@ -53,7 +55,10 @@ type openSettings struct {
 type planChecks interface {
 	// check returns what is wrong with the configuration. It touches nothing. prior
 	// is the location in the state, nil for a new deployment.
-	check(name string, release plannedRelease, prior location) diag.Diagnostics
+	check(name string, release plannedRelease, prior location) findings
+	// hasImage reports whether the image of release has the content with this digest, as far as a
+	// plan can tell.
+	hasImage(ctx context.Context, release plannedRelease, digest string) bool
 	// canProbeOtherPorts reports whether a replica can be probed on a port that it
 	// does not serve.
 	canProbeOtherPorts() bool
@@ -97,9 +102,6 @@ type plannedRelease struct {
 	isDeployed bool
 	image      string
 	command    []string
-	// isFreed reports whether another plan of this run destroys the deployment that
-	// listens on the address.
-	isFreed func(address string) bool
 }
 
 // platformsModel holds the blocks of the platforms. In a resource at most one of

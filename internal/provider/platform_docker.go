@@ -71,9 +71,25 @@ func (p dockerPlatform) id(name string) types.String {
 	return types.StringValue(kindDocker + "://" + name)
 }
 
-func (p dockerPlatform) hasSameEndpoints(prior location) bool {
-	former, ok := prior.(dockerPlatform)
-	return ok && p.Publish.Equal(former.Publish) && p.Protocol.Equal(former.Protocol)
+func (p dockerPlatform) endpoints(_ string, prior location, before endpoints) endpoints {
+	former, _ := prior.(dockerPlatform)
+	anyPort := types.StringNull()
+	return endpoints{
+		listener{p.firstAddress(), p.Protocol}.endpoint(listener{former.firstAddress(), former.Protocol}, before.live),
+		listener{anyPort, p.Protocol}.endpoint(listener{anyPort, former.Protocol}, before.preview),
+	}
+}
+
+// firstAddress is the one in publish that clients are told, null for a free port.
+func (m dockerModel) firstAddress() types.String {
+	if m.Publish.IsUnknown() {
+		return types.StringUnknown()
+	}
+	if addresses := m.Publish.Elements(); len(addresses) > 0 {
+		first, _ := addresses[0].(types.String)
+		return first
+	}
+	return types.StringNull()
 }
 
 func (p dockerPlatform) open(ctx context.Context, name string, s openSettings) (openPlatform, error) {
@@ -113,6 +129,18 @@ func (p dockerPlatform) open(ctx context.Context, name string, s openSettings) (
 	return platform, nil
 }
 
+func (p dockerPlatform) names(ctx context.Context) ([]string, error) {
+	host := p.host
+	if host == nil {
+		connection, err := p.provider.connection(ctx)
+		if err != nil {
+			return nil, err
+		}
+		host = docker.NewHost(connection, p.provider.agentName())
+	}
+	return host.DeploymentNames(ctx)
+}
+
 // upkeep is what the agent is asked for, nil unless something is applied.
 func (p dockerPlatform) upkeep(s openSettings) *docker.Upkeep {
 	asked := s.upkeep.forAgent()
@@ -139,16 +167,17 @@ func (p dockerPlatform) attributeOf(err error) (path.Path, bool) {
 }
 
 // check does not connect: the host may be anywhere.
-func (p dockerPlatform) check(name string, _ plannedRelease, _ location) diag.Diagnostics {
+func (p dockerPlatform) check(name string, _ plannedRelease, _ location) (found findings) {
 	if !p.provider.isKnown(context.Background()) {
-		return nil
+		return found
 	}
 	platform, err := p.open(context.Background(), name, openSettings{})
 	if err != nil {
-		return diag.Diagnostics{openError(p, err)}
+		found.obstacles.Append(openError(p, err))
+		return found
 	}
 	platform.Close()
-	return nil
+	return found
 }
 
 // canProbeOtherPorts is false: the agent dials only the port that it was given.

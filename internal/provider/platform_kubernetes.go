@@ -65,9 +65,32 @@ func (p kubernetesPlatform) id(name string) types.String {
 	return types.StringValue(p.namespaceName() + "/" + name)
 }
 
-func (p kubernetesPlatform) hasSameEndpoints(prior location) bool {
-	former, ok := prior.(kubernetesPlatform)
-	return ok && p.Namespace.Equal(former.Namespace) && p.Port.Equal(former.Port) && p.Service.Equal(former.Service)
+func (p kubernetesPlatform) endpoints(name string, prior location, before endpoints) endpoints {
+	former, isPresent := prior.(kubernetesPlatform)
+	if isPresent && p.Namespace.Equal(former.Namespace) && p.Port.Equal(former.Port) &&
+		p.Service.Equal(former.Service) {
+		return before
+	}
+	unknown := endpoints{types.StringUnknown(), types.StringUnknown()}
+	if !isFullyKnown(context.Background(), p.Namespace, p.Port, p.Service, p.Adopt) {
+		return unknown
+	}
+	options, diags := p.options(context.Background(), name, openSettings{})
+	if diags.HasError() || p.Adopt.ValueBool() {
+		// An adopted Service keeps what is not configured.
+		return unknown
+	}
+	planned := endpoints{types.StringUnknown(), types.StringValue(options.PreviewEndpoint())}
+	if live := options.Endpoint(); live != "" && (!isPresent || isInCluster(before.live)) {
+		planned.live = types.StringValue(live)
+	}
+	return planned
+}
+
+// isInCluster reports whether an endpoint is the name of a Service, and not that of a load
+// balancer, which may stay for a while.
+func isInCluster(endpoint types.String) bool {
+	return strings.Contains(endpoint.ValueString(), ".svc:")
 }
 
 func (p kubernetesPlatform) open(ctx context.Context, name string, s openSettings) (openPlatform, error) {
@@ -116,6 +139,13 @@ func (p kubernetesPlatform) options(
 	return options, diags
 }
 
+func (p kubernetesPlatform) names(ctx context.Context) ([]string, error) {
+	if p.client == nil {
+		return nil, errProviderUnknown
+	}
+	return kubernetes.DeploymentNames(ctx, p.client, p.namespaceName())
+}
+
 func (p kubernetesPlatform) attributeOf(err error) (path.Path, bool) {
 	block := path.Root(kindKubernetes)
 	var option *kubernetes.OptionError
@@ -134,22 +164,23 @@ func (p kubernetesPlatform) attributeOf(err error) (path.Path, bool) {
 }
 
 // check does not connect to the cluster.
-func (p kubernetesPlatform) check(name string, release plannedRelease, _ location) diag.Diagnostics {
+func (p kubernetesPlatform) check(name string, release plannedRelease, _ location) (found findings) {
 	if !isFullyKnown(context.Background(), p.Namespace, p.Port, p.Service, p.PodTemplate) {
-		return nil
+		return found
 	}
-	options, diags := p.options(context.Background(), name, openSettings{})
-	if diags.HasError() {
-		return diags
+	var options kubernetes.Options
+	if options, found.refused = p.options(context.Background(), name, openSettings{}); found.refused.HasError() {
+		return found
 	}
 	if err := options.Validate(release.image); err != nil {
-		attribute, found := p.attributeOf(err)
-		if !found {
+		attribute, isFound := p.attributeOf(err)
+		if !isFound {
 			attribute = path.Root(kindKubernetes)
 		}
-		diags.Append(attributeError(attribute, "The deployment cannot run on Kubernetes", "is not valid: "+err.Error()))
+		found.refused.Append(
+			attributeError(attribute, "The deployment cannot run on Kubernetes", "is not valid: "+err.Error()))
 	}
-	return diags
+	return found
 }
 
 func (p kubernetesPlatform) conflicts(health.Config) diag.Diagnostics { return nil }

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
@@ -32,6 +32,7 @@ type localModel struct {
 	Listen        types.String `tfsdk:"listen"`
 	PreviewListen types.String `tfsdk:"preview_listen"`
 	Protocol      types.String `tfsdk:"protocol"`
+	processModel
 	routerModel
 }
 
@@ -44,12 +45,13 @@ var (
 type localPlatform struct {
 	localModel
 	stateDir types.String
+	ports    types.String
 }
 
 func newLocalPlatform(deployment localModel, provider *localProviderModel) localPlatform {
 	p := localPlatform{localModel: deployment}
 	if provider != nil {
-		p.stateDir = provider.StateDir
+		p.stateDir, p.ports = provider.StateDir, provider.ReplicaPorts
 	}
 	return p
 }
@@ -60,10 +62,13 @@ func (p localPlatform) namespace() types.String { return types.StringNull() }
 
 func (p localPlatform) id(name string) types.String { return types.StringValue(name) }
 
-func (p localPlatform) hasSameEndpoints(prior location) bool {
-	former, ok := prior.(localPlatform)
-	return ok && p.Listen.Equal(former.Listen) && p.PreviewListen.Equal(former.PreviewListen) &&
-		!p.Protocol.IsUnknown() && p.protocol() == former.protocol()
+func (p localPlatform) endpoints(_ string, prior location, before endpoints) endpoints {
+	former, _ := prior.(localPlatform)
+	return endpoints{
+		listener{p.Listen, p.Protocol}.endpoint(listener{former.Listen, former.Protocol}, before.live),
+		listener{p.PreviewListen, p.Protocol}.endpoint(
+			listener{former.PreviewListen, former.Protocol}, before.preview),
+	}
 }
 
 func (p localPlatform) protocol() protocol.Protocol {
@@ -100,7 +105,9 @@ func (p localPlatform) open(_ context.Context, name string, s openSettings) (ope
 		Name:         name,
 		Frontend:     front,
 		Upkeep:       s.upkeep.forAgent(),
+		Ports:        p.ports.ValueString(),
 		AgentCommand: command,
+		Warn:         s.warn,
 	})
 	if err != nil {
 		return nil, err
@@ -125,10 +132,20 @@ func agentCommand() ([]string, error) {
 	return []string{self, "agent", "-linger", idle}, nil
 }
 
+func (p localPlatform) names(context.Context) ([]string, error) {
+	if p.stateDir.IsUnknown() {
+		return nil, errStateDirUnknown
+	}
+	return local.DeploymentNames(p.stateDir.ValueString())
+}
+
 func (p localPlatform) attributeOf(err error) (path.Path, bool) {
 	var address *local.AddressError
 	var image *local.ImageError
+	var setting *local.SettingError
 	switch {
+	case errors.As(err, &setting):
+		return path.Root(kindLocal).AtName(setting.Setting), true
 	case errors.As(err, &address) && address.Preview:
 		return path.Root(kindLocal).AtName("preview_listen"), true
 	case errors.As(err, &address):
@@ -140,44 +157,69 @@ func (p localPlatform) attributeOf(err error) (path.Path, bool) {
 	}
 }
 
-// check tests the image and the addresses on this machine.
-func (p localPlatform) check(name string, release plannedRelease, prior location) diag.Diagnostics {
-	var diags diag.Diagnostics
+// check tests the image, the user and the addresses on this machine.
+func (p localPlatform) check(name string, release plannedRelease, prior location) findings {
+	var found findings
 	if release.isDeployed {
-		if err := local.CheckImage(release.image, release.command); err != nil {
-			diags.AddAttributeError(path.Root("image"), "The image cannot be deployed", sentence(err))
-		}
+		p.checkRelease(release, &found)
 	}
 	if p.stateDir.IsUnknown() {
-		return diags
+		return found
 	}
 	opened, err := p.open(context.Background(), name, openSettings{})
 	if err != nil {
-		diags.Append(openError(p, err))
-		return diags
+		found.obstacles.Append(openError(p, err))
+		return found
 	}
 	opened.Close()
-	former, _ := prior.(localPlatform)
-	diags.Append(p.checkAddress(name, "listen", p.Listen, former.Listen, release)...)
-	diags.Append(p.checkAddress(name, "preview_listen", p.PreviewListen, former.PreviewListen, release)...)
-	if isSet(p.Listen) && p.Listen.Equal(p.PreviewListen) {
-		diags.Append(addressError("preview_listen", p.PreviewListen.ValueString(), "listen has the same address"))
+	former, isLocal := prior.(localPlatform)
+	for _, address := range []struct {
+		attribute      string
+		listen, former types.String
+	}{{"listen", p.Listen, former.Listen}, {"preview_listen", p.PreviewListen, former.PreviewListen}} {
+		if isSet(address.listen) && !address.listen.Equal(address.former) {
+			p.checkAddress(name, address.attribute, address.listen.ValueString(), isLocal, &found)
+		}
 	}
-	return diags
+	if isSet(p.Listen) && p.Listen.Equal(p.PreviewListen) {
+		found.refused.Append(
+			addressError("preview_listen", p.PreviewListen.ValueString(), "listen has the same address"))
+	}
+	return found
 }
 
-// checkAddress tests whether the deployment can listen on an address that it does
-// not listen on yet.
-func (p localPlatform) checkAddress(
-	name, attribute string, address, former types.String, release plannedRelease,
-) diag.Diagnostics {
-	if !isSet(address) || address.Equal(former) || release.isFreed(address.ValueString()) {
-		return nil
+// checkRelease tests what the release is made of.
+func (p localPlatform) checkRelease(release plannedRelease, found *findings) {
+	if err := local.CheckImage(context.Background(), p.imageOf(release)); err != nil {
+		found.obstacles.AddAttributeError(path.Root("image"), "The image cannot be deployed",
+			ifItLasts(strings.TrimSuffix(sentence(err), "."))+".")
 	}
-	if err := local.CheckListen(p.stateDir.ValueString(), name, address.ValueString()); err != nil {
-		return diag.Diagnostics{addressError(attribute, address.ValueString(), describeAddress(err))}
+	if p.User.IsNull() {
+		// A group alone has no effect on any machine.
+		found.refused.Append(p.checkUser()...)
+	} else {
+		found.obstacles.Append(p.checkUser()...)
 	}
-	return nil
+}
+
+// checkAddress tests whether the deployment can listen on an address that it does not listen on
+// yet. isPresent says that it is there already, with other addresses.
+func (p localPlatform) checkAddress(name, attribute, address string, isPresent bool, found *findings) {
+	if err := local.CheckAddress(address); err != nil {
+		found.refused.Append(addressError(attribute, address, describeAddress(err)))
+		return
+	}
+	err := local.CheckListen(p.stateDir.ValueString(), name, address)
+	if err == nil {
+		return
+	}
+	finding := diag.Diagnostics{addressError(attribute, address, ifItLasts(describeAddress(err)))}
+	var taken *local.AddressError
+	if !isPresent || errors.As(err, &taken) && taken.Deployment != "" {
+		// The same plan may destroy or move what has the address.
+		finding = asWarnings(finding)
+	}
+	found.obstacles.Append(finding...)
 }
 
 // describeAddress says why an address cannot be used, without the address itself.
@@ -186,7 +228,8 @@ func describeAddress(err error) string {
 	var malformed *net.AddrError
 	switch {
 	case errors.As(err, &address) && address.Deployment != "":
-		return fmt.Sprintf("the deployment %q uses this address", address.Deployment)
+		return fmt.Sprintf("the deployment %q uses this address. If this configuration moves or destroys that one, "+
+			"make sure with depends_on that it does so first", address.Deployment)
 	case errors.As(err, &malformed):
 		return malformed.Err
 	case errors.As(err, &address):
@@ -211,10 +254,6 @@ func (p localPlatform) conflicts(checks health.Config) diag.Diagnostics {
 }
 
 func (p localPlatform) withoutEffect(healthSettings) diag.Diagnostics { return nil }
-
-func (m localModel) settings(context.Context) (bluegreen.Settings, diag.Diagnostics) { return nil, nil }
-
-func (m localModel) isKnown(context.Context) bool { return true }
 
 func (m localModel) canAdopt() bool { return false }
 

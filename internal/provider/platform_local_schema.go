@@ -33,6 +33,7 @@ func localAttribute() resource.SingleNestedAttribute {
 		},
 	}
 	maps.Copy(attributes, routerAttributes())
+	maps.Copy(attributes, processAttributes())
 	return resource.SingleNestedAttribute{
 		Optional:            true,
 		Validators:          []validator.Object{onlyPlatform(kindLocal)},

@@ -38,8 +38,6 @@ type providerModel struct {
 	host *docker.Host
 	// cluster is the Kubernetes cluster, nil while it is unknown.
 	cluster *kubernetes.Client
-	// freedPorts is nil until the provider is configured.
-	freedPorts *freedPorts
 }
 
 func (p *bluegreenProvider) Metadata(
@@ -79,7 +77,6 @@ func (p *bluegreenProvider) Configure(
 	config.cluster, diags = cluster.newClient(ctx)
 	resp.Diagnostics.Append(diags...)
 	config.host = config.docker.newHost(ctx)
-	config.freedPorts = newFreedPorts()
 	p.configured.Store(config)
 	resp.ResourceData = config
 	resp.DataSourceData = config
@@ -90,7 +87,7 @@ func (p *bluegreenProvider) Resources(context.Context) []func() resource.Resourc
 }
 
 func (p *bluegreenProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{newDeploymentDataSource}
+	return []func() datasource.DataSource{newDeploymentDataSource, newDeploymentsDataSource}
 }
 
 // modelOf returns the configuration that Configure has passed on. Before, when

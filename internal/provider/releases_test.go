@@ -25,7 +25,6 @@ func TestReleasesAndRollback(t *testing.T) {
 					planHas(text("idle"), "environments", "blue", "state"),
 					planHas(number(0), "environments", "blue", "ready_replicas"),
 					planHasUnknown("deployment_id"),
-					planHasUnknown("endpoint"),
 					planHasUnknown("environments", "green", "deployed_at"),
 				)},
 				ConfigStateChecks: []statecheck.StateCheck{

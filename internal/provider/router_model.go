@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -25,12 +24,12 @@ const defaultResponseTimeout = time.Minute
 // platform has one. They are no part of a release. None has a default in the schema, so that
 // the state of an earlier version shows no difference.
 type routerModel struct {
-	ResponseTimeout timetypes.GoDuration `tfsdk:"response_timeout"`
-	MaxBody         types.String         `tfsdk:"max_body"`
-	TrustedProxies  types.List           `tfsdk:"trusted_proxies"`
-	ProxyProtocol   types.Bool           `tfsdk:"proxy_protocol"`
-	AccessLog       types.Bool           `tfsdk:"access_log"`
-	MaxConnections  types.Int64          `tfsdk:"max_connections"`
+	ResponseTimeout durationValue `tfsdk:"response_timeout"`
+	MaxBody         types.String  `tfsdk:"max_body"`
+	TrustedProxies  types.List    `tfsdk:"trusted_proxies"`
+	ProxyProtocol   types.Bool    `tfsdk:"proxy_protocol"`
+	AccessLog       types.Bool    `tfsdk:"access_log"`
+	MaxConnections  types.Int64   `tfsdk:"max_connections"`
 }
 
 // configure adds the settings to what the agent is told. log is where the platform's agent

@@ -3,7 +3,6 @@
 package provider
 
 import (
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -15,7 +14,7 @@ import (
 func routerAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"response_timeout": schema.StringAttribute{
-			CustomType:          timetypes.GoDurationType{},
+			CustomType:          durationType{},
 			Optional:            true,
 			MarkdownDescription: describe("router.response_timeout"),
 			Validators:          []validator.String{notNegative()},

@@ -159,11 +159,17 @@ func (s *shortcut) read(ctx context.Context, req *tfprotov6.ReadResourceRequest)
 		return nil
 	}
 	status, err := opened.statusOfRefresh(ctx)
-	if err != nil || !opened.observe(status).isEqual(m.observedModel) {
+	if err != nil || status.Outage != nil || status.Notice != "" || !opened.observe(status).isEqual(m.observedModel) {
+		return nil
+	}
+	applied, isStored, diags := storedApplied(ctx, private)
+	refreshed := m
+	refreshed.refreshRelease(status.Ledger, applied)
+	if len(diags) > 0 || !isStored || !refreshed.Version.Equal(m.Version) || !refreshed.Image.Equal(m.Image) {
 		return nil
 	}
 	// The private state of an import has another key, or none.
-	written := privateKeys{}
+	written := privateKeys{appliedKey: private[appliedKey]}
 	if len(writeStatus(ctx, written, status)) > 0 || !maps.EqualFunc(written, private, bytes.Equal) {
 		return nil
 	}

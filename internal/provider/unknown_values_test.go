@@ -18,9 +18,9 @@ import (
 func TestUnknownVersion(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)
-	computed := func(value string) string {
+	computed := func(value string, more ...attributes) string {
 		return "resource \"terraform_data\" \"version\" {\n  input = \"" + value + "\"\n}\n" +
-			h.config(attributes{"version": "terraform_data.version.output"})
+			h.config(append(more, attributes{"version": "terraform_data.version.output"})...)
 	}
 	h.run(
 		resource.TestStep{
@@ -39,6 +39,19 @@ func TestUnknownVersion(t *testing.T) {
 				},
 			},
 			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
+		},
+		resource.TestStep{
+			// No preview takes the place of live.
+			Config: computed("3.0.0", attributes{"promote": "false"}),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{
+					planHas(text("2.0.0"), "live_version"),
+					planHas(text("2.0.0"), "environments", "blue", "version"),
+					planHas(text("deploy-2"), "deployment_id"),
+					planHasUnknown("environments", "green"),
+				},
+			},
+			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0"), h.preview("3.0.0")},
 		},
 	)
 }

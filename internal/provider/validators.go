@@ -5,8 +5,10 @@ package provider
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +45,26 @@ func deploymentName() validator.String {
 
 func withoutNUL() validator.String {
 	return stringvalidator.RegexMatches(noNUL, "must not contain a NUL character")
+}
+
+var _ validator.Map = noNullElement{}
+
+// noNullElement refuses a map that has a key without a value, and names the key.
+type noNullElement struct{}
+
+func (noNullElement) Description(context.Context) string { return "must have a value for each key" }
+
+func (v noNullElement) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (noNullElement) ValidateMap(_ context.Context, req validator.MapRequest, resp *validator.MapResponse) {
+	elements := req.ConfigValue.Elements()
+	for _, key := range slices.Sorted(maps.Keys(elements)) {
+		if elements[key].IsNull() {
+			resp.Diagnostics.Append(attributeError(req.Path.AtMapKey(key), "Missing value", fmt.Sprintf(
+				"The value of %q is null. Leave the key out, such as with { for k, v in ... : k => v if v != null }, "+
+					"or give it a value.", printable.Text(key))))
+		}
+	}
 }
 
 var _ validator.String = oneLine{}

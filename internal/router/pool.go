@@ -4,6 +4,7 @@ package router
 
 import (
 	"context"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,8 +30,9 @@ type Pool struct {
 	// release is the version of the release that runs, for the access log.
 	release atomic.Pointer[string]
 
-	// report is described at OnFailure; it may be nil.
+	// report is described at OnFailure, and dial at DialWith; they may be nil.
 	report FailureReport
+	dial   Dialer
 
 	mu sync.Mutex // serializes changes of the state; guards removed
 	// removed are former upstreams that may still have something in flight.
@@ -58,6 +60,12 @@ func NewPool(env bluegreen.Environment, m *Metrics) *Pool {
 // time. inARow counts these requests since the last one that the replica answered. The call
 // delays the request.
 type FailureReport func(b Backend, inARow int, cause error)
+
+// Dialer connects to a replica by TCP.
+type Dialer func(ctx context.Context, b Backend) (net.Conn, error)
+
+// DialWith makes the pool connect to its replicas with dial. Call it before the first Set.
+func (p *Pool) DialWith(dial Dialer) { p.dial = dial }
 
 // OnFailure makes the pool report every failed request. Call it before the first Set.
 func (p *Pool) OnFailure(report FailureReport) { p.report = report }
@@ -107,7 +115,7 @@ func (p *Pool) upstreamFor(state *poolState, b Backend) *upstream {
 }
 
 func (p *Pool) newUpstream(b Backend) *upstream {
-	return newUpstream(b, p.report, p.metrics.answerCounters(string(p.env), b.ID))
+	return newUpstream(b, p.dial, p.report, p.metrics.answerCounters(string(p.env), b.ID))
 }
 
 // WaitIdle returns nil when nothing is in flight on the pool, or the cause of

@@ -50,6 +50,7 @@ type upstream struct {
 	downUntil atomic.Int64
 	// failedInARow counts the failed requests since the last that was answered.
 	failedInARow atomic.Int64
+	dialer       Dialer
 	report       FailureReport
 	answers      answerCounters
 	// Each upstream has connections of its own. After a cut there is then no other
@@ -58,8 +59,13 @@ type upstream struct {
 	http2 *http.Transport
 }
 
-func newUpstream(b Backend, report FailureReport, answers answerCounters) *upstream {
-	u := &upstream{Backend: b, report: report, answers: answers}
+func newUpstream(b Backend, dial Dialer, report FailureReport, answers answerCounters) *upstream {
+	if dial == nil {
+		dial = func(ctx context.Context, b Backend) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", b.Addr)
+		}
+	}
+	u := &upstream{Backend: b, dialer: dial, report: report, answers: answers}
 	u.http2 = u.newHTTP2Transport()
 	return u
 }
@@ -69,8 +75,9 @@ func (u *upstream) dial(ctx context.Context) (*net.TCPConn, error) {
 	if u.conns.isClosed() {
 		return nil, errCut
 	}
-	dialer := net.Dialer{Timeout: dialTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", u.Addr)
+	inTime, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := u.dialer(inTime, u.Backend)
 	if err != nil {
 		if ctx.Err() == nil {
 			u.markDown()
@@ -78,7 +85,7 @@ func (u *upstream) dial(ctx context.Context) (*net.TCPConn, error) {
 		return nil, &dialError{id: u.ID, err: err}
 	}
 	u.downUntil.Store(0)
-	return conn.(*net.TCPConn), nil //nolint:forcetypeassert // what "tcp" is documented to return
+	return conn.(*net.TCPConn), nil //nolint:forcetypeassert // what a Dialer returns
 }
 
 // noteFailure counts a request that the replica has failed.

@@ -29,3 +29,8 @@ resource "bluegreen_deployment" "this" {
     listen = var.listen
   }
 }
+
+data "bluegreen_deployment" "this" {
+  name       = bluegreen_deployment.this.name
+  depends_on = [bluegreen_deployment.this]
+}

@@ -3,17 +3,19 @@ output "endpoint" {
   value       = bluegreen_deployment.this.endpoint
 }
 
+# What serves is read from the platform: an apply that fails stores what was planned in outputs
+# of the resource.
 output "live_version" {
   description = "Version of the live release."
-  value       = bluegreen_deployment.this.live_version
+  value       = data.bluegreen_deployment.this.live_version
 }
 
 output "live_environment" {
   description = "Live environment: blue or green."
-  value       = bluegreen_deployment.this.live_environment
+  value       = data.bluegreen_deployment.this.live_environment
 }
 
 output "rollback_available" {
   description = "Whether a rollback to the previous release is possible."
-  value       = bluegreen_deployment.this.rollback_available
+  value       = data.bluegreen_deployment.this.rollback_available
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
 // StateDir returns a state directory with a path that is short enough for a
@@ -34,6 +35,7 @@ func StateDir(t testing.TB) string {
 	}
 	t.Cleanup(func() {
 		Stop(t, dir)
+		awaitParents(t, dir)
 		for _, process := range processesIn(dir) {
 			t.Errorf("a process is left: %s", process)
 		}
@@ -44,7 +46,7 @@ func StateDir(t testing.TB) string {
 		if t.Failed() {
 			t.Logf("the agent's log:\n%s", log)
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := durable.RemoveTree(dir); err != nil {
 			t.Error(err)
 		}
 	})
@@ -79,9 +81,50 @@ func PID(t testing.TB, dir string) int {
 // ended. Its replicas stay.
 func Stop(t testing.TB, dir string) { t.Helper(); end(t, dir, syscall.SIGTERM) }
 
-// Kill sends SIGKILL to the agent that serves dir, if any, and returns when it has
-// ended. Its replicas stay.
-func Kill(t testing.TB, dir string) { t.Helper(); end(t, dir, syscall.SIGKILL) }
+// Kill sends SIGKILL to the agent that serves dir, if any, and before that to its parent, so
+// that it is not started again. It returns when the agent has ended. Its replicas stay.
+func Kill(t testing.TB, dir string) {
+	t.Helper()
+	if parent := Parent(t, dir); parent != 0 {
+		if err := syscall.Kill(parent, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end(t, dir, syscall.SIGKILL)
+}
+
+// Crash sends SIGKILL to the agent that serves dir, and leaves it to its parent to start it again.
+func Crash(t testing.TB, dir string) {
+	t.Helper()
+	if err := syscall.Kill(PID(t, dir), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Parent returns the parent of the agent that serves dir, 0 if it has none.
+func Parent(t testing.TB, dir string) int {
+	t.Helper()
+	c, err := client.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent, err := c.Parent(context.Background())
+	if err != nil && !errors.Is(err, client.ErrNotRunning) {
+		t.Fatal(err)
+	}
+	return parent
+}
+
+// awaitParents waits until the parents of the agents of dir have ended. They end after the agents.
+func awaitParents(t testing.TB, dir string) {
+	t.Helper()
+	Eventually(t, func() error {
+		if left := processesAt(func(cwd string) bool { return cwd == dir }); len(left) > 0 {
+			return fmt.Errorf("still there: %q", left)
+		}
+		return nil
+	})
+}
 
 func end(t testing.TB, dir string, with syscall.Signal) {
 	t.Helper()
@@ -130,12 +173,18 @@ func AwaitEnd(t testing.TB, dir string) {
 	}
 }
 
-// processesIn lists the processes that work in dir. It is empty on systems without /proc.
+// processesIn lists the processes that work below dir, which agents and their parents don't. It
+// is empty on systems without /proc.
 func processesIn(dir string) []string {
+	return processesAt(func(cwd string) bool { return strings.HasPrefix(cwd, dir+"/") })
+}
+
+// processesAt lists the processes whose working directory is one of these.
+func processesAt(isOneOf func(cwd string) bool) []string {
 	var found []string
 	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	for _, link := range links {
-		if at, err := os.Readlink(link); err != nil || !strings.HasPrefix(at, dir+"/") {
+		if at, err := os.Readlink(link); err != nil || !isOneOf(at) {
 			continue
 		}
 		arguments, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))

@@ -5,6 +5,7 @@
 package agenttest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -18,7 +19,9 @@ func Eventually(t testing.TB, condition func() error) {
 	t.Helper()
 	attempt := func() (struct{}, error) { return struct{}{}, condition() }
 	pause := backoff.WithBackOff(backoff.NewConstantBackOff(5 * time.Millisecond))
-	if _, err := backoff.Retry(t.Context(), attempt, pause, backoff.WithMaxElapsedTime(time.Minute)); err != nil {
+	// The context of a test ends before its cleanup begins.
+	ctx := context.WithoutCancel(t.Context())
+	if _, err := backoff.Retry(ctx, attempt, pause, backoff.WithMaxElapsedTime(time.Minute)); err != nil {
 		t.Fatalf("it did not come to pass: %v", err)
 	}
 }

@@ -7,18 +7,22 @@ package agenttest
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+	"google.golang.org/grpc"
+	grpchealth "google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -35,6 +39,8 @@ const (
 	Healthy Mode = "healthy"
 	// Unhealthy replicas answer 503.
 	Unhealthy Mode = "unhealthy"
+	// Stubborn replicas are healthy and do not end when they are asked to.
+	Stubborn Mode = "stubborn"
 	// Crashing replicas exit with status 3 at once.
 	Crashing Mode = "crashing"
 )
@@ -70,15 +76,23 @@ func Release(t testing.TB, version string, mode Mode) bluegreen.Release {
 //	/flap     has / follow a script of results: see flapping
 //	/hang     writes a line, and the rest when the client has sent its body
 //	/ws       a WebSocket that echoes
+//	/events   a stream of events that are numbered from 0 and never end
 //	/fork     starts a child that would outlive the replica
 //	/env      the variable named by the query
+//	/write    replaces the version in its directory by the query
+//	/deafen   closes the socket that listens
 //	/pid      the ID of its process
 //	/exit     ends the replica with status 7
+//
+// It also serves grpc.health.v1.
 func serve(mode Mode) int {
 	fmt.Printf("%s %s starts\n", os.Getenv("BLUEGREEN_ENVIRONMENT"), os.Getenv("BLUEGREEN_VERSION"))
 	if mode == Crashing {
 		fmt.Fprintln(os.Stderr, "cannot go on")
 		return 3
+	}
+	if mode == Stubborn {
+		signal.Ignore(syscall.SIGTERM)
 	}
 	var sick, hangsUp, isSlow atomic.Bool
 	sick.Store(mode == Unhealthy)
@@ -116,15 +130,48 @@ func serve(mode Mode) int {
 	mux.HandleFunc("/flap", func(_ http.ResponseWriter, r *http.Request) { flaps.begin(r.URL.RawQuery) })
 	mux.HandleFunc("/hang", hang)
 	mux.HandleFunc("/ws", echo)
+	mux.HandleFunc("/events", sendEvents)
+	mux.Handle("/"+healthpb.Health_ServiceDesc.ServiceName+"/", grpcService())
 	mux.HandleFunc("/fork", fork)
+	mux.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {
+		if err := os.WriteFile(versionFile, []byte(r.URL.RawQuery), 0o600); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
 	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, os.Getenv(r.URL.RawQuery))
 	})
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(7) })
-	err := http.ListenAndServe(net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")), mux)
+	err := listenAndServe(mux)
 	fmt.Fprintln(os.Stderr, err)
 	return 1
+}
+
+func grpcService() http.Handler {
+	server := grpc.NewServer()
+	healthpb.RegisterHealthServer(server, grpchealth.NewServer())
+	return server
+}
+
+// eventInterval is the time from one event to the next.
+const eventInterval = 10 * time.Millisecond
+
+func sendEvents(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	ticker := time.NewTicker(eventInterval)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		fmt.Fprintf(w, "data: %d\n\n", n)
+		if http.NewResponseController(w).Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // slowness is how long a slow replica takes for an answer.

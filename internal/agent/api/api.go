@@ -8,6 +8,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/images"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -31,6 +32,10 @@ const (
 	AgentNameVariable    = "BLUEGREEN_AGENT_NAME"
 )
 
+// LeaveWithinVariable limits how long an agent takes to finish what is in flight when it leaves, a
+// duration such as "90s". Without it the drain timeouts of the deployments do.
+const LeaveWithinVariable = "BLUEGREEN_LEAVE_WITHIN"
+
 // MaxBody bounds what a request may hold: a ledger and a release, both small.
 const MaxBody = 16 << 20
 
@@ -39,9 +44,24 @@ type (
 	VersionReply struct {
 		API int `json:"api"`
 		PID int `json:"pid"`
+		// Parent is the process that starts the agent again when it dies, 0 if there is none.
+		Parent int `json:"parent,omitempty"`
 		// KeepsKey is false for an agent of an earlier version, which does not keep the key
 		// of the fingerprints.
 		KeepsKey bool `json:"keeps_key,omitempty"`
+		// HeedsSettings is false for an agent of an earlier version, which does not know the
+		// settings of a release.
+		HeedsSettings bool `json:"heeds_settings,omitempty"`
+		// FollowsLinks is false for an agent of an earlier version, which does not know this
+		// setting.
+		FollowsLinks bool `json:"follows_links,omitempty"`
+		// Version and Build tell which build of the program the agent is; see the package
+		// build. An agent of an earlier version does not tell.
+		Version string `json:"version,omitempty"`
+		Build   string `json:"build,omitempty"`
+		// Manager is who has started it, and so who replaces it. It is "" for an agent of an
+		// earlier version.
+		Manager Manager `json:"manager,omitempty"`
 	}
 	DeploymentReply struct {
 		Ledger bluegreen.Ledger `json:"ledger"`
@@ -50,10 +70,15 @@ type (
 		Key bluegreen.FingerprintKey `json:"fingerprint_key,omitempty"`
 		// Running counts the replicas that run.
 		Running map[bluegreen.Environment]int `json:"running"`
-		// Unready counts those of Running that are unhealthy.
-		Unready  map[bluegreen.Environment]int `json:"unready,omitempty"`
-		Endpoint string                        `json:"endpoint"`
-		Preview  string                        `json:"preview"`
+		// Unready counts those of Running that do not listen or are unhealthy.
+		Unready map[bluegreen.Environment]int `json:"unready,omitempty"`
+		// Outage says why no client reaches live, "" if clients do. An agent of an earlier
+		// version does not send it.
+		Outage string `json:"outage,omitempty"`
+		// Agent tells which agent answers. An agent of an earlier version does not send it.
+		Agent    *VersionReply `json:"agent,omitempty"`
+		Endpoint string        `json:"endpoint"`
+		Preview  string        `json:"preview"`
 	}
 	CommitRequest struct {
 		Ledger bluegreen.Ledger `json:"ledger"`
@@ -79,17 +104,27 @@ type (
 	}
 	LockReply struct {
 		Token string `json:"token"`
+		// Damage says which files of the deployment are lost, and what brings them back. An agent
+		// of an earlier version does not send it.
+		Damage []string `json:"damage,omitempty"`
 	}
 	ProvisionRequest struct {
 		Release bluegreen.Release `json:"release"`
 		// Env is sent next to the release, because Release.Env is never encoded.
 		Env map[string]string `json:"env,omitempty"`
+		// Ports is the range that the replicas get their ports from, "" for that of the agent. An
+		// agent of an earlier version uses its own.
+		Ports string `json:"replica_ports,omitempty"`
+		// Settings are those of the release, which Release does not encode. An agent of an
+		// earlier version does not know them.
+		Settings process.Settings `json:"settings,omitzero"`
 	}
 	ProvisionReply struct {
 		Digest string `json:"digest"`
 	}
 	PrepareRequest struct {
-		Release bluegreen.Release `json:"release"`
+		Release  bluegreen.Release `json:"release"`
+		Settings process.Settings  `json:"settings,omitzero"`
 	}
 	ScaleRequest struct {
 		Replicas int `json:"replicas"`
@@ -102,9 +137,25 @@ type (
 	}
 	InstanceReply struct {
 		bluegreen.Instance
-		// Address is where the instance listens, "" while it does not run.
+		// Address is where the instance listens, "" while it does not run or does not listen.
 		Address string `json:"address,omitempty"`
+		// NotListening says why a running instance has no address: what listens where it
+		// should. An agent of an earlier version does not look who listens.
+		NotListening string `json:"not_listening,omitempty"`
+		// Listeners identify the sockets that it listens with. They are there only in the
+		// answer for one instance.
+		Listeners []string `json:"listeners,omitempty"`
 	}
+)
+
+// Manager is who has started an agent.
+type Manager string
+
+// The managers.
+const (
+	ManagedByProvider Manager = "provider"
+	ManagedByService  Manager = "service"
+	ManagedByHand     Manager = "hand"
 )
 
 // Failure is an error on the wire.
@@ -116,6 +167,7 @@ type Failure struct {
 	Path    string               `json:"path,omitempty"`
 	Address *socket.AddressError `json:"address,omitempty"`
 	Agent   *VersionReply        `json:"agent,omitempty"`
+	Setting string               `json:"setting,omitempty"`
 }
 
 // The codes of failures, and the HTTP statuses that go with them.
@@ -127,10 +179,15 @@ const (
 	codeUnreadable = "unreadable"
 	codeAddress    = "address"
 	codeImage      = "image"
+	codeSetting    = "setting"
 	CodeVersion    = "version"
 	codeLeaving    = "leaving"
-	codeInvalid    = "invalid"
-	codeFailed     = "failed"
+	// An earlier version knows these not, and takes them for codeFailed.
+	codeNotProvisioned = "not_provisioned"
+	codeNoSpace        = "no_space"
+
+	codeInvalid = "invalid"
+	codeFailed  = "failed"
 )
 
 // Statuses are the HTTP statuses of the codes.
@@ -138,7 +195,9 @@ var Statuses = map[string]int{
 	codeNotFound: http.StatusNotFound, codeStale: http.StatusConflict, codeHeld: http.StatusConflict,
 	codeLockLost: http.StatusPreconditionFailed, codeUnreadable: http.StatusInternalServerError,
 	codeAddress: http.StatusUnprocessableEntity, codeImage: http.StatusUnprocessableEntity,
+	codeSetting: http.StatusUnprocessableEntity,
 	CodeVersion: http.StatusUpgradeRequired, codeLeaving: http.StatusServiceUnavailable,
+	codeNotProvisioned: http.StatusConflict, codeNoSpace: http.StatusInsufficientStorage,
 	codeInvalid: http.StatusBadRequest, codeFailed: http.StatusInternalServerError,
 }
 
@@ -152,16 +211,24 @@ func FailureOf(err error) Failure {
 		held       *bluegreen.LockedError
 		unreadable *durable.UnreadableError
 		image      *images.Error
+		setting    *process.SettingError
 		address    *socket.AddressError
 		version    *VersionError
 	)
 	switch {
+	// These two say what to do, whatever their cause is.
+	case durable.IsNoSpace(err):
+		f.Code = codeNoSpace
+	case errors.Is(err, bluegreen.ErrNotProvisioned):
+		f.Code = codeNotProvisioned
 	case errors.As(err, &held):
 		f.Code, f.Holder = codeHeld, &held.Holder
 	case errors.As(err, &unreadable):
 		f.Code, f.Path, f.Message = codeUnreadable, unreadable.Path, unreadable.Err.Error()
 	case errors.As(err, &image):
 		f.Code, f.Path, f.Message = codeImage, image.Path, image.Err.Error()
+	case errors.As(err, &setting):
+		f.Code, f.Setting, f.Message = codeSetting, setting.Setting, setting.Err.Error()
 	case errors.As(err, &address):
 		f.Code, f.Address, f.Message = codeAddress, address, address.Err.Error()
 	case errors.As(err, &version):
@@ -203,6 +270,8 @@ func (f Failure) Err() error {
 		return &durable.UnreadableError{Path: f.Path, Err: cause}
 	case codeImage:
 		return &images.Error{Path: f.Path, Err: cause}
+	case codeSetting:
+		return &process.SettingError{Setting: f.Setting, Err: cause}
 	case codeAddress:
 		if f.Address != nil {
 			address := *f.Address
@@ -215,6 +284,10 @@ func (f Failure) Err() error {
 		return &remoteError{f.Message, bluegreen.ErrStale}
 	case codeLockLost:
 		return &remoteError{f.Message, ErrLockLost}
+	case codeNotProvisioned:
+		return &remoteError{f.Message, bluegreen.ErrNotProvisioned}
+	case codeNoSpace:
+		return &remoteError{f.Message, bluegreen.ErrNoSpace}
 	case codeLeaving:
 		return &remoteError{f.Message, ErrLeaving}
 	}
@@ -231,7 +304,11 @@ func NewDeploymentReply(doc store.Document, running, unready map[bluegreen.Envir
 func (r DeploymentReply) Status() bluegreen.Status {
 	ledger := r.Ledger
 	ledger.Key = r.Key
-	return bluegreen.Status{
+	status := bluegreen.Status{
 		Ledger: ledger, Running: r.Running, Unready: r.Unready, Endpoint: r.Endpoint, Preview: r.Preview,
 	}
+	if r.Outage != "" {
+		status.Outage = &bluegreen.Outage{Cause: r.Outage, Next: "The agent tries again until it succeeds."}
+	}
+	return status
 }

@@ -36,6 +36,13 @@ func (e *VersionError) Error() string {
 // LingerForever is the value of -linger for an agent that does not end by itself.
 const LingerForever = "forever"
 
+// ByProviderVariable is set for an agent that the provider starts, so that the provider may
+// replace it. An agent that somebody else starts may have other flags.
+const ByProviderVariable = "BLUEGREEN_AGENT_BY_PROVIDER"
+
+// RestartFlag is the flag of an agent that is started again when it dies.
+const RestartFlag = "restart"
+
 // LaunchTimeout is how long an agent may take to answer. One that takes over
 // from another may have to wait for that to end.
 const LaunchTimeout = time.Minute

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -161,5 +162,53 @@ func TestAgentOfAnEarlierVersionPreparesNothing(t *testing.T) {
 	}
 	if err := lock.Scale(t.Context(), bluegreen.Green, 2); err == nil {
 		t.Error("another request that the agent does not know succeeds")
+	}
+}
+
+// An agent of an earlier version would ignore a setting that it does not know.
+func TestAgentOfAnEarlierVersionGetsNoSettingThatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	version := api.VersionReply{PID: 4711}
+	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/lock"):
+			_ = json.NewEncoder(w).Encode(api.LockReply{Token: "t"})
+			_ = http.NewResponseController(w).Flush()
+			awaitHangUp(r)
+		case strings.HasSuffix(r.URL.Path, "/version"):
+			_ = json.NewEncoder(w).Encode(version)
+		default:
+			_ = json.NewEncoder(w).Encode(api.ProvisionReply{Digest: "sha256:d"})
+		}
+	})
+	lock, err := c.Lock(t.Context(), "web", "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Abandon()
+	user, links := client.Settings{User: "jo"}, client.Settings{FollowLinks: true}
+	for _, step := range []struct {
+		heedsSettings, followsLinks bool
+		settings                    client.Settings
+		says                        string
+	}{
+		{false, false, client.Settings{}, ""},
+		{false, false, user, "settings such as user"},
+		{false, false, links, "settings such as user"},
+		{true, false, user, ""},
+		{true, false, links, "follow_links"},
+		{true, true, links, ""},
+	} {
+		version.HeedsSettings, version.FollowsLinks = step.heedsSettings, step.followsLinks
+		release := bluegreen.Release{Image: "/srv/web", Settings: step.settings}
+		_, prepared := lock.Prepare(t.Context(), release)
+		_, provisioned := lock.Provision(t.Context(), bluegreen.Green, release, "")
+		for what, err := range map[string]error{"prepare": prepared, "provision": provisioned} {
+			isExpected := step.says == "" && err == nil ||
+				step.says != "" && err != nil && strings.Contains(err.Error(), step.says)
+			if !isExpected {
+				t.Errorf("%s with %+v: %v", what, step, err)
+			}
+		}
 	}
 }

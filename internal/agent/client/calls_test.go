@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -125,7 +126,7 @@ func TestInstancesAreThoseOfTheAnswer(t *testing.T) {
 		}
 		_ = json.NewEncoder(w).Encode(replies)
 	})
-	if got, err := c.Instances(t.Context(), "web", bluegreen.Green); err != nil || !slices.Equal(got, want) {
+	if got, err := c.Instances(t.Context(), "web", bluegreen.Green); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("the instances are %+v, %v", got, err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process/listener"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -51,18 +52,35 @@ func New(stateDir string) (*Client, error) {
 	}, nil
 }
 
+// isLocal reports whether the agent is on this machine.
+func (c *Client) isLocal() bool { return c.dir != "" }
+
 // Instance is a replica and where it listens.
 type Instance struct {
 	bluegreen.Instance
-	// Address is host:port, "" while it does not run.
+	// Address is host:port, "" while it does not run or does not listen.
 	Address string
+	// NotListening says why a running instance has no address.
+	NotListening string
+	// Listeners identify the sockets that it listens with; see Client.Listener.
+	Listeners []string
+}
+
+// ListensStill reports whether now, a later answer of Listener, is about the same run as i, and
+// whether that run has listened all the time in between.
+func (i Instance) ListensStill(now Instance) bool {
+	return i.Ref() == now.Ref() && now.Address != "" && listener.HasStayed(i.Listeners, now.Listeners)
 }
 
 // Deployment returns a deployment, or bluegreen.ErrNotFound.
 func (c *Client) Deployment(ctx context.Context, name string) (bluegreen.Status, error) {
 	var reply api.DeploymentReply
 	err := c.call(ctx, http.MethodGet, deploymentPath(name), "", nil, &reply)
-	return reply.Status(), err
+	status := reply.Status()
+	if err == nil && c.isLocal() {
+		status.Notice = c.describeAge(reply.Agent)
+	}
+	return status, err
 }
 
 // History returns the archived records, oldest first.
@@ -83,6 +101,16 @@ func (c *Client) Instances(ctx context.Context, name string, env bluegreen.Envir
 		list = append(list, Instance(reply))
 	}
 	return list, nil
+}
+
+// Listener returns an instance, after the agent has looked who listens on its port. An agent of
+// an earlier version does not look, and returns ErrUnknownRequest.
+func (c *Client) Listener(
+	ctx context.Context, name string, env bluegreen.Environment, id string,
+) (instance Instance, err error) {
+	var reply api.InstanceReply
+	err = c.call(ctx, http.MethodGet, environmentPath(name, env, "instances", id, "listener"), "", nil, &reply)
+	return Instance(reply), err
 }
 
 // Logs returns at most the last n lines that an instance wrote, oldest first.

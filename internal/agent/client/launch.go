@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -20,9 +21,9 @@ import (
 )
 
 // LaunchAndLock is Lock for when no agent may be running: it starts one if none answers,
-// even if the one that ran is about to end. It runs command with "-state-dir" and the
-// directory appended; command must become the agent. If several processes start one at the
-// same time, one agent stays.
+// even if the one that ran is about to end. It runs command with "-state-dir", the directory
+// and "-restart" appended; command must become the agent, or the parent of the agent. If several
+// processes start one at the same time, one agent stays.
 func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, holder string) (*Lock, error) {
 	var acquired *Lock
 	err := c.withLaunch(ctx, command, func() (err error) {
@@ -30,6 +31,14 @@ func (c *Client) LaunchAndLock(ctx context.Context, command []string, name, hold
 		return err
 	})
 	return acquired, err
+}
+
+// EnsureAgent starts an agent, as LaunchAndLock does, if none answers. It returns once one serves.
+func (c *Client) EnsureAgent(ctx context.Context, command []string) error {
+	return c.withLaunch(ctx, command, func() error {
+		_, err := c.version(ctx)
+		return err
+	})
 }
 
 // withLaunch calls attempt, which asks an agent. While no agent answers it starts one
@@ -61,23 +70,33 @@ func (c *Client) withLaunch(ctx context.Context, command []string, attempt func(
 	if err != nil {
 		return err
 	}
-	if pid, err := c.PID(ctx); err == nil {
-		launched.endUnless(pid)
+	if serves, err := c.version(ctx); err == nil {
+		launched.endUnless(serves)
 	}
 	return nil
 }
 
+// version returns who the agent is, or ErrNotRunning.
+func (c *Client) version(ctx context.Context) (reply api.VersionReply, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/version", "", nil, &reply)
+	return reply, err
+}
+
 // PID returns the process of the agent, or ErrNotRunning.
 func (c *Client) PID(ctx context.Context) (int, error) {
-	var reply api.VersionReply
-	err := c.call(ctx, http.MethodGet, "/v1/version", "", nil, &reply)
+	reply, err := c.version(ctx)
 	return reply.PID, err
+}
+
+// Parent returns the process that starts the agent again when it dies, 0 if there is none.
+func (c *Client) Parent(ctx context.Context) (int, error) {
+	reply, err := c.version(ctx)
+	return reply.Parent, err
 }
 
 // KeepsKey reports whether the agent keeps the key of the fingerprints of a ledger.
 func (c *Client) KeepsKey(ctx context.Context) (bool, error) {
-	var reply api.VersionReply
-	err := c.call(ctx, http.MethodGet, "/v1/version", "", nil, &reply)
+	reply, err := c.version(ctx)
 	return reply.KeepsKey, err
 }
 
@@ -86,7 +105,7 @@ func IsUnavailable(err error) bool {
 	return errors.Is(err, ErrNotRunning) || errors.Is(err, api.ErrLeaving) || errors.Is(err, errNoAnswer)
 }
 
-// launched is the agent that this process has started, if any.
+// launched is the parent of an agent, and so the agent, that this process has started, if any.
 type launched struct {
 	dir     store.Dir
 	command []string
@@ -97,8 +116,9 @@ type launched struct {
 	err   error
 }
 
-// ensure starts an agent unless the one it started before still runs. If that one
-// ended because another agent ran, ensure starts it again: the other may be about to end.
+// ensure starts an agent unless the one it started before still runs, or is about to be started
+// again by its parent. If that one ended because another agent ran, ensure starts it again: the
+// other may be about to end.
 func (l *launched) ensure() error {
 	if l.ended != nil {
 		select {
@@ -119,9 +139,9 @@ func (l *launched) start() error {
 		return err
 	}
 	defer output.Close()
-	arguments := append(l.command[1:len(l.command):len(l.command)], "-state-dir", string(l.dir))
+	arguments := append(l.command[1:len(l.command):len(l.command)], "-state-dir", string(l.dir), "-"+api.RestartFlag)
 	command := exec.Command(l.command[0], arguments...)
-	command.Dir, command.Env = string(l.dir), process.AgentEnviron()
+	command.Dir, command.Env = string(l.dir), append(process.AgentEnviron(), api.ByProviderVariable+"=1")
 	command.Stdout, command.Stderr = output, output
 	command.SysProcAttr = process.NewSession()
 	process.KeepDescriptors()
@@ -140,13 +160,14 @@ func (l *launched) start() error {
 	return nil
 }
 
-// endUnless ends the agent that was started here unless its process is pid, which is the
-// one that serves. An agent ends by itself if another one runs. But if it looks only
-// after the other one has ended, it would stay.
-func (l *launched) endUnless(pid int) {
-	if l.process != nil && l.process.Pid != pid {
-		// An error says that it has ended already.
-		_ = l.process.Kill()
-		<-l.ended
+// endUnless ends what was started here unless it is the agent that serves, or its parent. An
+// agent ends by itself if another one runs. But if it looks only after the other one has ended,
+// it would stay.
+func (l *launched) endUnless(serves api.VersionReply) {
+	if l.process == nil || l.process.Pid == serves.PID || l.process.Pid == serves.Parent {
+		return
 	}
+	// An error says that it has ended already. The parent ends its agent first.
+	_ = l.process.Signal(syscall.SIGTERM)
+	<-l.ended
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -27,6 +28,8 @@ type Lock struct {
 	response    *http.Response
 	hangUp      context.CancelFunc
 	once        sync.Once
+	// damage says which files of the deployment are lost, and what brings them back.
+	damage []string
 }
 
 // Lock makes holder the only one to change the deployment called name. While
@@ -61,7 +64,17 @@ func (c *Client) lock(ctx context.Context, name, holder string) (*Lock, error) {
 		response.Body.Close()
 		return nil, c.explainNoAnswer(ctx, err)
 	}
-	return &Lock{client: c, name: name, token: reply.Token, response: response}, nil
+	return &Lock{client: c, name: name, token: reply.Token, response: response, damage: reply.Damage}, nil
+}
+
+// WarnOfDamage calls warn, unless it is nil, with each file of the deployment that is lost.
+func (l *Lock) WarnOfDamage(warn func(message string)) {
+	if warn == nil {
+		return
+	}
+	for _, message := range l.damage {
+		warn(message)
+	}
 }
 
 // Unlock gives the lock back. When it returns another can have it. A second
@@ -106,6 +119,10 @@ func (l *Lock) Erase(ctx context.Context) error {
 // An agent of an earlier version copies it only when it provisions, and the digest is "".
 func (l *Lock) Prepare(ctx context.Context, release bluegreen.Release) (string, error) {
 	request, reply := api.PrepareRequest{Release: release}, api.ProvisionReply{}
+	request.Settings, _ = release.Settings.(process.Settings)
+	if err := l.checkSettings(ctx, request.Settings); err != nil {
+		return "", err
+	}
 	err := l.change(ctx, http.MethodPost, deploymentPath(l.name, "image"), request, &reply)
 	if errors.Is(err, ErrUnknownRequest) {
 		return "", nil
@@ -114,11 +131,42 @@ func (l *Lock) Prepare(ctx context.Context, release bluegreen.Release) (string, 
 }
 
 // Provision makes env run exactly release, whose image is an absolute path, and
-// returns the digest of the image.
-func (l *Lock) Provision(ctx context.Context, env bluegreen.Environment, release bluegreen.Release) (string, error) {
-	request, reply := api.ProvisionRequest{Release: release, Env: release.Env}, api.ProvisionReply{}
+// returns the digest of the image. The replicas get their ports from a range such as
+// "20000-29999", or from that of the agent if ports is "".
+func (l *Lock) Provision(
+	ctx context.Context, env bluegreen.Environment, release bluegreen.Release, ports string,
+) (string, error) {
+	request := api.ProvisionRequest{Release: release, Env: release.Variables(), Ports: ports}
+	var reply api.ProvisionReply
+	request.Settings, _ = release.Settings.(process.Settings)
+	if err := l.checkSettings(ctx, request.Settings); err != nil {
+		return "", err
+	}
 	err := l.change(ctx, http.MethodPut, environmentPath(l.name, env), request, &reply)
 	return reply.Digest, err
+}
+
+// checkSettings returns an error if the agent is of an earlier version, which would not heed the
+// settings.
+func (l *Lock) checkSettings(ctx context.Context, settings process.Settings) error {
+	if settings == (process.Settings{}) {
+		return nil
+	}
+	var reply api.VersionReply
+	if err := l.change(ctx, http.MethodGet, "/v1/version", nil, &reply); err != nil {
+		return err
+	}
+	unknown := ""
+	switch {
+	case !reply.HeedsSettings:
+		unknown = "settings such as user and stop_timeout"
+	case settings.FollowLinks && !reply.FollowsLinks:
+		unknown = "the setting follow_links"
+	default:
+		return nil
+	}
+	return fmt.Errorf("the agent that runs (process %d) is older than the provider, and does not know %s; "+
+		"it has to be replaced first", reply.PID, unknown)
 }
 
 // Scale makes env run what was provisioned last at this size.

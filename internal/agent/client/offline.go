@@ -50,6 +50,33 @@ func (o *Offline) Deployment(name string) (bluegreen.Status, error) {
 	return api.NewDeploymentReply(doc, nil, nil).Status(), nil
 }
 
+// DeploymentNames returns the names of all deployments, sorted, also of those that an agent
+// serves.
+func (o *Offline) DeploymentNames() ([]string, error) {
+	if err := o.dir.Check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return o.dir.DeploymentNames()
+}
+
+// Frontend returns where and how clients reach a deployment.
+func (o *Offline) Frontend(name string) (store.Frontend, error) {
+	dir, err := o.deployment(name)
+	if err != nil {
+		return store.Frontend{}, err
+	}
+	doc, err := store.ReadDocument(dir, name)
+	return doc.Frontend.Frontend, err
+}
+
+// Outage says that no agent carries the traffic of the deployments.
+func (o *Offline) Outage() *bluegreen.Outage {
+	return &bluegreen.Outage{
+		Cause: fmt.Sprintf("no agent runs for the state directory %s (see its log, %s)", o.dir, o.dir.Log()),
+		Next:  "The next apply starts the agent again. Replicas that still run are kept.",
+	}
+}
+
 // History returns the archived records, oldest first.
 func (o *Offline) History(name string) ([]bluegreen.Record, error) {
 	dir, err := o.deployment(name)

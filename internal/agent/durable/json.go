@@ -46,6 +46,9 @@ func ReadJSON(path, kind string, into any) (found bool, err error) {
 	if err != nil || content == nil {
 		return false, err
 	}
+	if err := CheckSchema(content); err != nil {
+		return false, &UnreadableError{path, err}
+	}
 	if err := json.Unmarshal(content, into); err != nil {
 		return false, &UnreadableError{path, fmt.Errorf("it is damaged or not a %s: %w", kind, err)}
 	}

@@ -27,13 +27,17 @@ type entrance struct {
 	close context.CancelFunc
 	// arriving are the listeners that accept, and the clients whose header is being read.
 	arriving sync.WaitGroup
-	// introduced are clients whose header was read. ended is closed after the last of them.
-	introduced chan net.Conn
-	ended      chan struct{}
+	// introduced are clients whose header was read. ended is closed after the last of them, and
+	// served once the router counts that one too.
+	introduced    chan net.Conn
+	ended, served chan struct{}
 }
 
 func newEntrance(admission *share, log *slog.Logger) *entrance {
-	e := &entrance{share: admission, log: log, introduced: make(chan net.Conn), ended: make(chan struct{})}
+	e := &entrance{
+		share: admission, log: log,
+		introduced: make(chan net.Conn), ended: make(chan struct{}), served: make(chan struct{}),
+	}
 	e.policy.Store(&headerPolicy{})
 	e.open, e.close = context.WithCancel(context.Background())
 	return e
@@ -44,7 +48,10 @@ func (e *entrance) serve(listeners []*net.TCPListener, serve func(net.Listener))
 	for _, listener := range listeners {
 		e.arriving.Go(func() { serve(&admittingListener{listener, e}) })
 	}
-	go serve(&introducedListener{e, listeners[0].Addr()})
+	go func() {
+		defer close(e.served)
+		serve(&introducedListener{e, listeners[0].Addr()})
+	}()
 	go func() {
 		e.arriving.Wait()
 		close(e.ended)
@@ -55,7 +62,7 @@ func (e *entrance) serve(listeners []*net.TCPListener, serve func(net.Listener))
 // router, or ctx ends. No listener accepts any more.
 func (e *entrance) awaitIntroductions(ctx context.Context) {
 	select {
-	case <-e.ended:
+	case <-e.served:
 	case <-ctx.Done():
 	}
 }

@@ -35,7 +35,7 @@ func (f *Frontend) Prepare(next store.Frontend) (Change, error) {
 		return Change{}, err
 	}
 	err = f.preparePreview(&change, []string{f.binding.PreviewAddress})
-	if err != nil && f.preview == nil && hasOpenPort(next.PreviewListen) {
+	if err != nil && f.preview == nil && store.HasOpenPort(next.PreviewListen) {
 		// Another program has the port that was chosen before. Any other will do.
 		err = f.preparePreview(&change, nil)
 	}
@@ -108,7 +108,8 @@ func (f *Frontend) group(
 		}
 		if err != nil {
 			next.closeListeners()
-			return nil, &socket.AddressError{Preview: name == previewName, Address: address, Err: socket.CauseOf(err)}
+			err = socket.CauseOf(err)
+			return nil, &socket.AddressError{Preview: name == previewName, Address: address, Err: err}
 		}
 		next.listeners = append(next.listeners, listener)
 	}
@@ -160,12 +161,13 @@ func (f *Frontend) Apply(c Change, l bluegreen.Ledger, replicas map[bluegreen.En
 		*change.present = next
 		opened = append(opened, next)
 		if former != nil {
+			f.forget(former, next)
 			former.stopListening()
 			next.former.Store(former)
-			go func() {
+			f.retiring.Go(func() {
 				former.retire(c.DrainTimeout)
 				next.former.Store(nil)
-			}()
+			})
 		}
 	}
 	for _, group := range f.groups() {
@@ -174,6 +176,7 @@ func (f *Frontend) Apply(c Change, l bluegreen.Ledger, replicas map[bluegreen.En
 	switched = f.route(l, replicas)
 	for _, group := range opened {
 		group.serve(f.log)
+		f.keep(group)
 	}
 	return switched
 }

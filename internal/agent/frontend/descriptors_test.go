@@ -116,7 +116,7 @@ func TestWaitingClientIsServedBeforeTheEnd(t *testing.T) {
 	retired := make(chan struct{})
 	go func() {
 		defer close(retired)
-		s.Retire(t.Context())
+		s.Leave(t.Context(), time.Minute)
 	}()
 	s.awaitNotListening()
 	first.Close()
@@ -265,7 +265,7 @@ func TestShutdownDoesNotWaitForAClientThatWaits(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.Shutdown(t.Context())
+		s.Leave(t.Context(), 0)
 	}()
 	select {
 	case <-ended:

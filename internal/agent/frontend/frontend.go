@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/socket"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
@@ -21,6 +22,8 @@ type Frontend struct {
 	metrics *router.Metrics
 	// received are sockets to use before new ones.
 	received *socket.HandedOver
+	// keeper has the sockets while no agent runs.
+	keeper Keeper
 	// accessLogs are where requests can be logged.
 	accessLogs map[store.AccessLog]*router.AccessLog
 
@@ -34,6 +37,8 @@ type Frontend struct {
 	// live and preview are nil while it does not listen. Live can be open alone.
 	live, preview *listenerGroup
 	routes        routes
+	// retiring are the groups that were replaced and have clients.
+	retiring sync.WaitGroup
 }
 
 // FailureReport is router.FailureReport with the environment of the replica.
@@ -50,6 +55,30 @@ func New(
 	return &Frontend{
 		log: log, metrics: metrics, received: received, binding: binding, routes: newRoutes(metrics, report),
 		shares: map[string]*share{liveName: descriptors.newShare(), previewName: descriptors.newShare()},
+	}
+}
+
+// Keeper keeps the sockets that clients connect to while no agent runs, as a service manager
+// does.
+type Keeper interface {
+	// Keep is called with each socket once clients are served on it.
+	Keep(listener *net.TCPListener)
+	// Forget is called before the socket at an address is closed for good.
+	Forget(address net.Addr)
+}
+
+// KeepIn says who keeps the sockets. Call it before anything else.
+func (f *Frontend) KeepIn(keeper Keeper) { f.keeper = keeper }
+
+// DialWith makes requests go to replicas over connections that dial makes. Call it before anything
+// else.
+func (f *Frontend) DialWith(
+	dial func(ctx context.Context, env bluegreen.Environment, b router.Backend) (net.Conn, error),
+) {
+	for _, env := range bluegreen.Environments() {
+		for _, pool := range f.routes.pools(env) {
+			pool.DialWith(func(ctx context.Context, b router.Backend) (net.Conn, error) { return dial(ctx, env, b) })
+		}
 	}
 }
 
@@ -87,39 +116,78 @@ func (f *Frontend) Listeners() (list []*net.TCPListener) {
 	return list
 }
 
-// Retire asks all clients to connect again, which then reach another agent, and
-// waits until they have gone or ctx ends.
-func (f *Frontend) Retire(ctx context.Context) {
-	f.mu.Lock()
-	groups := f.groups()
-	f.mu.Unlock()
-	var retiring sync.WaitGroup
-	for _, group := range groups {
-		retiring.Go(func() { group.letClientsLeave(ctx) })
-	}
-	retiring.Wait()
-}
-
-// Shutdown stops listening at once and waits for what is in flight, for the drain
-// timeout at most.
-func (f *Frontend) Shutdown(ctx context.Context) {
+// StopListening closes the listeners at once, and asks all clients to connect again. Who keeps the
+// sockets goes on with it, for the next agent.
+func (f *Frontend) StopListening() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var closing sync.WaitGroup
 	for _, group := range f.groups() {
-		closing.Go(func() { group.shutdown(ctx, f.binding.DrainTimeout) })
+		group.stopListening()
 	}
-	closing.Wait()
-	f.live, f.preview = nil, nil
 }
 
-// Close stops listening and closes what is in flight.
+// Leave stops listening at once and waits for what is in flight, for the drain timeout at most.
+// Clients whose connections are idle have the time of idle to connect again, which then reach
+// another agent. Requests are still routed meanwhile.
+func (f *Frontend) Leave(ctx context.Context, idle time.Duration) {
+	f.mu.Lock()
+	groups, timeout := f.groups(), f.binding.DrainTimeout
+	f.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, max(timeout, idle))
+	defer cancel()
+	var leaving sync.WaitGroup
+	for _, group := range groups {
+		leaving.Go(func() {
+			group.awaitRetirement(ctx, idle)
+			group.shutdown(ctx)
+		})
+	}
+	leaving.Wait()
+	// Those of listeners that were replaced before have their own time.
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		f.retiring.Wait()
+	}()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+	}
+}
+
+// Close stops listening for good and closes what is in flight.
 func (f *Frontend) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closePools()
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
 	for _, group := range f.groups() {
-		group.shutdown(context.Background(), 0)
+		f.forget(group, nil)
+		group.shutdown(over)
 	}
 	f.live, f.preview = nil, nil
+}
+
+// keep has the keeper, if any, keep the sockets of a group.
+func (f *Frontend) keep(group *listenerGroup) {
+	if f.keeper == nil {
+		return
+	}
+	for _, listener := range group.listeners {
+		f.keeper.Keep(listener)
+	}
+}
+
+// forget has the keeper, if any, close the sockets of a group that next, which may be nil, does
+// not have.
+func (f *Frontend) forget(group, next *listenerGroup) {
+	if f.keeper == nil {
+		return
+	}
+	for _, listener := range group.listeners {
+		if !next.isListeningOn(listener.Addr().String()) {
+			f.keeper.Forget(listener.Addr())
+		}
+	}
 }

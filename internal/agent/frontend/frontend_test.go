@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -202,6 +203,9 @@ func TestTakenAddressLeavesTheListeners(t *testing.T) {
 		var address *socket.AddressError
 		if !errors.As(err, &address) || address.Address != taken || address.Preview != (what == "preview") {
 			t.Errorf("%s: %v", what, err)
+		}
+		if strings.Contains(err.Error(), " by process ") {
+			t.Errorf("%s: it was looked who has the address while all requests waited: %v", what, err)
 		}
 		s.expect(bluegreen.Blue)
 	}

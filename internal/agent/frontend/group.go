@@ -60,7 +60,7 @@ func (g *listenerGroup) configure(next store.Frontend, log *router.AccessLog) {
 func (g *listenerGroup) addresses(listen []string) []string {
 	addresses := slices.Clone(listen)
 	for i, address := range listen {
-		if hasOpenPort(address) {
+		if store.HasOpenPort(address) {
 			addresses[i] = g.listeners[i].Addr().String()
 		}
 	}
@@ -85,6 +85,13 @@ func (g *listenerGroup) duplicate(address string) (*net.TCPListener, error) {
 		}
 	}
 	return nil, nil
+}
+
+// isListeningOn reports whether the group, which may be nil, has a socket for address.
+func (g *listenerGroup) isListeningOn(address string) bool {
+	return g != nil && slices.ContainsFunc(g.listeners, func(l *net.TCPListener) bool {
+		return socket.IsListeningOn(l, address)
+	})
 }
 
 // onSamePort returns the listeners of the group that have the port of address. They may
@@ -139,13 +146,18 @@ func (g *listenerGroup) retire(timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	g.letClientsLeave(ctx)
-	g.shutdown(ctx, timeout)
+	g.shutdown(ctx)
 }
 
-// shutdown stops listening, waits for what is in flight, and closes it after timeout.
-func (g *listenerGroup) shutdown(ctx context.Context, timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// awaitRetirement is letClientsLeave, for the time of idle at most.
+func (g *listenerGroup) awaitRetirement(ctx context.Context, idle time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, idle)
 	defer cancel()
+	g.letClientsLeave(ctx)
+}
+
+// shutdown stops listening, waits for what is in flight, and closes it when ctx ends.
+func (g *listenerGroup) shutdown(ctx context.Context) {
 	// A client that waits for admission holds up its listener, and that the router.
 	defer context.AfterFunc(ctx, g.entrance.close)()
 	// An error says that the time is over; what was left has been closed then.

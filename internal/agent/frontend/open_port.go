@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"net"
 	"slices"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/store"
 )
 
 // defaultAddress is a free port on loopback.
@@ -18,7 +20,7 @@ const defaultAddress = "127.0.0.1:0"
 func resolvePorts(listen, former, current []string) []string {
 	addresses := slices.Clone(listen)
 	for i, address := range listen {
-		if !hasOpenPort(address) {
+		if !store.HasOpenPort(address) {
 			continue
 		}
 		addresses[i] = cmp.Or(address, defaultAddress)
@@ -51,10 +53,4 @@ func isOnSameHost(a, b string) bool {
 		}
 	}
 	return left.IP.Equal(right.IP) && left.Zone == right.Zone
-}
-
-// hasOpenPort reports whether any port will do.
-func hasOpenPort(listen string) bool {
-	_, port, err := net.SplitHostPort(listen)
-	return listen == "" || (err == nil && port == "0")
 }

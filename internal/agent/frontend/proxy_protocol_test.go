@@ -205,7 +205,7 @@ func TestRetireWaitsForClientsThatAreNotNamedYet(t *testing.T) {
 	retired := make(chan struct{})
 	go func() {
 		defer close(retired)
-		s.Retire(ctx)
+		s.Leave(ctx, time.Minute)
 	}()
 	s.awaitNotListening()
 	select {

@@ -19,6 +19,9 @@ type Replica struct {
 	Ref bluegreen.InstanceRef
 	// IsUnhealthy replicas get no requests, unless most of their environment are.
 	IsUnhealthy bool
+	// Listeners identify the sockets with which a process listens; see process.Status. There are
+	// none for an external replica.
+	Listeners []string `json:",omitempty"`
 }
 
 // routes says, from the ledger and the replicas that run, which of them get requests.

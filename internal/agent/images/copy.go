@@ -3,8 +3,6 @@
 package images
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,73 +10,119 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
-
-// limits bound what one image may take, so that an archive cannot fill the disk.
-type limits struct {
-	bytes   int64
-	entries int
-}
-
-var defaultLimits = limits{bytes: 4 << 30, entries: 200_000}
 
 // copier copies one image into a directory that nothing can leave.
 type copier struct {
-	ctx    context.Context
-	into   *os.Root
-	limits limits
+	ctx context.Context
+	// into is nil if the image is only looked at.
+	into *os.Root
+	kind kind
+	// followsLinks says that links that lead out are replaced by what they lead to.
+	followsLinks bool
+	limits       limits
 	// left is what the limits still allow.
 	left limits
+	// made are the directories of the copy.
+	made map[string]bool
+	// within are the directories that are being copied, the image first.
+	within []string
 }
 
-// copyImage copies the image at path into dir.
-func copyImage(ctx context.Context, dir, path string, k kind, limit limits) error {
+func newCopier(ctx context.Context, into *os.Root, image Image, k kind, limit limits) *copier {
+	return &copier{
+		ctx: ctx, into: into, kind: k, followsLinks: image.FollowsLinks, limits: limit, left: limit,
+		made: map[string]bool{},
+	}
+}
+
+// copyImage copies the image into dir.
+func copyImage(ctx context.Context, dir string, image Image, k kind, limit limits) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	c := &copier{ctx, root, limit, limit}
+	c := newCopier(ctx, root, image, k, limit)
 	switch k {
 	case directoryKind:
-		err = c.tree(path)
+		err = c.tree(image.Path, ".")
 	case archiveKind:
-		err = c.archive(path)
+		err = c.archive(image.Path)
 	default:
-		err = c.fileAt(path, filepath.Base(path))
+		err = c.fileAt(image.Path, filepath.Base(image.Path))
 	}
 	if err != nil {
 		return err
 	}
-	return c.checkLinks()
+	return c.checkLinks(root)
 }
 
-func (c *copier) fileAt(path, name string) error {
-	file, err := os.Open(path)
+// checkTree returns the error that copying the directory at path would end with, as far as its
+// names and links tell.
+func (c *copier) checkTree(path string) error {
+	if err := c.tree(path, "."); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(path)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer root.Close()
+	return c.checkLinks(root)
+}
+
+// treeFS is a directory that others may change while it is copied. Nothing in it leads out, and
+// nothing that is opened makes the agent wait, as a named pipe would.
+type treeFS struct{ *os.Root }
+
+func (f treeFS) Open(name string) (fs.File, error) { return f.OpenFile(name, readOnly, 0) }
+
+// readOnly are the flags to open what may be a named pipe by now.
+const readOnly = os.O_RDONLY | syscall.O_NONBLOCK
+
+// openRegular opens the file at path, to which links may lead.
+func openRegular(path string) (*os.File, error) {
+	return requireRegular(os.OpenFile(path, readOnly, 0))
+}
+
+// requireRegular returns file if it is a regular file.
+func requireRegular(file *os.File, err error) (*os.File, error) {
+	if err != nil {
+		return nil, err
+	}
 	info, err := file.Stat()
-	if err != nil {
-		return err
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%q is not a file any more", abbreviate(file.Name()))
 	}
-	return c.file(name, info.Mode(), file)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
-func (c *copier) tree(from string) error {
-	// WalkDir does not follow a link that it begins with.
+// tree copies the directory at from to the directory called at.
+func (c *copier) tree(from, at string) error {
 	from, err := filepath.EvalSymlinks(from)
 	if err != nil {
 		return err
 	}
-	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(from)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	c.within = append(c.within, from)
+	defer func() { c.within = c.within[:len(c.within)-1] }()
+	return fs.WalkDir(treeFS{root}, ".", func(inTree string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		name, err := filepath.Rel(from, path)
-		if err != nil || name == "." {
-			return err
+		inTree = filepath.FromSlash(inTree)
+		name := filepath.Join(at, inTree)
+		if name == "." {
+			return nil
 		}
 		info, err := entry.Info()
 		if err != nil {
@@ -88,80 +132,67 @@ func (c *copier) tree(from string) error {
 		case mode.IsDir():
 			return c.directory(name, mode)
 		case mode.IsRegular():
-			return c.fileAt(path, name)
+			return c.fileIn(root, inTree, name, info.Size())
 		case mode.Type() == fs.ModeSymlink:
-			target, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			return c.symlink(name, target)
+			return c.linkIn(root, inTree, name)
 		default:
-			return fmt.Errorf("entry %q is neither a file, a directory nor a link", name)
+			return fmt.Errorf("entry %q is neither a file, a directory nor a link", abbreviate(name))
 		}
 	})
 }
 
-func (c *copier) archive(path string) error {
-	file, err := os.Open(path)
+// fileIn copies the file called inTree in the directory tree. If the image is only looked at, the
+// file is not opened, and size is its size.
+func (c *copier) fileIn(tree *os.Root, inTree, name string, size int64) error {
+	if c.into == nil {
+		return errors.Join(c.admit(name), c.take(size))
+	}
+	file, err := requireRegular(tree.OpenFile(inTree, readOnly, 0))
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	unzipped, err := gzip.NewReader(file)
-	if err != nil {
-		return fmt.Errorf("it is not a gzip file: %w", err)
-	}
-	for entries := tar.NewReader(unzipped); ; {
-		header, err := entries.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("it is damaged or not a tar archive: %w", err)
-		}
-		if err := c.entry(header, entries); err != nil {
-			return fmt.Errorf("entry %q: %w", header.Name, err)
-		}
-	}
+	return c.copyOf(file, name)
 }
 
-var errOutside = errors.New("it leads out of the image")
+// fileAt copies the file at path, to which links may lead.
+func (c *copier) fileAt(path, name string) error {
+	file, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return c.copyOf(file, name)
+}
 
-func (c *copier) entry(header *tar.Header, content io.Reader) error {
-	name := filepath.Clean(filepath.FromSlash(header.Name))
-	if !filepath.IsLocal(name) {
-		return errOutside
+func (c *copier) copyOf(file *os.File, name string) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
 	}
-	if parent := filepath.Dir(name); parent != "." {
-		if err := c.into.MkdirAll(parent, 0o755); err != nil {
-			return err
-		}
-	}
-	switch header.Typeflag {
-	case tar.TypeXGlobalHeader:
+	return c.file(name, info.Mode(), file)
+}
+
+// makeDirectory makes a directory unless it is there.
+func (c *copier) makeDirectory(name string) error {
+	if c.made[name] || name == "." {
 		return nil
-	case tar.TypeDir:
-		return c.directory(name, header.FileInfo().Mode())
-	case tar.TypeReg:
-		return c.file(name, header.FileInfo().Mode(), content)
-	case tar.TypeSymlink:
-		return c.symlink(name, filepath.FromSlash(header.Linkname))
-	case tar.TypeLink:
-		target := filepath.Clean(filepath.FromSlash(header.Linkname))
-		if !filepath.IsLocal(target) {
-			return errOutside
-		}
-		return errors.Join(c.count(), c.into.Link(target, name))
-	default:
-		return errors.New("it is neither a file, a directory nor a link")
 	}
+	if err := c.admit(name); err != nil {
+		return err
+	}
+	c.made[name] = true
+	if c.into == nil {
+		return nil
+	}
+	if err := c.into.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 func (c *copier) directory(name string, mode fs.FileMode) error {
-	if err := c.count(); err != nil {
-		return err
-	}
-	if err := c.into.MkdirAll(name, 0o755); err != nil {
+	if err := c.makeDirectory(name); err != nil || c.into == nil {
 		return err
 	}
 	// Without these the copy could be neither filled nor removed.
@@ -169,7 +200,7 @@ func (c *copier) directory(name string, mode fs.FileMode) error {
 }
 
 func (c *copier) file(name string, mode fs.FileMode, content io.Reader) (err error) {
-	if err := c.count(); err != nil {
+	if err := c.admit(name); err != nil {
 		return err
 	}
 	file, err := c.into.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -181,38 +212,10 @@ func (c *copier) file(name string, mode fs.FileMode, content io.Reader) (err err
 	if err != nil {
 		return err
 	}
-	if c.left.bytes -= n; c.left.bytes < 0 {
-		return fmt.Errorf("it is too large: an image may take at most %d bytes", c.limits.bytes)
+	if err := c.take(n); err != nil {
+		return err
 	}
 	return file.Chmod(mode.Perm())
-}
-
-func (c *copier) symlink(name, target string) error {
-	if filepath.IsAbs(target) || !filepath.IsLocal(filepath.Join(filepath.Dir(name), target)) {
-		return fmt.Errorf("link %q to %q: %w", name, target, errOutside)
-	}
-	return errors.Join(c.count(), c.into.Symlink(target, name))
-}
-
-func (c *copier) count() error {
-	if c.left.entries--; c.left.entries < 0 {
-		return fmt.Errorf("it is too large: an image may have at most %d entries", c.limits.entries)
-	}
-	return c.ctx.Err()
-}
-
-// checkLinks refuses links that leave the image through other links, which their text
-// does not show. A link to nothing is allowed.
-func (c *copier) checkLinks() error {
-	return fs.WalkDir(c.into.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Type() != fs.ModeSymlink {
-			return err
-		}
-		if _, err := c.into.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("link %q: %w", name, err)
-		}
-		return nil
-	})
 }
 
 // contextReader ends a long copy with its context.

@@ -3,6 +3,7 @@
 package images
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,12 +36,28 @@ func (k kind) String() string {
 	return [...]string{"a file", "a directory", "an archive"}[k]
 }
 
-// Check returns an *Error unless path can be deployed with command. Without a command it
-// must be an executable file. With a command it may be any file, a directory or a .tar.gz
-// archive. Check does not open it.
-func Check(path string, command []string) error {
-	_, err := kindOf(path, command)
-	return err
+// Image says which image is copied, and how.
+type Image struct {
+	// Path is an executable, another file, a directory or an archive.
+	Path string
+	// Command is what runs in it, if it is not an executable.
+	Command []string
+	// FollowsLinks says that links that lead out of a directory are replaced by what they lead to.
+	FollowsLinks bool
+}
+
+// Check returns an *Error unless the image can be deployed. Without a command it must be an
+// executable file. With a command it may be any file, a directory or a .tar.gz archive. Check reads
+// the names in a directory and its links, and not the files; it does not open an archive.
+func Check(ctx context.Context, image Image) error {
+	k, err := kindOf(image.Path, image.Command)
+	if err != nil || k != directoryKind {
+		return err
+	}
+	if err := newCopier(ctx, nil, image, k, defaultLimits).checkTree(image.Path); err != nil {
+		return &Error{image.Path, err}
+	}
+	return nil
 }
 
 func kindOf(path string, command []string) (kind, error) {
@@ -79,11 +96,12 @@ func kindOfFile(path string, info fs.FileInfo) (kind, error) {
 	}
 }
 
-// Argv returns the arguments that run a release whose image at path was
-// copied to dir. The first word of command is looked for in the copy, then in PATH.
+// Argv returns the arguments that run a release whose image at path was copied to dir. The first
+// word of command is looked for in the copy, then in PATH. If it is in the copy, its path is
+// relative to that, so that it can be run in another one.
 func Argv(dir, path string, command, args []string) ([]string, error) {
 	if len(command) == 0 {
-		return append([]string{filepath.Join(dir, filepath.Base(path))}, args...), nil
+		return append([]string{filepath.Base(path)}, args...), nil
 	}
 	executable, err := LookUp(dir, command[0])
 	if err != nil {
@@ -93,8 +111,8 @@ func Argv(dir, path string, command, args []string) ([]string, error) {
 	return append(argv, args...), nil
 }
 
-// LookUp returns the path of the command called name: in the copy at dir, then in
-// PATH.
+// LookUp returns the path of the command called name: in the copy at dir, then in PATH. In the
+// copy it is relative.
 func LookUp(dir, name string) (string, error) {
 	if filepath.IsAbs(name) {
 		return name, nil
@@ -109,7 +127,7 @@ func LookUp(dir, name string) (string, error) {
 		if info.Mode()&0o111 == 0 {
 			return "", fmt.Errorf("command %q is in the image, but not executable", name)
 		}
-		return filepath.Join(dir, name), nil
+		return filepath.Clean(name), nil
 	}
 	if !strings.ContainsRune(name, filepath.Separator) {
 		if found, err := exec.LookPath(name); err == nil {
@@ -117,4 +135,12 @@ func LookUp(dir, name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("command %q is neither in the image nor in PATH", name)
+}
+
+// In returns argv with the path of the command in the directory dir, if it is relative.
+func In(dir string, argv []string) []string {
+	if filepath.IsAbs(argv[0]) {
+		return argv
+	}
+	return append([]string{filepath.Join(dir, argv[0])}, argv[1:]...)
 }

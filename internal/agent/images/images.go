@@ -4,12 +4,11 @@ package images
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,24 +26,38 @@ type Store struct {
 	// retained counts the deploys that have acquired a copy and whose workload does
 	// not refer to it yet.
 	retained map[string]int
+	// complete are the directories of replicas that are complete and have no mark yet, and whether
+	// they are being written to the disk.
+	complete map[string]bool
+	syncs    sync.WaitGroup
 }
 
-// importPrefix begins the name of a copy that is not complete.
-const importPrefix = ".import-"
+const (
+	// importPrefix begins the name of a copy that is not complete.
+	importPrefix = ".import-"
+	// removedPrefix begins the name of a copy that nothing is made from any more.
+	removedPrefix = ".removed-"
+	// copyPrefix begins the name of a copy. The digest follows.
+	copyPrefix = "sha256-"
+	// listingSuffix ends the name of the listing of a copy.
+	listingSuffix = ".list"
+)
 
-// Open returns the store at dir, and removes the copies that an agent that was
-// killed did not complete.
-func Open(dir string) (*Store, error) {
-	incomplete, err := filepath.Glob(filepath.Join(dir, importPrefix+"*"))
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range incomplete {
-		if err := os.RemoveAll(path); err != nil {
-			return nil, fmt.Errorf("removing an incomplete copy of an image: %w", err)
+// Open returns the store at dir, and removes the copies that an agent that was killed did not
+// complete or remove. What cannot be removed stays until the next time, and log says so.
+func Open(dir string, log *slog.Logger) (*Store, error) {
+	for _, prefix := range []string{importPrefix, removedPrefix} {
+		left, err := filepath.Glob(filepath.Join(dir, prefix+"*"))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range left {
+			if err := durable.RemoveTree(path); err != nil {
+				log.Warn("what is left of a copy of an image cannot be removed", "error", err)
+			}
 		}
 	}
-	return &Store{dir: dir, limits: defaultLimits, retained: map[string]int{}}, nil
+	return &Store{dir: dir, limits: defaultLimits, retained: map[string]int{}, complete: map[string]bool{}}, nil
 }
 
 // Path is where the copy with this digest is.
@@ -52,31 +65,46 @@ func (s *Store) Path(digest string) string {
 	return filepath.Join(s.dir, strings.Replace(digest, ":", "-", 1))
 }
 
-// Acquire copies the image at path and returns its digest, "sha256:…". If a digest is
-// given and there is a copy with it, Acquire returns that copy. If there is none, the
-// image at path must still have this digest. The copy stays at least until release is
-// called.
-func (s *Store) Acquire(
-	ctx context.Context, path string, command []string, digest string,
-) (_ string, release func(), err error) {
+func (s *Store) listingPath(digest string) string { return s.Path(digest) + listingSuffix }
+
+// Acquire copies the image and returns its digest, "sha256:…". If a digest is given and there is a
+// copy with it that has not changed since, Acquire returns that copy. If there is none, the image
+// must still have this digest. The copy stays at least until release is called.
+func (s *Store) Acquire(ctx context.Context, image Image, digest string) (_ string, release func(), err error) {
+	var changed *ChangedError
 	if digest != "" && s.retain(digest) {
-		return digest, func() { s.release(digest) }, nil
+		if err = s.verify(ctx, digest); err == nil {
+			return digest, func() { s.release(digest) }, nil
+		}
+		s.release(digest)
+		if !errors.As(err, &changed) {
+			return "", nil, err
+		}
 	}
-	k, err := kindOf(path, command)
-	if err != nil {
-		return "", nil, err
-	}
-	found, err := s.copyIn(ctx, path, k)
-	if err != nil {
-		return "", nil, err
-	}
-	release = func() { s.release(found) }
-	if digest != "" && found != digest {
+	found, release, err := s.copyIn(ctx, image)
+	if err == nil && digest != "" && found != digest {
 		release()
-		err := fmt.Errorf("it has changed since it was deployed: it was %s and is %s", digest, found)
-		return "", nil, &Error{path, err}
+		err = &Error{image.Path, fmt.Errorf("it has changed since it was deployed: it was %s and is %s", digest, found)}
+	}
+	if err != nil && changed != nil {
+		err = fmt.Errorf("%w. It cannot be made again: %w", changed, err)
+	}
+	if err != nil {
+		return "", nil, err
 	}
 	return found, release, nil
+}
+
+// copyIn copies the image and returns its digest. The copy is retained until release is called.
+func (s *Store) copyIn(ctx context.Context, image Image) (digest string, release func(), err error) {
+	k, err := kindOf(image.Path, image.Command)
+	if err != nil {
+		return "", nil, err
+	}
+	if digest, err = s.add(ctx, image, k); err != nil {
+		return "", nil, err
+	}
+	return digest, func() { s.release(digest) }, nil
 }
 
 // retain keeps the copy with this digest until release is called, and reports whether
@@ -99,39 +127,84 @@ func (s *Store) release(digest string) {
 	}
 }
 
-// copyIn copies the image to a temporary directory, and moves it to where its digest says. The
+// add copies the image to a temporary directory, and moves it to where its digest says. The
 // copy is retained.
-func (s *Store) copyIn(ctx context.Context, path string, k kind) (string, error) {
+func (s *Store) add(ctx context.Context, image Image, k kind) (string, error) {
 	temporary, err := os.MkdirTemp(s.dir, importPrefix)
 	if err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
 	// If this fails, the directory is removed when the agent starts again.
-	defer func() { _ = os.RemoveAll(temporary) }()
-	if err := copyImage(ctx, temporary, path, k, s.limits); err != nil {
-		return "", &Error{Path: path, Err: err}
+	defer func() { _ = durable.RemoveTree(temporary) }()
+	if err := copyImage(ctx, temporary, image, k, s.limits); err != nil {
+		return "", &Error{Path: image.Path, Err: err}
 	}
-	digest, err := digestOf(temporary)
+	all, err := list(ctx, temporary)
 	if err != nil {
-		return "", &Error{Path: path, Err: err}
+		return "", &Error{Path: image.Path, Err: err}
 	}
+	text := all.text()
+	digest := digestOf(text)
+	var changed *ChangedError
 	if s.retain(digest) {
-		return digest, nil
+		if err = s.verify(ctx, digest); err == nil {
+			return digest, nil
+		}
+		s.release(digest)
+		if !errors.As(err, &changed) {
+			return "", err
+		}
 	}
-	if err := durable.SyncTree(temporary); err != nil {
+	if err := errors.Join(all.protect(ctx, temporary), syncTree(ctx, temporary)); err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
-	if err := s.place(temporary, digest); err != nil {
+	if err := s.place(temporary, digest, text, changed != nil); err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
 	return digest, nil
 }
 
-func (s *Store) place(temporary, digest string) error {
+// protect makes everything in the listing read-only. Its listing says what modes a copy of it has.
+func (l listing) protect(ctx context.Context, dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, e := range l {
+		mode := e.mode.Perm()&0o111 | 0o444
+		switch {
+		case e.mode.Type() == fs.ModeSymlink:
+			continue
+		case e.mode.IsDir():
+			mode = 0o555
+		}
+		if err := errors.Join(ctx.Err(), root.Chmod(e.name, mode)); err != nil {
+			return err
+		}
+	}
+	return root.Chmod(".", 0o555)
+}
+
+// place makes temporary the copy with this digest. If what is there under this name has changed,
+// it stays aside until the agent starts again: processes that an earlier version started may work
+// in it. If not, another call has placed the same copy meanwhile, and replicas may be made from it.
+func (s *Store) place(temporary, digest string, text []byte, hasChanged bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Another deploy may have placed the same content meanwhile.
-	if err := os.Rename(temporary, s.Path(digest)); err != nil && !errors.Is(err, fs.ErrExist) {
+	if _, err := os.Lstat(s.Path(digest)); err == nil && !hasChanged {
+		s.retained[digest]++
+		return nil
+	}
+	if err := durable.WriteFile(s.listingPath(digest), text); err != nil {
+		return err
+	}
+	path := s.Path(digest)
+	aside := filepath.Join(s.dir, removedPrefix+strings.TrimPrefix(filepath.Base(temporary), importPrefix))
+	if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
 		return err
 	}
 	s.retained[digest]++
@@ -141,72 +214,42 @@ func (s *Store) place(temporary, digest string) error {
 // Collect removes the copies that are neither retained nor among those that inUse
 // returns. If inUse returns an error, nothing is removed.
 func (s *Store) Collect(inUse func() (map[string]bool, error)) error {
+	unused, err := s.setUnusedAside(inUse)
+	for _, path := range unused {
+		err = errors.Join(err, durable.RemoveTree(path))
+	}
+	if err != nil {
+		return fmt.Errorf("removing images: %w", err)
+	}
+	return nil
+}
+
+// setUnusedAside gives unused copies another name, so that nothing waits until they are removed.
+func (s *Store) setUnusedAside(inUse func() (map[string]bool, error)) (aside []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	used, err := inUse()
 	if err != nil {
-		return fmt.Errorf("finding the images in use: %w", err)
+		return nil, fmt.Errorf("finding the images in use: %w", err)
 	}
 	for digest := range s.retained {
 		used[digest] = true
 	}
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
-		return fmt.Errorf("removing images: %w", err)
+		return nil, err
 	}
 	for _, entry := range entries {
-		name, isCopy := strings.CutPrefix(entry.Name(), "sha256-")
+		name, isCopy := strings.CutPrefix(strings.TrimSuffix(entry.Name(), listingSuffix), copyPrefix)
 		if !isCopy || used["sha256:"+name] {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(s.dir, entry.Name())); err != nil {
-			return fmt.Errorf("removing an image: %w", err)
+		// An earlier one that could not be removed may still be there.
+		to := filepath.Join(s.dir, removedPrefix+entry.Name()+"-"+rand.Text())
+		if err := os.Rename(filepath.Join(s.dir, entry.Name()), to); err != nil {
+			return aside, err
 		}
+		aside = append(aside, to)
 	}
-	return nil
-}
-
-// digestOf returns the digest of everything under dir: paths in lexical order, modes,
-// and content. A directory and an archive of it have the same digest.
-func digestOf(dir string) (string, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return "", err
-	}
-	defer root.Close()
-	sum := sha256.New()
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || name == "." {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		content, err := contentOf(root, name, info)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(sum, "%q %v %x\n", name, info.Mode()&(fs.ModeType|fs.ModePerm), content)
-		return err
-	})
-	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), err
-}
-
-func contentOf(root *os.Root, name string, info fs.FileInfo) ([]byte, error) {
-	switch {
-	case info.IsDir():
-		return nil, nil
-	case info.Mode().Type() == fs.ModeSymlink:
-		target, err := root.Readlink(name)
-		return []byte(target), err
-	}
-	file, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	sum := sha256.New()
-	_, err = io.Copy(sum, file)
-	return sum.Sum(nil), err
+	return aside, nil
 }

@@ -8,10 +8,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
 // archiveOf writes a .tar.gz of entries and returns its path. What a regular
@@ -45,16 +48,24 @@ func archiveOf(t *testing.T, entries ...tar.Header) string {
 	return path
 }
 
-func entry(kind byte, name, link string) tar.Header {
+// anEntry is an entry of an archive.
+func anEntry(kind byte, name, link string) tar.Header {
 	return tar.Header{Typeflag: kind, Name: name, Linkname: link, Mode: 0o755}
 }
 
-func newImages(t *testing.T) *Store {
+func newImages(t testing.TB) *Store {
 	t.Helper()
-	i, err := Open(t.TempDir())
+	dir := t.TempDir()
+	i, err := Open(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		i.syncs.Wait()
+		if err := durable.RemoveTree(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	return i
 }
 
@@ -67,25 +78,25 @@ func TestArchiveCannotReachOutside(t *testing.T) {
 		entries []tar.Header
 		names   string
 	}{
-		"a parent":           {[]tar.Header{entry(file, "../evil", "")}, "../evil"},
-		"a parent, later":    {[]tar.Header{entry(file, "a/../../evil", "")}, "a/../../evil"},
-		"an absolute path":   {[]tar.Header{entry(file, "/etc/evil", "")}, "/etc/evil"},
-		"a link to a parent": {[]tar.Header{entry(link, "l", "../x")}, `"l"`},
-		"an absolute link":   {[]tar.Header{entry(link, "l", "/etc")}, `"l"`},
+		"a parent":           {[]tar.Header{anEntry(file, "../evil", "")}, "../evil"},
+		"a parent, later":    {[]tar.Header{anEntry(file, "a/../../evil", "")}, "a/../../evil"},
+		"an absolute path":   {[]tar.Header{anEntry(file, "/etc/evil", "")}, "/etc/evil"},
+		"a link to a parent": {[]tar.Header{anEntry(link, "l", "../x")}, `"l"`},
+		"an absolute link":   {[]tar.Header{anEntry(link, "l", "/etc")}, `"l"`},
 		"a link through a link": {[]tar.Header{
-			entry(dir, "a/b", ""), entry(link, "a/b/up", "../.."), entry(link, "l", "a/b/up/../x"),
+			anEntry(dir, "a/b", ""), anEntry(link, "a/b/up", "../.."), anEntry(link, "l", "a/b/up/../x"),
 		}, `"l"`},
-		"a hard link":         {[]tar.Header{entry(hard, "h", "../../etc/passwd")}, `"h"`},
-		"a device":            {[]tar.Header{entry(tar.TypeChar, "null", "")}, `"null"`},
-		"a pipe":              {[]tar.Header{entry(tar.TypeFifo, "pipe", "")}, `"pipe"`},
-		"the same file twice": {[]tar.Header{entry(file, "f", ""), entry(file, "f", "")}, `"f"`},
+		"a hard link":         {[]tar.Header{anEntry(hard, "h", "../../etc/passwd")}, `"h"`},
+		"a device":            {[]tar.Header{anEntry(tar.TypeChar, "null", "")}, `"null"`},
+		"a pipe":              {[]tar.Header{anEntry(tar.TypeFifo, "pipe", "")}, `"pipe"`},
+		"the same file twice": {[]tar.Header{anEntry(file, "f", ""), anEntry(file, "f", "")}, `"f"`},
 	}
 	for what, c := range cases {
 		t.Run(strings.ReplaceAll(what, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			i := newImages(t)
 			path := archiveOf(t, c.entries...)
-			_, _, err := i.Acquire(t.Context(), path, someCommand, "")
+			_, _, err := i.Acquire(t.Context(), Image{Path: path, Command: someCommand}, "")
 			var refused *Error
 			if !errors.As(err, &refused) || refused.Path != path || !strings.Contains(err.Error(), c.names) {
 				t.Errorf("got %v, want an error that names %s", err, c.names)
@@ -111,15 +122,16 @@ func TestDirectoryAndItsArchiveAreTheSameImage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first, release, err := i.Acquire(t.Context(), dir, someCommand, "")
+	first, release, err := i.Acquire(t.Context(), Image{Path: dir, Command: someCommand}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
 	comment := map[string]string{"comment": "as git archive writes it"}
 	path := archiveOf(t, tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: comment},
-		entry(tar.TypeDir, "./", ""), entry(tar.TypeSymlink, "start", "bin/run"), entry(tar.TypeReg, "bin/run", ""))
-	second, releaseSecond, err := i.Acquire(t.Context(), path, someCommand, "")
+		anEntry(tar.TypeDir, "./", ""), anEntry(tar.TypeSymlink, "start", "bin/run"),
+		anEntry(tar.TypeReg, "bin/run", ""))
+	second, releaseSecond, err := i.Acquire(t.Context(), Image{Path: path, Command: someCommand}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,9 +141,7 @@ func TestDirectoryAndItsArchiveAreTheSameImage(t *testing.T) {
 	}
 	for command, want := range map[string]string{"bin/run": "bin/run", "start": "start", "/bin/sh": ""} {
 		argv, err := Argv(i.Path(first), dir, []string{command, "a"}, []string{"b"})
-		if want != "" {
-			want = filepath.Join(i.Path(first), want)
-		} else {
+		if want == "" {
 			want = command
 		}
 		if err != nil || strings.Join(argv, " ") != want+" a b" {
@@ -155,12 +165,12 @@ func TestPinnedImageIsTheOneThatWasDeployed(t *testing.T) {
 		}
 	}
 	write("one")
-	digest, release, err := i.Acquire(t.Context(), path, someCommand, "")
+	digest, release, err := i.Acquire(t.Context(), Image{Path: path, Command: someCommand}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	write("two")
-	again, releaseAgain, err := i.Acquire(t.Context(), path, someCommand, digest)
+	again, releaseAgain, err := i.Acquire(t.Context(), Image{Path: path, Command: someCommand}, digest)
 	if err != nil || again != digest {
 		t.Fatalf("got %s, %v; want the copy, %s", again, err, digest)
 	}
@@ -180,22 +190,70 @@ func TestPinnedImageIsTheOneThatWasDeployed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var changed *Error
-	if _, _, err := i.Acquire(t.Context(), path, someCommand, digest); !errors.As(err, &changed) {
+	if _, _, err := i.Acquire(t.Context(), Image{Path: path, Command: someCommand}, digest); !errors.As(err, &changed) {
 		t.Errorf("an image that has changed is taken: %v", err)
+	}
+}
+
+// What could not be removed once does not keep the next copy of the same image from being removed.
+func TestCopyIsCollectedBesideOneThatWasLeft(t *testing.T) {
+	t.Parallel()
+	i := newImages(t)
+	digest, release, err := i.Acquire(t.Context(), Image{Path: newImage(t), Command: someCommand}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	left := filepath.Join(i.dir, removedPrefix+filepath.Base(i.Path(digest)))
+	if err := os.MkdirAll(filepath.Join(left, "held"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Collect(func() (map[string]bool, error) { return map[string]bool{}, nil }); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(i.dir, slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(i.dir); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
 	}
 }
 
 func TestImageMayNotBeTooLarge(t *testing.T) {
 	t.Parallel()
-	path := archiveOf(t, entry(tar.TypeReg, "one", ""), entry(tar.TypeReg, "two", ""))
-	for _, most := range []limits{{bytes: 5, entries: 10}, {bytes: 100, entries: 1}} {
+	path := archiveOf(t, anEntry(tar.TypeReg, "one", ""), anEntry(tar.TypeReg, "two", ""))
+	for _, most := range []limits{
+		{bytes: 5, entries: 10, depth: 10, path: 10}, {bytes: 100, entries: 1, depth: 10, path: 10},
+	} {
 		i := newImages(t)
 		i.limits = most
-		_, _, err := i.Acquire(t.Context(), path, someCommand, "")
+		_, _, err := i.Acquire(t.Context(), Image{Path: path, Command: someCommand}, "")
 		if err == nil || !strings.Contains(err.Error(), "too large") {
 			t.Errorf("%+v: %v", most, err)
 		}
 	}
+}
+
+// Each replica gets a copy for each name of a file, and the digest is made by reading each.
+func TestHardLinksCountAsFiles(t *testing.T) {
+	t.Parallel()
+	entries := []tar.Header{anEntry(tar.TypeReg, "file", "")}
+	for _, name := range []string{"one", "two", "three"} {
+		entries = append(entries, anEntry(tar.TypeLink, name, "file"))
+	}
+	image := Image{Path: archiveOf(t, entries...), Command: someCommand}
+	i := newImages(t)
+	i.limits.bytes = 4*4 - 1
+	_, _, err := i.Acquire(t.Context(), image, "")
+	if err == nil || !strings.Contains(err.Error(), "at most 15 bytes") {
+		t.Errorf("got %v", err)
+	}
+	i.limits.bytes++
+	_, release, err := i.Acquire(t.Context(), image, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
 }
 
 func TestCancelledCopyLeavesNothing(t *testing.T) {
@@ -203,8 +261,8 @@ func TestCancelledCopyLeavesNothing(t *testing.T) {
 	i := newImages(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	path := archiveOf(t, entry(tar.TypeReg, "one", ""))
-	if _, _, err := i.Acquire(ctx, path, someCommand, ""); !errors.Is(err, context.Canceled) {
+	path := archiveOf(t, anEntry(tar.TypeReg, "one", ""))
+	if _, _, err := i.Acquire(ctx, Image{Path: path, Command: someCommand}, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if left, err := os.ReadDir(i.dir); err != nil || len(left) != 0 {
@@ -222,6 +280,15 @@ func TestCheck(t *testing.T) {
 		}
 		return path
 	}
+	// A Python venv has such links.
+	linked := func(target string) string {
+		image := t.TempDir()
+		link := filepath.Join(image, "bin", "python3")
+		if err := errors.Join(os.Mkdir(filepath.Dir(link), 0o755), os.Symlink(target, link)); err != nil {
+			t.Fatal(err)
+		}
+		return image
+	}
 	cases := map[string]struct {
 		path    string
 		command []string
@@ -235,10 +302,15 @@ func TestCheck(t *testing.T) {
 		"a file that is no executable": {file("text", 0o644), nil, "not executable"},
 		"a directory alone":            {dir, nil, "a directory, so command"},
 		"an archive alone":             {file("b.tar.gz", 0o755), nil, "an archive, so command"},
-		"a device":                     {os.DevNull, someCommand, "neither a file nor a directory"},
+		"a directory with a link out": {
+			linked("../../x"), someCommand, `link "bin/python3" to "../../x": it leads out`,
+		},
+		"one with an absolute link": {linked("/usr/bin/python3"), someCommand, `link "bin/python3" to "/usr/bin`},
+		"one with a link inside":    {linked("python3.14"), someCommand, ""},
+		"a device":                  {os.DevNull, someCommand, "neither a file nor a directory"},
 	}
 	for what, c := range cases {
-		err := Check(c.path, c.command)
+		err := Check(t.Context(), Image{Path: c.path, Command: c.command})
 		var refused *Error
 		switch {
 		case c.says == "" && err != nil:

@@ -48,6 +48,7 @@ func (f *File) Write(p []byte) (int, error) {
 		return f.log.Write(p)
 	}
 	f.leaveMoved()
+	f.create()
 	n, err := f.log.Write(p)
 	f.looked = time.Now()
 	if present, err := os.Stat(f.path); err == nil {
@@ -65,6 +66,18 @@ func (f *File) leaveMoved() {
 	if info, err := os.Stat(f.path); err != nil || !os.SameFile(f.present, info) {
 		// What was written is in the file.
 		_ = f.log.Close()
+	}
+}
+
+// create makes the file if there is none. The library would open a new file in a way that its
+// writes overwrite those of another process, such as an agent that has just left.
+func (f *File) create() {
+	if f.present != nil || os.MkdirAll(filepath.Dir(f.path), 0o755) != nil {
+		return
+	}
+	// The write says what is wrong.
+	if file, err := os.OpenFile(f.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err == nil {
+		_ = file.Close()
 	}
 }
 

@@ -3,6 +3,7 @@
 package logfile
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -81,5 +82,26 @@ func TestWriteAfterClose(t *testing.T) {
 	}
 	if content, err := os.ReadFile(path); err != nil || string(content) != "line\nline\n" {
 		t.Errorf("the file has %q, %v", content, err)
+	}
+}
+
+// Two processes write to the same log for a while when one takes over from the other: no line
+// overwrites another one.
+func TestTwoProcessesWriteToOneLog(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	one, other := New(path, 1, 1), New(path, 1, 1)
+	t.Cleanup(func() {
+		must(t, one.Close())
+		must(t, other.Close())
+	})
+	for i, log := range []*File{one, other, one, other} {
+		if _, err := fmt.Fprintln(log, "line", i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	content, err := os.ReadFile(path)
+	if want := "line 0\nline 1\nline 2\nline 3\n"; err != nil || string(content) != want {
+		t.Errorf("the log is %q, %v", content, err)
 	}
 }

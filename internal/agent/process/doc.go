@@ -14,7 +14,7 @@
 //
 // The processes do. If the program that supervises them ends, by SIGTERM or by
 // kill -9, they keep running, and Manager.Adopt takes them over: State, which is
-// durable before a process starts, identifies them. A process writes its output
+// stored when a process starts, or else the process itself identifies them. A process writes its output
 // to a named pipe; while no agent reads that, it blocks once the pipe is full
 // (64 KiB on Linux). How an adopted process exits is not known, because only its
 // parent is told.

@@ -2,7 +2,10 @@
 
 package process
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
 // The files under testdata/0.1.0-dev were written by that version. A version that changes what is
 // written adds a directory of its own; the old ones stay.
@@ -16,7 +19,7 @@ func TestProcessOfAnEarlierVersionIsRead(t *testing.T) {
 		Revision: "6FYGNNWAQ3ZPKZC6EXZQIRJPCR", Incarnation: "IBL7W7HFXG234CVAYNY55J6WUP", Port: 29000,
 		PID: 14195, Identity: "644912@00000000-0000-4000-8000-000000000000",
 	}
-	if *got != want {
+	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("read is %+v", *got)
 	}
 }

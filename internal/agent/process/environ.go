@@ -46,13 +46,16 @@ func inherit(names []string) []string {
 	})
 }
 
-// Environ returns the environment variables of a run of spec. PORT, HOST and the
-// incarnation override those of the spec.
-func (spec Spec) Environ(port int, incarnation string) []string {
+// environ returns the environment variables of a run of spec as the user, nil for that of the agent.
+// PORT, HOST and the incarnation override those of the spec.
+func (spec Spec) environ(port int, incarnation string, user *User) []string {
 	variables := map[string]string{}
 	for _, variable := range inherit(replicaVariables) {
 		name, value, _ := strings.Cut(variable, "=")
 		variables[name] = value
+	}
+	if user != nil {
+		user.describe(variables)
 	}
 	maps.Copy(variables, spec.Env)
 	variables["PORT"], variables["HOST"] = strconv.Itoa(port), "127.0.0.1"
@@ -63,3 +66,20 @@ func (spec Spec) Environ(port int, incarnation string) []string {
 	}
 	return list
 }
+
+// describe sets the variables that say whose process it is. A user that the system does not list has
+// neither a name nor a home directory.
+func (u *User) describe(variables map[string]string) {
+	for _, name := range []string{"HOME", "USER", "LOGNAME"} {
+		delete(variables, name)
+	}
+	if u.name != "" {
+		variables["USER"], variables["LOGNAME"] = u.name, u.name
+	}
+	if u.home != "" {
+		variables["HOME"] = u.home
+	}
+}
+
+// hasName reports whether variable, "NAME=value", has this name.
+func hasName(variable, name string) bool { return strings.HasPrefix(variable, name+"=") }

@@ -16,21 +16,23 @@ const execOutput = 8 << 10
 // execGrace is how long the output of a command is read on after its end.
 const execGrace = time.Second
 
-// Exec runs argv in the directory dir with these variables, and returns nil if it
-// exits with 0. Otherwise the error says how it ended, and its last line; it calls
-// the command name. What the command has started is killed when ctx ends.
-func Exec(ctx context.Context, dir, name string, argv, environ []string) error {
-	var output tail
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir, cmd.Env = dir, environ
-	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.SysProcAttr = NewSession()
-	cmd.Cancel = func() error {
-		signalGroup(cmd.Process.Pid, killSignal)
-		return nil
+// Exec runs the program of spec beside a run of a replica, with its variables and within its limits,
+// and returns nil if it exits with 0. Otherwise the error says how it ended, and its last line; it
+// calls the program name. What the program has started is killed when ctx ends.
+func Exec(ctx context.Context, name string, spec Spec, run Status) error {
+	limits, err := spec.Settings.limits()
+	if err != nil {
+		return err
 	}
-	cmd.WaitDelay = execGrace
-	err := cmd.Run()
+	var output tail
+	what := program{
+		argv: spec.Argv, environ: spec.environ(run.Port, run.Incarnation, limits.User), dir: spec.Dir, output: &output,
+		limits: limits, group: run.group,
+	}
+	command, err := what.start(ctx)
+	if err == nil {
+		err = command.Wait()
+	}
 	if err == nil {
 		return nil
 	}

@@ -21,8 +21,12 @@ const (
 	outputBackups   = 1
 )
 
-// outputFile is what a replica has written.
-const outputFile = "output.log"
+const (
+	// outputPipe is the pipe that a replica writes to.
+	outputPipe = "output"
+	// outputFile is what a replica has written.
+	outputFile = "output.log"
+)
 
 // logTail is how much of a log is searched for its last lines.
 const logTail = 256 << 10
@@ -31,6 +35,9 @@ const logTail = 256 << 10
 // each has a goroutine of its own that never ends; there are no more of them
 // than names of replicas.
 type outputs struct {
+	// check is Manager.checkFiles.
+	check func() error
+
 	mu      sync.Mutex
 	loggers map[string]*logfile.File
 }
@@ -47,7 +54,22 @@ func (o *outputs) file(path string) io.WriteCloser {
 		logger = logfile.New(path, outputMegabytes, outputBackups)
 		o.loggers[path] = logger
 	}
-	return logger
+	return output{logger, o.check}
+}
+
+// output is the log of one replica.
+type output struct {
+	*logfile.File
+
+	check func() error
+}
+
+// Write implements io.Writer. What cannot be stored is dropped, so that the replica goes on.
+func (o output) Write(p []byte) (int, error) {
+	if o.check() == nil {
+		return o.File.Write(p)
+	}
+	return len(p), nil
 }
 
 // pump copies a replica's output to log until the last writer has closed the

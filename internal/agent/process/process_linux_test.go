@@ -4,6 +4,7 @@ package process
 
 import (
 	"crypto/rand"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,13 +28,14 @@ func TestStraysEndWithTheirProcess(t *testing.T) {
 		"a group of its own in the session":   `set -m; env -i ` + sleeper + await + `echo ready`,
 		"a daemon that ignores SIGTERM":       `trap "" TERM; (` + daemon + `)` + await + `trap - TERM; ` + stay,
 		"a daemon that one that died started": `(` + daemon + `)` + await + `echo ready; kill -9 $$`,
+		"a daemon that hides its incarnation": `(env -i ` + daemon + `)` + await + stay,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, log := t.TempDir(), newScreen()
 			p := run(t, dir, script, log)
 			log.await(t, "ready")
-			p.Terminate(longTimeout)
+			p.Terminate(termSignal, longTimeout)
 			if stray := strayIn(t, dir); stray.isAlive() {
 				t.Errorf("process %d is left", stray.PID)
 			}
@@ -75,11 +77,11 @@ func TestStraysOfOthersAreLeftAlone(t *testing.T) {
 		processes[i] = run(t, dir, script, log)
 		log.await(t, "ready")
 	}
-	adopted, err := adopt(dirs[0], processes[0].State, newScreen())
+	adopted, err := adopt(dirs[0], processes[0].State, newScreen(), newDuty())
 	if err != nil {
 		t.Fatal(err)
 	}
-	adopted.Terminate(longTimeout)
+	adopted.Terminate(termSignal, longTimeout)
 	if stray := strayIn(t, dirs[0]); stray.isAlive() {
 		t.Errorf("process %d is left", stray.PID)
 	}
@@ -103,16 +105,20 @@ func TestStraysOfAnEndedProcessAreNotAdopted(t *testing.T) {
 	t.Cleanup(func() { _ = stray.Process.Kill() })
 
 	state.Identity = "1@another boot"
-	if adopted, err := adopt(dir, state, newScreen()); adopted != nil || err != nil {
+	manager := NewManager(slog.New(slog.DiscardHandler))
+	adopted, strays, err := manager.Adopt(dir, state)
+	if adopted != nil || err != nil {
 		t.Fatalf("adopted is %+v, %v", adopted, err)
 	}
+	<-strays
 	if identity, err := identify(stray.Process.Pid); err != nil {
 		t.Errorf("after a restart of the machine, process %s was ended: %v", identity, err)
 	}
 	state.Identity = ""
-	if adopted, err := adopt(dir, state, newScreen()); adopted != nil || err != nil {
+	if adopted, strays, err = manager.Adopt(dir, state); adopted != nil || err != nil {
 		t.Fatalf("adopted is %+v, %v", adopted, err)
 	}
+	<-strays
 	if err := <-ended; err == nil || err.Error() != "signal: killed" {
 		t.Errorf("it ended with %v", err)
 	}
@@ -126,12 +132,12 @@ func TestProcessWithoutANotedPIDIsFound(t *testing.T) {
 	log.await(t, "ready")
 	state := p.State
 	state.PID, state.Identity = 0, ""
-	adopted, err := adopt(dir, state, newScreen())
+	adopted, err := adopt(dir, state, newScreen(), newDuty())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if adopted == nil || adopted.PID != p.PID {
 		t.Fatalf("adopted is %+v, want %d", adopted, p.PID)
 	}
-	adopted.Terminate(longTimeout)
+	adopted.Terminate(termSignal, longTimeout)
 }

@@ -43,3 +43,6 @@ func (s State) kill() {}
 func (s State) awaitEnd(time.Time) bool { return true }
 
 func (s State) isOfThisBoot() bool { return true }
+
+// ParseSignal returns an error.
+func ParseSignal(string) (syscall.Signal, error) { return 0, durable.ErrUnsupported }

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -56,13 +57,38 @@ func (s *screen) String() string {
 // run starts a shell script as a replica. It is killed when the test ends.
 func run(t *testing.T, dir, script string, log *screen) *Process {
 	t.Helper()
-	state := State{Revision: "r", Incarnation: rand.Text(), Port: 20000}
-	environ := append(os.Environ(), incarnationVariable+"="+state.Incarnation)
-	p, err := start(dir, dir, []string{"/bin/sh", "-c", script}, environ, state, log)
+	return runWith(t, Settings{}, dir, script, log)
+}
+
+// runWith is run with settings.
+func runWith(t *testing.T, settings Settings, dir, script string, log *screen) *Process {
+	t.Helper()
+	return runProgram(t, settings, dir, []string{"/bin/sh", "-c", script}, log)
+}
+
+// runProgram is runWith for any program.
+func runProgram(t *testing.T, settings Settings, dir string, argv []string, log *screen) *Process {
+	t.Helper()
+	return runFor(t, newDuty(), settings, dir, argv, log)
+}
+
+// runFor is runProgram for an agent that has this duty.
+func runFor(
+	t *testing.T, duty *duty, settings Settings, dir string, argv []string, log *screen,
+) *Process {
+	t.Helper()
+	limits, err := settings.limits()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Terminate(0) })
+	state := State{Revision: "r", Incarnation: rand.Text(), Port: 20000}
+	environ := append(os.Environ(), incarnationVariable+"="+state.Incarnation)
+	what := program{argv: argv, dir: dir, environ: environ, limits: limits}
+	p, err := start(dir, what, state, log, duty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Terminate(killSignal, 0) })
 	return p
 }
 
@@ -81,7 +107,7 @@ func TestProcessIsAskedToEnd(t *testing.T) {
 	log := newScreen()
 	p := run(t, t.TempDir(), `trap "echo bye; exit 0" TERM; echo ready; while :; do sleep 600 & wait $!; done`, log)
 	log.await(t, "ready")
-	p.Terminate(longTimeout)
+	p.Terminate(termSignal, longTimeout)
 	if p.exit != "exit status 0" || !strings.HasSuffix(log.String(), "bye\n") {
 		t.Errorf("it ended with %q and wrote %q", p.exit, log)
 	}
@@ -92,7 +118,7 @@ func TestStubbornProcessIsKilledAfterGrace(t *testing.T) {
 	log := newScreen()
 	p := run(t, t.TempDir(), `trap "" TERM; echo ready; while :; do sleep 600; done`, log)
 	log.await(t, "ready")
-	p.Terminate(time.Millisecond)
+	p.Terminate(termSignal, time.Millisecond)
 	if p.exit != "signal: killed" {
 		t.Errorf("it ended with %q", p.exit)
 	}
@@ -104,16 +130,16 @@ func TestRunningProcessIsAdopted(t *testing.T) {
 	p := run(t, dir, `echo one; sleep 600; :`, log)
 	log.await(t, "one")
 	state, err := ReadState(dir)
-	if err != nil || state == nil || *state != p.State {
+	if err != nil || state == nil || !reflect.DeepEqual(*state, p.State) {
 		t.Fatalf("noted is %+v, %v; want %+v", state, err, p.State)
 	}
-	adopted, err := adopt(dir, *state, newScreen())
+	adopted, err := adopt(dir, *state, newScreen(), newDuty())
 	if err != nil || adopted == nil || adopted.PID != p.PID {
 		t.Fatalf("adopted is %+v, %v", adopted, err)
 	}
-	adopted.Terminate(longTimeout)
+	adopted.Terminate(termSignal, longTimeout)
 	<-p.exited
-	if again, err := adopt(dir, *state, newScreen()); again != nil || err != nil {
+	if again, err := adopt(dir, *state, newScreen(), newDuty()); again != nil || err != nil {
 		t.Errorf("a process that has ended is adopted: %+v, %v", again, err)
 	}
 }
@@ -126,7 +152,7 @@ func TestProcessWithAnotherIdentityIsLeftAlone(t *testing.T) {
 	log.await(t, "ready")
 	state := p.State
 	state.Identity = "1@before"
-	if adopted, err := adopt(dir, state, newScreen()); adopted != nil || err != nil {
+	if adopted, err := adopt(dir, state, newScreen(), newDuty()); adopted != nil || err != nil {
 		t.Errorf("adopted is %+v, %v", adopted, err)
 	}
 	if !p.isRunning() {

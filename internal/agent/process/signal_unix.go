@@ -5,9 +5,8 @@
 package process
 
 import (
-	"errors"
-	"io/fs"
-	"os"
+	"fmt"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,23 +24,15 @@ func NewSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: tru
 // signalGroup signals the group that pid leads. It is not an error if the group is empty.
 func signalGroup(pid int, signal syscall.Signal) { _ = syscall.Kill(-pid, signal) }
 
-// openOutput creates the named pipe at path if it is missing, and opens both ends.
-//
-// The writer is for the replica. It is open for reading too, so that the pipe
-// always has a reader: a replica that writes while no supervisor runs gets neither
-// SIGPIPE nor an error. The reader sees the end once the last writer is gone.
-func openOutput(path string) (reader, writer *os.File, err error) {
-	if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, nil, err
+// ParseSignal returns the signal called name, such as SIGQUIT or QUIT.
+func ParseSignal(name string) (syscall.Signal, error) {
+	full := "SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG")
+	signal := unix.SignalNum(full)
+	switch signal {
+	case 0:
+		return 0, fmt.Errorf("there is no signal %q", name)
+	case unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT, unix.SIGCHLD:
+		return 0, fmt.Errorf("%s asks no process to end", full)
 	}
-	// Not blocking, or the open would wait for a writer.
-	in, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	out, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, errors.Join(err, unix.Close(in))
-	}
-	return os.NewFile(uintptr(in), path), os.NewFile(uintptr(out), path), nil
+	return signal, nil
 }

@@ -3,9 +3,13 @@
 package process
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
@@ -23,6 +27,12 @@ type State struct {
 	PID int `json:"pid,omitempty"`
 	// Identity differs between this process and a later one with the same pid.
 	Identity string `json:"identity,omitempty"`
+	// Group is its control group, which may hold what the run has left behind.
+	Group controlGroup `json:"control_group,omitempty"`
+	// StopSignal and StopTimeout are those of the Settings that it was started with. They are not
+	// there in what an earlier version has stored.
+	StopSignal  string        `json:"stop_signal,omitempty"`
+	StopTimeout time.Duration `json:"stop_timeout_ns,omitempty"`
 }
 
 // ReadState returns the state of the replica whose directory is dir, nil if it
@@ -36,12 +46,29 @@ func ReadState(dir string) (*State, error) {
 	return &state, nil
 }
 
-func (s State) write(dir string) error {
+// stateSize is the size of the file. It always has room for another state, so that a replica can be
+// started again while the disk is full.
+const stateSize = 1024
+
+// write stores the state, in place. It need not survive a crash of the machine, which no process
+// does. If it cannot be stored, findRun finds the process.
+func (s State) write(dir string) (err error) {
 	content, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("encoding the process: %w", err)
 	}
-	return durable.WriteFile(filepath.Join(dir, stateFile), content)
+	if padding := stateSize - len(content); padding > 0 {
+		content = append(content, bytes.Repeat([]byte(" "), padding)...)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, stateFile), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if _, err := file.WriteAt(content, 0); err != nil {
+		return err
+	}
+	return file.Truncate(int64(len(content)))
 }
 
 // isAlive reports whether the process runs.

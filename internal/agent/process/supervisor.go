@@ -4,20 +4,19 @@ package process
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process/listener"
 )
 
 const (
-	// StopGrace is how long a replica may take to end after SIGTERM.
-	StopGrace = 10 * time.Second
 	// killGrace is how long a process may take to end after SIGKILL. One that takes longer
 	// is held by the system.
 	killGrace = 10 * time.Second
@@ -34,10 +33,17 @@ type Spec struct {
 	// Revision identifies the spec: an adopted process of another one is not kept.
 	Revision string
 	Argv     []string
-	// Dir is the directory in which it runs.
-	Dir string
+	// Dir is the directory in which it runs. MakeDir, if not nil, is called before every start and
+	// makes the directory if it is missing.
+	Dir     string
+	MakeDir func(ctx context.Context) error
 	// Env are the variables of the release. PORT and HOST say where to listen.
 	Env map[string]string
+	// Ports are where the replica gets its port from; zero for those of the manager.
+	Ports    PortRange
+	Settings Settings
+	// Problem, if not nil, says why it cannot be started. A process that runs goes on.
+	Problem error
 }
 
 // Status is a replica at one moment.
@@ -48,11 +54,20 @@ type Status struct {
 	IsRunning   bool
 	// Exit says how the last run ended, "" while it runs.
 	Exit string
-	// Port is where it listens, 0 while it does not run.
+	// Port is where it is to listen, 0 while it does not run.
 	Port int
+	// IsListening is true once one of its processes listens on Port, and nothing else does. On
+	// systems that do not tell that it is true as soon as the replica runs.
+	IsListening bool
+	// NotListening says why IsListening is false, and what else listens on Port.
+	NotListening string
+	// Listeners identify the sockets with which it listens.
+	Listeners []string
+	// group is the control group of the run.
+	group controlGroup
 }
 
-// Address is where the replica listens, "" while it does not run.
+// Address is where the replica is to listen, "" while it does not run.
 func (s Status) Address() string {
 	if !s.IsRunning {
 		return ""
@@ -64,8 +79,7 @@ func (s Status) Address() string {
 type Supervisor struct {
 	manager *Manager
 	id, dir string
-	spec    Spec
-	// changed is called after every start and exit.
+	// changed is called after every start and exit, and when it begins or ceases to listen.
 	changed func()
 
 	cancel context.CancelFunc
@@ -75,20 +89,27 @@ type Supervisor struct {
 	// stopped is closed when the process has ended for good.
 	stopped chan struct{}
 
+	// looking makes one look at the port follow the other.
+	looking sync.Mutex
+	// left are those of its runs.
+	left leftovers
+
 	mu     sync.Mutex
+	spec   Spec
 	status Status
 	// current is the process while it runs.
 	current *Process
-	// left are the runs that have left something behind that SIGKILL did not end at once.
-	left []*tree
 	// awaitingRun are closed at the next attempt to start the process.
 	awaitingRun []chan struct{}
 }
 
 // Supervise keeps the replica called id running, beginning with adopted if that is
-// not nil. Its files are in dir, which the supervisor creates and removes. changed
-// is called after every start and exit; it must not wait for a supervisor.
-func (m *Manager) Supervise(id, dir string, spec Spec, adopted *Process, changed func()) *Supervisor {
+// not nil. It is first started once former, if not nil, is closed. Its files are in dir, which
+// the supervisor creates and removes. changed is called after every start and exit, and when the
+// replica begins or ceases to listen; it must not wait for a supervisor.
+func (m *Manager) Supervise(
+	id, dir string, spec Spec, adopted *Process, former <-chan struct{}, changed func(),
+) *Supervisor {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Supervisor{
 		manager: m, id: id, dir: dir, spec: spec, changed: changed,
@@ -96,22 +117,40 @@ func (m *Manager) Supervise(id, dir string, spec Spec, adopted *Process, changed
 		status: Status{ID: id},
 	}
 	if adopted != nil {
-		m.ports.claim(adopted.Port)
+		m.ports.adopt(adopted.Port)
 		s.noteRunning(adopted)
+		// One that listens serves from the beginning. All that are adopted share one view.
+		s.lookAt(adopted, time.Now().Add(-listener.LookInterval))
 	}
-	go s.run(ctx, adopted)
+	go s.run(ctx, adopted, former)
 	return s
 }
 
-// run starts the process again whenever it has ended, until ctx ends.
-func (s *Supervisor) run(ctx context.Context, current *Process) {
-	defer close(s.stopped)
+// run starts the process again whenever it has ended, until ctx ends or another program
+// supervises it.
+func (s *Supervisor) run(ctx context.Context, current *Process, former <-chan struct{}) {
+	over := s.manager.duty.over
+	defer func() {
+		if over.Err() == nil {
+			close(s.stopped)
+		}
+	}()
+	if former != nil {
+		select {
+		case <-former:
+		case <-over.Done():
+			return
+		}
+	}
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.Multiplier, delays.MaxInterval = firstRestart, 2, lastRestart
 	for first := true; ; first = false {
 		begin := time.Now()
-		if current == nil {
-			current = s.startProcess()
+		if current == nil && ctx.Err() == nil {
+			current = s.startProcess(ctx)
+		}
+		if over.Err() != nil {
+			return
 		}
 		if first {
 			close(s.started)
@@ -126,14 +165,22 @@ func (s *Supervisor) run(ctx context.Context, current *Process) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-over.Done():
+			return
 		case <-time.After(delays.NextBackOff()):
 		}
 	}
 }
 
-// startProcess starts the process on a new port. It returns nil if that fails.
-func (s *Supervisor) startProcess() *Process {
-	p, err := s.tryStart()
+// startProcess starts the process on a new port. It returns nil if that fails, or if another
+// program supervises the replica.
+func (s *Supervisor) startProcess(ctx context.Context) *Process {
+	s.manager.duty.starts.RLock()
+	defer s.manager.duty.starts.RUnlock()
+	if s.manager.duty.isOver() {
+		return nil
+	}
+	p, err := s.tryStart(ctx)
 	if err != nil {
 		s.manager.log.Error("replica cannot be started", "replica", s.id, "error", err)
 		s.mu.Lock()
@@ -143,50 +190,106 @@ func (s *Supervisor) startProcess() *Process {
 		return nil
 	}
 	s.manager.log.Info("replica started", "replica", s.id, "pid", p.PID, "port", p.Port)
+	if p.unnoted != nil {
+		s.manager.log.Warn("the process of a replica cannot be noted; the next agent finds it by its environment",
+			"replica", s.id, "pid", p.PID, "error", p.unnoted)
+	}
 	s.noteRunning(p)
 	s.changed()
 	return p
 }
 
-func (s *Supervisor) tryStart() (_ *Process, err error) {
-	port, err := s.manager.ports.take()
+func (s *Supervisor) tryStart(ctx context.Context) (_ *Process, err error) {
+	spec := s.currentSpec()
+	if err := errors.Join(spec.Problem, s.manager.checkFiles()); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the replica's directory: %w", err)
+	}
+	if spec.MakeDir != nil {
+		if err := spec.MakeDir(ctx); err != nil {
+			return nil, err
+		}
+	}
+	limits, err := spec.Settings.limits()
+	if err != nil {
+		return nil, err
+	}
+	port, err := s.manager.ports.take(spec.Ports)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			s.manager.ports.release(port)
+			port.socket.Close()
+			s.manager.ports.release(port.number)
 		}
 	}()
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the replica's directory: %w", err)
+	if limits.SocketActivation {
+		if err := port.listen(); err != nil {
+			return nil, fmt.Errorf("listening on %s: %w", loopback(port.number), err)
+		}
 	}
-	state := State{Revision: s.spec.Revision, Incarnation: rand.Text(), Port: port}
-	environ := s.spec.Environ(port, state.Incarnation)
-	return start(s.dir, s.spec.Dir, s.spec.Argv, environ, state, s.manager.outputs.file(s.logPath()))
+	state := State{
+		Revision: spec.Revision, Incarnation: newIncarnation(spec.Revision), Port: port.number,
+		StopSignal: spec.Settings.stopSignal(), StopTimeout: spec.Settings.stopTimeout(),
+	}
+	what := program{
+		argv: spec.Argv, dir: spec.Dir, limits: limits, port: port.socket,
+		environ: spec.environ(port.number, state.Incarnation, limits.User),
+	}
+	p, err := start(s.dir, what, state, s.manager.outputs.file(s.logPath()), s.manager.duty)
+	if err == nil && limits.SocketActivation {
+		p.socket = port.socket
+	}
+	return p, err
 }
 
-// await returns when the process has ended, by itself or because ctx has.
+func (s *Supervisor) currentSpec() Spec {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spec
+}
+
+// Respecify makes spec what is started from now on. A process that runs goes on.
+func (s *Supervisor) Respecify(spec Spec) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spec = spec
+}
+
+// await returns when the process has ended, by itself or because ctx has, or when another
+// program supervises it.
 func (s *Supervisor) await(ctx context.Context, p *Process) {
-	select {
-	case <-p.exited:
+	s.watchPort(ctx, p)
+	switch {
+	case !p.isRunning():
 		s.manager.log.Warn("replica exited", "replica", s.id, "pid", p.PID, "exit", p.exit)
-	case <-ctx.Done():
-		p.Terminate(StopGrace)
+	case ctx.Err() != nil:
+		s.currentSpec().Settings.Terminate(p)
 		s.manager.log.Info("replica stopped", "replica", s.id, "pid", p.PID)
 	}
-	s.manager.ports.release(p.Port)
+	if p.isRunning() {
+		// Another program supervises it now.
+		return
+	}
 	if p.strays != nil {
 		s.manager.log.Error("replica left something behind", "replica", s.id, "error", p.strays)
 	}
-	s.mu.Lock()
+	// What the system has let go by now needs no more time.
+	_, _ = s.left.end(0), s.manager.left.end(0)
 	if p.strays != nil {
-		s.left = append(s.left, p.tree)
+		s.left.add(p.tree)
 	}
-	s.status.IsRunning, s.status.Exit, s.status.Port = false, p.exit, 0
+	s.mu.Lock()
+	s.status = Status{ID: s.id, Incarnation: p.Incarnation, Exit: p.exit}
 	s.current = nil
 	s.mu.Unlock()
 	s.changed()
+	// Nobody else may get the port while requests can go there.
+	p.socket.Close()
+	s.manager.ports.release(p.Port)
 }
 
 // noteRunning makes p the run that Status reports.
@@ -194,8 +297,9 @@ func (s *Supervisor) noteRunning(p *Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.startErr = nil
-	s.status.IsRunning, s.status.Exit = true, ""
-	s.status.Incarnation, s.status.Port = p.Incarnation, p.Port
+	p.port = newPortWatch(s.manager.views, s.id, p.State)
+	s.status = Status{ID: s.id, Incarnation: p.Incarnation, IsRunning: true, Port: p.Port, group: p.Group}
+	s.status.IsListening, s.status.NotListening = !listener.IsSupported, p.port.problem
 	s.current = p
 	s.endWaits()
 }
@@ -213,101 +317,14 @@ func (s *Supervisor) AwaitStart(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-s.manager.duty.over.Done():
+		return errLetGo
 	case <-s.started:
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.startErr != nil {
 		return fmt.Errorf("%s: %w", s.id, s.startErr)
-	}
-	return nil
-}
-
-// Stop ends the process and removes the files of the replica. The process ends
-// even if ctx does before; then Stop must be called again to remove the files. A
-// process that SIGKILL does not end is an error, which names the process.
-func (s *Supervisor) Stop(ctx context.Context) error {
-	s.cancel()
-	if err := s.awaitStop(ctx); err != nil {
-		return err
-	}
-	if err := s.endLeft(); err != nil {
-		return err
-	}
-	if err := s.manager.outputs.file(s.logPath()).Close(); err != nil {
-		return fmt.Errorf("closing the log of %s: %w", s.id, err)
-	}
-	if err := os.RemoveAll(s.dir); err != nil {
-		return fmt.Errorf("removing %s: %w", s.id, err)
-	}
-	return nil
-}
-
-// awaitStop waits until the process has ended for good.
-func (s *Supervisor) awaitStop(ctx context.Context) error {
-	overdue := time.NewTimer(StopGrace + killGrace)
-	defer overdue.Stop()
-	select {
-	case <-s.stopped:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopping %s: %w", s.describe(), ctx.Err())
-	case <-overdue.C:
-		return fmt.Errorf("%s has not ended %s after SIGKILL. %s", s.describe(), killGrace, heldAdvice)
-	}
-}
-
-// heldAdvice follows what SIGKILL has not ended.
-const heldAdvice = "The system holds it, for example because a disk or a network file system does not answer: " +
-	"repair that or restart the machine, and try again"
-
-// endLeft ends what earlier runs have left behind, once the process has ended for good.
-func (s *Supervisor) endLeft() error {
-	s.mu.Lock()
-	left := slices.Clone(s.left)
-	s.mu.Unlock()
-	for _, tree := range left {
-		if err := tree.end(strayGrace); err != nil {
-			return fmt.Errorf("%s: %w. %s", s.id, err, heldAdvice)
-		}
-	}
-	return nil
-}
-
-// describe names the replica, and its process while there is one.
-func (s *Supervisor) describe() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current == nil {
-		return s.id
-	}
-	return fmt.Sprintf("%s (process %d)", s.id, s.current.PID)
-}
-
-// Restart ends this run of the process and waits until the process is started again, as
-// after a crash. It does nothing if the process does not run or already runs again.
-func (s *Supervisor) Restart(ctx context.Context, incarnation string) error {
-	again := make(chan struct{})
-	s.mu.Lock()
-	current := s.current
-	if current == nil || current.Incarnation != incarnation {
-		s.mu.Unlock()
-		return nil
-	}
-	s.awaitingRun = append(s.awaitingRun, again)
-	s.mu.Unlock()
-	go current.Terminate(StopGrace)
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("starting %s again: %w", s.id, ctx.Err())
-	case <-s.stopped:
-		return nil
-	case <-again:
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.startErr != nil {
-		return fmt.Errorf("starting %s again: %w", s.id, s.startErr)
 	}
 	return nil
 }

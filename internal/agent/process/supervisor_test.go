@@ -22,8 +22,8 @@ const noProcess = 1 << 30
 func supervised(t *testing.T) (s *Supervisor, end func()) {
 	t.Helper()
 	state := State{Incarnation: "first", PID: noProcess, Port: 20000}
-	p := &Process{State: state, exited: make(chan struct{}), tree: &tree{run: state}}
-	s = NewManager(slog.New(slog.DiscardHandler)).Supervise("green-1", t.TempDir(), Spec{}, p, func() {})
+	p := &Process{State: state, exited: make(chan struct{}), tree: &tree{run: state}, duty: newDuty()}
+	s = NewManager(slog.New(slog.DiscardHandler)).Supervise("green-1", t.TempDir(), Spec{}, p, nil, func() {})
 	return s, func() { close(p.exited) }
 }
 
@@ -39,7 +39,7 @@ func TestProcessThatCannotBeKilledIsNamed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "restart the machine") {
 			t.Errorf("the error is %v", err)
 		}
-		if took := time.Since(began); took != StopGrace+killGrace {
+		if took := time.Since(began); took != DefaultStopTimeout+killGrace {
 			t.Errorf("it took %s", took)
 		}
 		end()

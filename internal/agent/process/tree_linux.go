@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process/listener"
 )
 
 // snapshot is a process at one moment.
 type snapshot struct {
 	pid, parent, group, session int
 	identity                    string
+	// rss is its soft limit RLIMIT_RSS; see setMark.
+	rss uint64
 }
 
 // snapshots returns all processes that have not ended.
@@ -44,9 +48,10 @@ func snapshotOf(pid int) (snapshot, error) {
 		return snapshot{}, fmt.Errorf("looking process %d up: %w", pid, err)
 	}
 	// The name, in parentheses, may hold anything. The state (3), the parent (4), the group (5),
-	// the session (6) and the start time (22) follow it; see proc_pid_stat(5).
+	// the session (6), the start time (22) and the limit RLIMIT_RSS (25) follow it; see
+	// proc_pid_stat(5).
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+	if len(fields) < 23 || fields[0] == "Z" || fields[0] == "X" {
 		return snapshot{}, fmt.Errorf("process %d has ended", pid)
 	}
 	boot, err := bootID()
@@ -59,6 +64,9 @@ func snapshotOf(pid int) (snapshot, error) {
 			return snapshot{}, fmt.Errorf("looking process %d up: %w", pid, err)
 		}
 	}
+	if s.rss, err = strconv.ParseUint(fields[22], 10, 64); err != nil {
+		return snapshot{}, fmt.Errorf("looking process %d up: %w", pid, err)
+	}
 	return s, nil
 }
 
@@ -69,11 +77,15 @@ func hasVariable(pid int, variable string) bool {
 	return err == nil && bytes.Contains(append([]byte{0}, environ...), []byte("\x00"+variable+"\x00"))
 }
 
-// findTree returns what belongs to the run: what is still there of seen, what has its incarnation,
-// what is in the session that it led, and all that descends from these.
+// findTree returns what belongs to the run: what is still there of seen, what is in its control
+// group, what has its mark or its incarnation, what is in the session that it led, and all that
+// descends from these.
 func findTree(run State, seen []State) []State {
 	all := snapshots()
-	variable := incarnationVariable + "=" + run.Incarnation
+	// The group is read after the list, so that a pid of both cannot be that of a process that has
+	// ended before the one in the group was started.
+	grouped := run.Group.pids()
+	mark, variable := markOf(run.Incarnation), incarnationVariable+"="+run.Incarnation
 	isSession := run.PID != 0 && !slices.ContainsFunc(all, func(s snapshot) bool {
 		// The session is that of another process by now.
 		return s.pid == run.PID && s.identity != run.Identity
@@ -89,10 +101,25 @@ func findTree(run State, seen []State) []State {
 	}
 	for _, s := range all {
 		wasSeen := slices.ContainsFunc(seen, func(t State) bool { return t.PID == s.pid && t.Identity == s.identity })
-		if s.pid != self && (wasSeen || isSession && s.session == run.PID || hasVariable(s.pid, variable)) {
+		isInSession := isSession && s.session == run.PID
+		isFound := wasSeen || grouped[s.pid] || isInSession || (s.rss == mark && actsAsAgent(s.pid))
+		if s.pid != self && (isFound || hasVariable(s.pid, variable)) {
 			add(s)
 		}
 	}
+	addDescendants(all, members, add)
+	return tree
+}
+
+// actsAsAgent reports whether the process acts as the same users as the agent. Any user of the
+// machine can see a mark and set it, so the mark of a process of another user counts for nothing.
+// A release with another user is found by its control group.
+func actsAsAgent(pid int) bool {
+	return slices.Equal(listener.UsersOf(pid), listener.UsersOf(os.Getpid()))
+}
+
+// addDescendants calls add, which adds to members, for all that descends from members.
+func addDescendants(all []snapshot, members map[int]bool, add func(snapshot)) {
 	for grows := true; grows; {
 		grows = false
 		for _, s := range all {
@@ -102,7 +129,6 @@ func findTree(run State, seen []State) []State {
 			}
 		}
 	}
-	return tree
 }
 
 // kill sends SIGKILL to the process, and to no other that has its pid by now.
@@ -126,6 +152,3 @@ func (s State) awaitEnd(deadline time.Time) bool {
 	}
 	return !s.isAlive()
 }
-
-// strayPoll is how often a stray is looked at if the system does not report its end.
-const strayPoll = 10 * time.Millisecond

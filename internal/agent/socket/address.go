@@ -21,7 +21,7 @@ func CheckAddress(address string) error {
 func CheckFree(address string) error {
 	listener, err := Listen(address)
 	if err != nil {
-		return &AddressError{Address: address, Err: CauseOf(err)}
+		return NameHolder(&AddressError{Address: address, Err: CauseOf(err)})
 	}
 	return listener.Close()
 }

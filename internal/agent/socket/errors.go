@@ -35,3 +35,19 @@ func CauseOf(err error) error {
 	}
 	return err
 }
+
+// NameHolder returns err. If it is an *AddressError, it also says who has the address, as far as the
+// system shows that. It looks at all processes of the machine, so that no caller holds a lock.
+func NameHolder(err error) error {
+	taken, ok := errors.AsType[*AddressError](err)
+	if !ok || !errors.Is(taken.Err, syscall.EADDRINUSE) {
+		return err
+	}
+	holder := describeHolder(taken.Address)
+	if holder == "" {
+		return err
+	}
+	named := *taken
+	named.Err = fmt.Errorf("%w by %s", taken.Err, holder)
+	return &named
+}

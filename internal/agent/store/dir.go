@@ -3,12 +3,14 @@
 package store
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,12 +37,14 @@ func ValidateName(name string) error {
 // Dir is the state directory, which one agent owns.
 //
 //	agent.sock  agent.lock  agent.log
-//	images/sha256-DIGEST/
+//	next.sock (the socket of an agent that takes over)  left.XXXXX (sockets of former agents)
+//	reserve/
+//	images/{sha256-DIGEST/,sha256-DIGEST.list}
 //	deployments/NAME/ledger.json
 //	deployments/NAME/history-N.jsonl
 //	deployments/NAME/upkeep.json
 //	deployments/NAME/{blue,green}/{workload.json,targets.json}
-//	deployments/NAME/{blue,green}/replicas/green-1/{process.json,output,output.log}
+//	deployments/NAME/{blue,green}/replicas/green-1/{process.json,output,output.log,work-REVISION/}
 type Dir string
 
 // DefaultDir is $XDG_STATE_HOME/bluegreen, or ~/.local/state/bluegreen.
@@ -84,6 +88,31 @@ func LocateDir(path string) (Dir, error) {
 // Socket is where the agent listens.
 func (d Dir) Socket() string { return filepath.Join(string(d), "agent.sock") }
 
+// NextSocket is where an agent that takes over listens until the agent before has let go.
+func (d Dir) NextSocket() string { return filepath.Join(string(d), "next.sock") }
+
+// formerPrefix begins the names of the sockets of former agents. Their paths are as long as that
+// of the agent's socket, so that they fit too.
+const formerPrefix = "left."
+
+// NewFormerSocket is where an agent that has left can listen, for the present one.
+func (d Dir) NewFormerSocket() string {
+	name := formerPrefix + rand.Text()
+	return filepath.Join(string(d), name[:len("agent.sock")])
+}
+
+// FormerSockets are where agents that have left listen, or have listened.
+func (d Dir) FormerSockets() []string {
+	var found []string
+	entries, _ := os.ReadDir(string(d))
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), formerPrefix) && entry.Type() == fs.ModeSocket {
+			found = append(found, filepath.Join(string(d), entry.Name()))
+		}
+	}
+	return found
+}
+
 // Lock is the file that the agent has locked as long as it lives.
 func (d Dir) Lock() string { return filepath.Join(string(d), "agent.lock") }
 
@@ -93,11 +122,31 @@ func (d Dir) Log() string { return filepath.Join(string(d), "agent.log") }
 // Images holds the copies of images.
 func (d Dir) Images() string { return filepath.Join(string(d), "images") }
 
+// Reserve holds space for what must be written while the disk is full.
+func (d Dir) Reserve() string { return filepath.Join(string(d), "reserve") }
+
 // Deployments holds a directory for every deployment.
 func (d Dir) Deployments() string { return filepath.Join(string(d), "deployments") }
 
 // Deployment is the directory of one deployment.
 func (d Dir) Deployment(name string) string { return filepath.Join(d.Deployments(), name) }
+
+// DeploymentNames returns the names of the deployments that have a ledger, sorted.
+func (d Dir) DeploymentNames() ([]string, error) {
+	entries, err := os.ReadDir(d.Deployments())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		name := entry.Name()
+		_, err := os.Lstat(filepath.Join(d.Deployment(name), documentName))
+		if err == nil && ValidateName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
 
 // EnvironmentDir is the directory of an environment in that of its deployment.
 func EnvironmentDir(deployment string, env bluegreen.Environment) string {
@@ -110,6 +159,22 @@ func ReplicasDir(environmentDir string) string { return filepath.Join(environmen
 // ReplicaDir is the directory of one replica.
 func ReplicaDir(environmentDir, id string) string {
 	return filepath.Join(ReplicasDir(environmentDir), id)
+}
+
+// workPrefix begins the name of the directory in which a replica works. The revision of its
+// workload follows.
+const workPrefix = "work-"
+
+// WorkDir is the directory in which the replica whose directory is replica works when it runs a
+// workload with this revision.
+func WorkDir(replica, revision string) string { return filepath.Join(replica, workPrefix+revision) }
+
+// FormerWorkDirs returns the directories in which the replica whose directory is replica has worked
+// for other workloads.
+func FormerWorkDirs(replica, revision string) ([]string, error) {
+	all, err := filepath.Glob(filepath.Join(replica, workPrefix+"*"))
+	current := WorkDir(replica, revision)
+	return slices.DeleteFunc(all, func(path string) bool { return strings.HasPrefix(path, current) }), err
 }
 
 // ReplicaID is the ID of a replica of env. Numbers are counted from 1.

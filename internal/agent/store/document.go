@@ -14,9 +14,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Schema is the version of the files that this agent writes. It reads every
-// version up to this one.
-const Schema = 1
+// Schema is the version of the files that this agent writes.
+const Schema = durable.Schema
 
 // documentName is the file that holds a document.
 const documentName = "ledger.json"
@@ -49,6 +48,9 @@ func ReadDocument(dir, name string) (Document, error) {
 }
 
 func decodeDocument(content []byte, name string) (Document, error) {
+	if err := durable.CheckSchema(content); err != nil {
+		return Document{}, err
+	}
 	var doc Document
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	if err := decoder.Decode(&doc); err != nil {
@@ -60,8 +62,6 @@ func decodeDocument(content []byte, name string) (Document, error) {
 	switch {
 	case doc.Schema < 1:
 		return Document{}, errors.New("it is not a ledger: it has no schema version")
-	case doc.Schema > Schema:
-		return Document{}, fmt.Errorf("its schema version %d is newer than this program's %d", doc.Schema, Schema)
 	case doc.Ledger.Name != name:
 		return Document{}, fmt.Errorf("it is the ledger of another deployment, %q", doc.Ledger.Name)
 	}

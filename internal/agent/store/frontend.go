@@ -40,6 +40,16 @@ type Frontend struct {
 	MaxConnections int `json:"max_connections,omitempty"`
 }
 
+// HasOpenPort reports whether any port will do.
+func HasOpenPort(listen string) bool {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen == ""
+	}
+	number, err := net.LookupPort("tcp", port)
+	return err == nil && number == 0
+}
+
 // AccessLog is a place where requests are logged.
 type AccessLog string
 

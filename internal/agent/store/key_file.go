@@ -20,9 +20,10 @@ const keyName = "fingerprint-key.json"
 type KeyFile struct {
 	dir string
 	key bluegreen.FingerprintKey
-	// unreadable says why the file cannot be read. Traffic does not need the key, so that
-	// only what needs it fails.
-	unreadable error
+	// newer is a *durable.NewerError. Traffic does not need the key, so that only what needs it fails.
+	newer error
+	// damage says why the key is lost, nil if it is not.
+	damage error
 }
 
 // keyContent is what the file holds.
@@ -42,21 +43,28 @@ func OpenKeyFile(dir string) *KeyFile {
 			Path: path, Err: fmt.Errorf("it is not a valid key (schema version %d)", content.Schema),
 		}
 	}
-	if unreadable, ok := errors.AsType[*durable.UnreadableError](err); ok {
-		unreadable.Err = fmt.Errorf("%w. Remove the file: the next apply writes the key of the Terraform state there",
-			unreadable.Err)
+	if _, isNewer := errors.AsType[*durable.NewerError](err); isNewer {
+		f.newer = err
+		return f
 	}
-	f.key, f.unreadable = content.Key, err
+	if err != nil {
+		f.damage = fmt.Errorf("%w. The next apply stores the key of the Terraform state there", err)
+		return f
+	}
+	f.key = content.Key
 	return f
 }
 
-// Key returns the key, "" if there is none.
-func (f *KeyFile) Key() (bluegreen.FingerprintKey, error) { return f.key, f.unreadable }
+// Damage says why the key is lost, and what brings it back; nil if it is not lost.
+func (f *KeyFile) Damage() error { return f.damage }
+
+// Key returns the key, "" if there is none or it is lost: the Terraform state has it too.
+func (f *KeyFile) Key() (bluegreen.FingerprintKey, error) { return f.key, f.newer }
 
 // Commit stores key. If it is "", as from a client of an earlier version, the stored one stays.
 func (f *KeyFile) Commit(key bluegreen.FingerprintKey) error {
-	if f.unreadable != nil {
-		return f.unreadable
+	if f.newer != nil {
+		return f.newer
 	}
 	if key == "" || key == f.key {
 		return nil
@@ -67,6 +75,6 @@ func (f *KeyFile) Commit(key bluegreen.FingerprintKey) error {
 	if err := durable.WriteJSON(filepath.Join(f.dir, keyName), "key", keyContent{Schema, key}); err != nil {
 		return err
 	}
-	f.key = key
+	f.key, f.damage = key, nil
 	return nil
 }

@@ -111,7 +111,7 @@ func (f *LedgerFile) Erase() error {
 	if err := durable.SyncDir(f.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("erasing the ledger: %w", err)
 	}
-	if err := os.RemoveAll(f.dir); err != nil {
+	if err := durable.RemoveTree(f.dir); err != nil {
 		return fmt.Errorf("erasing the deployment: %w", err)
 	}
 	return nil

@@ -52,6 +52,8 @@ func (u Upkeep) Check() error {
 type UpkeepFile struct {
 	dir      string
 	releases map[string]Upkeep
+	// damage says why what was stored is lost, nil if it is not.
+	damage error
 }
 
 // upkeepContent is what the file holds.
@@ -66,18 +68,25 @@ func OpenUpkeepFile(dir string) (*UpkeepFile, error) {
 	f := &UpkeepFile{dir: dir, releases: map[string]Upkeep{}}
 	var content upkeepContent
 	path := filepath.Join(dir, upkeepName)
-	if found, err := durable.ReadJSON(path, "list of health checks", &content); err != nil || !found {
-		return f, err
+	found, err := durable.ReadJSON(path, "list of health checks", &content)
+	if err == nil && found && content.Schema != Schema {
+		err = &durable.UnreadableError{
+			Path: path, Err: fmt.Errorf("it is not a valid list of health checks (schema version %d)", content.Schema),
+		}
 	}
-	if content.Schema != Schema {
-		err := fmt.Errorf("it is not a valid list of health checks (schema version %d)", content.Schema)
-		return f, &durable.UnreadableError{Path: path, Err: err}
+	if err != nil {
+		f.damage = fmt.Errorf("%w. The next apply stores the health check of its release again; until then the "+
+			"replicas are not looked after", err)
+		return f, err
 	}
 	for _, u := range content.Releases {
 		f.releases[u.Fingerprint] = u
 	}
 	return f, nil
 }
+
+// Damage says why the health checks are lost, and what brings them back; nil if they are not lost.
+func (f *UpkeepFile) Damage() error { return f.damage }
 
 // Find returns the upkeep of the release with this fingerprint.
 func (f *UpkeepFile) Find(fingerprint string) (Upkeep, bool) {
@@ -109,13 +118,13 @@ func (f *UpkeepFile) Commit(u *Upkeep, ledgers ...bluegreen.Ledger) error {
 	maps.DeleteFunc(next, func(fingerprint string, _ Upkeep) bool {
 		return !slices.ContainsFunc(ledgers, func(l bluegreen.Ledger) bool { return hasRelease(l, fingerprint) })
 	})
-	if reflect.DeepEqual(next, f.releases) {
+	if f.damage == nil && reflect.DeepEqual(next, f.releases) {
 		return nil
 	}
 	if err := f.write(next); err != nil {
 		return err
 	}
-	f.releases = next
+	f.releases, f.damage = next, nil
 	return nil
 }
 

@@ -37,6 +37,8 @@ type Replica struct {
 	Plan  *Plan
 	// IsStandby replicas are probed more rarely.
 	IsStandby bool
+	// IsListening is false for a run that may not have begun to listen. It gets some time.
+	IsListening bool
 	// HasPassed is set for a run that has just passed the health check of an apply. It is
 	// then healthy, even if its last probes failed.
 	HasPassed bool

@@ -54,7 +54,8 @@ func (f *fakeReplica) run() upkeep.Run {
 // replica is f as the keeper gets it, live and just deployed.
 func (f *fakeReplica) replica(restartAfter time.Duration) upkeep.Replica {
 	return upkeep.Replica{
-		Run: f.run(), Target: f, HasPassed: true, Restart: func() { f.restarted.Add(1) },
+		IsListening: true,
+		Run:         f.run(), Target: f, HasPassed: true, Restart: func() { f.restarted.Add(1) },
 		Plan: &upkeep.Plan{
 			Thresholds: upkeep.Thresholds{Unhealthy: 3, Healthy: 1},
 			Checker:    f, Interval: 2 * time.Second, RestartAfter: restartAfter,
@@ -209,6 +210,31 @@ func TestUnknownReplicaIsProbedAtOnce(t *testing.T) {
 		synctest.Wait()
 		if k.UnhealthyCause(f.run()) == "" {
 			t.Error("it is not unhealthy")
+		}
+	})
+}
+
+// A replica that has just been started may not listen yet. It is probed after a second, and if that
+// fails again soon, however long the interval is.
+func TestReplicaThatDoesNotListenYetGetsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newKeeper(t)
+		f := &fakeReplica{id: "green-1"}
+		f.isSick.Store(true)
+		starting := f.replica(0)
+		starting.HasPassed, starting.IsListening, starting.Plan.Interval = false, false, time.Hour
+		k.Set([]upkeep.Replica{starting})
+		for _, step := range []struct {
+			after       time.Duration
+			isUnhealthy bool
+		}{{0, false}, {time.Second, true}, {2 * time.Second, false}} {
+			time.Sleep(step.after)
+			synctest.Wait()
+			if cause := k.UnhealthyCause(f.run()); (cause != "") != step.isUnhealthy {
+				t.Errorf("%s later the cause is %q", step.after, cause)
+			}
+			f.isSick.Store(!step.isUnhealthy)
 		}
 	})
 }

@@ -39,20 +39,27 @@ func (p *probedReplica) plannedInterval() time.Duration {
 }
 
 // interval is the time from one probe of the replica to the next, after what was found so
-// far.
+// far. A run that has not passed yet may still be starting: it is probed at first as often as
+// possible, and after each probe that fails more rarely.
 func (p *probedReplica) interval(load *Load) time.Duration {
 	interval := p.plannedInterval()
-	if p.hasPassed && !p.isUnhealthy && p.failures == 0 {
+	switch {
+	case !p.hasPassed:
+		interval = min(interval, time.Duration(max(p.failures, 1))*minInterval)
+	case !p.isUnhealthy && p.failures == 0:
 		interval = max(interval, time.Duration(load.replicas.Load())*time.Second/maxProbes)
 	}
 	return interval - time.Duration(rand.Float64()*jitter*float64(interval))
 }
 
 // firstPause is the time until the first probe. A run that nothing is known of is probed
-// at once.
+// at once if it listens.
 func (p *probedReplica) firstPause(load *Load) time.Duration {
-	if !p.hasPassed && !p.isUnhealthy {
+	switch {
+	case !p.hasPassed && !p.isUnhealthy && p.IsListening:
 		return 0
+	case !p.hasPassed && !p.isUnhealthy:
+		return minInterval
 	}
 	return time.Duration(rand.Float64() * float64(p.interval(load)))
 }

@@ -5,7 +5,9 @@ package platformtest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -58,7 +60,7 @@ func faultScenarios() []faultScenario {
 			before: func(p *platformUnderTest) { p.create("0.9.0"); p.deployVersion("1.0.0") },
 			operate: func(ctx context.Context, p *platformUnderTest, planned bluegreen.Ledger) error {
 				release := p.harness.Release("1.0.0", Healthy)
-				release.Replicas = 3
+				release.Replicas++
 				return second(p.Apply(ctx, planned, desired(release)))
 			},
 			done: func(p *platformUnderTest) bool {
@@ -66,9 +68,9 @@ func faultScenarios() []faultScenario {
 				if err != nil {
 					return false
 				}
-				l := status.Ledger
-				return l.Slot(l.Live).Release.Replicas == 3 &&
-					status.Running[bluegreen.Blue] == 3 && status.Running[bluegreen.Green] == 3
+				l, want := status.Ledger, p.harness.Release("1.0.0", Healthy).Replicas+1
+				return l.Slot(l.Live).Release.Replicas == want &&
+					status.Running[bluegreen.Blue] == want && status.Running[bluegreen.Green] == want
 			},
 		},
 		{
@@ -96,16 +98,28 @@ func faultScenarios() []faultScenario {
 	}
 }
 
+// everyFault makes runFaults do on a real platform what it does in memory.
+var everyFault = flag.Bool("every-fault", false,
+	"inject every fault at every call, and run two replicas, on a real platform too")
+
 // runFaults lists the calls that each operation makes. It then runs the operation once
-// for each call and each fault, with that fault at that call.
+// for each call and each fault, with that fault at that call. On a real platform each run
+// takes seconds. There it leaves out what distinctFaults does, and runs one replica: no
+// fault comes between two replicas.
 func runFaults(t *testing.T, h Harness) {
 	var survived atomic.Int64
+	faultsAt := distinctFaults
+	if _, isInMemory := h.(*Memory); isInMemory || *everyFault {
+		faultsAt = func([]string, int) []Fault { return Faults() }
+	} else {
+		h = singleReplica{h}
+	}
 	t.Run("at every step", func(t *testing.T) {
 		for _, scenario := range faultScenarios() {
 			t.Run(slug(scenario.name), func(t *testing.T) {
 				calls := listCalls(t, h, scenario)
 				for k, method := range calls {
-					for _, fault := range Faults() {
+					for _, fault := range faultsAt(calls, k) {
 						t.Run(fmt.Sprintf("%02d-%s-%s", k+1, method, slug(string(fault))), func(t *testing.T) {
 							t.Parallel()
 							surviveFault(t, h, scenario, k+1, fault)
@@ -117,6 +131,37 @@ func runFaults(t *testing.T, h Harness) {
 		}
 	})
 	t.Logf("survived %d faults", survived.Load())
+}
+
+// singleReplica is a Harness whose releases run one replica.
+type singleReplica struct{ Harness }
+
+func (s singleReplica) Release(version string, behaviour Behaviour) bluegreen.Release {
+	release := s.Harness.Release(version, behaviour)
+	release.Replicas = 1
+	return release
+}
+
+// readingCalls are the calls that change nothing.
+var readingCalls = []string{"Load", "History", "Observe", "Instances", "AwaitTraffic"}
+
+// distinctFaults returns the faults at calls[k] that no other fault is equal to. A call that
+// only reads leaves the same when its answer is lost as when it fails. A process that dies
+// before a call leaves what one leaves that dies after the call before. It is kept where time
+// may have passed since the last change.
+func distinctFaults(calls []string, k int) []Fault {
+	isReading := func(k int) bool { return slices.Contains(readingCalls, calls[k]) }
+	faults := []Fault{Fails}
+	if !isReading(k) {
+		faults = append(faults, AnswerLost)
+	}
+	if k == 0 || isReading(k-1) && !isReading(k) {
+		faults = append(faults, DiesBefore)
+	}
+	if k == len(calls)-1 || !isReading(k) {
+		faults = append(faults, DiesAfter)
+	}
+	return faults
 }
 
 // slug returns s as a part of a test's name.

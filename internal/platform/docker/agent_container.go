@@ -23,8 +23,13 @@ const (
 	statePath  = volumePath + "/state"
 )
 
-// stopSeconds is how long the agent may take to finish the requests in flight.
+// stopSeconds is how long the agent may take to finish the requests in flight when its container
+// is stopped.
 const stopSeconds = 60
+
+// leaveWithin is how long the agent may take for that once another one has taken over. It is
+// shorter than takeOverTimeout.
+const leaveWithin = "90s"
 
 // ensureContainer creates the agent's container if there is none. It does not start it.
 func (m *agentManager) ensureContainer(ctx context.Context) error {
@@ -78,6 +83,7 @@ func (m *agentManager) containerOptions(image string) client.ContainerCreateOpti
 			Entrypoint: []string{AgentProgram},
 			// -take-over makes this agent the successor of one that runs already.
 			Cmd:    []string{"agent", "-state-dir", statePath, "-linger", agentclient.LingerForever, "-take-over"},
+			Env:    []string{agentclient.LeaveWithinVariable + "=" + leaveWithin},
 			Labels: m.labels(),
 			// The image is built for the agent alone, and no other user is in it.
 			User:        "0:0",

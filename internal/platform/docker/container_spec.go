@@ -32,6 +32,8 @@ type containerSpec struct {
 	// Env may hold secrets.
 	Env      map[string]string `json:"env,omitempty"`
 	Workload Workload          `json:"workload"`
+	// Triggers is the digest of the release's triggers.
+	Triggers string `json:"triggers,omitempty"`
 }
 
 // fingerprint identifies the spec. A container carries the fingerprint of the spec

@@ -95,6 +95,12 @@ func (p *Platform) Load(ctx context.Context) (l bluegreen.Ledger, err error) {
 func (p *Platform) Observe(ctx context.Context) (status bluegreen.Status, err error) {
 	defer p.engine.explain(&err)
 	status, serves, err := p.readStatus(ctx)
+	if err == nil && !serves && status.Ledger.IsServing() {
+		status.Outage = &bluegreen.Outage{
+			Cause: fmt.Sprintf("the agent, container %s, does not run", p.manager.Name),
+			Next:  "The next apply starts the agent again.",
+		}
+	}
 	if err != nil || !serves {
 		return status, err
 	}
@@ -141,6 +147,7 @@ func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err 
 		endUse()
 		return nil, err
 	}
+	lock.WarnOfDamage(p.images.warn)
 	p.mu.Lock()
 	p.lock, p.endUse = lock, endUse
 	p.mu.Unlock()

@@ -42,7 +42,8 @@ func (p *Platform) Provision(
 	}
 	spec := containerSpec{
 		Version: release.Version, Image: image, Reference: release.Image,
-		Command: release.Command, Args: release.Args, Env: release.Env, Workload: workload,
+		Command: release.Command, Args: release.Args, Env: release.Variables(), Workload: workload,
+		Triggers: release.TriggersDigest(),
 	}
 	encoded, err := json.Marshal(spec)
 	if err != nil {
@@ -68,7 +69,8 @@ func (p *Platform) Scale(ctx context.Context, env bluegreen.Environment, replica
 	return p.converge(ctx, lock, env, spec, replicas)
 }
 
-// storedSpec returns the container spec that was provisioned in env last.
+// storedSpec returns the container spec that was provisioned in env last, or
+// bluegreen.ErrNotProvisioned if there is none or it is lost.
 func storedSpec(
 	ctx context.Context, lock *agentclient.Lock, env bluegreen.Environment,
 ) (spec containerSpec, err error) {
@@ -77,7 +79,8 @@ func storedSpec(
 		return spec, err
 	}
 	if len(encoded) == 0 {
-		return spec, fmt.Errorf("no container spec is stored for %s: deploy a release first", env)
+		return spec, fmt.Errorf("%w: no container spec is stored for %s: deploy a release first",
+			bluegreen.ErrNotProvisioned, env)
 	}
 	if err := json.Unmarshal(encoded, &spec); err != nil {
 		return spec, fmt.Errorf("reading the container spec of %s: %w", env, err)

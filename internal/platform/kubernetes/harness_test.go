@@ -66,7 +66,8 @@ func openHarness(t testing.TB, client *Client, options Options) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(platform.Close)
-	checker, err := health.New(health.Config{Interval: 50 * time.Millisecond})
+	// A probe goes through the API server, which is slow on a busy machine.
+	checker, err := health.New(health.Config{Interval: 50 * time.Millisecond, ProbeTimeout: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

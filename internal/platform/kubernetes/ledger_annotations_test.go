@@ -76,7 +76,7 @@ func TestServiceThatCannotBeReadIsAnError(t *testing.T) {
 		"torn":       {withLedger(`{"schema":`), false, "unexpected end"},
 		"impossible": {withLedger(`{"schema":1,"live":"red"}`), false, `"red" is not an environment`},
 		"of another": {renamed, false, `belongs to "web"`},
-		"newer":      {withLedger(`{"schema":99}`), false, "newer provider"},
+		"newer":      {withLedger(`{"schema":99}`), false, "newer version of the provider"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

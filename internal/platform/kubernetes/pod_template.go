@@ -144,6 +144,9 @@ func withoutDirectives(tree any) any {
 	}
 }
 
+// annotationTriggers of a pod has the digest of its release's triggers.
+const annotationTriggers = cluster.FieldManager + "/triggers"
+
 // generatedTemplate returns the pod template before the user's is merged over it. It
 // leaves out the readiness probe or the preStop hook if the user's container has its own,
 // because probes of two kinds cannot be merged.
@@ -172,13 +175,14 @@ func (o Options) generatedTemplate(
 	if o.adoptedSelector == nil {
 		labels[labelName], labels[labelInstance] = o.Name, o.Name
 	}
+	annotations := map[string]string{"kubectl.kubernetes.io/default-container": o.Name}
+	if digest := release.TriggersDigest(); digest != "" {
+		annotations[annotationTriggers] = digest
+	}
 	grace := int64(o.gracePeriod().Seconds())
 	serviceLinks := false
 	return corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{
-			Labels:      labels,
-			Annotations: map[string]string{"kubectl.kubernetes.io/default-container": o.Name},
-		},
+		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
 		Spec: corev1.PodSpec{
 			Containers:                    []corev1.Container{container},
 			TerminationGracePeriodSeconds: &grace,
@@ -195,7 +199,7 @@ func (o Options) variables(env bluegreen.Environment, release bluegreen.Release)
 		"PORT": strconv.Itoa(o.Port), "HOST": "0.0.0.0",
 		"BLUEGREEN_ENVIRONMENT": env.String(), "BLUEGREEN_VERSION": release.Version,
 	}
-	maps.Copy(values, release.Env)
+	maps.Copy(values, release.Variables())
 	variables := make([]corev1.EnvVar, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		variables = append(variables, corev1.EnvVar{Name: name, Value: values[name]})

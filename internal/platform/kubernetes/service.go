@@ -86,9 +86,27 @@ func (p *Platform) endpoint(service *corev1.Service) string {
 	return p.serviceAddress(p.opts.Name)
 }
 
-// serviceAddress returns the address of a Service in the cluster.
+// Endpoint returns the address at which clients will reach the live environment, "" if a load
+// balancer is going to have it.
+func (o Options) Endpoint() string {
+	if o.Service.Type == string(corev1.ServiceTypeLoadBalancer) {
+		return ""
+	}
+	return serviceAddress(o.Name, o.Namespace, cmp.Or(o.Service.Port, o.Port))
+}
+
+// PreviewEndpoint is Endpoint of the staging environment.
+func (o Options) PreviewEndpoint() string {
+	return serviceAddress(previewName(o.Name), o.Namespace, cmp.Or(o.Service.Port, o.Port))
+}
+
 func (p *Platform) serviceAddress(service string) string {
-	return hostPort(service+"."+p.opts.Namespace+".svc", p.clientPort())
+	return serviceAddress(service, p.opts.Namespace, p.clientPort())
+}
+
+// serviceAddress returns the address of a Service in the cluster.
+func serviceAddress(service, namespace string, port int) string {
+	return hostPort(service+"."+namespace+".svc", port)
 }
 
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

@@ -160,14 +160,15 @@ var creatingReasons = slices.Concat([]string{"ContainerCreating", "PodInitializi
 
 // creationChecker finds out why nodes do not create the containers of pods.
 type creationChecker struct {
-	// checked is when the Events of a pod were last read.
-	checked map[types.UID]time.Time
+	// read is when the Events of a pod of a ReplicaSet were last read, by the ReplicaSet's
+	// UID.
+	read map[types.UID]time.Time
 }
 
 // check returns an error if the container was not created within grace and will not be.
-// While that is not certain, it returns how long to wait before the next check. It reads
-// the pod's Events at most once in that time. Without the right to read them, it goes on
-// waiting.
+// While that is not certain, it returns how long to wait before the next check. In that
+// time it reads the Events of one pod of a ReplicaSet: the others have the same volumes.
+// Without the right to read them, it goes on waiting.
 func (c *creationChecker) check(
 	ctx context.Context, api *cluster.API, pod *corev1.Pod, container string, grace time.Duration,
 ) (wait time.Duration, err error) {
@@ -176,20 +177,24 @@ func (c *creationChecker) check(
 		return 0, nil
 	}
 	now := api.Now()
-	if checked := c.checked[pod.UID]; checked.After(since) {
-		since = checked
-	}
 	if wait := since.Add(grace).Sub(now); wait > 0 {
 		return wait, nil
 	}
-	if c.checked == nil {
-		c.checked = map[types.UID]time.Time{}
-	}
-	c.checked[pod.UID] = now
 	waiting := containerStatus(pod, container).State.Waiting
 	if waiting != nil && slices.Contains(creationErrors, waiting.Reason) {
 		return 0, &StartError{Pod: pod.Name, Container: container, Reason: waiting.Reason, Message: waiting.Message}
 	}
+	owner := pod.UID
+	if controller := metav1.GetControllerOf(pod); controller != nil {
+		owner = controller.UID
+	}
+	if wait := c.read[owner].Add(grace).Sub(now); wait > 0 {
+		return wait, nil
+	}
+	if c.read == nil {
+		c.read = map[types.UID]time.Time{}
+	}
+	c.read[owner] = now
 	if last := lastEvent(ctx, api, pod); isMissingVolumeSource(last) {
 		return 0, &StartError{Pod: pod.Name, Container: container, Reason: last.Reason, Message: last.Message}
 	}

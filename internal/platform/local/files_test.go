@@ -72,14 +72,14 @@ func TestUnusedImagesAreRemoved(t *testing.T) {
 	for _, version := range []string{"1.0.0", "2.0.0", "3.0.0"} {
 		s.deployLive(version, 1)
 	}
-	copies, err := os.ReadDir(filepath.Join(s.dir, "images"))
+	copies, err := filepath.Glob(filepath.Join(s.dir, "images", "sha256-*[0-9a-f]"))
 	s.must(err)
 	if len(copies) != 2 {
 		t.Errorf("%d images are kept for two environments", len(copies))
 	}
 	s.must(s.Destroy(t.Context()))
-	if copies, err = os.ReadDir(filepath.Join(s.dir, "images")); err != nil || len(copies) != 0 {
-		t.Errorf("%d images are left, %v", len(copies), err)
+	if left, err := os.ReadDir(filepath.Join(s.dir, "images")); err != nil || len(left) != 0 {
+		t.Errorf("left are %v, %v", left, err)
 	}
 }
 
@@ -141,6 +141,32 @@ func TestErrorAboutAnUnreadableLedgerNamesItsFile(t *testing.T) {
 	// Once the file is repaired, the same replicas serve the deployment again.
 	broken.must(os.WriteFile(path, []byte(intact), 0o600))
 	broken.expectVersion("1.0.0")
+}
+
+// How a replica is started is known only to a newer version. The log says so, and what runs goes on.
+func TestErrorAboutAWorkloadOfANewerVersionSaysSo(t *testing.T) {
+	t.Parallel()
+	dir := agenttest.StateDir(t)
+	other := newServiceIn(t, dir, "other", local.Frontend{})
+	other.deployLive("1.0.0", 1)
+	s := newServiceIn(t, dir, "newer", local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	path := filepath.Join(dir, "deployments", "newer", "green", "workload.json")
+	intact := s.file("green/workload.json")
+	agenttest.Stop(t, dir)
+	s.must(os.WriteFile(path, []byte(`{"schema": 99, "argv": "another shape"}`), 0o600))
+	other.ensureAgent()
+	log := agenttest.Log(t, dir)
+	if !strings.Contains(log, path) ||
+		!strings.Contains(log, "written by a newer version of the provider (schema 99; this one reads up to") {
+		t.Errorf("the log is %s", log)
+	}
+	other.expectVersion("1.0.0")
+	s.expectVersion("1.0.0")
+	agenttest.Stop(t, dir)
+	s.must(os.WriteFile(path, []byte(intact), 0o600))
+	other.ensureAgent()
+	s.expectVersion("1.0.0")
 }
 
 func (s *service) expectUnreadable(what, path string) {

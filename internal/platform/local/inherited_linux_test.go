@@ -33,13 +33,15 @@ func newServiceOfRun(t *testing.T, environ []string, files ...*os.File) *service
 	return s
 }
 
-// pids returns the agent and the replica of green.
+// pids returns the agent, its parent and the replica of green.
 func (s *service) pids() map[string]int {
 	s.Helper()
 	_, text := get(s, s.endpoint()+"/pid")
 	replica, err := strconv.Atoi(text)
 	s.must(err)
-	return map[string]int{"agent": agenttest.PID(s, s.dir), "replica": replica}
+	return map[string]int{
+		"agent": agenttest.PID(s, s.dir), "parent": agenttest.Parent(s, s.dir), "replica": replica,
+	}
 }
 
 // environOf returns the environment variables that a process was started with.
@@ -66,11 +68,13 @@ func TestEnvironmentOfTheRunIsNotInherited(t *testing.T) {
 		"AWS_SECRET_ACCESS_KEY=key", "TF_VAR_password=password", "TF_TOKEN_example_com=token",
 		"HTTPS_PROXY=http://user:password@proxy.example", "LC_TIME=de_DE.UTF-8", "XDG_RUNTIME_DIR=/run/user/1",
 	})
+	parent := []string{
+		"BLUEGREEN_AGENT_BY_PROVIDER",
+		"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "GORACE",
+	}
 	wanted := map[string][]string{
-		"agent": {
-			"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "XDG_RUNTIME_DIR",
-			"GORACE",
-		},
+		"parent": parent,
+		"agent":  append([]string{"BLUEGREEN_AGENT_PARENT"}, parent...),
 		"replica": {
 			"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR",
 			"PORT", "HOST", "BLUEGREEN_ENVIRONMENT", "BLUEGREEN_VERSION", "BLUEGREEN_INCARNATION",

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
@@ -16,52 +17,78 @@ import (
 // Instances implements bluegreen.Workloads.
 func (p *Platform) Instances(ctx context.Context, env bluegreen.Environment) ([]bluegreen.Instance, error) {
 	found, err := p.client.Instances(ctx, p.name, env)
+	if p.restoreAgent(ctx, err) {
+		found, err = p.client.Instances(ctx, p.name, env)
+	}
 	if err != nil {
 		return nil, err
 	}
 	list := make([]bluegreen.Instance, 0, len(found))
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, instance := range found {
 		list = append(list, instance.Instance)
-		if instance.Address != "" {
-			p.addresses[instance.Ref()] = instance.Address
-		}
 	}
 	return list, nil
 }
 
 // Dial implements bluegreen.Workloads. It connects to the given run of the instance, and
-// to no other run.
+// to no other run. Any program of the machine can listen where the instance should, before the
+// instance does. So the agent is asked before and after: what was connected to is a process of
+// the instance if that has listened in between.
 func (p *Platform) Dial(ctx context.Context, instance bluegreen.Instance) (net.Conn, error) {
-	address, err := p.address(ctx, instance)
+	before, err := p.listener(ctx, instance)
 	if err != nil {
 		return nil, err
 	}
-	return new(net.Dialer).DialContext(ctx, "tcp", address)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", before.Address)
+	if err != nil || len(before.Listeners) == 0 {
+		return conn, err
+	}
+	after, err := p.listener(ctx, instance)
+	if err == nil && !before.ListensStill(after) {
+		err = fmt.Errorf("what listens on %s has changed meanwhile", before.Address)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
-// address returns the address that this run of the instance listens on.
-func (p *Platform) address(ctx context.Context, instance bluegreen.Instance) (string, error) {
-	cached := func() string {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.addresses[instance.Ref()]
-	}
-	if address := cached(); address != "" {
-		return address, nil
-	}
+// listener returns this run of the instance with the address that it listens on.
+func (p *Platform) listener(ctx context.Context, instance bluegreen.Instance) (client.Instance, error) {
 	env, err := environmentOf(instance)
 	if err != nil {
-		return "", err
+		return client.Instance{}, err
 	}
-	if _, err := p.Instances(ctx, env); err != nil {
-		return "", err
+	found, err := p.client.Listener(ctx, p.name, env, instance.ID)
+	if p.restoreAgent(ctx, err) {
+		found, err = p.client.Listener(ctx, p.name, env, instance.ID)
 	}
-	if address := cached(); address != "" {
-		return address, nil
+	if errors.Is(err, client.ErrUnknownRequest) {
+		found, err = p.listed(ctx, env, instance.ID)
 	}
-	return "", fmt.Errorf("%s has been restarted or has ended", instance.ID)
+	switch {
+	case client.IsUnavailable(err):
+		// That says nothing about the instance.
+		return client.Instance{}, fmt.Errorf("%w: %w", bluegreen.ErrCouldNotAsk, err)
+	case err != nil:
+		return client.Instance{}, err
+	case !found.Running || found.Ref() != instance.Ref():
+		return client.Instance{}, fmt.Errorf("%s has been restarted or has ended", instance.ID)
+	case found.Address == "":
+		return client.Instance{}, errors.New(found.NotListening)
+	}
+	return found, nil
+}
+
+// listed returns the instance as an agent of an earlier version lists it.
+func (p *Platform) listed(ctx context.Context, env bluegreen.Environment, id string) (client.Instance, error) {
+	list, err := p.client.Instances(ctx, p.name, env)
+	i := slices.IndexFunc(list, func(found client.Instance) bool { return found.ID == id })
+	if err != nil || i < 0 {
+		return client.Instance{}, err
+	}
+	return list[i], nil
 }
 
 // Exec implements bluegreen.Workloads.

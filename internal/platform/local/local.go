@@ -13,6 +13,7 @@ import (
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/client"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
 // Options says which deployment, where its state is, and how clients reach it.
@@ -26,10 +27,15 @@ type Options struct {
 	// Upkeep is sent to the agent with every commit. If it is nil, the agent looks after
 	// the replicas as it did before.
 	Upkeep *Upkeep
+	// Ports is the range that replicas get their ports from, such as "20000-29999"; "" is that of
+	// the agent. The agent keeps it with the release that is deployed.
+	Ports string
 	// AgentCommand is the command that starts an agent. It is called with the further
 	// arguments "-state-dir" and the directory. The default is this program with the
 	// argument "agent".
 	AgentCommand []string
+	// Warn, if it is not nil, is called with a message about a problem that stops nothing.
+	Warn func(message string)
 }
 
 // These types of the agent are part of this package's API.
@@ -42,10 +48,16 @@ type (
 	Upkeep = client.Upkeep
 	// AddressError reports an address that the deployment cannot listen on.
 	AddressError = client.AddressError
+	// Image says which image is copied, and how.
+	Image = client.Image
 	// ImageError reports an image that cannot be deployed.
 	ImageError = client.ImageError
 	// VersionError reports an agent whose version is not this program's.
 	VersionError = client.VersionError
+	// Settings say how the replicas of a release run. They are its bluegreen.Settings.
+	Settings = client.Settings
+	// SettingError reports a setting that has no effect where the agent runs.
+	SettingError = client.SettingError
 	// UnreadableError reports a file that is incomplete, not the agent's, or written by a
 	// newer version.
 	UnreadableError = client.UnreadableError
@@ -62,14 +74,16 @@ type Platform struct {
 	name     string
 	frontend Frontend
 	upkeep   *Upkeep
+	ports    string
 	command  []string
+	warn     func(message string)
 	client   *client.Client
 	offline  *client.Offline
 
 	mu   sync.Mutex
 	lock *client.Lock
-	// addresses caches the address of each run of an instance, which never changes.
-	addresses map[bluegreen.InstanceRef]string
+	// isLocked is true from Lock to unlock, even if the agent ends meanwhile.
+	isLocked bool
 }
 
 var (
@@ -107,8 +121,8 @@ func New(opts Options) (*Platform, error) {
 		command = []string{self, "agent"}
 	}
 	return &Platform{
-		name: opts.Name, frontend: opts.Frontend, upkeep: opts.Upkeep, command: command, client: c, offline: offline,
-		addresses: map[bluegreen.InstanceRef]string{},
+		name: opts.Name, frontend: opts.Frontend, upkeep: opts.Upkeep, ports: opts.Ports, command: command,
+		warn: opts.Warn, client: c, offline: offline,
 	}, nil
 }
 
@@ -129,9 +143,30 @@ func StateDir(configured string) (string, error) {
 	return client.DefaultStateDir()
 }
 
-// CheckImage returns an *ImageError if a plan can tell that the image at path cannot be
-// deployed with command.
-func CheckImage(path string, command []string) error { return client.CheckImage(path, command) }
+// CheckPorts returns an error unless ports is a range for Options.Ports. It reports whether the
+// system gives some of them to outgoing connections.
+func CheckPorts(ports string) (isEphemeral bool, err error) { return client.CheckPorts(ports) }
+
+// CheckImage returns an *ImageError if a plan can tell that the image cannot be deployed.
+func CheckImage(ctx context.Context, image Image) error { return client.CheckImage(ctx, image) }
+
+// ImageDigest returns the digest that the image would be pinned to.
+func ImageDigest(ctx context.Context, image Image) (string, error) {
+	return client.ImageDigest(ctx, image)
+}
+
+// CheckUser returns a *SettingError if there is no such user or group on this machine.
+func CheckUser(name, group string) error { return client.CheckUser(name, group) }
+
+// CheckSignal returns an error unless name is that of a signal that asks a process to end.
+func CheckSignal(name string) error { return client.CheckSignal(name) }
+
+// CheckAddress returns an error unless address is host:port.
+func CheckAddress(address string) error { return client.CheckAddress(address) }
+
+// Endpoint returns the URL at which clients find a deployment that listens on listen, "" if only the
+// agent decides the port.
+func Endpoint(listen string, p protocol.Protocol) string { return client.Endpoint(listen, p) }
 
 // CheckListen returns an *AddressError if a plan can tell that the deployment called name
 // cannot listen on listen.
@@ -143,6 +178,23 @@ func CheckListen(stateDir, name, listen string) error {
 	return client.CheckListen(dir, name, listen)
 }
 
+// DeploymentNames returns the names of the deployments of a state directory, sorted. It needs no
+// agent. A stateDir of "" is the default.
+func DeploymentNames(stateDir string) ([]string, error) {
+	dir, err := StateDir(stateDir)
+	if err != nil {
+		return nil, err
+	}
+	files, err := client.NewOffline(dir)
+	if err != nil {
+		return nil, err
+	}
+	return files.DeploymentNames()
+}
+
+// Frontend returns where and how clients reach the deployment, as it was configured.
+func (p *Platform) Frontend() (Frontend, error) { return p.offline.Frontend(p.name) }
+
 // Load implements bluegreen.Store.
 func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
 	status, err := p.Observe(ctx)
@@ -153,7 +205,16 @@ func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
 func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	status, err := p.client.Deployment(ctx, p.name)
 	if errors.Is(err, client.ErrNotRunning) {
-		return p.offline.Deployment(p.name)
+		return p.observeOffline()
+	}
+	return status, err
+}
+
+// observeOffline returns what is stored of a deployment that no agent serves.
+func (p *Platform) observeOffline() (bluegreen.Status, error) {
+	status, err := p.offline.Deployment(p.name)
+	if err == nil && status.Ledger.IsServing() {
+		status.Outage = p.offline.Outage()
 	}
 	return status, err
 }
@@ -167,16 +228,50 @@ func (p *Platform) History(ctx context.Context) ([]bluegreen.Record, error) {
 	return records, err
 }
 
-// Lock implements bluegreen.Store. It starts the agent if none runs.
+// HasLostAgent reports whether err is that of an operation whose agent has ended. Its lock ended
+// with the agent, so that it cannot go on.
+func HasLostAgent(err error) bool {
+	return client.IsUnavailable(err) || errors.Is(err, client.ErrLockLost)
+}
+
+// EnsureAgent starts the agent if none runs. It returns once an agent serves.
+func (p *Platform) EnsureAgent(ctx context.Context) error {
+	return p.client.EnsureAgent(ctx, p.command)
+}
+
+// Lock implements bluegreen.Store. It starts the agent if none runs, and replaces one that is older
+// than this program.
 func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err error) {
+	if err := p.client.ReplaceOlder(ctx, p.command); err != nil && p.warn != nil {
+		p.warn(err.Error())
+	}
 	lock, err := p.client.LaunchAndLock(ctx, p.command, p.name, holder)
 	if err != nil {
 		return nil, err
 	}
+	lock.WarnOfDamage(p.warn)
 	p.mu.Lock()
-	p.lock = lock
+	defer p.mu.Unlock()
+	p.lock, p.isLocked = lock, true
+	return func() {
+		p.mu.Lock()
+		p.isLocked = false
+		p.mu.Unlock()
+		lock.Unlock()
+	}, nil
+}
+
+// restoreAgent starts the agent again if it ended, as err says, during an operation. The
+// operation may look on for a while, and clients must not wait for that. It reports whether
+// the agent can be asked again.
+func (p *Platform) restoreAgent(ctx context.Context, err error) bool {
+	if !client.IsUnavailable(err) {
+		return false
+	}
+	p.mu.Lock()
+	isLocked := p.isLocked
 	p.mu.Unlock()
-	return lock.Unlock, nil
+	return isLocked && p.EnsureAgent(ctx) == nil
 }
 
 // Commit implements bluegreen.Store.
@@ -232,7 +327,7 @@ func (p *Platform) Provision(
 	if release.Image, err = absolute(release.Image); err != nil {
 		return "", err
 	}
-	return lock.Provision(ctx, env, release)
+	return lock.Provision(ctx, env, release, p.ports)
 }
 
 // Scale implements bluegreen.Workloads.

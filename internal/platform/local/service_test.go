@@ -107,12 +107,12 @@ func (s *service) previewEndpoint() string {
 	return status.Preview
 }
 
-// running returns how many replicas of env run according to the status.
-func (s *service) running(env bluegreen.Environment) int {
+// running returns how many replicas of green run according to the status.
+func (s *service) running() int {
 	s.Helper()
 	status, err := s.platform.Observe(s.Context())
 	s.must(err)
-	return status.Running[env]
+	return status.Running[bluegreen.Green]
 }
 
 func (s *service) preview() string {

@@ -5,11 +5,14 @@ package local_test
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -108,4 +111,70 @@ func TestDaemonsGoWithAReplicaThatDies(t *testing.T) {
 	s.awaitRestart(before)
 	agenttest.AwaitNoFailure(t, s.endpoint())
 	expectProcesses(t, release, 2, "after a restart by another agent")
+}
+
+// edit changes a JSON file of the deployment.
+func (s *service) edit(path string, change func(content map[string]any)) {
+	s.Helper()
+	var content map[string]any
+	s.must(json.Unmarshal([]byte(s.file(path)), &content))
+	change(content)
+	edited, err := json.Marshal(content)
+	s.must(err)
+	s.must(os.WriteFile(filepath.Join(s.dir, "deployments", s.Deployment, path), edited, 0o600))
+}
+
+// An agent was killed after it had stored a new release, and before it had stopped the replicas of
+// the former one. The next agent stops those with their own signal.
+func TestOrphanIsStoppedWithItsOwnSignal(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
+	asked := filepath.Join(t.TempDir(), "asked")
+	release.Command = append([]string{"/bin/sh", "-c", `trap 'touch "` + asked + `"; exit 0' QUIT; "$0" & wait`},
+		release.Command...)
+	release.Settings = local.Settings{StopSignal: "SIGQUIT"}
+	s.makeLive(release)
+	agenttest.Kill(t, s.dir)
+	s.edit("green/workload.json", func(workload map[string]any) {
+		workload["revision"] = "ANOTHER"
+		delete(workload, "settings")
+	})
+	s.ensureAgent()
+	agenttest.Eventually(t, func() error { return errOf(os.Stat(asked)) })
+	agenttest.AwaitNoFailure(t, s.endpoint())
+}
+
+// An agent starts beside a stray that ignores its stop signal. It serves the stray's deployment and
+// another one while the stray is there, and takes changes of the other one.
+func TestAgentServesBesideAStrayThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	dir := agenttest.StateDir(t)
+	s, other := newServiceIn(t, dir, "web", local.Frontend{}), newServiceIn(t, dir, "other", local.Frontend{})
+	release := agenttest.Release(t, "1.0.0", agenttest.Stubborn)
+	release.Replicas, release.Settings = 2, local.Settings{StopTimeout: time.Second}
+	s.makeLive(release)
+	other.deployLive("1.0.0", 1)
+	agenttest.Kill(t, dir)
+	var stray int
+	s.edit("green/replicas/green-2/process.json", func(process map[string]any) {
+		pid, _ := process["pid"].(float64)
+		stray = int(pid)
+		process["stop_timeout_ns"] = time.Hour
+	})
+	s.edit("green/workload.json", func(workload map[string]any) { workload["replicas"] = 1 })
+
+	other.ensureAgent()
+	s.expectVersion("1.0.0")
+	other.expectVersion("1.0.0")
+	other.deployLive("2.0.0", 1)
+	if err := syscall.Kill(stray, 0); err != nil {
+		t.Errorf("the stray has ended: %v", err)
+	}
+	if log := agenttest.Log(t, dir); !strings.Contains(log, "stopping a replica that should not run") {
+		t.Errorf("the log is %s", log)
+	}
+	s.must(syscall.Kill(stray, syscall.SIGKILL))
+	agenttest.AwaitExit(t, stray)
+	s.expectVersion("1.0.0")
 }

@@ -318,13 +318,13 @@ func TestAddressTakenWhileNoAgentRan(t *testing.T) {
 	if got := s.runs(bluegreen.Green); !slices.Equal(got, before) {
 		t.Errorf("the replica was %v and is %v", before, got)
 	}
-	if got := s.running(bluegreen.Green); got != 0 {
+	if got := s.running(); got != 0 {
 		t.Errorf("%d replicas count as running although no client can reach them", got)
 	}
 	free()
 	s.must(s.platform.AwaitTraffic(t.Context(), bluegreen.Green))
 	s.expectVersion("1.0.0")
-	if got := s.running(bluegreen.Green); got != 1 {
+	if got := s.running(); got != 1 {
 		t.Errorf("%d replicas count as running, want 1", got)
 	}
 }
@@ -341,7 +341,7 @@ func TestPreviewAddressTakenWhileNoAgentRan(t *testing.T) {
 	s.ensureAgent()
 	s.must(s.platform.AwaitTraffic(t.Context(), bluegreen.Green))
 	s.expectVersion("1.0.0")
-	if got := s.running(bluegreen.Green); got != 1 {
+	if got := s.running(); got != 1 {
 		t.Errorf("%d replicas count as running, want 1", got)
 	}
 	free()

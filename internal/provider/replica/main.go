@@ -5,16 +5,18 @@
 // version.
 //
 // REPLICA chooses its behavior: "sick" fails every health check, GET /healthz,
-// "sickens" passes only the first one that no kubelet makes, and "dies" exits with
-// status 3 before it listens. It logs a long line, and what a terminal acts on. After POST
-// /sicken it fails every health check too. After POST /fail it answers with 503 only, and
-// says in the header Failed-Probes how many health checks it has failed. GET /forwarded
-// answers with what it is told of the client, GET /headers with the whole header of the
-// request as JSON, GET /silent with nothing at all, and POST /upload once it has read the
+// "sickens" passes only the first one that no kubelet makes, "guarded" passes those with the
+// header Probe-Token: open-sesame, and "dies" exits with status 3 before it listens. It
+// logs a long line, and what a terminal acts on. After POST /sicken it fails every health
+// check too. After POST /fail it answers with 503 only, and says in the header Failed-Probes
+// how many health checks it has failed. GET /forwarded answers with what it is told of the
+// client, GET /headers with the whole header of the request as JSON, GET /silent with
+// nothing at all, and POST /upload once it has read the
 // body. GET /ws is a WebSocket that sends each message back.
 //
-// It prints SECRET when it starts. "/replica check" is the HEALTHCHECK of an image, which
-// passes until "/replica fail-checks" was called in the container. Other arguments do nothing.
+// It prints SECRET when it starts, and answers with it when it fails a health check.
+// "/replica check" is the HEALTHCHECK of an image, which passes until "/replica fail-checks" was
+// called in the container. Other arguments do nothing.
 package main
 
 import (
@@ -112,9 +114,10 @@ func handler(behavior string) http.Handler {
 		if !strings.HasPrefix(r.UserAgent(), "kube-probe/") {
 			probes.Add(1)
 		}
-		if isSick.Load() || isIll.Load() || (behavior == "sickens" && probes.Load() > 1) {
+		isRefused := behavior == "guarded" && r.Header.Get("Probe-Token") != "open-sesame"
+		if isRefused || isSick.Load() || isIll.Load() || (behavior == "sickens" && probes.Load() > 1) {
 			failed.Add(1)
-			http.Error(w, "sick", http.StatusServiceUnavailable)
+			http.Error(w, strings.TrimSpace("sick "+os.Getenv("SECRET")), http.StatusServiceUnavailable)
 		}
 	})
 	return mux

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// An endpoint is known as far as not only the apply decides it, each by itself.
+func TestPlannedEndpoints(t *testing.T) {
+	t.Parallel()
+	known, null, unknown := types.StringValue, types.StringNull(), types.StringUnknown()
+	at := func(listen, preview, protocol types.String) localPlatform {
+		return localPlatform{localModel: localModel{Listen: listen, PreviewListen: preview, Protocol: protocol}}
+	}
+	published := func(addresses ...attr.Value) dockerPlatform {
+		list := types.ListValueMust(types.StringType, addresses)
+		return dockerPlatform{dockerModel: dockerModel{Publish: list, Protocol: known("tcp")}}
+	}
+	before := endpoints{known("http://127.0.0.1:4001"), known("http://127.0.0.1:4002")}
+	for name, tt := range map[string]struct {
+		where, prior location
+		want         endpoints
+	}{
+		"a create": {at(known("127.0.0.1:80"), null, null), nil, endpoints{known("http://127.0.0.1:80"), unknown}},
+		"both ports": {
+			at(known(":80"), known("0.0.0.0:81"), known("tcp")), nil,
+			endpoints{known("tcp://127.0.0.1:80"), known("tcp://127.0.0.1:81")},
+		},
+		"a name": {
+			at(known("localhost:80"), known("[::1]:81"), null), nil,
+			endpoints{known("http://localhost:80"), known("http://[::1]:81")},
+		},
+		"any port":   {at(known("127.0.0.1:0"), known("127.0.0.1:"), null), nil, endpoints{unknown, unknown}},
+		"unknown":    {at(unknown, known(":81"), null), nil, endpoints{unknown, known("http://127.0.0.1:81")}},
+		"a protocol": {at(known(":80"), null, unknown), at(known(":80"), null, null), endpoints{unknown, unknown}},
+		"kept ports": {at(null, known(""), null), at(null, null, known("http")), before},
+		"a preview": {
+			at(null, known(":81"), null), at(null, null, null),
+			endpoints{before.live, known("http://127.0.0.1:81")},
+		},
+		"another":    {at(null, null, known("tcp")), at(null, null, null), endpoints{unknown, unknown}},
+		"published":  {published(known("0.0.0.0:80"), unknown), nil, endpoints{known("tcp://127.0.0.1:80"), unknown}},
+		"to publish": {published(unknown), nil, endpoints{unknown, unknown}},
+	} {
+		former := before
+		if tt.prior == nil {
+			former = endpoints{}
+		}
+		if got := tt.where.endpoints("web", tt.prior, former); !got.live.Equal(tt.want.live) ||
+			!got.preview.Equal(tt.want.preview) {
+			t.Errorf("%s: planned are %v, not %v", name, got, tt.want)
+		}
+	}
+}
