@@ -121,9 +121,11 @@ func (h *conformanceHarness) Serves(t testing.TB, deployment string) string {
 		if err != nil {
 			return false, 0, err
 		}
-		address = firstAddress(found)
-		isComplete := endpointMismatch(found, selected) == ""
-		return isComplete || (address == "" && !isAnyReady(selected)), 0, nil
+		address = addressOfReady(found, selected)
+		if address == "" {
+			return !isAnyReady(selected), 0, nil
+		}
+		return endpointMismatch(found, selected) == "", 0, nil
 	}); err != nil {
 		t.Fatalf("the endpoints of %s never were what it selects: %v", deployment, err)
 	}
@@ -142,12 +144,13 @@ func isAnyReady(pods []*corev1.Pod) bool {
 	return false
 }
 
-func firstAddress(slices []*discoveryv1.EndpointSlice) string {
-	for _, slice := range slices {
-		for _, endpoint := range slice.Endpoints {
-			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
-				return endpoint.Addresses[0]
-			}
+// addressOfReady returns the address of an endpoint whose pod is ready, "" if there is none. An
+// endpoint is called ready for a moment after its pod is not.
+func addressOfReady(slices []*discoveryv1.EndpointSlice, pods []*corev1.Pod) string {
+	endpoints := readyEndpoints(slices)
+	for _, pod := range pods {
+		if endpoints[pod.UID] && pod.DeletionTimestamp == nil && !isNotReady(pod) {
+			return pod.Status.PodIP
 		}
 	}
 	return ""

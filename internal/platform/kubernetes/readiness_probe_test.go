@@ -4,7 +4,6 @@ package kubernetes
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -75,30 +74,4 @@ func TestHealthCheckIsNoPartOfARelease(t *testing.T) {
 	if release.Seal("").Fingerprint != before {
 		t.Error("the release is another one")
 	}
-}
-
-// A pod of live that fails the health check gets no traffic, and comes back when it passes.
-func TestClusterReplicaThatIsSickGetsNoTraffic(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, func(o *Options) {
-		o.HealthCheck = &health.Config{HTTP: &health.HTTP{}}
-	})
-	h.makeLive("1.0.0", 2)
-	for _, pod := range h.podsOf(bluegreen.Green) {
-		_, err := ask(client, fmt.Sprintf("http://%s:%d/sicken", pod.Status.PodIP, replicaPort))
-		h.must(err)
-		break
-	}
-	informers := h.informers(bluegreen.Green)
-	h.must(informers.session.Await(t.Context(), func() (bool, time.Duration, error) {
-		pods, err := informers.pods.Items()
-		ready := 0
-		for _, pod := range pods {
-			if !isNotReady(pod) {
-				ready++
-			}
-		}
-		return err == nil && len(pods) == 2 && ready == 1, 0, err
-	}))
-	h.requireServes("1.0.0")
 }
