@@ -49,7 +49,7 @@ func (c *comparingServer) UpgradeResourceState(
 	if err != nil || c.shortcut.answered.upgrades.Load() == before {
 		return answer, err
 	}
-	framework, err := c.ProviderServer.UpgradeResourceState(ctx, req)
+	framework, err := c.frameworkServer.UpgradeResourceState(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (c *comparingServer) ReadResource(
 	if err != nil || c.shortcut.answered.refreshes.Load() == before {
 		return answer, err
 	}
-	framework, err := c.ProviderServer.ReadResource(ctx, req)
+	framework, err := c.frameworkServer.ReadResource(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (c *comparingServer) PlanResourceChange(
 	if err != nil || c.shortcut.answered.plans.Load() == before {
 		return answer, err
 	}
-	framework, err := c.ProviderServer.PlanResourceChange(ctx, req)
+	framework, err := c.frameworkServer.PlanResourceChange(ctx, req)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -96,47 +98,54 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 // Read observes the deployment. It removes only a deployment that does not exist
 // from the state. A deployment that cannot be read is an error. Of the configured attributes it
 // refreshes version and image, if somebody else has made the release that serves.
-func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+func (r *deploymentResource) Read(ctx context.Context, _ resource.ReadRequest, resp *resource.ReadResponse) {
+	resp.Diagnostics.Append(r.refresh(ctx, &resp.State, resp.Identity, resp.Private)...)
+}
+
+// refresh brings what Terraform holds of a deployment up to date.
+func (r *deploymentResource) refresh(
+	ctx context.Context, held *tfsdk.State, identity *tfsdk.ResourceIdentity, private privateStore,
+) diag.Diagnostics {
 	var state deploymentModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	key, diags := readFingerprintKey(ctx, req.Private)
-	resp.Diagnostics.Append(diags...)
-	applied, diags := readApplied(ctx, req.Private)
-	resp.Diagnostics.Append(diags...)
-	if resp.Diagnostics.HasError() {
-		return
+	diags := held.Get(ctx, &state)
+	key, more := readFingerprintKey(ctx, private)
+	diags.Append(more...)
+	applied, more := readApplied(ctx, private)
+	diags.Append(more...)
+	if diags.HasError() {
+		return diags
 	}
-	opened, diags := r.open(ctx, state, purpose{key: key})
+	opened, more := r.open(ctx, state, purpose{key: key})
 	defer opened.close()
-	resp.Diagnostics.Append(diags...)
-	if resp.Diagnostics.HasError() {
-		return
+	diags.Append(more...)
+	if diags.HasError() {
+		return diags
 	}
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, opened.identity())...)
+	diags.Append(identity.Set(ctx, opened.identity())...)
 
 	status, err := opened.statusOfRefresh(ctx)
 	if errors.Is(err, bluegreen.ErrNotFound) {
-		resp.State.RemoveResource(ctx)
-		return
+		held.RemoveResource(ctx)
+		return diags
 	}
 	if err != nil {
-		resp.Diagnostics.Append(opened.unreadableDiagnostic(err))
-		return
+		return append(diags, opened.unreadableDiagnostic(err))
 	}
-	resp.Diagnostics.Append(opened.statusWarnings(status)...)
+	diags.Append(opened.statusWarnings(status)...)
 	isImported := state.Version.IsNull()
 	if isImported {
-		resp.Diagnostics.Append(state.fillFromLedger(ctx, status.Ledger)...)
+		diags.Append(state.fillFromLedger(ctx, status.Ledger)...)
 		applied = liveRecordID(status.Ledger)
 	}
 	state.refreshRelease(status.Ledger, applied)
 	state.observedModel = opened.observe(status)
-	resp.Diagnostics.Append(writeStatus(ctx, resp.Private, status)...)
-	resp.Diagnostics.Append(writeApplied(ctx, resp.Private, applied)...)
-	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	diags.Append(writeStatus(ctx, private, status)...)
+	diags.Append(writeApplied(ctx, private, applied)...)
+	diags.Append(held.Set(ctx, state)...)
 	if isImported {
-		resp.Diagnostics.Append(opened.fillAddresses(ctx, &resp.State)...)
+		diags.Append(opened.fillAddresses(ctx, held)...)
 	}
+	return diags
 }
 
 // Update applies the configuration to the deployment that the plan was made from.

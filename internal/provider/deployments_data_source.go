@@ -79,7 +79,7 @@ func (d *deploymentsDataSource) Read(
 	defer cancel()
 	names, err := where.names(ctx)
 	if err != nil {
-		resp.Diagnostics.AddError("The deployments could not be listed", sentence(err))
+		resp.Diagnostics.Append(namesDiagnostic(err))
 		return
 	}
 	data.Deployments = []listedModel{}

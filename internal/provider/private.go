@@ -34,6 +34,12 @@ type privateWriter interface {
 	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
 }
 
+// privateStore is the private state of the resource.
+type privateStore interface {
+	privateReader
+	privateWriter
+}
+
 // readLedger returns the ledger that the state was read from. It refuses a ledger of a
 // newer format, which may say more than this version understands.
 func readLedger(ctx context.Context, private privateReader) (bluegreen.Ledger, diag.Diagnostics) {
@@ -77,10 +83,7 @@ func readFingerprintKey(ctx context.Context, private privateReader) (bluegreen.F
 // privateKeys is the private state as the framework encodes it.
 type privateKeys map[string][]byte
 
-var (
-	_ privateReader = privateKeys{}
-	_ privateWriter = privateKeys{}
-)
+var _ privateStore = privateKeys{}
 
 // GetKey implements privateReader.
 func (k privateKeys) GetKey(_ context.Context, key string) ([]byte, diag.Diagnostics) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -17,7 +18,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 )
 
-var _ provider.Provider = (*bluegreenProvider)(nil)
+var _ provider.ProviderWithListResources = (*bluegreenProvider)(nil)
 
 // providerType is how a configuration names the provider.
 const providerType = "bluegreen"
@@ -80,6 +81,7 @@ func (p *bluegreenProvider) Configure(
 	p.configured.Store(config)
 	resp.ResourceData = config
 	resp.DataSourceData = config
+	resp.ListResourceData = config
 }
 
 func (p *bluegreenProvider) Resources(context.Context) []func() resource.Resource {
@@ -88,6 +90,11 @@ func (p *bluegreenProvider) Resources(context.Context) []func() resource.Resourc
 
 func (p *bluegreenProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{newDeploymentDataSource, newDeploymentsDataSource}
+}
+
+// ListResources returns what `terraform query` can list (Terraform 1.14 and newer).
+func (p *bluegreenProvider) ListResources(context.Context) []func() list.ListResource {
+	return []func() list.ListResource{newDeploymentList}
 }
 
 // modelOf returns the configuration that Configure has passed on. Before, when

@@ -10,13 +10,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 )
 
-var _ tfprotov6.ProviderServer = (*server)(nil)
+var _ frameworkServer = (*server)(nil)
 
 // server is the provider as Terraform calls it. It asks the shortcut first, and the
 // framework for every call that the shortcut does not answer.
 type server struct {
-	// ProviderServer is the framework's.
-	tfprotov6.ProviderServer
+	frameworkServer
 	shortcut *shortcut
 
 	mu sync.Mutex
@@ -26,12 +25,23 @@ type server struct {
 	stop    context.CancelFunc
 }
 
+// frameworkServer is the provider as the framework serves it. What newer versions of Terraform
+// call is no part of tfprotov6.ProviderServer yet.
+type frameworkServer interface {
+	tfprotov6.ProviderServer
+	tfprotov6.ListResourceServer
+}
+
 // NewServer returns the provider at this version.
 func NewServer(version string) tfprotov6.ProviderServer { return newServer(version) }
 
 func newServer(version string) *server {
 	p := &bluegreenProvider{version: version}
-	s := &server{ProviderServer: providerserver.NewProtocol6(p)(), shortcut: newShortcut(p)}
+	framework, isComplete := providerserver.NewProtocol6(p)().(frameworkServer)
+	if !isComplete {
+		panic("the framework does not serve all that the provider has")
+	}
+	s := &server{frameworkServer: framework, shortcut: newShortcut(p)}
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -44,7 +54,7 @@ func (s *server) StopProvider(
 	s.stop()
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	s.mu.Unlock()
-	return s.ProviderServer.StopProvider(ctx, req)
+	return s.frameworkServer.StopProvider(ctx, req)
 }
 
 // withInterrupt returns a context that StopProvider ends, until done is called.
@@ -69,7 +79,7 @@ func (s *server) UpgradeResourceState(
 			return unchanged, nil
 		}
 	}
-	return s.ProviderServer.UpgradeResourceState(ctx, req)
+	return s.frameworkServer.UpgradeResourceState(ctx, req)
 }
 
 // ReadResource reads the status of a deployment once, for the shortcut and for the
@@ -85,7 +95,7 @@ func (s *server) ReadResource(
 			return unchanged, nil
 		}
 	}
-	return s.ProviderServer.ReadResource(ctx, req)
+	return s.frameworkServer.ReadResource(ctx, req)
 }
 
 // PlanResourceChange plans a deployment.
@@ -97,5 +107,5 @@ func (s *server) PlanResourceChange(
 			return unchanged, nil
 		}
 	}
-	return s.ProviderServer.PlanResourceChange(ctx, req)
+	return s.frameworkServer.PlanResourceChange(ctx, req)
 }
