@@ -168,8 +168,8 @@ func describeStop(failure *bluegreen.Error) string {
 	return text + "."
 }
 
-// logs returns the last lines of the replicas that are not healthy, or of the
-// container that kept a pod from starting.
+// logs returns the last lines of a replica that is not healthy, or of the
+// container that kept a pod from starting. Those of other replicas mostly say the same.
 func (o openDeployment) logs(err error) string {
 	var unstarted *kubernetes.StartError
 	if errors.As(err, &unstarted) && len(unstarted.Logs) > 0 {
@@ -180,13 +180,12 @@ func (o openDeployment) logs(err error) string {
 	if !errors.As(err, &unhealthy) {
 		return ""
 	}
-	var parts []string
 	for _, replica := range unhealthy.Instances {
 		if len(replica.Logs) > 0 {
-			parts = append(parts, o.lastLines(replica.Instance.ID, replica.Logs))
+			return o.lastLines(replica.Instance.ID, replica.Logs)
 		}
 	}
-	return paragraphs(parts...)
+	return ""
 }
 
 // maxLogLine is how many characters of a line of a log an error shows.

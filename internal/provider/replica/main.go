@@ -54,7 +54,12 @@ func main() {
 	behavior := os.Getenv("REPLICA")
 	fmt.Println("starting", os.Getenv("BLUEGREEN_VERSION"), os.Getenv("SECRET"))
 	if behavior == "dies" {
-		fmt.Println("\x1b[2J\x1b]0;owned\x07" + strings.Repeat("long", 25_000) + "\n\x1b[31mno database\x1b[0m")
+		long := strings.Repeat("long", 25_000)
+		fmt.Println(strings.Repeat(long, 30))
+		for i := range 30 {
+			fmt.Println("line", i)
+		}
+		fmt.Println("\x1b[2J\x1b]0;owned\x07" + long + "\n\x1b[31mno database\x1b[0m", os.Getenv("SECRET"))
 		os.Exit(3)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
