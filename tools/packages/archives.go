@@ -21,8 +21,9 @@ import (
 // projectName is what GoReleaser calls this project: the last part of its module.
 const projectName = "terraform-provider-bluegreen"
 
-// expand returns what GoReleaser makes of a template, as far as its values are these.
-func expand(text, version string) (string, error) {
+// expand returns what GoReleaser makes of a template, as far as its values are these. Binary is "" in
+// a template that is not about a program.
+func expand(text, version, binary string) (string, error) {
 	parsed, err := template.New(text).Option("missingkey=error").Parse(text)
 	if err != nil {
 		return "", err
@@ -30,6 +31,7 @@ func expand(text, version string) (string, error) {
 	var expanded strings.Builder
 	err = parsed.Execute(&expanded, map[string]string{
 		"ProjectName": projectName, "Version": version, "Os": runtime.GOOS, "Arch": runtime.GOARCH,
+		"Binary": binary,
 	})
 	return expanded.String(), err
 }
@@ -41,11 +43,11 @@ func archiveAll(project config.Project, program, version, out string) (written [
 			if !slices.Contains(a.IDs, build.ID) {
 				continue
 			}
-			binary, err := expand(build.Binary, version)
+			binary, err := expand(build.Binary, version, "")
 			if err != nil {
 				return nil, err
 			}
-			name, err := expand(a.NameTemplate, version)
+			name, err := expand(a.NameTemplate, version, "")
 			if err != nil {
 				return nil, err
 			}
@@ -93,7 +95,7 @@ func writeChecksums(c config.Checksum, artifacts []string, version, out string) 
 		}
 	}
 	for _, extra := range c.ExtraFiles {
-		name, err := expand(extra.NameTemplate, version)
+		name, err := expand(extra.NameTemplate, version, "")
 		if err != nil {
 			return "", err
 		}
@@ -105,7 +107,7 @@ func writeChecksums(c config.Checksum, artifacts []string, version, out string) 
 			return "", err
 		}
 	}
-	name, err := expand(c.NameTemplate, version)
+	name, err := expand(c.NameTemplate, version, "")
 	if err != nil {
 		return "", err
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Packages builds the packages for Linux distributions, the archives for the registry and the file
-// of their checksums that .goreleaser.yml describes, for this system and from a program that is
-// built already:
+// Packages builds the packages for Linux distributions, the archives for the registry, the lists of
+// what the program is made of (SBOM) and the file of the checksums of all these, as .goreleaser.yml
+// describes them, for this system and from a program that is built already:
 //
 //	packages -program FILE -version VERSION -out DIR
 //
@@ -76,7 +76,11 @@ func build(program, version, out string) error {
 	if err != nil {
 		return err
 	}
-	artifacts = append(artifacts, archives...)
+	lists, err := listAll(project, program, version, out)
+	if err != nil {
+		return err
+	}
+	artifacts = append(append(artifacts, archives...), lists...)
 	sums, err := writeChecksums(project.Checksum, artifacts, version, out)
 	if err != nil {
 		return err
