@@ -94,8 +94,8 @@ func (a *agent) all() (list []*deployment) {
 	return list
 }
 
-// shutdown lets what is in flight finish. The replicas stay. If another agent has taken over,
-// clients whose connections are idle get some time to notice.
+// shutdown lets what is in flight finish. The replicas stay. If another agent has taken over or
+// is about to start, clients whose connections are idle get some time to notice.
 func (a *agent) shutdown(ctx context.Context) {
 	defer close(a.ended)
 	if a.leaveWithin > 0 {
@@ -104,7 +104,7 @@ func (a *agent) shutdown(ctx context.Context) {
 		defer cancel()
 	}
 	idle := time.Duration(0)
-	if a.hasHandedOver.Load() {
+	if a.hasHandedOver.Load() || a.manager.StartsNextAtOnce() {
 		idle = retireTimeout
 	}
 	var group sync.WaitGroup

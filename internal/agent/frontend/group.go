@@ -160,6 +160,9 @@ func (g *listenerGroup) awaitRetirement(ctx context.Context, idle time.Duration)
 func (g *listenerGroup) shutdown(ctx context.Context) {
 	// A client that waits for admission holds up its listener, and that the router.
 	defer context.AfterFunc(ctx, g.entrance.close)()
+	g.stopListening()
+	// Without this the router would end without a client that it does not know yet.
+	g.entrance.awaitIntroductions(ctx)
 	// An error says that the time is over; what was left has been closed then.
 	_ = g.router.Shutdown(ctx)
 	g.entrance.close()

@@ -67,6 +67,10 @@ func (m *Manager) Leave() {
 	}
 }
 
+// StartsNextAtOnce reports whether the service manager starts the next agent while this process
+// finishes what is in flight.
+func (m *Manager) StartsNextAtOnce() bool { return m != nil && m.isRelayed }
+
 // KeepAlive tells the service manager that this process is alive, as often as it wants to hear
 // that, until stop is called. It calls isAlive each time before: a process in which that does
 // not return hangs, and says nothing.

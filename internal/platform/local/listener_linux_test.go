@@ -63,7 +63,7 @@ func TestTrafficGoesToNoThief(t *testing.T) {
 	// The agent has probed the replica, and finds it unhealthy.
 	agenttest.Eventually(t, func() error {
 		unready := s.instances(bluegreen.Green)[0].Unready
-		if !strings.Contains(unready, "which is not one of green-1's") {
+		if !strings.Contains(unready, "which is not one of blue-1's") {
 			return fmt.Errorf("the replica is not ready because of %q", unready)
 		}
 		return nil
@@ -184,14 +184,17 @@ func expectTaken(t *testing.T, port int) {
 func TestProgramThatIgnoresItsSocketIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 1)
 	s.Config.HealthCheckTimeout, s.Config.HealthCheckRetries = 10*time.Second, 0
-	release := agenttest.Release(t, "1.0.0", agenttest.Healthy)
+	release := agenttest.Release(t, "2.0.0", agenttest.Healthy)
 	agenttest.UseSocketActivation(&release)
 	// It closes the socket, and waits at a gate that stays closed.
 	release.Command = append([]string{"/bin/sh", "-c", `exec "$0" 3<&-`}, release.Command...)
-	release.Env["BLUEGREEN_TEST_GATE"] = t.TempDir()
-	_, err := s.Create(t.Context(), bluegreen.Desired{Release: release, Promote: true, MinHealthyPercent: 100})
-	if err == nil || !strings.Contains(err.Error(), "which is not one of green-1's") {
+	gate := agenttest.HoldUp(t, release)
+	s.must(errOf(s.Deploy(t.Context(), release)))
+	gate.AwaitReplica()
+	_, err := s.HealthCheck(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "which is not one of blue-1's") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -61,6 +61,22 @@ func TestRestartOfTheServiceDoesNotWaitForStreams(t *testing.T) {
 	s.deployLive("2.0.0", 1)
 }
 
+// The service is restarted again and again under load. The service manager keeps the sockets, so no
+// connection is refused, and what is in flight goes on.
+func TestServiceRestartsUnderLoad(t *testing.T) {
+	t.Parallel()
+	manager, unit, service := newServiceOfUnit(t)
+	s := &restarted{service, service.endpoint()}
+	clients := s.startClients(s.keepAlive, s.reconnect, s.callGRPC)
+	streams := s.startClients(s.watchEvents, s.talk, s.watchGRPC)
+	s.requireNone(s.restartRepeatedly(func() {
+		unit.end(syscall.SIGTERM)
+		unit = manager.start(s.dir, nil, serviceFlags...)
+	}))
+	clients.stop()
+	streams.stop()
+}
+
 // If the process that the service manager has started is killed, the agent goes on, and the next
 // one takes over from it.
 func TestAgentGoesOnWithoutTheProcessOfTheService(t *testing.T) {
