@@ -16,12 +16,15 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 )
 
-// ownUser is no user of any machine.
-var ownUser = local.Settings{User: "4000123", Group: "4000124"}
+// ownUser and otherUser are no users of any machine.
+var (
+	ownUser   = local.Settings{User: "4000123", Group: "4000124"}
+	otherUser = local.Settings{User: "4000125", Group: "4000126"}
+)
 
-// releaseOfUser returns a release that runs script as ownUser and then serves version. The
+// releaseOfUser returns a release that runs script as user and then serves version. The
 // program is in its image: another user cannot reach the one of the tests.
-func releaseOfUser(t *testing.T, version, script string) bluegreen.Release {
+func releaseOfUser(t testing.TB, version string, user local.Settings, script string) bluegreen.Release {
 	t.Helper()
 	release := agenttest.Release(t, version, agenttest.Healthy)
 	program, err := os.Open(release.Command[0])
@@ -37,7 +40,7 @@ func releaseOfUser(t *testing.T, version, script string) bluegreen.Release {
 		t.Fatal(err)
 	}
 	release.Command = []string{"/bin/sh", "-c", script + "\nexec ./program"}
-	release.Settings = ownUser
+	release.Settings = user
 	return release
 }
 
@@ -54,10 +57,11 @@ echo "user $(id -u) $(id -g) in $(pwd)"
 echo written > cache && echo "wrote $(cat cache)"
 ls %[1]s 2>/dev/null && echo "sees the state directory"
 cat %[1]s/agent.lock 2>/dev/null && echo "reads the state directory"
+[ -e %[1]s/agent.sock ] && echo "finds the socket of the agent"
 cat /proc/%[2]d/environ >/dev/null 2>&1 && echo "reads the environment of another replica"
 echo again > /dev/stdout
 echo over`, s.dir, other)
-	release := releaseOfUser(t, "2.0.0", script)
+	release := releaseOfUser(t, "2.0.0", ownUser, script)
 	if os.Geteuid() != 0 {
 		err := s.DeployAndSwitch(t.Context(), release)
 		var setting *local.SettingError
@@ -80,5 +84,22 @@ echo over`, s.dir, other)
 	command := []string{"sh", "-c", "[ $(id -u) = 4000123 ] && cat cache"}
 	if err := s.platform.Exec(t.Context(), instances[0], command); err != nil {
 		t.Errorf("a command in the replica: %v", err)
+	}
+	s.requireHiddenFromOtherUser()
+}
+
+// requireHiddenFromOtherUser fails the test if a replica of otherUser can read the environment or
+// the files of a live one.
+func (s *service) requireHiddenFromOtherUser() {
+	s.Helper()
+	script := fmt.Sprintf(`
+cat /proc/%[1]d/environ >/dev/null 2>&1 && echo "reads the environment of a replica"
+ls /proc/%[1]d/cwd/ >/dev/null 2>&1 && echo "reads the files of a replica"
+echo over`, s.pids()["replica"])
+	s.makeLive(releaseOfUser(s.TB, "3.0.0", otherUser, script))
+	lines, err := s.platform.Logs(s.Context(), s.instances(bluegreen.Green)[0], 20)
+	s.must(err)
+	if got := strings.Join(lines, "\n"); !strings.HasPrefix(got, "over\n") {
+		s.Errorf("it wrote\n%s\nwant nothing before \"over\"", got)
 	}
 }
