@@ -181,7 +181,7 @@ func (a *agent) open(name string) (*deployment, error) {
 // add adds the deployment d, or notes why it could not be opened. The caller holds mu.
 func (a *agent) add(name string, d *deployment, err error) (*deployment, error) {
 	if err == nil && !d.isStoredOrRuns() {
-		err = errors.Join(d.discard(), bluegreen.ErrNotFound)
+		err = errors.Join(d.discard(d.closing), bluegreen.ErrNotFound)
 	}
 	switch {
 	case errors.Is(err, bluegreen.ErrNotFound):
@@ -244,7 +244,7 @@ func (a *agent) erase(ctx context.Context, name string) error {
 	delete(a.deployments, name)
 	a.manager.Status(a.status())
 	a.mu.Unlock()
-	a.collectImages()
+	a.collectImages(ctx)
 	return nil
 }
 
@@ -268,11 +268,11 @@ func (a *agent) status() string {
 
 // collectImages removes the images that nothing needs any more. If that fails
 // the next time does it.
-func (a *agent) collectImages() {
+func (a *agent) collectImages(ctx context.Context) {
 	if a.dir.checkPresent() != nil {
 		return
 	}
-	if err := a.images.Collect(a.dir.ImagesInUse); err != nil {
+	if err := a.images.Collect(ctx, a.dir.ImagesInUse); err != nil {
 		a.log.Warn("unused images are left", "error", err)
 	}
 	a.refillReserve()
@@ -300,7 +300,7 @@ func (a *agent) releaseUnused(name string) {
 	switch d := a.deployments[name]; {
 	case d == nil || d.isStored() || a.dir.checkPresent() != nil:
 	case !d.isStoredOrRuns():
-		if err := d.discard(); err != nil {
+		if err := d.discard(d.closing); err != nil {
 			a.log.Warn("a deployment's directory is left", "deployment", name, "error", err)
 		}
 		delete(a.deployments, name)

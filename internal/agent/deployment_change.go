@@ -73,16 +73,16 @@ func (d *deployment) erase(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.discard()
+	return d.discard(ctx)
 }
 
 // discard ends the deployment and removes its files. Nothing runs in it any more.
-func (d *deployment) discard() error {
+func (d *deployment) discard(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	// A request that ends from now on must not make the directory again.
 	d.accessLog.close()
-	if err := d.ledger.Erase(); err != nil {
+	if err := d.ledger.Erase(ctx); err != nil {
 		return err
 	}
 	d.close()

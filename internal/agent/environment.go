@@ -106,7 +106,7 @@ func (e *environment) makeWorkDir(ctx context.Context, replica string, w *store.
 		return err
 	}
 	for _, dir := range former {
-		if err := durable.RemoveTree(dir); err != nil {
+		if err := durable.RemoveTree(ctx, dir); err != nil {
 			return fmt.Errorf("removing the directory of an earlier release: %w", err)
 		}
 	}

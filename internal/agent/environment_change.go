@@ -170,7 +170,7 @@ func (e *environment) remove(ctx context.Context) error {
 	if err := e.stop(ctx, e.replace(nil, nil)); err != nil {
 		return err
 	}
-	if err := durable.RemoveTree(e.dir); err != nil {
+	if err := durable.RemoveTree(ctx, e.dir); err != nil {
 		return fmt.Errorf("removing the environment: %w", err)
 	}
 	return nil
@@ -209,7 +209,8 @@ func (e *environment) start(ctx context.Context) error {
 	e.mu.Unlock()
 	for number := first; number <= last; number++ {
 		// An agent that was killed while it removed a replica has left a part of its directory.
-		if err := durable.RemoveTree(store.ReplicaDir(e.dir, store.ReplicaID(e.name, number))); err != nil {
+		dir := store.ReplicaDir(e.dir, store.ReplicaID(e.name, number))
+		if err := durable.RemoveTree(ctx, dir); err != nil {
 			return fmt.Errorf("removing what is left of a replica: %w", err)
 		}
 	}

@@ -86,7 +86,7 @@ func (a *agent) provision(
 		return "", err
 	}
 	// Former images go even if the new one does not start.
-	defer a.collectImages()
+	defer a.collectImages(ctx)
 	defer releaseImage()
 	argv, err := images.Argv(a.images.Path(digest), release.Image, release.Command, release.Args)
 	if err != nil {
@@ -133,7 +133,7 @@ func (a *agent) deleteEnvironment(ctx context.Context, r *http.Request) (any, er
 	if err != nil || d == nil {
 		return nil, err
 	}
-	defer a.collectImages()
+	defer a.collectImages(ctx)
 	return nil, d.remove(ctx, env)
 }
 

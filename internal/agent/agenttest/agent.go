@@ -46,7 +46,7 @@ func StateDir(t testing.TB) string {
 		if t.Failed() {
 			t.Logf("the agent's log:\n%s", log)
 		}
-		if err := durable.RemoveTree(dir); err != nil {
+		if err := durable.RemoveTree(context.WithoutCancel(t.Context()), dir); err != nil {
 			t.Error(err)
 		}
 	})

@@ -80,6 +80,7 @@ func Release(t testing.TB, version string, mode Mode) bluegreen.Release {
 //	/fork     starts a child that would outlive the replica
 //	/env      the variable named by the query
 //	/write    replaces the version in its directory by the query
+//	/deepen   makes as many directories as the query says, each in the one before
 //	/deafen   closes the socket that listens
 //	/pid      the ID of its process
 //	/exit     ends the replica with status 7
@@ -138,6 +139,7 @@ func serve(mode Mode) int {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	mux.HandleFunc("/deepen", deepen)
 	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, os.Getenv(r.URL.RawQuery))
 	})
@@ -246,4 +248,32 @@ func fork(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	fmt.Fprint(w, child.Process.Pid)
+}
+
+func deepen(w http.ResponseWriter, r *http.Request) {
+	levels, err := strconv.Atoi(r.URL.RawQuery)
+	if err == nil {
+		err = makeLevels(levels)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	fmt.Fprintf(w, "%d levels", levels)
+}
+
+func makeLevels(levels int) error {
+	at, err := os.OpenRoot(".")
+	for ; err == nil && levels > 0; levels-- {
+		above := at
+		if err = above.Mkdir("directory", 0o700); err == nil {
+			at, err = above.OpenRoot("directory")
+		}
+		above.Close()
+	}
+	if err != nil {
+		return err
+	}
+	at.Close()
+	return nil
 }

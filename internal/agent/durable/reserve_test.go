@@ -102,22 +102,3 @@ func TestReserveDoesNotCompress(t *testing.T) {
 		t.Errorf("%d bytes are %d when compressed, %v", len(content), compressed.Len(), err)
 	}
 }
-
-// Not even a directory that its owner cannot write to stays.
-func TestRemoveTreeRemovesReadOnlyDirectories(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "tree")
-	inner := filepath.Join(dir, "a", "b")
-	for _, err := range []error{
-		os.MkdirAll(inner, 0o755), os.WriteFile(filepath.Join(inner, "file"), nil, 0o400),
-		os.Chmod(inner, 0o500), os.Chmod(filepath.Dir(inner), 0o500), os.Chmod(dir, 0o500),
-		durable.RemoveTree(dir), durable.RemoveTree(dir),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("left is %v", err)
-	}
-}

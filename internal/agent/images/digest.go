@@ -21,7 +21,7 @@ func Digest(ctx context.Context, image Image) (digest string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, durable.RemoveTree(dir)) }()
+	defer func() { err = errors.Join(err, durable.RemoveTree(context.WithoutCancel(ctx), dir)) }()
 	if err := copyImage(ctx, dir, image, k, defaultLimits); err != nil {
 		return "", &Error{Path: image.Path, Err: err}
 	}

@@ -72,7 +72,10 @@ func (s *Store) MakeDirectory(ctx context.Context, digest, dir string, owner Own
 	incomplete := dir + newSuffix
 	// The mark of a former directory does not count for this one.
 	_ = os.Remove(dir + durableSuffix)
-	err = errors.Join(durable.RemoveTree(dir), durable.RemoveTree(incomplete), os.Mkdir(incomplete, 0o700))
+	err = errors.Join(durable.RemoveTree(ctx, dir), durable.RemoveTree(ctx, incomplete))
+	if err == nil {
+		err = os.Mkdir(incomplete, 0o700)
+	}
 	if err != nil {
 		return fmt.Errorf("making a copy of the image: %w", err)
 	}
@@ -82,7 +85,7 @@ func (s *Store) MakeDirectory(ctx context.Context, digest, dir string, owner Own
 	}
 	if err != nil {
 		// The directory of the replica is removed with the replica in any case.
-		_ = durable.RemoveTree(incomplete)
+		removeTemporary(ctx, incomplete)
 		return fmt.Errorf("making a copy of the image: %w", err)
 	}
 	s.makeDurable(dir)

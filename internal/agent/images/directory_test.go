@@ -208,7 +208,7 @@ func TestCollectedCopyLeavesNothing(t *testing.T) {
 	}
 	release()
 	unused := func() (map[string]bool, error) { return map[string]bool{}, nil }
-	if err := i.Collect(unused); err != nil {
+	if err := i.Collect(t.Context(), unused); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(i.dir); err != nil || len(left) > 0 {

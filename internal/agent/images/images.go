@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
@@ -52,7 +53,7 @@ func Open(dir string, log *slog.Logger) (*Store, error) {
 			return nil, err
 		}
 		for _, path := range left {
-			if err := durable.RemoveTree(path); err != nil {
+			if err := durable.RemoveTree(context.Background(), path); err != nil {
 				log.Warn("what is left of a copy of an image cannot be removed", "error", err)
 			}
 		}
@@ -134,8 +135,7 @@ func (s *Store) add(ctx context.Context, image Image, k kind) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
-	// If this fails, the directory is removed when the agent starts again.
-	defer func() { _ = durable.RemoveTree(temporary) }()
+	defer removeTemporary(ctx, temporary)
 	if err := copyImage(ctx, temporary, image, k, s.limits); err != nil {
 		return "", &Error{Path: image.Path, Err: err}
 	}
@@ -162,6 +162,21 @@ func (s *Store) add(ctx context.Context, image Image, k kind) (string, error) {
 		return "", fmt.Errorf("copying the image: %w", err)
 	}
 	return digest, nil
+}
+
+// removeGrace is how long the removal of what is incomplete may take after its context has ended.
+// Whoever waits for the lock of the deployment waits for it.
+const removeGrace = 2 * time.Second
+
+// removeTemporary removes what was made at path for a while. If it fails, what is left is removed
+// when the agent starts again, or with its replica.
+func removeTemporary(ctx context.Context, path string) {
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), removeGrace)
+		defer cancel()
+	}
+	_ = durable.RemoveTree(ctx, path)
 }
 
 // protect makes everything in the listing read-only. Its listing says what modes a copy of it has.
@@ -212,11 +227,15 @@ func (s *Store) place(temporary, digest string, text []byte, hasChanged bool) er
 }
 
 // Collect removes the copies that are neither retained nor among those that inUse
-// returns. If inUse returns an error, nothing is removed.
-func (s *Store) Collect(inUse func() (map[string]bool, error)) error {
+// returns. If inUse returns an error, nothing is removed. What is left when ctx ends is removed when
+// the agent starts again.
+func (s *Store) Collect(ctx context.Context, inUse func() (map[string]bool, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	unused, err := s.setUnusedAside(inUse)
 	for _, path := range unused {
-		err = errors.Join(err, durable.RemoveTree(path))
+		err = errors.Join(err, durable.RemoveTree(ctx, path))
 	}
 	if err != nil {
 		return fmt.Errorf("removing images: %w", err)

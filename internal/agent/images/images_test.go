@@ -62,7 +62,7 @@ func newImages(t testing.TB) *Store {
 	}
 	t.Cleanup(func() {
 		i.syncs.Wait()
-		if err := durable.RemoveTree(dir); err != nil {
+		if err := durable.RemoveTree(context.WithoutCancel(t.Context()), dir); err != nil {
 			t.Error(err)
 		}
 	})
@@ -176,17 +176,17 @@ func TestPinnedImageIsTheOneThatWasDeployed(t *testing.T) {
 	}
 	nothing := func() (map[string]bool, error) { return map[string]bool{}, nil }
 	release()
-	if err := i.Collect(nothing); err != nil || !i.retain(digest) {
+	if err := i.Collect(t.Context(), nothing); err != nil || !i.retain(digest) {
 		t.Errorf("the copy is gone while it is acquired: %v", err)
 	}
 	i.release(digest)
 	releaseAgain()
 	unknown := func() (map[string]bool, error) { return nil, errors.New("unknown") }
-	if err := i.Collect(unknown); err == nil || !i.retain(digest) {
+	if err := i.Collect(t.Context(), unknown); err == nil || !i.retain(digest) {
 		t.Errorf("the copy is gone although it may be in use: %v", err)
 	}
 	i.release(digest)
-	if err := i.Collect(nothing); err != nil {
+	if err := i.Collect(t.Context(), nothing); err != nil {
 		t.Fatal(err)
 	}
 	var changed *Error
@@ -208,7 +208,7 @@ func TestCopyIsCollectedBesideOneThatWasLeft(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(left, "held"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := i.Collect(func() (map[string]bool, error) { return map[string]bool{}, nil }); err != nil {
+	if err := i.Collect(t.Context(), func() (map[string]bool, error) { return map[string]bool{}, nil }); err != nil {
 		t.Error(err)
 	}
 	if _, err := Open(i.dir, slog.New(slog.DiscardHandler)); err != nil {

@@ -43,7 +43,7 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 		return fmt.Errorf("closing the log of %s: %w", s.id, err)
 	}
 	// The replica may have made directories that nobody may write to.
-	if err := durable.RemoveTree(s.dir); err != nil {
+	if err := durable.RemoveTree(ctx, s.dir); err != nil {
 		return fmt.Errorf("removing %s: %w", s.id, err)
 	}
 	return nil

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -102,8 +103,8 @@ func (f *LedgerFile) History() ([]bluegreen.Record, error) {
 }
 
 // Erase removes the deployment. The ledger goes first: without it there is no
-// deployment, even if other files are left.
-func (f *LedgerFile) Erase() error {
+// deployment, even if other files are left because ctx has ended.
+func (f *LedgerFile) Erase(ctx context.Context) error {
 	f.current = Document{}
 	if err := os.Remove(filepath.Join(f.dir, documentName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("erasing the ledger: %w", err)
@@ -111,7 +112,7 @@ func (f *LedgerFile) Erase() error {
 	if err := durable.SyncDir(f.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("erasing the ledger: %w", err)
 	}
-	if err := durable.RemoveTree(f.dir); err != nil {
+	if err := durable.RemoveTree(ctx, f.dir); err != nil {
 		return fmt.Errorf("erasing the deployment: %w", err)
 	}
 	return nil

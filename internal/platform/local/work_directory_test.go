@@ -78,6 +78,36 @@ func TestWhatAReplicaHasWrittenOutlivesItsAgent(t *testing.T) {
 	s.expectReplicasServe(bluegreen.Green, "written")
 }
 
+// A release makes a tree that is far deeper than the agent has descriptors. It is removed with its
+// deployment, and the clients of another one are answered meanwhile.
+func TestDeepTreeIsRemovedWithItsReplica(t *testing.T) {
+	t.Parallel()
+	dir := agenttest.StateDir(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := []string{"/bin/sh", "-c", `ulimit -n 200 && exec "$0" agent "$@"`, self}
+	other := open(t, local.Options{StateDir: dir, Name: "other", AgentCommand: few})
+	other.deployLive("1.0.0", 1)
+	s := open(t, local.Options{StateDir: dir, Name: "web", AgentCommand: few})
+	s.deployLive("1.0.0", 1)
+	answer, err := ask(t.Context(), s.endpoint()+"/deepen?3000")
+	if err != nil || answer != "3000 levels" {
+		t.Fatalf("the replica answers %q, %v", answer, err)
+	}
+	load := startLoad(t, other.endpoint())
+	s.must(s.Destroy(t.Context()))
+	load.awaitAnswer()
+	if answers := load.stop(); load.failed.Load() > 0 || len(answers) != 1 || answers["1.0.0"] == 0 {
+		t.Errorf("clients of the other deployment got %v, and %d failures", answers, load.failed.Load())
+	}
+	if left, err := os.ReadDir(filepath.Join(dir, "deployments")); err != nil || len(left) != 1 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	s.must(other.Destroy(t.Context()))
+}
+
 // An agent that is killed while it removes a replica leaves a part of its directory. Another replica
 // with the same number does not work there.
 func TestPartOfADirectoryIsNoDirectoryOfAReplica(t *testing.T) {
