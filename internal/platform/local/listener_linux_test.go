@@ -63,7 +63,7 @@ func TestTrafficGoesToNoThief(t *testing.T) {
 	// The agent has probed the replica, and finds it unhealthy.
 	agenttest.Eventually(t, func() error {
 		unready := s.instances(bluegreen.Green)[0].Unready
-		if !strings.Contains(unready, "which is not one of blue-1's") {
+		if !strings.Contains(unready, "which is not one of green-1's") {
 			return fmt.Errorf("the replica is not ready because of %q", unready)
 		}
 		return nil
@@ -73,6 +73,30 @@ func TestTrafficGoesToNoThief(t *testing.T) {
 	}
 	gate.Open()
 	agenttest.AwaitNoFailure(t, s.endpoint())
+}
+
+// While no agent runs, a replica closes its socket, and another user takes the port. The next agent
+// adopts the replica, and sends nothing to the thief.
+func TestThiefHearsNothingFromTheNextAgent(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	endpoint := s.endpoint()
+	_, text := get(t, endpoint+"/env?PORT")
+	port, err := strconv.Atoi(text)
+	s.must(err)
+	agenttest.Kill(t, s.dir)
+	get(t, fmt.Sprintf("http://127.0.0.1:%d/deafen", port))
+	thief := agenttest.Steal(t, port)
+	s.ensureAgent()
+	for range 50 {
+		if status, body := get(t, endpoint); status == http.StatusOK {
+			t.Fatalf("a client is answered %q", body)
+		}
+	}
+	if heard := thief.End(); len(heard) > 0 {
+		t.Errorf("the thief has heard %q", heard)
+	}
 }
 
 // Live dies, and so does the agent that has taken over, before it has said so. Another user takes

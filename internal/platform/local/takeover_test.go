@@ -62,6 +62,20 @@ func TestAnotherAgentTakesOverWhileItsReplicasServe(t *testing.T) {
 	agenttest.AwaitExit(t, former)
 }
 
+// What is still in flight when its time is over is cut, and the former agent ends.
+func TestFormerAgentEndsWhenItsTimeIsOver(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{DrainTimeout: 50 * time.Millisecond})
+	s.deployLive("1.0.0", 1)
+	upload := s.startRequest()
+	former := agenttest.TakeOver(t, s.dir)
+	agenttest.AwaitExit(t, former)
+	if err := upload.finish(); err == nil {
+		t.Error("the former agent has ended, and an upload through it goes on")
+	}
+	s.expectVersion("1.0.0")
+}
+
 // keptConnection is a connection of one client, which keeps it between two requests.
 type keptConnection struct {
 	conn    net.Conn
