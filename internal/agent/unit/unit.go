@@ -51,8 +51,8 @@ func System(program, user string) (string, error) {
 }
 
 // ForUser returns the unit of an agent of one user, with the state directory that the agent and
-// the provider use by default. The user's systemd can neither change the user nor hide parts of
-// the file system.
+// the provider use by default. The user's systemd can neither change the user, nor hide parts of
+// the file system, nor take capabilities away.
 func ForUser(program string) (string, error) {
 	own, err := withProgram(packaged, program)
 	if err != nil {
@@ -63,7 +63,7 @@ func ForUser(program string) (string, error) {
 	own = strings.Replace(own, "WantedBy=multi-user.target", "WantedBy=default.target", 1)
 	return without(own, "User", "Group", "StateDirectory", "StateDirectoryMode", "Wants", "After", "Documentation",
 		"ProtectSystem", "ProtectHome", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules",
-		"ProtectKernelTunables"), nil
+		"ProtectKernelTunables", "CapabilityBoundingSet"), nil
 }
 
 func withProgram(unit, program string) (string, error) {

@@ -65,12 +65,14 @@ func TestUnitOfAUserNeedsNoRights(t *testing.T) {
 	if got["ExecStart"] != start || got["WantedBy"] != "default.target" {
 		t.Errorf("the unit is %s", text)
 	}
-	for _, name := range []string{"User", "Group", "StateDirectory", "ProtectSystem", "ProtectKernelTunables"} {
+	for _, name := range []string{
+		"User", "Group", "StateDirectory", "ProtectSystem", "ProtectKernelTunables", "CapabilityBoundingSet",
+	} {
 		if _, isSet := got[name]; isSet {
 			t.Errorf("%s is set", name)
 		}
 	}
-	for _, name := range []string{"Type", "KillMode", "FileDescriptorStoreMax", "NoNewPrivileges"} {
+	for _, name := range []string{"Type", "KillMode", "FileDescriptorStoreMax", "NoNewPrivileges", "RestrictSUIDSGID"} {
 		if _, isSet := got[name]; !isSet {
 			t.Errorf("%s is not set", name)
 		}
