@@ -118,10 +118,60 @@ func TestAgentKilledInEveryPhase(t *testing.T) {
 	tf.must("plan", "-detailed-exitcode")
 }
 
+// The same holds for a create, a rollback, a change of the size and a destroy. What an agent that
+// ended has not finished is finished by the next apply.
+func TestAgentKilledInOtherOperations(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	mustTellTheTruth := func(output string, err error) {
+		t.Helper()
+		if err != nil {
+			mustContain(t, output, "The agent ended during the operation", "That says nothing about the release")
+		}
+		for _, untrue := range []string{"still serves", "was not touched", "is not healthy", "could not be started"} {
+			if strings.Contains(output, untrue) {
+				t.Errorf("it says %q:\n%s", untrue, output)
+			}
+		}
+	}
+	tf.write(h.config(version("1.0.0")))
+	mustTellTheTruth(tf.killAgentDuring("checking the health of 1.0.0", h))
+	tf.apply(h.config(version("1.0.0")))
+	h.answers("1.0.0")
+	tf.apply(h.config(version("2.0.0")))
+	for _, phase := range []phase{
+		{"rolling back to 1.0.0", "2.0.0", "1.0.0", []attributes{version("2.0.0"), rollback(true)}},
+		{"scaling", "1.0.0", "1.0.0", []attributes{version("2.0.0"), rollback(true), {"replicas": "2"}}},
+	} {
+		config := h.config(phase.config...)
+		tf.write(config)
+		output, err := tf.killAgentDuring(phase.reached, h)
+		mustTellTheTruth(output, err)
+		// The apply may have been over before.
+		if err != nil || strings.Contains(output, "was started again") {
+			h.answers(phase.from, phase.to)
+		}
+		tf.apply(config)
+		h.answers(phase.to)
+		tf.must("plan", "-detailed-exitcode")
+	}
+	if output, err := tf.killAgentDuring("destroying", h, "destroy", "-auto-approve"); err != nil {
+		mustContain(t, output, "The agent ended during the operation")
+	}
+	tf.must("destroy", "-auto-approve")
+	if err := h.requireGone(); err != nil {
+		t.Error(err)
+	}
+}
+
 // killAgentDuring applies, and kills the agent and its parent in this phase.
-func (c *cli) killAgentDuring(phase string, h localHarness) (output string, err error) {
+func (c *cli) killAgentDuring(phase string, h localHarness, command ...string) (output string, err error) {
 	c.h.t.Helper()
-	run := c.start(c.h.t.Context(), "apply", "-auto-approve")
+	if len(command) == 0 {
+		command = []string{"apply", "-auto-approve"}
+	}
+	run := c.start(c.h.t.Context(), command...)
 	if err := run.awaitPhase(phase); err != nil {
 		c.h.t.Fatal(err)
 	}
