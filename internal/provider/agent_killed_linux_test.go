@@ -180,30 +180,46 @@ func (c *cli) killAgentDuring(phase string, h localHarness, command ...string) (
 	return run.wait()
 }
 
-// No agent runs. A plan says that nothing carries the traffic, for the resource and for the data
-// source, and an apply of the same configuration starts the agent again.
+// No agent runs. A plan says that nothing carries the traffic, and so do a refresh, the data source
+// and the list, also where they are all that is configured. An apply starts the agent again.
 func TestOutageIsSaid(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)
-	tf := h.terraform()
-	config := h.config(version("1.0.0")) + fmt.Sprintf(
-		"data \"bluegreen_deployment\" \"web\" {\n  name = %q\n  %s\n}\n", h.name, h.dataBlock())
-	tf.apply(h.config(version("1.0.0")))
+	tf, reader := h.terraform(), h.terraform()
+	one := fmt.Sprintf("data \"bluegreen_deployment\" \"web\" {\n  name = %q\n  %s\n}\n", h.name, h.dataBlock())
+	all := fmt.Sprintf("data \"bluegreen_deployments\" \"all\" {\n  %s\n}\n", h.dataBlock())
+	config := h.config(version("1.0.0"))
 	tf.apply(config)
+	tf.apply(config + one)
 	h.answers("1.0.0")
 	h.killAgent()
-	output := tf.must("plan")
-	mustContain(t, output, "Nothing carries the traffic",
-		"No client can connect to 1.0.0, which is live in green: no agent runs for the state directory "+h.stateDir,
-		"The next apply starts the agent again.")
-	mustContain(t, output, "with bluegreen_deployment.web", "and one more similar warning elsewhere")
-	if !h.isAgentDown() {
-		t.Error("the plan has started the agent")
+	outage := []string{
+		"Nothing carries the traffic",
+		"No client can connect to 1.0.0, which is live in green: no agent runs for the state directory " + h.stateDir,
+		"The next apply starts the agent again.",
 	}
-	tf.apply(config)
+	says := func(output string, more ...string) {
+		t.Helper()
+		mustContain(t, output, append(more, outage...)...)
+		if !h.isAgentDown() {
+			t.Error("the agent has been started")
+		}
+	}
+	says(tf.must("plan"), "with bluegreen_deployment.web", "and one more similar warning elsewhere")
+	tf.write(config)
+	says(tf.must("plan", "-refresh-only"), "with bluegreen_deployment.web")
+	says(tf.must("refresh"), "with bluegreen_deployment.web")
+	reader.write(h.providerConfig() + one)
+	says(reader.must("plan"), "with data.bluegreen_deployment.web")
+	reader.write(h.providerConfig() + all)
+	says(reader.must("plan"), "with data.bluegreen_deployments.all", fmt.Sprintf("Deployment %q: ", h.name))
+
+	tf.apply(config + one)
 	h.answers("1.0.0")
-	if output := tf.must("plan", "-detailed-exitcode"); strings.Contains(output, "Nothing carries the traffic") {
-		t.Errorf("the agent runs, and the plan says:\n%s", output)
+	for _, output := range []string{tf.must("plan", "-detailed-exitcode"), reader.must("plan")} {
+		if strings.Contains(output, "Nothing carries the traffic") {
+			t.Errorf("the agent runs, and the plan says:\n%s", output)
+		}
 	}
 }
 

@@ -84,13 +84,17 @@ func (d *deploymentsDataSource) Read(
 	}
 	data.Deployments = []listedModel{}
 	for _, name := range names {
-		observed, err := readListed(ctx, where, name)
+		status, err := readListed(ctx, where, name)
 		switch {
 		case errors.Is(err, bluegreen.ErrNotFound):
 			// It has been destroyed meanwhile, or a destroy has left something.
 		case err != nil:
 			resp.Diagnostics.AddError(fmt.Sprintf("The deployment %q could not be read", name), sentence(err))
 		default:
+			resp.Diagnostics.Append(outageWarning(status, func(text string) string {
+				return fmt.Sprintf("Deployment %q: %s", name, text)
+			})...)
+			observed := observeForOthers(where.id(name).ValueString(), status)
 			data.Deployments = append(data.Deployments, listedModel{types.StringValue(name), observed})
 		}
 	}
@@ -99,15 +103,11 @@ func (d *deploymentsDataSource) Read(
 	}
 }
 
-func readListed(ctx context.Context, where location, name string) (observedModel, error) {
+func readListed(ctx context.Context, where location, name string) (bluegreen.Status, error) {
 	platform, err := where.open(ctx, name, openSettings{})
 	if err != nil {
-		return observedModel{}, err
+		return bluegreen.Status{}, err
 	}
 	defer platform.Close()
-	status, err := bluegreen.NewDeployer(name, platform, nil, "").Status(ctx)
-	if err != nil {
-		return observedModel{}, err
-	}
-	return observeForOthers(where.id(name).ValueString(), status), nil
+	return bluegreen.NewDeployer(name, platform, nil, "").Status(ctx)
 }

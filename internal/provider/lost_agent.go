@@ -94,11 +94,12 @@ func (o openDeployment) statusWarnings(status bluegreen.Status) diag.Diagnostics
 	return diags
 }
 
-func outageWarning(status bluegreen.Status, mask func(string) string) diag.Diagnostics {
+// outageWarning says that nothing carries the traffic, if so. The text is what edit makes of it.
+func outageWarning(status bluegreen.Status, edit func(text string) string) diag.Diagnostics {
 	if status.Outage == nil {
 		return nil
 	}
-	return diag.Diagnostics{diag.NewWarningDiagnostic("Nothing carries the traffic", mask(describeOutage(status)))}
+	return diag.Diagnostics{diag.NewWarningDiagnostic("Nothing carries the traffic", edit(describeOutage(status)))}
 }
 
 // describeOutage says that no client reaches live, why, and what ends that.
