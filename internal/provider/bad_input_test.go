@@ -4,6 +4,7 @@ package provider
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -260,6 +261,10 @@ func warnedByPlan(t *testing.T) []badInput {
 			t.Fatal(err)
 		}
 	}
+	leaving := filepath.Join(dir, "leaving")
+	if err := errors.Join(os.Mkdir(leaving, 0o700), os.Symlink(dir, filepath.Join(leaving, "out"))); err != nil {
+		t.Fatal(err)
+	}
 	image := func(name string) attributes { return attributes{"image": fmt.Sprintf("%q", filepath.Join(dir, name))} }
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -272,6 +277,10 @@ func warnedByPlan(t *testing.T) []badInput {
 		{"image_plain", "image", image("plain"), "not executable"},
 		{"image_directory", "image", image("."), "command"},
 		{"image_archive", "image", image("app.tar.gz"), "command"},
+		{
+			"image_link", "image", attributes{"image": fmt.Sprintf("%q", leaving), "command": `["run"]`},
+			`link "out" to .*leads out.*local\.follow_links`,
+		},
 		{"user_unknown", "local.user", local(`user = "no-such-user"`), "no user .no-such-user. on this machine"},
 		{"user_unlisted", "local.user", local(`user = "4000123"`), "group must be set"},
 		{"listen_taken", "local.listen", local(fmt.Sprintf("listen = %q", listener.Addr())), "in use"},

@@ -30,18 +30,26 @@ func TestDirectoryWithLinksToItsInterpreter(t *testing.T) {
 	}
 	image := attributes{"image": fmt.Sprintf("%q", venv), "command": `["bin/python"]`}
 	following := attributes{"local": "{ follow_links = true }"}
+	// Terraform breaks lines.
+	refusal := regexp.MustCompile(`(?s)link\s+"bin/python3"\s+to.*leads\s+out.*local\.follow_links`)
 	h.run(
+		// The plan of a create warns of what may be otherwise when its apply begins.
+		resource.TestStep{Config: h.config(version("1.0.0"), image), ExpectError: refusal},
 		resource.TestStep{
-			Config: h.config(version("1.0.0"), image),
-			// Terraform breaks lines.
-			ExpectError: regexp.MustCompile(`(?s)link\s+"bin/python3"\s+to.*leads\s+out.*local\.follow_links`),
-		},
-		resource.TestStep{
-			Config:            h.config(version("1.0.0"), image, following),
+			Config:            h.config(version("1.0.0")),
 			ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")},
 		},
 		resource.TestStep{
-			Config: h.config(version("1.0.0"), image, following),
+			Config:      h.config(version("2.0.0"), image),
+			PlanOnly:    true,
+			ExpectError: refusal,
+		},
+		resource.TestStep{
+			Config:            h.config(version("2.0.0"), image, following),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
+		},
+		resource.TestStep{
+			Config: h.config(version("2.0.0"), image, following),
 			ConfigPlanChecks: resource.ConfigPlanChecks{
 				PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
 			},
@@ -53,9 +61,9 @@ func TestDirectoryWithLinksToItsInterpreter(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Config: h.config(version("1.0.0"), image, following, attributes{"replicas": "2"}),
+			Config: h.config(version("2.0.0"), image, following, attributes{"replicas": "2"}),
 			ConfigStateChecks: []statecheck.StateCheck{
-				h.live("1.0.0"), stateHas(number(2), "environments", "green", "ready_replicas"),
+				h.live("2.0.0"), stateHas(number(2), "environments", "blue", "ready_replicas"),
 			},
 		},
 	)
