@@ -161,6 +161,9 @@ func (s settings) serve(
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	log.Info("agent started", "pid", os.Getpid(), "state_dir", string(dir))
+	if err := process.LeaveRoomForOOMScore(); err != nil {
+		log.Warn("when memory is used up, the kernel may end the agent before its replicas", "error", err)
+	}
 	host, closeEngine, err := s.openEngine(log)
 	if err != nil {
 		return err

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -48,14 +47,6 @@ const supportsLimits = true
 // self is this program. Unlike its path it can be started after it was replaced or removed, as
 // the working directory of a CI job is with the provider in it.
 const self = "/proc/self/exe"
-
-// A replica gets replicaOOMScore more than the agent, at most maxOOMScore, in the score by which the
-// kernel chooses a process to end when memory is used up. So it goes before the agent, which carries
-// the traffic of all.
-const (
-	replicaOOMScore = 200
-	maxOOMScore     = 1000
-)
 
 // instructions are what the launcher reads. They hold the values of environment variables, which
 // no list of processes may show.
@@ -271,21 +262,6 @@ func (l Limits) apply() error {
 		}
 	}
 	return nil
-}
-
-// raiseOOMScore lets this process be ended before the agent, from which it has its score.
-func raiseOOMScore() {
-	const file = "/proc/self/oom_score_adj"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return
-	}
-	own, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return
-	}
-	// Without the right to change it, it stays.
-	_ = os.WriteFile(file, []byte(strconv.Itoa(min(own+replicaOOMScore, maxOOMScore))), 0)
 }
 
 // enterView shows this process its working directory at View. Nobody but the agent's user can

@@ -30,6 +30,9 @@ func (l Limits) check() error {
 	return nil
 }
 
+// LeaveRoomForOOMScore does nothing: only Linux has such a score.
+func LeaveRoomForOOMScore() error { return nil }
+
 // hasNoNewPrivileges is for Linux.
 func hasNoNewPrivileges() bool { return false }
 

@@ -103,6 +103,23 @@ func TestEnvironmentOfTheRunIsNotInherited(t *testing.T) {
 	}
 }
 
+// When memory is used up, the kernel ends replicas before the agent.
+func TestReplicaHasAHigherOOMScoreThanTheAgent(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	scores := map[string]int{}
+	for of, pid := range s.pids() {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid))
+		s.must(err)
+		scores[of], err = strconv.Atoi(strings.TrimSpace(string(text)))
+		s.must(err)
+	}
+	if scores["replica"] <= scores["agent"] || scores["replica"] <= scores["parent"] {
+		t.Errorf("the scores are %v", scores)
+	}
+}
+
 // The run holds a lock by an open file, as one under flock does, and has a pipe of its shell. Both
 // are free once the run has ended, though the agent and the replica that it started still run.
 func TestDescriptorsOfTheRunAreNotInherited(t *testing.T) {

@@ -59,7 +59,7 @@ func main() {
 		for i := range 30 {
 			fmt.Println("line", i)
 		}
-		fmt.Println("\x1b[2J\x1b]0;owned\x07" + long + "\n\x1b[31mno database\x1b[0m", os.Getenv("SECRET"))
+		fmt.Println("\x1b[2J\x1b]0;owned\x07"+long+"\n\x1b[31mno database\x1b[0m", os.Getenv("SECRET"))
 		os.Exit(3)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
