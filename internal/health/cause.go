@@ -4,6 +4,7 @@ package health
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -17,7 +18,7 @@ import (
 const maxCause = 160
 
 // cause is why a probe failed, in one line that can be shown to a person:
-// "GET /healthz: connection refused". It unwraps to the error that was observed.
+// "GET /healthz: connection reset by peer". It unwraps to the error that was observed.
 type cause struct {
 	text string
 	err  error
@@ -36,11 +37,10 @@ type rejection struct{ answer string }
 
 func (r *rejection) Error() string { return r.answer }
 
-// describe returns err in one line for the person who runs the service. The
-// loopback or pod address of an instance and the name of the system call do not
-// help that person, so "dial tcp 127.0.0.1:41234: connect: connection refused"
-// becomes "connection refused". Errors of other networks are not shortened: a
-// missing Unix socket is a problem of the platform, not of the instance.
+// describe returns err in one line for the person who runs the service. The name of the
+// system call does not help that person, so "dial tcp 127.0.0.1:41234: connect: connection
+// refused" becomes "connection refused at 127.0.0.1:41234". Errors of other networks are not
+// shortened: a missing Unix socket is a problem of the platform, not of the instance.
 func describe(err error) string {
 	if answered, ok := errors.AsType[*rejection](err); ok {
 		return answered.answer
@@ -51,6 +51,9 @@ func describe(err error) string {
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && strings.HasPrefix(op.Net, "tcp") {
 		if errno, ok := errors.AsType[syscall.Errno](op); ok {
+			if op.Op == "dial" && op.Addr != nil {
+				return fmt.Sprintf("%s at %s", errno, op.Addr)
+			}
 			return errno.Error()
 		}
 	}

@@ -23,13 +23,13 @@ func everyKind(port int) health.Config {
 	}
 }
 
-func TestRefusedConnectionIsShortened(t *testing.T) {
+func TestRefusedConnectionIsToldWithTheAddress(t *testing.T) {
 	t.Parallel()
 	verdict := newChecker(t, everyKind(0)).Probe(t.Context(), instance{dial: refuseConnection})
 	wantCauses(t, verdict, map[string]string{
-		"http": "GET /: connection refused",
-		"tcp":  "connect: connection refused",
-		"grpc": "gRPC health: connection refused",
+		"http": "GET /: connection refused at 127.0.0.1:41234",
+		"tcp":  "connect: connection refused at 127.0.0.1:41234",
+		"grpc": "gRPC health: connection refused at 127.0.0.1:41234",
 	})
 	if !errors.Is(verdict["tcp"], syscall.ECONNREFUSED) {
 		t.Errorf("%v does not unwrap to what was observed", verdict["tcp"])
