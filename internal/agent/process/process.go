@@ -50,8 +50,11 @@ type Process struct {
 }
 
 // start runs the program, whose output it sets. It stores its intent in dir before, and the pid
-// after the start, if it can.
+// after the start, if it can. It starts nothing in place of a run that a newer version has noted.
 func start(dir string, what program, state State, log io.Writer, duty *duty) (_ *Process, err error) {
+	if err := checkNotNewer(dir); err != nil {
+		return nil, err
+	}
 	if state.Group, err = makeControlGroup(state.Incarnation, what.limits); err != nil {
 		return nil, fmt.Errorf("limiting the replica: %w", err)
 	}

@@ -17,7 +17,8 @@ import (
 // stateFile is the file that holds the State of a replica's process.
 const stateFile = "process.json"
 
-// State identifies one run of a replica, for the program that adopts it.
+// State identifies one run of a replica, for the program that adopts it. The file has a schema too,
+// but for one that an earlier version has stored.
 type State struct {
 	// Revision is that of the Spec that it runs.
 	Revision    string `json:"revision"`
@@ -53,7 +54,10 @@ const stateSize = 1024
 // write stores the state, in place. It need not survive a crash of the machine, which no process
 // does. If it cannot be stored, findRun finds the process.
 func (s State) write(dir string) (err error) {
-	content, err := json.Marshal(s)
+	content, err := json.Marshal(struct {
+		Schema int `json:"schema"`
+		State
+	}{durable.Schema, s})
 	if err != nil {
 		return fmt.Errorf("encoding the process: %w", err)
 	}
@@ -69,6 +73,16 @@ func (s State) write(dir string) (err error) {
 		return err
 	}
 	return file.Truncate(int64(len(content)))
+}
+
+// checkNotNewer returns an error if a newer version has written the state of the replica whose
+// directory is dir. It must not be overwritten: that version knows what else it says.
+func checkNotNewer(dir string) error {
+	_, err := ReadState(dir)
+	if _, isNewer := errors.AsType[*durable.NewerError](err); isNewer {
+		return err
+	}
+	return nil
 }
 
 // isAlive reports whether the process runs.

@@ -208,3 +208,38 @@ func TestTornWorkloadOfLiveLeavesItsProcessesAlone(t *testing.T) {
 	s.crash(s.instances(bluegreen.Green)[0])
 	s.awaitRestart(before)
 }
+
+// The process of a replica that a newer version has noted serves on. It is not started again in place
+// of what that version knows of it, and the log says why. What the last version has noted has no
+// schema, and is adopted.
+func TestProcessNotedByAnotherVersion(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	const file = "green/replicas/green-1/process.json"
+	intact, before := s.file(file), s.runs(bluegreen.Green)
+	const schema = `"schema":1,`
+	if !strings.Contains(intact, schema) {
+		t.Fatalf("the file has no schema: %s", intact)
+	}
+	s.tear(strings.Replace(intact, schema, "", 1), file)
+	if runs := s.runs(bluegreen.Green); !slices.Equal(runs, before) {
+		t.Errorf("noted without a schema were %q, and now %q run", before, runs)
+	}
+
+	newer := strings.Replace(intact, schema, `"schema":99,`, 1)
+	s.tear(newer, file)
+	s.expectVersion("1.0.0")
+	if runs := s.runs(bluegreen.Green); !slices.Equal(runs, before) {
+		t.Errorf("noted by a newer version were %q, and now %q run", before, runs)
+	}
+	s.crash(s.instances(bluegreen.Green)[0])
+	awaitLog(t, s.dir, "replica cannot be started")
+	awaitLog(t, s.dir, file+" cannot be used: it was written by a newer version of the provider (schema 99;")
+	if content := s.file(file); content != newer {
+		t.Errorf("the file of the newer version is now %s", content)
+	}
+	s.tear(intact, file)
+	agenttest.AwaitNoFailure(t, s.endpoint())
+	s.expectVersion("1.0.0")
+}
