@@ -5,8 +5,10 @@ package local_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,24 +19,58 @@ import (
 )
 
 // BenchmarkAgentIdle measures the resident memory, and the processor time in a second, of
-// an agent without requests. The agent serves ten deployments, each with a live environment
-// and a standby.
+// an agent without requests. Each of its deployments has a live environment and a standby.
 func BenchmarkAgentIdle(b *testing.B) {
-	dir := agenttest.StateDir(b)
-	for n := range 10 {
-		s := newServiceIn(b, dir, fmt.Sprintf("web-%d", n), local.Frontend{})
-		s.deployLive("1.0.0", 1)
-		s.deployLive("2.0.0", 1)
+	for _, deployments := range []int{10, 100} {
+		b.Run(fmt.Sprintf("deployments=%d", deployments), func(b *testing.B) {
+			dir := agenttest.StateDir(b)
+			for n := range deployments {
+				s := newServiceIn(b, dir, fmt.Sprintf("web-%d", n), local.Frontend{})
+				s.deployLive("1.0.0", 1)
+				s.deployLive("2.0.0", 1)
+			}
+			pid := agenttest.PID(b, dir)
+			var spent time.Duration
+			for b.Loop() {
+				before := processorTime(b, pid)
+				<-time.After(time.Second)
+				spent += processorTime(b, pid) - before
+			}
+			b.ReportMetric(residentMegabytes(b, pid), "MB-resident")
+			b.ReportMetric(float64(spent.Milliseconds())/float64(b.N), "cpu-ms/s")
+		})
 	}
-	pid := agenttest.PID(b, dir)
-	var spent time.Duration
+}
+
+// BenchmarkDeployOfLargeImage measures a deploy with its switch, of an image of 1 GB in 1,000 files:
+// the first one of the image, and one more of the same image, whose copy is there.
+func BenchmarkDeployOfLargeImage(b *testing.B) {
+	release := agenttest.Release(b, "1.0.0", agenttest.Healthy)
+	content := make([]byte, 1<<20)
+	for n := range 1000 {
+		dir := filepath.Join(release.Image, strconv.Itoa(n%50))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := rand.Read(content); err != nil {
+			b.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(n)), content, 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	again := agenttest.Release(b, "2.0.0", agenttest.Healthy)
+	again.Image = release.Image
 	for b.Loop() {
-		before := processorTime(b, pid)
-		<-time.After(time.Second)
-		spent += processorTime(b, pid) - before
+		s := newService(b, local.Frontend{})
+		began := time.Now()
+		s.makeLive(release)
+		b.ReportMetric(time.Since(began).Seconds(), "s/first")
+		began = time.Now()
+		s.must(s.DeployAndSwitch(b.Context(), again))
+		b.ReportMetric(time.Since(began).Seconds(), "s/again")
+		s.must(s.Destroy(b.Context()))
 	}
-	b.ReportMetric(residentMegabytes(b, pid), "MB-resident")
-	b.ReportMetric(float64(spent.Milliseconds())/float64(b.N), "cpu-ms/s")
 }
 
 // BenchmarkUpkeep measures which part of a core the agent needs to probe 100 healthy
