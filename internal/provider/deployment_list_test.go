@@ -38,7 +38,7 @@ func TestListResource(t *testing.T) {
 
 // requireListed returns an error unless the server lists the deployment with this id.
 func requireListed(h *harness, s *comparingServer, id string) error {
-	request, err := listRequest(h, s, identityOf(id))
+	request, err := listRequest(h, identityOf(id))
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func requireSameDeployment(s *comparingServer, result tfprotov6.ListResourceResu
 }
 
 // listRequest asks for the deployments where the one with this identity is.
-func listRequest(h *harness, s *comparingServer, where identityModel) (*tfprotov6.ListResourceRequest, error) {
+func listRequest(h *harness, where identityModel) (*tfprotov6.ListResourceRequest, error) {
 	var described list.ListResourceSchemaResponse
 	newDeploymentList().ListResourceConfigSchema(h.t.Context(), list.ListResourceSchemaRequest{}, &described)
 	blocks := map[string]tftypes.Value{}
@@ -160,8 +160,14 @@ func (c *configuredServers) last() (last *comparingServer) {
 func TestQuery(t *testing.T) {
 	t.Parallel()
 	onEachPlatform(t, func(h *harness) {
-		query := fmt.Sprintf("list %q \"all\" {\n  provider = bluegreen\n  include_resource = true\n  config {\n    %s\n  }\n}\n",
-			deploymentType, h.dataBlock())
+		query := fmt.Sprintf(`list %q "all" {
+  provider         = bluegreen
+  include_resource = true
+  config {
+    %s
+  }
+}
+`, deploymentType, h.dataBlock())
 		where := identityOf(h.id(h.name))
 		namespace := knownvalue.Check(knownvalue.Null())
 		if !where.Namespace.IsNull() {

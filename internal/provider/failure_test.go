@@ -79,7 +79,8 @@ func TestSickRelease(t *testing.T) {
 				// text, and those of one replica.
 				ExpectError: regexp.MustCompile(strings.ReplaceAll(
 					`^ANYreplica blue-1ANYexit status 3ANYThe last lines of blue-1:\n(?:    [^\n]*\n){0,8}`+
-						`    (long){50}…\n    no database [^\n]*\n\s+The\s+live\s+environment\s+was\s+not\s+touched:ANY$`,
+						`    (long){50}…\n    no database [^\n]*\nANY`+
+						`The\s+live\s+environment\s+was\s+not\s+touched:ANY$`,
 					"ANY", `[^\x07\x1b]*`,
 				)),
 			},
