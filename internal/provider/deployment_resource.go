@@ -124,7 +124,11 @@ func (r *deploymentResource) refresh(
 	diags.Append(identity.Set(ctx, opened.identity())...)
 
 	status, err := opened.statusOfRefresh(ctx)
+	isImported := state.Version.IsNull()
 	if errors.Is(err, bluegreen.ErrNotFound) {
+		if !isImported {
+			diags.Append(opened.missingStateDirWarning()...)
+		}
 		held.RemoveResource(ctx)
 		return diags
 	}
@@ -132,7 +136,6 @@ func (r *deploymentResource) refresh(
 		return append(diags, opened.unreadableDiagnostic(err))
 	}
 	diags.Append(opened.statusWarnings(status)...)
-	isImported := state.Version.IsNull()
 	if isImported {
 		diags.Append(state.fillFromLedger(ctx, status.Ledger)...)
 		applied = liveRecordID(status.Ledger)

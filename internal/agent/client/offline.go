@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process"
@@ -22,6 +23,14 @@ type Offline struct{ dir store.Dir }
 func NewOffline(stateDir string) (*Offline, error) {
 	dir, err := store.OpenDir(stateDir)
 	return &Offline{dir}, err
+}
+
+// MissingDir returns the state directory if it does not exist, "" if it does.
+func (o *Offline) MissingDir() string {
+	if _, err := os.Stat(string(o.dir)); errors.Is(err, fs.ErrNotExist) {
+		return string(o.dir)
+	}
+	return ""
 }
 
 // deployment returns the directory of a deployment, which need not exist. It returns an

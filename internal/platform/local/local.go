@@ -219,6 +219,9 @@ func (p *Platform) observeOffline() (bluegreen.Status, error) {
 	return status, err
 }
 
+// MissingStateDir returns the state directory if it does not exist, "" if it does.
+func (p *Platform) MissingStateDir() string { return p.offline.MissingDir() }
+
 // History implements bluegreen.Store.
 func (p *Platform) History(ctx context.Context) ([]bluegreen.Record, error) {
 	records, err := p.client.History(ctx, p.name)
