@@ -180,8 +180,9 @@ func TestQuery(t *testing.T) {
 			Steps: []resource.TestStep{
 				{Config: h.config(version("1.0.0"))},
 				{
+					// The configuration of the first step, with the provider, is still there.
 					Query:  true,
-					Config: h.providerConfig() + query,
+					Config: query,
 					QueryResultChecks: []querycheck.QueryResultCheck{
 						querycheck.ExpectIdentity(deploymentType+".all", map[string]knownvalue.Check{
 							"name":      text(where.Name.ValueString()),

@@ -41,7 +41,7 @@ func TestWriteOnlyVariablesReachTheReplicas(t *testing.T) {
 			},
 			resource.TestStep{
 				Config:      h.config(secret("battery-staple", exits, "2")),
-				ExpectError: regexp.MustCompile(`starting 1\.0\.0 \*\*\*`),
+				ExpectError: regexp.MustCompile(`no database \*\*\*\n`),
 			},
 			resource.TestStep{
 				Config: h.config(secret("another-value", guarded, "1")),
