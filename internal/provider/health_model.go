@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
@@ -69,23 +68,18 @@ type healthSettings struct {
 // health decodes the health_check block. A null or unknown attribute gets its
 // default, so that the known part of a configuration can be validated.
 func (m deploymentModel) health(ctx context.Context) (healthSettings, diag.Diagnostics) {
-	var block healthCheckModel
-	var diags diag.Diagnostics
-	if isSet(m.HealthCheck) {
-		diags = m.HealthCheck.As(ctx, &block, basetypes.ObjectAsOptions{})
-	}
-	checks, more := block.checks(ctx)
-	diags.Append(more...)
+	check := block[healthCheckModel](m.HealthCheck)
+	checks, diags := check.checks(ctx)
 	otherwise := bluegreen.DefaultConfig()
 	return healthSettings{
 		checks:             checks,
-		timeout:            durationOr(block.Timeout, otherwise.HealthCheckTimeout),
-		retries:            intOr(block.Retries, otherwise.HealthCheckRetries),
-		unhealthyThreshold: intOr(block.UnhealthyThreshold, otherwise.UnhealthyThreshold),
-		minHealthyPercent:  intOr(block.MinHealthyPercent, otherwise.MinHealthyPercent),
-		hasUnknownTimes: m.HealthCheck.IsUnknown() || block.Timeout.IsUnknown() || block.Retries.IsUnknown() ||
-			block.Interval.IsUnknown() || block.HealthyThreshold.IsUnknown() || block.UnhealthyThreshold.IsUnknown(),
-		restartAfter: durationOr(block.RestartAfter, 0),
+		timeout:            durationOr(check.Timeout, otherwise.HealthCheckTimeout),
+		retries:            intOr(check.Retries, otherwise.HealthCheckRetries),
+		unhealthyThreshold: intOr(check.UnhealthyThreshold, otherwise.UnhealthyThreshold),
+		minHealthyPercent:  intOr(check.MinHealthyPercent, otherwise.MinHealthyPercent),
+		hasUnknownTimes: m.HealthCheck.IsUnknown() || check.Timeout.IsUnknown() || check.Retries.IsUnknown() ||
+			check.Interval.IsUnknown() || check.HealthyThreshold.IsUnknown() || check.UnhealthyThreshold.IsUnknown(),
+		restartAfter: durationOr(check.RestartAfter, 0),
 	}, diags
 }
 
@@ -97,26 +91,19 @@ func (m healthCheckModel) checks(ctx context.Context) (health.Config, diag.Diagn
 	}
 	var diags diag.Diagnostics
 	if isSet(m.HTTP) {
-		var block httpModel
-		diags.Append(m.HTTP.As(ctx, &block, basetypes.ObjectAsOptions{})...)
-		check, more := block.check(ctx)
+		check, more := block[httpModel](m.HTTP).check(ctx)
 		diags.Append(more...)
 		config.HTTP = check
 	}
 	if isSet(m.TCP) {
-		var block tcpModel
-		diags.Append(m.TCP.As(ctx, &block, basetypes.ObjectAsOptions{})...)
-		config.TCP = &health.TCP{Port: intOr(block.Port, 0)}
+		config.TCP = &health.TCP{Port: intOr(block[tcpModel](m.TCP).Port, 0)}
 	}
 	if isSet(m.GRPC) {
-		var block grpcModel
-		diags.Append(m.GRPC.As(ctx, &block, basetypes.ObjectAsOptions{})...)
-		config.GRPC = &health.GRPC{Port: intOr(block.Port, 0), Service: block.Service.ValueString()}
+		check := block[grpcModel](m.GRPC)
+		config.GRPC = &health.GRPC{Port: intOr(check.Port, 0), Service: check.Service.ValueString()}
 	}
 	if isSet(m.Exec) {
-		var block execModel
-		diags.Append(m.Exec.As(ctx, &block, basetypes.ObjectAsOptions{})...)
-		command, more := texts(ctx, block.Command)
+		command, more := texts(ctx, block[execModel](m.Exec).Command)
 		diags.Append(more...)
 		if len(command) > 0 {
 			config.Exec = &health.Exec{Command: command}

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
@@ -141,14 +140,14 @@ func (m platformsModel) workload() workload {
 	}
 }
 
-// block decodes a platform's block. A block that is null or unknown is empty.
+// block decodes a nested block. A block that is null or unknown is empty.
 func block[T any](object types.Object) T {
 	var m T
-	// Each field of a block's model can be null and unknown, so that it takes every
-	// value that the schema allows.
-	_ = object.As(context.Background(), &m, basetypes.ObjectAsOptions{
-		UnhandledNullAsEmpty: true, UnhandledUnknownAsEmpty: true,
-	})
+	if isSet(object) {
+		// Each field of a block's model can be null and unknown, so that it takes every
+		// value that the schema allows. A test makes sure of it.
+		_ = fillModel(&m, object.Attributes())
+	}
 	return m
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
@@ -127,14 +126,13 @@ func (p kubernetesPlatform) options(
 	if !isSet(p.Service) {
 		return options, nil
 	}
-	var service kubernetesServiceModel
-	diags := p.Service.As(ctx, &service, basetypes.ObjectAsOptions{})
+	service := block[kubernetesServiceModel](p.Service)
 	options.Service = kubernetes.ServiceOptions{
 		Type:     service.Type.ValueString(),
 		Port:     int(service.Port.ValueInt64()),
 		NodePort: int(service.NodePort.ValueInt64()),
 	}
-	diags.Append(service.Annotations.ElementsAs(ctx, &options.Service.Annotations, false)...)
+	diags := service.Annotations.ElementsAs(ctx, &options.Service.Annotations, false)
 	diags.Append(service.Labels.ElementsAs(ctx, &options.Service.Labels, false)...)
 	return options, diags
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes"
 )
@@ -64,8 +63,7 @@ func (m *kubernetesProviderModel) newClient(ctx context.Context) (*kubernetes.Cl
 		config.ConfigPaths = []string{m.ConfigPath.ValueString()}
 	}
 	if isSet(m.Exec) {
-		var plugin kubernetesExecModel
-		diags.Append(m.Exec.As(ctx, &plugin, basetypes.ObjectAsOptions{})...)
+		plugin := block[kubernetesExecModel](m.Exec)
 		config.Exec = &kubernetes.ExecConfig{
 			APIVersion: plugin.APIVersion.ValueString(), Command: plugin.Command.ValueString(),
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/defaults"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
@@ -215,8 +216,9 @@ func (s *shortcut) resource(
 		return r, m, private, false
 	}
 	r.provider = *configured
-	diags := (tfsdk.State{Schema: s.facts().Schema, Raw: state}).Get(ctx, &m)
-	return r, m, private, len(diags) == 0
+	value, err := s.facts().Type().ValueFromTerraform(ctx, state)
+	object, isObject := value.(types.Object)
+	return r, m, private, err == nil && isObject && fillModel(&m, object.Attributes()) == nil
 }
 
 // hasSameReplicas reports whether the configured size, or its default, is that of the
