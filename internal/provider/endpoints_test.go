@@ -20,6 +20,20 @@ func TestPlannedEndpoints(t *testing.T) {
 		list := types.ListValueMust(types.StringType, addresses)
 		return dockerPlatform{dockerModel: dockerModel{Publish: list, Protocol: known("tcp")}}
 	}
+	inNamespace := func(namespace types.String, port types.Int64, service types.Object) kubernetesPlatform {
+		return kubernetesPlatform{kubernetesModel: kubernetesModel{Namespace: namespace, Port: port, Service: service}}
+	}
+	service := func(kind string, port types.Int64) types.Object {
+		names := map[string]attr.Type{
+			"type": types.StringType, "port": types.Int64Type, "node_port": types.Int64Type,
+			"annotations": types.MapType{ElemType: types.StringType}, "labels": types.MapType{ElemType: types.StringType},
+		}
+		return types.ObjectValueMust(names, map[string]attr.Value{
+			"type": known(kind), "port": port, "node_port": types.Int64Null(),
+			"annotations": types.MapNull(types.StringType), "labels": types.MapNull(types.StringType),
+		})
+	}
+	none, port := service("ClusterIP", types.Int64Null()), types.Int64Value(8080)
 	before := endpoints{known("http://127.0.0.1:4001"), known("http://127.0.0.1:4002")}
 	for name, tt := range map[string]struct {
 		where, prior location
@@ -45,6 +59,21 @@ func TestPlannedEndpoints(t *testing.T) {
 		"another":    {at(null, null, known("tcp")), at(null, null, null), endpoints{unknown, unknown}},
 		"published":  {published(known("0.0.0.0:80"), unknown), nil, endpoints{known("tcp://127.0.0.1:80"), unknown}},
 		"to publish": {published(unknown), nil, endpoints{unknown, unknown}},
+		"a Service": {
+			inNamespace(known("shop"), port, none), nil,
+			endpoints{known("web.shop.svc:8080"), known("web-preview.shop.svc:8080")},
+		},
+		"a Service's port": {
+			inNamespace(null, port, service("NodePort", types.Int64Value(80))), nil,
+			endpoints{known("web.default.svc:80"), known("web-preview.default.svc:80")},
+		},
+		"a load balancer": {
+			inNamespace(null, port, service("LoadBalancer", types.Int64Null())), nil,
+			endpoints{unknown, known("web-preview.default.svc:8080")},
+		},
+		"a namespace": {inNamespace(unknown, port, none), nil, endpoints{unknown, unknown}},
+		"a port":      {inNamespace(null, types.Int64Unknown(), none), nil, endpoints{unknown, unknown}},
+		"the same":    {inNamespace(null, port, none), inNamespace(null, port, none), before},
 	} {
 		former := before
 		if tt.prior == nil {
