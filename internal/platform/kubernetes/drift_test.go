@@ -4,9 +4,13 @@ package kubernetes
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
@@ -34,6 +38,49 @@ func TestClusterDriftOfTheService(t *testing.T) {
 	if service.Annotations["team"] != "shop" {
 		t.Error("the annotation of another program is gone")
 	}
+}
+
+// A change of the type or of a port makes clients fail. A refresh sees it, and the next apply sets
+// what was configured, and nothing else.
+func TestClusterDriftOfTheRoute(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, onNodePort)
+	h.makeLive("1.0.0", 1)
+	read := func() *corev1.Service {
+		t.Helper()
+		service, err := h.api.Services(h.Namespace).Get(t.Context(), h.Deployment, metav1.GetOptions{})
+		h.must(err)
+		return service
+	}
+	before := read()
+	for name, patch := range map[string]string{
+		"a target": fmt.Sprintf(`{"spec":{"ports":[{"port":%d,"targetPort":9}]}}`, before.Spec.Ports[0].Port),
+		"a type":   `{"spec":{"type":"ClusterIP"}}`,
+		"a port":   `[{"op":"replace","path":"/spec/ports/0/port","value":9}]`,
+	} {
+		if strings.HasPrefix(patch, "[") {
+			_, err := h.api.Services(h.Namespace).Patch(t.Context(), h.Deployment, types.JSONPatchType, []byte(patch),
+				metav1.PatchOptions{})
+			h.must(err)
+		} else {
+			h.patchService(patch)
+		}
+		if running := h.running(); running[bluegreen.Green] != 0 {
+			t.Errorf("%s: the status is %v, want nothing that counts in green", name, running)
+		}
+		h.must(h.apply(h.desired("1.0.0", 1)))
+		if running := h.running(); running[bluegreen.Green] != 1 {
+			t.Errorf("%s: the status is %v after the repair", name, running)
+		}
+		after := read()
+		if after.Spec.Type != before.Spec.Type ||
+			!slices.ContainsFunc(after.Spec.Ports, func(p corev1.ServicePort) bool {
+				return p.Port == before.Spec.Ports[0].Port && p.TargetPort == before.Spec.Ports[0].TargetPort
+			}) {
+			t.Errorf("%s: the Service is %v", name, after.Spec)
+		}
+	}
+	h.requireServes("1.0.0")
 }
 
 func TestClusterDriftOfADeployment(t *testing.T) {

@@ -45,8 +45,8 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 			return bluegreen.Status{}, err
 		}
 	}
-	if !p.isSelectingLive(read.serviceSnapshot) {
-		// No replica of live counts if the traffic goes elsewhere.
+	if read.ledger.IsServing() && (!p.isSelectingLive(read.serviceSnapshot) || !hasRecordedRoute(read.service)) {
+		// No replica of live counts if the traffic goes elsewhere, or nowhere.
 		status.Running[read.ledger.Live] = 0
 	}
 	status.Endpoint, status.Preview = p.endpoint(read.service), p.serviceAddress(previewName(p.opts.Name))

@@ -42,7 +42,11 @@ func (p *Platform) writeLiveService(
 	if next.IsServing() {
 		selector = live.selector
 	}
-	written, err := p.replaceLiveService(ctx, run, p.liveService(live, selector, annotations), before.service)
+	want := p.liveService(live, selector, annotations)
+	if err := want.recordRoute(); err != nil {
+		return serviceSnapshot{}, err
+	}
+	written, err := p.replaceLiveService(ctx, run, want, before.service)
 	if err != nil {
 		return serviceSnapshot{}, err
 	}
@@ -58,8 +62,13 @@ func (p *Platform) replaceLiveService(
 	if found == nil {
 		return p.createService(ctx, run, want)
 	}
-	found, err := p.ownCreatedFields(ctx, run, found)
-	if err != nil {
+	var err error
+	if want.Spec.Ports[0].hasOtherPort(found) {
+		if found, err = p.replacePorts(ctx, run, found, want.Spec.Ports); err != nil {
+			return nil, err
+		}
+	}
+	if found, err = p.ownCreatedFields(ctx, run, found); err != nil {
 		return nil, err
 	}
 	want.Metadata.ResourceVersion = found.ResourceVersion
