@@ -29,10 +29,10 @@ func (o openDeployment) missingStateDirWarning() diag.Diagnostics {
 	if dir == "" {
 		return nil
 	}
-	text := fmt.Sprintf("The state directory %[1]s does not exist, so that nothing is known of the deployment %[2]q any "+
-		"more: it leaves the Terraform state, and an apply creates it again. Its agent and its replicas may still run, "+
-		"and have its addresses.\n\nIf the directory was moved, or its disk is not mounted, put it back before you "+
-		"apply. If it is lost, end the agent first, which ends its replicas too: \"pgrep -af -- '-state-dir %[1]s'\" "+
-		"lists its processes, and \"kill\" ends it.", dir, o.name)
+	text := fmt.Sprintf("The state directory %[1]s does not exist, so that nothing is known of the deployment %[2]q "+
+		"any more: it leaves the Terraform state, and an apply creates it again. Its agent and its replicas may still "+
+		"run, and have its addresses.\n\nIf the directory was moved, or its disk is not mounted, put it back before "+
+		"you apply. If it is lost, end the agent first, which ends its replicas too: "+
+		"\"pgrep -af -- '-state-dir %[1]s'\" lists its processes, and \"kill\" ends it.", dir, o.name)
 	return diag.Diagnostics{diag.NewWarningDiagnostic("The state directory is missing", text)}
 }
