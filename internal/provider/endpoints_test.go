@@ -24,9 +24,10 @@ func TestPlannedEndpoints(t *testing.T) {
 		return kubernetesPlatform{kubernetesModel: kubernetesModel{Namespace: namespace, Port: port, Service: service}}
 	}
 	service := func(kind string, port types.Int64) types.Object {
+		texts := types.MapType{ElemType: types.StringType}
 		names := map[string]attr.Type{
 			"type": types.StringType, "port": types.Int64Type, "node_port": types.Int64Type,
-			"annotations": types.MapType{ElemType: types.StringType}, "labels": types.MapType{ElemType: types.StringType},
+			"annotations": texts, "labels": texts,
 		}
 		return types.ObjectValueMust(names, map[string]attr.Value{
 			"type": known(kind), "port": port, "node_port": types.Int64Null(),

@@ -18,7 +18,7 @@ func fillModel(model any, attributes map[string]attr.Value) error {
 	for _, field := range fieldsOf(target.Type()) {
 		value := reflect.ValueOf(attributes[field.attribute])
 		if !value.IsValid() || !value.Type().AssignableTo(field.kind) {
-			return fmt.Errorf("%s is a %T, and its field a %s", field.attribute, attributes[field.attribute], field.kind)
+			return fmt.Errorf("%s is no %s but %T", field.attribute, field.kind, attributes[field.attribute])
 		}
 		target.FieldByIndex(field.index).Set(value)
 	}

@@ -24,28 +24,6 @@ func (h localHarness) releaseWithPIN(version, pin string) bluegreen.Release {
 	return bluegreen.Release{Version: version, Image: h.image(), Env: map[string]string{"PIN": pin}}
 }
 
-// files returns the files of the deployment that have no environment variables, by their name.
-func (h localHarness) files() map[string]string {
-	h.t.Helper()
-	dir := filepath.Join(h.stateDir, "deployments", h.name)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	files := map[string]string{}
-	for _, entry := range entries {
-		if entry.IsDir() {
-			continue
-		}
-		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		files[entry.Name()] = string(content)
-	}
-	return files
-}
-
 const keyFile = "fingerprint-key.json"
 
 // Who reads the ledger and the history finds no PIN by trying all of them.

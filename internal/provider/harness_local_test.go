@@ -148,3 +148,25 @@ func (p *localTestPlatform) processes() []string {
 		return err != nil || !strings.HasPrefix(dir, p.stateDir)
 	})
 }
+
+// files returns the files of the deployment that have no environment variables, by their name.
+func (h localHarness) files() map[string]string {
+	h.t.Helper()
+	dir := filepath.Join(h.stateDir, "deployments", h.name)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, entry := range entries {
+		if entry.IsDir() {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		files[entry.Name()] = string(content)
+	}
+	return files
+}
