@@ -264,6 +264,9 @@ func TestWhatServesAfterAnUpdate(t *testing.T) {
 	before := statusAfter(t)
 	unreached := before
 	unreached.Outage = &bluegreen.Outage{Cause: "no agent runs", Next: "Apply again."}
+	dead, ill := before, before
+	dead.Running = nil
+	ill.Unready = before.Running
 	for name, tt := range map[string]struct {
 		after       bluegreen.Status
 		failed, err error
@@ -276,6 +279,14 @@ func TestWhatServesAfterAnUpdate(t *testing.T) {
 		"the same, and nobody reaches it": {
 			unreached, sick, nil,
 			"No client can connect to 1.0.0, which is live in green: no agent runs.\n\nApply again.",
+		},
+		"the same, and its replicas are gone": {
+			dead, sick, nil,
+			"The live environment was not touched: 1.0.0 is live in green, but no client reaches a replica of it.",
+		},
+		"the same, and its replicas are ill": {
+			ill, &lostAgentError{err: sick}, nil,
+			"The agent was started again: 1.0.0 is live in green, but none of its replicas is healthy.",
 		},
 		"another": {
 			statusAfter(t, deploySecond), sick, nil, "2.0.0 serves from blue now. The Terraform state was updated.",

@@ -24,10 +24,10 @@ func (o openDeployment) describeFailedCreate(err error, status bluegreen.Status,
 	case status.Outage != nil:
 		return paragraphs(describeOutage(status), o.describeUnrecorded())
 	case isServingAdopted(status.Ledger):
-		return paragraphs(fmt.Sprintf("The adopted workload was not touched: %s.", describeStillServing(status.Ledger)),
+		return paragraphs(fmt.Sprintf("The adopted workload was not touched: %s.", describeStillServing(status)),
 			"Nothing is recorded in the Terraform state. The next apply starts again.")
 	case status.Ledger.IsServing():
-		return paragraphs(describeServing(status.Ledger), o.describeUnrecorded())
+		return paragraphs(describeServing(status), o.describeUnrecorded())
 	default:
 		return "The next apply removes what was left behind. Nothing is recorded in the Terraform state."
 	}
@@ -59,26 +59,50 @@ func (o openDeployment) describeFailedUpdate(
 	case status.Outage != nil:
 		return describeOutage(status)
 	case serving && served && now.ID == before.ID && errors.Is(err, errLostAgent):
-		return "The agent was started again: " + describeServing(status.Ledger)
+		return "The agent was started again: " + describeServing(status)
 	case serving && served && now.ID == before.ID:
-		return fmt.Sprintf("The live environment was not touched: %s.", describeStillServing(status.Ledger))
+		return fmt.Sprintf("The live environment was not touched: %s.", describeStillServing(status))
 	case serving && now.Origin == bluegreen.FromWatch:
-		return paragraphs(describeServing(status.Ledger)+" The Terraform state was updated.", fmt.Sprintf(
+		return paragraphs(describeServing(status)+" The Terraform state was updated.", fmt.Sprintf(
 			"%s is not deployed again automatically. To try it once more without a change, set retry = %q.",
 			o.desired.Release.Version, now.Replaced))
 	case serving:
-		return describeServing(status.Ledger) + " The Terraform state was updated."
+		return describeServing(status) + " The Terraform state was updated."
 	default:
 		return "Nothing serves."
 	}
 }
 
-func describeStillServing(l bluegreen.Ledger) string {
+func describeStillServing(status bluegreen.Status) string {
+	if problem := describeUnservedLive(status); problem != "" {
+		return problem
+	}
+	l := status.Ledger
 	return fmt.Sprintf("%s still serves from %s", l.Slot(l.Live).Release.Version, l.Live)
 }
 
-func describeServing(l bluegreen.Ledger) string {
+func describeServing(status bluegreen.Status) string {
+	if problem := describeUnservedLive(status); problem != "" {
+		return problem + "."
+	}
+	l := status.Ledger
 	return fmt.Sprintf("%s serves from %s now.", l.Slot(l.Live).Release.Version, l.Live)
+}
+
+// describeUnservedLive says that no replica of the live release can answer, "" if one can.
+func describeUnservedLive(status bluegreen.Status) string {
+	l := status.Ledger
+	running, unready := status.Running[l.Live], status.Unready[l.Live]
+	problem := ""
+	switch {
+	case running == 0:
+		problem = "no client reaches a replica of it"
+	case running <= unready:
+		problem = "none of its replicas is healthy"
+	default:
+		return ""
+	}
+	return fmt.Sprintf("%s is live in %s, but %s", l.Slot(l.Live).Release.Version, l.Live, problem)
 }
 
 // unreadableDiagnostic reports a deployment that may exist and cannot be read.
