@@ -16,9 +16,13 @@ import (
 func CheckSupported() error { return nil }
 
 // WriteFile replaces the file at path, durably and in one step, readable by its
-// owner only. The temporary file stays in the same directory, which is private.
+// owner only. The temporary file stays in the same directory, which is private. What is there and
+// is no file is removed.
 func WriteFile(path string, content []byte) error {
 	dir := filepath.Dir(path)
+	if err := ClearPath(path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
 	err := renameio.WriteFile(path, content, 0o600, renameio.WithTempDir(dir), renameio.IgnoreUmask())
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)

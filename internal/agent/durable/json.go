@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 )
 
 // ErrUnsupported means that this operating system lacks what the agent needs: Unix
@@ -29,11 +29,16 @@ func (e *UnreadableError) Unwrap() error { return e.Err }
 // ReadFile returns the content of the file at path, nil if there is no file. Any
 // other error is an *UnreadableError.
 func ReadFile(path string) ([]byte, error) {
-	content, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	file, err := OpenRegular(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	case err != nil:
+	}
+	if err != nil {
+		return nil, &UnreadableError{path, err}
+	}
+	defer file.Close()
+	content, err := io.ReadAll(file)
+	if err != nil {
 		return nil, &UnreadableError{path, err}
 	}
 	return content, nil

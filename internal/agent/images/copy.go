@@ -10,7 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 )
 
 // copier copies one image into a directory that nothing can leave.
@@ -77,29 +78,20 @@ func (c *copier) checkTree(path string) error {
 // nothing that is opened makes the agent wait, as a named pipe would.
 type treeFS struct{ *os.Root }
 
-func (f treeFS) Open(name string) (fs.File, error) { return f.OpenFile(name, readOnly, 0) }
-
-// readOnly are the flags to open what may be a named pipe by now.
-const readOnly = os.O_RDONLY | syscall.O_NONBLOCK
+func (f treeFS) Open(name string) (fs.File, error) { return f.OpenFile(name, durable.ReadOnly, 0) }
 
 // openRegular opens the file at path, to which links may lead.
 func openRegular(path string) (*os.File, error) {
-	return requireRegular(os.OpenFile(path, readOnly, 0))
+	return requireRegular(os.OpenFile(path, durable.ReadOnly, 0))
 }
 
 // requireRegular returns file if it is a regular file.
 func requireRegular(file *os.File, err error) (*os.File, error) {
-	if err != nil {
-		return nil, err
-	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
+	regular, err := durable.RequireRegular(file, err)
+	if errors.Is(err, durable.ErrNotRegular) {
 		err = fmt.Errorf("%q is not a file any more", abbreviate(file.Name()))
 	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
+	return regular, err
 }
 
 // tree copies the directory at from to the directory called at.
@@ -147,7 +139,7 @@ func (c *copier) fileIn(tree *os.Root, inTree, name string, size int64) error {
 	if c.into == nil {
 		return errors.Join(c.admit(name), c.take(size))
 	}
-	file, err := requireRegular(tree.OpenFile(inTree, readOnly, 0))
+	file, err := requireRegular(tree.OpenFile(inTree, durable.ReadOnly, 0))
 	if err != nil {
 		return err
 	}

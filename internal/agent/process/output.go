@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/durable"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/logfile"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/printable"
 )
@@ -95,7 +96,7 @@ func Logs(dir string, n int) ([]string, error) { return LastLines(filepath.Join(
 
 // LastLines returns at most the last n lines of the file at path, oldest first.
 func LastLines(path string, n int) ([]string, error) {
-	file, err := os.Open(path)
+	file, err := durable.OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

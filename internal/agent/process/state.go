@@ -64,7 +64,11 @@ func (s State) write(dir string) (err error) {
 	if padding := stateSize - len(content); padding > 0 {
 		content = append(content, bytes.Repeat([]byte(" "), padding)...)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, stateFile), os.O_CREATE|os.O_WRONLY, 0o600)
+	path := filepath.Join(dir, stateFile)
+	if err := durable.ClearPath(path); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (a archive) read(dir string) ([]bluegreen.Record, error) {
 		return nil, nil
 	}
 	path := filepath.Join(dir, a.File)
-	file, err := os.Open(path)
+	file, err := durable.OpenRegular(path)
 	if err != nil {
 		return nil, &durable.UnreadableError{Path: path, Err: err}
 	}

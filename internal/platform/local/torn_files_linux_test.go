@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
@@ -64,6 +65,36 @@ func TestReplicaWithATornFileIsStartedAgain(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// What is no file in the place of one makes no agent wait, and what needs the file makes it again.
+func TestWhatIsNoFileStopsNoOperation(t *testing.T) {
+	t.Parallel()
+	for kind, put := range map[string]func(path string) error{
+		"a named pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a directory":  func(path string) error { return os.MkdirAll(filepath.Join(path, "in it"), 0o700) },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, local.Frontend{})
+			s.deployLive("1.0.0", 1)
+			s.deployLive("2.0.0", 1)
+			agenttest.Kill(t, s.dir)
+			for _, path := range []string{
+				"blue/replicas/blue-1/process.json", "green/replicas/green-1/process.json", "green/workload.json",
+				"upkeep.json", "unhealthy.json", "fingerprint-key.json",
+			} {
+				path = filepath.Join(s.dir, "deployments", s.Deployment, path)
+				s.must(os.RemoveAll(path))
+				s.must(put(path))
+			}
+			s.ensureAgent()
+			s.expectVersion("2.0.0")
+			s.deployLive("3.0.0", 1)
+			s.must(s.Rollback(t.Context(), "to see that the standby is one"))
+			s.expectVersion("2.0.0")
+		})
+	}
 }
 
 // removeControlGroupLater removes, after the test, the empty control group of a run that no agent
