@@ -101,6 +101,12 @@ type Supervisor struct {
 	current *Process
 	// awaitingRun are closed at the next attempt to start the process.
 	awaitingRun []chan struct{}
+	// awaitingSpec are closed once there was an attempt with the present spec.
+	awaitingSpec []chan struct{}
+	// specs counts the specs, and attempted is the number of that of the last attempt.
+	specs, attempted int
+	// respecified has a value once another spec is to be tried without delay.
+	respecified chan struct{}
 }
 
 // Supervise keeps the replica called id running, beginning with adopted if that is
@@ -114,11 +120,12 @@ func (m *Manager) Supervise(
 	s := &Supervisor{
 		manager: m, id: id, dir: dir, spec: spec, changed: changed,
 		cancel: cancel, started: make(chan struct{}), stopped: make(chan struct{}),
-		status: Status{ID: id},
+		respecified: make(chan struct{}, 1),
+		status:      Status{ID: id},
 	}
 	if adopted != nil {
 		m.ports.adopt(adopted.Port)
-		s.noteRunning(adopted)
+		s.noteRunning(adopted, 0)
 		// One that listens serves from the beginning. All that are adopted share one view.
 		s.lookAt(adopted, time.Now().Add(-listener.LookInterval))
 	}
@@ -167,6 +174,7 @@ func (s *Supervisor) run(ctx context.Context, current *Process, former <-chan st
 			return
 		case <-over.Done():
 			return
+		case <-s.respecified:
 		case <-time.After(delays.NextBackOff()):
 		}
 	}
@@ -180,12 +188,13 @@ func (s *Supervisor) startProcess(ctx context.Context) *Process {
 	if s.manager.duty.isOver() {
 		return nil
 	}
-	p, err := s.tryStart(ctx)
+	spec, number := s.currentSpec()
+	p, err := s.tryStart(ctx, spec)
 	if err != nil {
 		s.manager.log.Error("replica cannot be started", "replica", s.id, "error", err)
 		s.mu.Lock()
 		s.startErr, s.status.Exit = err, err.Error()
-		s.endWaits()
+		s.endWaits(number)
 		s.mu.Unlock()
 		return nil
 	}
@@ -194,13 +203,12 @@ func (s *Supervisor) startProcess(ctx context.Context) *Process {
 		s.manager.log.Warn("the process of a replica cannot be noted; the next agent finds it by its environment",
 			"replica", s.id, "pid", p.PID, "error", p.unnoted)
 	}
-	s.noteRunning(p)
+	s.noteRunning(p, number)
 	s.changed()
 	return p
 }
 
-func (s *Supervisor) tryStart(ctx context.Context) (_ *Process, err error) {
-	spec := s.currentSpec()
+func (s *Supervisor) tryStart(ctx context.Context, spec Spec) (_ *Process, err error) {
 	if err := errors.Join(spec.Problem, s.manager.checkFiles()); err != nil {
 		return nil, err
 	}
@@ -246,17 +254,29 @@ func (s *Supervisor) tryStart(ctx context.Context) (_ *Process, err error) {
 	return p, err
 }
 
-func (s *Supervisor) currentSpec() Spec {
+// currentSpec returns the spec and its number.
+func (s *Supervisor) currentSpec() (spec Spec, number int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.spec
+	return s.spec, s.specs
 }
 
-// Respecify makes spec what is started from now on. A process that runs goes on.
+func (s *Supervisor) settings() Settings {
+	spec, _ := s.currentSpec()
+	return spec.Settings
+}
+
+// Respecify makes spec what is started from now on. A process that runs goes on. One that could not
+// be started is tried again at once.
 func (s *Supervisor) Respecify(spec Spec) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.spec = spec
+	s.specs++
+	select {
+	case s.respecified <- struct{}{}:
+	default:
+	}
 }
 
 // await returns when the process has ended, by itself or because ctx has, or when another
@@ -267,7 +287,7 @@ func (s *Supervisor) await(ctx context.Context, p *Process) {
 	case !p.isRunning():
 		s.manager.log.Warn("replica exited", "replica", s.id, "pid", p.PID, "exit", p.exit)
 	case ctx.Err() != nil:
-		s.currentSpec().Settings.Terminate(p)
+		s.settings().Terminate(p)
 		s.manager.log.Info("replica stopped", "replica", s.id, "pid", p.PID)
 	}
 	if p.isRunning() {
@@ -292,8 +312,8 @@ func (s *Supervisor) await(ctx context.Context, p *Process) {
 	s.manager.ports.release(p.Port)
 }
 
-// noteRunning makes p the run that Status reports.
-func (s *Supervisor) noteRunning(p *Process) {
+// noteRunning makes p, which was started with the spec of this number, the run that Status reports.
+func (s *Supervisor) noteRunning(p *Process, number int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.startErr = nil
@@ -301,25 +321,37 @@ func (s *Supervisor) noteRunning(p *Process) {
 	s.status = Status{ID: s.id, Incarnation: p.Incarnation, IsRunning: true, Port: p.Port, group: p.Group}
 	s.status.IsListening, s.status.NotListening = !listener.IsSupported, p.port.problem
 	s.current = p
-	s.endWaits()
+	s.endWaits(number)
 }
 
-// endWaits is called, with the mutex held, after an attempt to start the process.
-func (s *Supervisor) endWaits() {
+// endWaits is called, with the mutex held, after an attempt to start the process with the spec of
+// this number.
+func (s *Supervisor) endWaits(number int) {
+	s.attempted = number
+	if s.current != nil || number == s.specs {
+		for _, waiting := range s.awaitingSpec {
+			close(waiting)
+		}
+		s.awaitingSpec = nil
+	}
 	for _, waiting := range s.awaitingRun {
 		close(waiting)
 	}
 	s.awaitingRun = nil
 }
 
-// AwaitStart returns the outcome of the first attempt to start.
+// AwaitStart returns the outcome of the last attempt to start, of the first one if there was none
+// before. After Respecify that is an attempt with the new spec.
 func (s *Supervisor) AwaitStart(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.manager.duty.over.Done():
-		return errLetGo
-	case <-s.started:
+	for _, attempted := range []<-chan struct{}{s.started, s.awaitSpec()} {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.manager.duty.over.Done():
+			return errLetGo
+		case <-s.stopped:
+		case <-attempted:
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -327,6 +359,20 @@ func (s *Supervisor) AwaitStart(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", s.id, s.startErr)
 	}
 	return nil
+}
+
+// awaitSpec returns a channel that is closed once the present spec was tried, or is not needed
+// because the process runs.
+func (s *Supervisor) awaitSpec() <-chan struct{} {
+	tried := make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != nil || s.attempted == s.specs {
+		close(tried)
+	} else {
+		s.awaitingSpec = append(s.awaitingSpec, tried)
+	}
+	return tried
 }
 
 // Status returns the replica as it is now.

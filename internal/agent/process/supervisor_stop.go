@@ -105,7 +105,7 @@ func (s *Supervisor) Restart(ctx context.Context, incarnation string) error {
 	}
 	s.awaitingRun = append(s.awaitingRun, again)
 	s.mu.Unlock()
-	go s.currentSpec().Settings.Terminate(current)
+	go s.settings().Terminate(current)
 	select {
 	case <-ctx.Done():
 		return fmt.Errorf("starting %s again: %w", s.id, ctx.Err())

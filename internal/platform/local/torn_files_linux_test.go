@@ -240,6 +240,35 @@ func TestTornWorkloadOfLiveLeavesItsProcessesAlone(t *testing.T) {
 	s.awaitRestart(before)
 }
 
+// A replica that has died could not be started while it was not known what should run. The first
+// repair that tells it starts the replica, and leaves the other one alone.
+func TestRepairOfATornWorkloadOfLiveStartsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	release := s.deployLive("1.0.0", 2)
+	before := s.incarnations(bluegreen.Green)
+	s.tear("", "green/workload.json")
+	s.crash(s.instances(bluegreen.Green)[0])
+	agenttest.Eventually(t, func() error {
+		if log := agenttest.Log(t, s.dir); !strings.Contains(log, "replica cannot be started") {
+			return errors.New("nothing has tried to start the replica")
+		}
+		return nil
+	})
+	ledger, err := s.platform.Load(t.Context())
+	s.must(err)
+	release.ImageDigest = ledger.Slot(bluegreen.Green).Release.ImageDigest
+	unlock, err := s.platform.Lock(t.Context(), "tester")
+	s.must(err)
+	_, err = s.platform.Provision(t.Context(), bluegreen.Green, release)
+	unlock()
+	s.must(err)
+	instances := s.instances(bluegreen.Green)
+	if !instances[0].Running || instances[1].Incarnation != before[1] {
+		t.Errorf("live is %v, and was %q", instances, before)
+	}
+}
+
 // The process of a replica that a newer version has noted serves on. It is not started again in place
 // of what that version knows of it, and the log says why. What the last version has noted has no
 // schema, and is adopted.
