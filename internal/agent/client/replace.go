@@ -23,10 +23,10 @@ var replacing sync.Mutex
 // kept are the process IDs of agents that could not be replaced. It is tried once.
 var kept = map[int]bool{}
 
-// ReplaceOlder replaces the agent if it is older than this program and the provider has started
-// it. The new one takes over its clients and replicas, so that nobody notices. It does nothing if
+// Replace replaces the agent if the provider has started it, and it is older than this program or
+// has lost its parent, so that nobody would start it again. The new one takes over its clients and replicas, so that nobody notices. It does nothing if
 // no agent runs. After an error the agent that ran goes on. command is that of LaunchAndLock.
-func (c *Client) ReplaceOlder(ctx context.Context, command []string) error {
+func (c *Client) Replace(ctx context.Context, command []string) error {
 	replacing.Lock()
 	defer replacing.Unlock()
 	former, err := c.version(ctx)
@@ -36,15 +36,30 @@ func (c *Client) ReplaceOlder(ctx context.Context, command []string) error {
 	}
 	if err := c.replace(ctx, command, former); err != nil {
 		kept[former.PID] = true
-		return fmt.Errorf("the agent, process %d of version %s, is older than this provider, %s, and could not be "+
-			"replaced. It goes on: %w", former.PID, former.Version, build.Version, err)
+		return fmt.Errorf("%s, and could not be replaced. It goes on: %w", whyReplaced(former), err)
 	}
 	return nil
 }
 
+// whyReplaced says of an agent why it is to be replaced.
+func whyReplaced(agent api.VersionReply) string {
+	if hasLostParent(agent) {
+		return fmt.Sprintf("the agent, process %d, has lost the process that starts it again when it dies", agent.PID)
+	}
+	return fmt.Sprintf("the agent, process %d of version %s, is older than this provider, %s",
+		agent.PID, agent.Version, build.Version)
+}
+
 // isReplaceable reports whether the next apply replaces the agent.
 func isReplaceable(agent api.VersionReply) bool {
-	return agent.Manager == api.ManagedByProvider && build.AgeOf(agent.Version, agent.Build) == build.Older
+	isOlder := build.AgeOf(agent.Version, agent.Build) == build.Older
+	return agent.Manager == api.ManagedByProvider && isOlder || hasLostParent(agent)
+}
+
+// hasLostParent reports whether the process that starts the agent again when it dies has ended.
+func hasLostParent(agent api.VersionReply) bool {
+	return agent.Manager == api.ManagedByProvider && agent.Parent == 0 &&
+		build.AgeOf(agent.Version, agent.Build) == build.Same
 }
 
 // replace starts an agent that takes over from former, and returns once it serves.
@@ -72,8 +87,8 @@ func (c *Client) replace(ctx context.Context, command []string, former api.Versi
 	return err
 }
 
-// describeAge says that the agent is not of the version of this program, and what to do, "" if it
-// is. agent is nil for one that does not tell.
+// describeAge says that the agent is not of the version of this program or has lost its parent, and
+// what to do, "" if neither is so. agent is nil for one that does not tell.
 func (c *Client) describeAge(agent *api.VersionReply) string {
 	if agent == nil || agent.Version == "" {
 		// The process is not known on every system.
@@ -91,6 +106,9 @@ func (c *Client) describeAge(agent *api.VersionReply) string {
 	case age == build.Newer:
 		return fmt.Sprintf("The agent, process %d of version %s, is newer than this provider, %s. It serves all the "+
 			"same. Use the newer version of the provider here too.", agent.PID, agent.Version, build.Version)
+	case hasLostParent(*agent):
+		return fmt.Sprintf("The agent, process %d, has lost the process that starts it again when it dies. The next "+
+			"apply that changes a deployment replaces it, without an interruption.", agent.PID)
 	case age == build.Same:
 		return ""
 	case agent.Manager == api.ManagedByProvider:

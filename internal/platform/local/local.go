@@ -245,7 +245,7 @@ func (p *Platform) EnsureAgent(ctx context.Context) error {
 // Lock implements bluegreen.Store. It starts the agent if none runs, and replaces one that is older
 // than this program.
 func (p *Platform) Lock(ctx context.Context, holder string) (unlock func(), err error) {
-	if err := p.client.ReplaceOlder(ctx, p.command); err != nil && p.warn != nil {
+	if err := p.client.Replace(ctx, p.command); err != nil && p.warn != nil {
 		p.warn(err.Error())
 	}
 	lock, err := p.client.LaunchAndLock(ctx, p.command, p.name, holder)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/agenttest"
@@ -127,5 +128,42 @@ func expectToBeKept(t *testing.T, shell, want string) {
 	}
 	if got := s.notice(); !strings.Contains(got, want) {
 		t.Errorf("the notice is %q", got)
+	}
+}
+
+// The process that starts the agent again dies. A plan says so, and the next apply replaces the agent
+// without a dropped request, so that it is started again when it dies too.
+func TestAgentThatHasLostItsParentGetsAnother(t *testing.T) {
+	t.Parallel()
+	s := newService(t, local.Frontend{})
+	s.deployLive("1.0.0", 1)
+	former, before := agenttest.PID(t, s.dir), s.runs(bluegreen.Green)
+	if got := s.notice(); got != "" {
+		t.Errorf("the notice is %q", got)
+	}
+	s.must(syscall.Kill(agenttest.Parent(t, s.dir), syscall.SIGKILL))
+	want := fmt.Sprintf("The agent, process %d, has lost the process that starts it again when it dies. "+
+		"The next apply that changes a deployment replaces it, without an interruption.", former)
+	agenttest.Eventually(t, func() error {
+		if got := s.notice(); got != want {
+			return fmt.Errorf("the notice is %q", got)
+		}
+		return nil
+	})
+	load := startLoad(t, s.endpoint())
+	s.ensureAgent()
+	load.awaitAnswer()
+	load.awaitAnswer()
+	if answers := load.stop(); load.failed.Load() != 0 || len(answers) != 1 {
+		t.Errorf("%d requests failed, and clients were answered %v", load.failed.Load(), answers)
+	}
+	if got := s.notice(); got != "" {
+		t.Errorf("the notice is still %q", got)
+	}
+	endpoint := s.endpoint()
+	agenttest.Crash(t, s.dir)
+	agenttest.AwaitNoFailure(t, endpoint)
+	if after := s.runs(bluegreen.Green); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("the replica was %v and is %v", before, after)
 	}
 }
