@@ -30,13 +30,17 @@ func openError(where location, err error) diag.Diagnostic {
 func asWarnings(diags diag.Diagnostics) diag.Diagnostics {
 	var lowered diag.Diagnostics
 	for _, d := range diags {
-		if at, ok := d.(diag.DiagnosticWithPath); ok {
-			lowered.AddAttributeWarning(at.Path(), d.Summary(), d.Detail())
-		} else {
-			lowered.AddWarning(d.Summary(), d.Detail())
-		}
+		lowered.Append(asWarning(d, ""))
 	}
 	return lowered
+}
+
+// asWarning returns d as a warning, with more at the end of its text.
+func asWarning(d diag.Diagnostic, more string) diag.Diagnostic {
+	if at, ok := d.(diag.DiagnosticWithPath); ok {
+		return diag.NewAttributeWarningDiagnostic(at.Path(), d.Summary(), d.Detail()+more)
+	}
+	return diag.NewWarningDiagnostic(d.Summary(), d.Detail()+more)
 }
 
 // kindsInWords replaces the kinds of the engine's errors, and the errors of a context,

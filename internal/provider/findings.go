@@ -3,8 +3,6 @@
 package provider
 
 import (
-	"fmt"
-
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 )
 
@@ -24,10 +22,17 @@ func (f findings) forUpdate() diag.Diagnostics { return append(f.refused, f.obst
 // With create_before_destroy it has set the former deployment aside by then, and after an error
 // of that plan it never takes it back. It does so after an error of the create itself.
 func (f findings) forCreate() diag.Diagnostics {
-	return append(f.refused, asWarnings(f.obstacles)...)
+	return append(f.refused, ifTheyLast(f.obstacles)...)
 }
 
-// ifItLasts adds to the problem of an obstacle what comes of it.
-func ifItLasts(problem string) string {
-	return fmt.Sprintf("%s. The apply fails if this is still so when it begins", problem)
+// ifTheyLast lowers errors to warnings that say what comes of them.
+func ifTheyLast(obstacles diag.Diagnostics) diag.Diagnostics {
+	var lowered diag.Diagnostics
+	for _, d := range obstacles {
+		if d.Severity() == diag.SeverityError {
+			d = asWarning(d, " The apply fails if this is still so when it begins.")
+		}
+		lowered.Append(d)
+	}
+	return lowered
 }

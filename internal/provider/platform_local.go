@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -191,8 +190,7 @@ func (p localPlatform) check(name string, release plannedRelease, prior location
 // checkRelease tests what the release is made of.
 func (p localPlatform) checkRelease(release plannedRelease, found *findings) {
 	if err := local.CheckImage(context.Background(), p.imageOf(release)); err != nil {
-		found.obstacles.AddAttributeError(path.Root("image"), "The image cannot be deployed",
-			ifItLasts(strings.TrimSuffix(sentence(err), "."))+".")
+		found.obstacles.AddAttributeError(path.Root("image"), "The image cannot be deployed", sentence(err))
 	}
 	if p.User.IsNull() {
 		// A group alone has no effect on any machine.
@@ -213,11 +211,11 @@ func (p localPlatform) checkAddress(name, attribute, address string, isPresent b
 	if err == nil {
 		return
 	}
-	finding := diag.Diagnostics{addressError(attribute, address, ifItLasts(describeAddress(err)))}
+	finding := diag.Diagnostics{addressError(attribute, address, describeAddress(err))}
 	var taken *local.AddressError
 	if !isPresent || errors.As(err, &taken) && taken.Deployment != "" {
 		// The same plan may destroy or move what has the address.
-		finding = asWarnings(finding)
+		finding = ifTheyLast(finding)
 	}
 	found.obstacles.Append(finding...)
 }
