@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -66,9 +67,22 @@ func install(args []string, out io.Writer) error {
 		}
 		return err
 	}
-	_, err = fmt.Fprintf(out, "Wrote %s. Next:\n\n%s", path, i.nextSteps())
+	_, err = fmt.Fprintf(out, "Wrote %s. %sNext:\n\n%s", path, adviseOnPath(text), i.nextSteps())
 	return err
 }
+
+// adviseOnPath says of a unit that it runs one version of the program for ever, "" if it does not.
+func adviseOnPath(unit string) string {
+	if !versionedProgram.MatchString(unit) {
+		return ""
+	}
+	return "It runs a program whose name has a version, also after an upgrade: " +
+		"copy the program to a path without one, and install again from there. "
+}
+
+// versionedProgram is the line of a unit that runs a file with a version in its name, as in a mirror of
+// providers.
+var versionedProgram = regexp.MustCompile(`(?m)^ExecStart=\S+_v[0-9]\S* `)
 
 // unit returns the unit that runs this program.
 func (i installation) unit() (string, error) {

@@ -65,6 +65,9 @@ func TestAgentInstallsItself(t *testing.T) {
 	if err != nil || !strings.Contains(said, "systemctl --user enable --now bluegreen") {
 		t.Errorf("it says %s, %v", said, err)
 	}
+	if strings.Contains(said, "has a version") {
+		t.Errorf("it says %s", said)
+	}
 	written, err := os.ReadFile(path)
 	if err != nil || !strings.HasSuffix(string(written), printed) {
 		t.Errorf("the unit is %s, %v", written, err)
@@ -80,5 +83,21 @@ func TestAgentInstallsItself(t *testing.T) {
 	}
 	if said, err := run("-as", "nobody-of-this-name"); err == nil || !strings.Contains(said, "useradd --system") {
 		t.Errorf("without the user it says %s, %v", said, err)
+	}
+}
+
+// A unit that runs a program in a mirror of providers runs that version for ever.
+func TestAgentInstalledFromAMirrorSaysSo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "terraform-provider-bluegreen_v0.1.0")
+	if err := os.Link(os.Args[0], program); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(program, "agent", "install", "-user")
+	command.Env = append(os.Environ(), "XDG_CONFIG_HOME="+dir)
+	said, err := command.CombinedOutput()
+	if err != nil || !strings.Contains(string(said), "It runs a program whose name has a version") {
+		t.Errorf("it says %s, %v", said, err)
 	}
 }

@@ -1,4 +1,9 @@
-# What a namespace has. Without a block in config, the query lists what this machine has.
+# What this machine has.
+list "bluegreen_deployment" "here" {
+  provider = bluegreen
+}
+
+# What a namespace has. With docker = {} it is what a Docker host has.
 list "bluegreen_deployment" "shop" {
   provider = bluegreen
 
