@@ -81,12 +81,20 @@ func (d *deployment) damage() []string {
 		}
 	}
 	for _, name := range bluegreen.Environments() {
-		if err := d.environments[name].problemOf(); err != nil {
-			list = append(list, fmt.Sprintf("it is not known what should run in %s, until the next deploy or repair "+
-				"there: %v", name, err))
+		if lost := d.describeLost(name); lost != "" {
+			list = append(list, lost)
 		}
 	}
 	return list
+}
+
+// describeLost says that it is not known what should run in an environment, and why, "" if it is.
+func (d *deployment) describeLost(name bluegreen.Environment) string {
+	problem := d.environments[name].problemOf()
+	if problem == nil {
+		return ""
+	}
+	return fmt.Sprintf("it is not known what should run in %s, until the next deploy or repair there: %v", name, problem)
 }
 
 func (d *deployment) history() ([]bluegreen.Record, error) {

@@ -178,6 +178,9 @@ func (a *agent) getDeployment(_ context.Context, r *http.Request) (any, error) {
 	reply := api.NewDeploymentReply(doc, running, unready)
 	agent := a.versionReply()
 	reply.Outage, reply.Agent = d.outage(), &agent
+	if live := doc.Ledger.Live; doc.Ledger.IsServing() {
+		reply.LostLive = d.describeLost(live)
+	}
 	return reply, nil
 }
 

@@ -89,7 +89,7 @@ func (o openDeployment) describeLostAgent(lost *lostAgentError) string {
 func (o openDeployment) statusWarnings(status bluegreen.Status) diag.Diagnostics {
 	diags := outageWarning(status, o.mask)
 	if status.Notice != "" {
-		diags.AddWarning("The agent is of another version than the provider", status.Notice)
+		diags.AddWarning("The agent needs attention", status.Notice)
 	}
 	return diags
 }

@@ -49,8 +49,8 @@ func (h localHarness) connect() *client.Client {
 }
 
 const (
-	ofAnotherVersion = "The agent is of another version than the provider"
-	olderAgent       = "of version 0.9.0, is older than this provider, " + mirroredVersion
+	needsAttention = "The agent needs attention"
+	olderAgent     = "of version 0.9.0, is older than this provider, " + mirroredVersion
 )
 
 // The agent that an earlier version of the provider has started still runs. A plan says that the
@@ -63,7 +63,7 @@ func TestOlderAgentIsReplacedByTheNextApply(t *testing.T) {
 	h.replaceAgentByOlder()
 	older := h.agentPID()
 	tf.write(h.config(version("2.0.0")))
-	mustContain(t, tf.must("plan"), ofAnotherVersion, olderAgent,
+	mustContain(t, tf.must("plan"), needsAttention, olderAgent,
 		"The next apply that changes a deployment replaces it")
 	if now := h.agentPID(); now != older {
 		t.Errorf("the plan has replaced the agent %s by %s", older, now)
@@ -73,7 +73,7 @@ func TestOlderAgentIsReplacedByTheNextApply(t *testing.T) {
 	if now := h.agentPID(); now == older {
 		t.Error("the older agent still serves")
 	}
-	if output := tf.must("plan", "-detailed-exitcode"); strings.Contains(output, ofAnotherVersion) {
+	if output := tf.must("plan", "-detailed-exitcode"); strings.Contains(output, needsAttention) {
 		t.Errorf("the agent was replaced, and the plan says:\n%s", output)
 	}
 }

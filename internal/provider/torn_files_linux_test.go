@@ -5,6 +5,7 @@ package provider
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -32,4 +33,27 @@ func TestTornKeyStopsNoTerraform(t *testing.T) {
 	tf.must("plan", "-detailed-exitcode")
 	tear(`{"sche`)
 	mustContain(t, tf.must("destroy", "-auto-approve"), lost)
+}
+
+// The file that says what should run in live is torn. What serves goes on, and a plan says so. A
+// deploy of the same release makes it known again.
+func TestTornWorkloadOfLiveIsSaidByAPlan(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	tf.apply(h.config(version("1.0.0")))
+	h.killAgent()
+	path := filepath.Join(h.stateDir, "deployments", h.name, "green", "workload.json")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tf.apply(h.config(version("1.0.0")))
+	h.answers("1.0.0")
+	const lost = "a replica that dies is not started again"
+	mustContain(t, tf.must("plan"), lost, "not known what should run in green")
+	tf.apply(h.config(version("1.0.0"), attributes{"triggers": `{ again = "1" }`}))
+	h.answers("1.0.0")
+	if output := tf.must("plan", "-detailed-exitcode"); strings.Contains(output, lost) {
+		t.Errorf("the plan still says it:\n%s", output)
+	}
 }

@@ -75,6 +75,9 @@ type (
 		// Outage says why no client reaches live, "" if clients do. An agent of an earlier
 		// version does not send it.
 		Outage string `json:"outage,omitempty"`
+		// LostLive says which file of live is lost, so that it is not known what should run there, ""
+		// if none is. An agent of an earlier version does not send it.
+		LostLive string `json:"lost_live,omitempty"`
 		// Agent tells which agent answers. An agent of an earlier version does not send it.
 		Agent    *VersionReply `json:"agent,omitempty"`
 		Endpoint string        `json:"endpoint"`

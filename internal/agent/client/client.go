@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/api"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/agent/process/listener"
@@ -80,7 +81,16 @@ func (c *Client) Deployment(ctx context.Context, name string) (bluegreen.Status,
 	if err == nil && c.isLocal() {
 		status.Notice = c.describeAge(reply.Agent)
 	}
+	if reply.LostLive != "" {
+		status.Notice = strings.TrimPrefix(status.Notice+"\n\n"+describeLostLive(reply.LostLive), "\n\n")
+	}
 	return status, err
+}
+
+// describeLostLive says what follows from it that a file of live is lost.
+func describeLostLive(lost string) string {
+	return "What serves goes on, but a replica that dies is not started again: " + lost + ". To deploy the same " +
+		"release once more, change a value in triggers."
 }
 
 // History returns the archived records, oldest first.
