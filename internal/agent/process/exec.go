@@ -33,7 +33,8 @@ func Exec(ctx context.Context, name string, spec Spec, run Status) error {
 	if err == nil {
 		err = command.Wait()
 	}
-	if err == nil {
+	// A command that has left something behind, which has its output, has ended well all the same.
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
 		return nil
 	}
 	if ctx.Err() != nil {

@@ -145,6 +145,18 @@ func TestReplicaRunsAsTheUserOfItsRelease(t *testing.T) {
 	}
 }
 
+// What a command has left behind may keep its output open. How the command itself has ended counts.
+func TestCommandThatLeavesSomethingBehindEndsWell(t *testing.T) {
+	t.Parallel()
+	for status, wantsError := range map[string]bool{"0": false, "3": true} {
+		spec := Spec{Argv: []string{"/bin/sh", "-c", "sleep 3 & exit " + status}, Dir: t.TempDir()}
+		err := Exec(t.Context(), "sh", spec, Status{Port: 1})
+		if (err != nil) != wantsError {
+			t.Errorf("a command that exits with %s: %v", status, err)
+		}
+	}
+}
+
 // A program that cannot be executed is an error of the start, not a crash of the replica.
 func TestProgramThatCannotBeExecutedIsAnErrorOfTheStart(t *testing.T) {
 	t.Parallel()
