@@ -90,10 +90,14 @@ func (a *agent) handleLocked(do call) http.HandlerFunc {
 			return nil, err
 		}
 		reply, err := do(ctx, r)
-		if err != nil && errors.Is(context.Cause(ctx), api.ErrLockLost) {
+		switch {
+		case err == nil:
+		case errors.Is(context.Cause(ctx), api.ErrLockLost):
 			return nil, fmt.Errorf("%s: %w", name, api.ErrLockLost)
-		}
-		if err != nil {
+		case ctx.Err() != nil:
+			// Nobody reads the answer, unless it is the agent that ends.
+			return nil, api.ErrLeaving
+		default:
 			a.log.Warn("request failed", "deployment", name, "request", r.Method+" "+r.URL.Path, "error", err)
 		}
 		return reply, err

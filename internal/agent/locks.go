@@ -94,7 +94,7 @@ func (l *locks) withToken(ctx context.Context, name, token string) (_ context.Co
 	}
 	present.changes.Add(1)
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(present.lost, func() { cancel(api.ErrLockLost) })
+	stop := context.AfterFunc(present.lost, func() { cancel(context.Cause(present.lost)) })
 	return ctx, func() {
 		stop()
 		cancel(nil)

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -165,8 +166,43 @@ func TestAgentKilledInOtherOperations(t *testing.T) {
 	}
 }
 
-// killAgentDuring applies, and kills the agent and its parent in this phase.
+// Somebody ends the agent with SIGTERM in every phase of an update. That is no fault of the release
+// either.
+func TestAgentEndedInEveryPhase(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	tf.apply(h.config(version("1.0.0")))
+	watched := attributes{"bake_time": `"1s"`}
+	for _, phase := range []phase{
+		{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0"), watched}},
+		{"checking the health of 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0"), watched}},
+		{"switching traffic to 1.3.0", "1.2.0", "1.3.0", []attributes{version("1.3.0"), watched}},
+		{"watching", "1.4.0", "1.4.0", []attributes{version("1.4.0"), watched}},
+	} {
+		config := h.config(phase.config...)
+		tf.write(config)
+		output, err := tf.endAgentDuring(phase.reached, h, syscall.SIGTERM)
+		if err != nil {
+			mustContain(t, output, "The agent ended during the operation", "That says nothing about the release")
+			h.answers(phase.from, phase.to)
+		}
+		tf.apply(config)
+		h.answers(phase.to)
+		tf.must("plan", "-detailed-exitcode")
+	}
+}
+
+// killAgentDuring is endAgentDuring with SIGKILL.
 func (c *cli) killAgentDuring(phase string, h localHarness, command ...string) (output string, err error) {
+	c.h.t.Helper()
+	return c.endAgentDuring(phase, h, syscall.SIGKILL, command...)
+}
+
+// endAgentDuring applies, and ends the agent and its parent in this phase, with a signal.
+func (c *cli) endAgentDuring(
+	phase string, h localHarness, signal syscall.Signal, command ...string,
+) (output string, err error) {
 	c.h.t.Helper()
 	if len(command) == 0 {
 		command = []string{"apply", "-auto-approve"}
@@ -175,8 +211,11 @@ func (c *cli) killAgentDuring(phase string, h localHarness, command ...string) (
 	if err := run.awaitPhase(phase); err != nil {
 		c.h.t.Fatal(err)
 	}
-	h.kill(h.parentPID())
-	h.kill(h.agentPID())
+	if signal == syscall.SIGKILL {
+		// Otherwise it ends with the agent.
+		h.kill(h.parentPID())
+	}
+	h.send(signal, h.agentPID())
 	return run.wait()
 }
 
@@ -338,15 +377,17 @@ func (h localHarness) isAgentDown() bool {
 
 func (h localHarness) kill(pid string) {
 	h.t.Helper()
+	h.send(syscall.SIGKILL, pid)
+}
+
+// send sends a signal to a process, which may have ended.
+func (h localHarness) send(signal syscall.Signal, pid string) {
+	h.t.Helper()
 	number, err := strconv.Atoi(pid)
 	if err != nil {
 		h.t.Fatalf("no process %q", pid)
 	}
-	process, err := os.FindProcess(number)
-	if err == nil {
-		err = process.Kill()
-	}
-	if err != nil {
+	if err := syscall.Kill(number, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 		h.t.Fatal(err)
 	}
 }
