@@ -215,7 +215,10 @@ func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
 	err = socket.NameHolder(d.commit(body.Ledger, body.Closed, body.Frontend, body.Upkeep))
 	var taken *socket.AddressError
 	if errors.As(err, &taken) {
-		taken.Deployment = store.DeploymentAt(a.dir.Dir, taken.Address)
+		// That this deployment is to have the address is no reason why it has not.
+		if holder := store.DeploymentAt(a.dir.Dir, taken.Address); holder != d.name {
+			taken.Deployment = holder
+		}
 	}
 	return nil, err
 }

@@ -321,6 +321,11 @@ func TestAddressTakenWhileNoAgentRan(t *testing.T) {
 	if got := s.running(); got != 0 {
 		t.Errorf("%d replicas count as running although no client can reach them", got)
 	}
+	err := s.DeployAndSwitch(t.Context(), agenttest.Release(t, "2.0.0", agenttest.Healthy))
+	if err == nil || !strings.Contains(err.Error(), "address already in use") ||
+		strings.Contains(err.Error(), "deployment") {
+		t.Errorf("a deploy: %v", err)
+	}
 	free()
 	s.must(s.platform.AwaitTraffic(t.Context(), bluegreen.Green))
 	s.expectVersion("1.0.0")
