@@ -273,6 +273,9 @@ func (s *Supervisor) Respecify(spec Spec) {
 	defer s.mu.Unlock()
 	s.spec = spec
 	s.specs++
+	if s.current != nil {
+		return
+	}
 	select {
 	case s.respecified <- struct{}{}:
 	default:
