@@ -94,7 +94,8 @@ func (d *deployment) describeLost(name bluegreen.Environment) string {
 	if problem == nil {
 		return ""
 	}
-	return fmt.Sprintf("it is not known what should run in %s, until the next deploy or repair there: %v", name, problem)
+	return fmt.Sprintf("it is not known what should run in %s, until the next deploy or repair there: %v",
+		name, problem)
 }
 
 func (d *deployment) history() ([]bluegreen.Record, error) {

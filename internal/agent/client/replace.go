@@ -24,8 +24,9 @@ var replacing sync.Mutex
 var kept = map[int]bool{}
 
 // Replace replaces the agent if the provider has started it, and it is older than this program or
-// has lost its parent, so that nobody would start it again. The new one takes over its clients and replicas, so that nobody notices. It does nothing if
-// no agent runs. After an error the agent that ran goes on. command is that of LaunchAndLock.
+// has lost its parent, so that nobody would start it again. The new one takes over its clients and
+// replicas, so that nobody notices. It does nothing if no agent runs. After an error the agent that
+// ran goes on. command is that of LaunchAndLock.
 func (c *Client) Replace(ctx context.Context, command []string) error {
 	replacing.Lock()
 	defer replacing.Unlock()
