@@ -42,6 +42,8 @@ type clientConn struct {
 	canPark bool
 	// wasParked is set if it has come back from the lot.
 	wasParked bool
+	// isExpected is set until its first request has begun.
+	isExpected atomic.Bool
 
 	// mu guards what follows, but hasLength and hasEncoding: the server sets deadlines while
 	// another goroutine reads. A request that came together with the one before is served
@@ -223,6 +225,7 @@ func (f *httpFrontend) countConnection(conn net.Conn, state http.ConnState) {
 	case http.StateNew:
 		if c == nil || !c.wasParked {
 			f.connected.enter()
+			f.expectFirstRequest(c)
 		}
 	case http.StateIdle:
 		if c != nil {
@@ -231,10 +234,26 @@ func (f *httpFrontend) countConnection(conn net.Conn, state http.ConnState) {
 			c.mu.Unlock()
 		}
 	case http.StateClosed:
+		f.expectNoFirstRequest(c)
 		if c == nil || c.state.Load() != stateParked {
 			f.connected.leave()
 		}
 	case http.StateHijacked:
 		f.connected.leave()
+	}
+}
+
+// expectFirstRequest has a shutdown wait for the first request of a client, for a moment.
+func (f *httpFrontend) expectFirstRequest(c *clientConn) {
+	if c != nil {
+		c.isExpected.Store(true)
+		f.unasked.enter()
+	}
+}
+
+// expectNoFirstRequest ends that: the request has begun, or the client has gone.
+func (f *httpFrontend) expectNoFirstRequest(c *clientConn) {
+	if c != nil && c.isExpected.Swap(false) {
+		f.unasked.leave()
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"net"
+	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -231,6 +232,34 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
+// A client has connected just before the shutdown begins, and asks just after.
+func TestShutdownAnswersTheFirstRequestOfAClient(t *testing.T) {
+	t.Parallel()
+	e := startRouter(t, protocol.HTTP, nil)
+	e.blue.Set([]router.Backend{replica(t, "blue-1", answerWith("hello"))})
+	conn := connect(t, e)
+	for e.Connections() == 0 {
+		runtime.Gosched()
+	}
+	down := make(chan error, 1)
+	go func() { down <- e.Shutdown(t.Context()) }()
+	e.awaitClosedDoor(t)
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: web\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("the client got no answer: %v", err)
+	}
+	defer answer.Body.Close()
+	if body, err := io.ReadAll(answer.Body); err != nil || string(body) != "hello" || !answer.Close {
+		t.Errorf("the client got %q (the connection ends: %v): %v", body, answer.Close, err)
+	}
+	if err := <-down; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+}
+
 func TestShutdownReportsWhyItCutARequest(t *testing.T) {
 	t.Parallel()
 	e, _, last := startSlowRequest(t)
@@ -250,14 +279,7 @@ func TestShutdownWaitsForWebSockets(t *testing.T) {
 	conn := dialWebSocket(t, e)
 	down := make(chan error, 1)
 	go func() { down <- e.Shutdown(t.Context()) }()
-	// The shutdown has begun when the address refuses connections.
-	for {
-		other, err := new(net.Dialer).DialContext(t.Context(), "tcp", e.addr)
-		if err != nil {
-			break
-		}
-		_ = other.Close()
-	}
+	e.awaitClosedDoor(t)
 	for range 100 {
 		if err := roundTrip(conn, "still here"); err != nil {
 			t.Fatalf("during the shutdown: %v", err)

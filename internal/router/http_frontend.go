@@ -22,6 +22,9 @@ const (
 	// clientIdleTimeout is longer than the 10 minutes for which a load balancer may keep
 	// an idle connection, so that they close first.
 	clientIdleTimeout = 11 * time.Minute
+	// firstRequestTimeout is how long a shutdown waits for the first request of a client that has
+	// connected. The server's own shutdown waits as long (net/http, closeIdleConns).
+	firstRequestTimeout = 5 * time.Second
 )
 
 // httpFrontend serves HTTP/1.1 and h2c clients.
@@ -34,6 +37,8 @@ type httpFrontend struct {
 	retiring atomic.Bool
 	// connected counts the clients' connections.
 	connected inFlight
+	// unasked counts the connections whose first request has not begun.
+	unasked inFlight
 	// lot has those of clients that have been silent for a while.
 	lot     *parkingLot
 	serving sync.Once
@@ -97,6 +102,7 @@ func (f *httpFrontend) closeSilent() { f.lot.closeOne() }
 func (f *httpFrontend) shutdown(ctx context.Context) error {
 	// Clients that are silent have nothing in flight.
 	_ = f.lot.Close()
+	f.awaitFirstRequests(ctx)
 	err := f.server.Shutdown(ctx)
 	if errors.Is(err, net.ErrClosed) {
 		// Retire has closed the listeners already.
@@ -113,6 +119,18 @@ func (f *httpFrontend) shutdown(ctx context.Context) error {
 	return err
 }
 
+// awaitFirstRequests stops listening and waits for clients that have connected and have not asked
+// yet. The server drops a request that it reads after its shutdown has begun. A client that has
+// just connected does not expect that, and may not send it again.
+func (f *httpFrontend) awaitFirstRequests(ctx context.Context) {
+	f.retiring.Store(true)
+	f.listeners.closeAll()
+	ctx, cancel := context.WithTimeout(ctx, firstRequestTimeout)
+	defer cancel()
+	// An error says that the time is over.
+	_ = f.unasked.waitIdle(ctx)
+}
+
 // closesAfter reports whether the client's connection is closed after this request. A proxy
 // must not keep one with a client of HTTP/1.0 (RFC 9112 9.3), or with one that may have
 // meant another end of its body (6.1). For a client that speaks HTTP/2 the server sends
@@ -125,7 +143,11 @@ func (f *httpFrontend) closesAfter(r *http.Request) bool {
 // ServeHTTP passes a request on to a replica, and its answer back.
 func (f *httpFrontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := f.newExchange(w, r)
-	isFirst := !clientOf(r).hasAsked.Swap(true)
+	client := clientOf(r)
+	isFirst := !client.hasAsked.Swap(true)
+	if isFirst {
+		f.expectNoFirstRequest(client.conn)
+	}
 	if status, cause := refusal(r, isFirst); status != 0 {
 		// What follows such a request may be no request.
 		x.closeAfterwards()

@@ -56,6 +56,18 @@ func startRouter(tb testing.TB, protocol protocol.Protocol, m *router.Metrics) *
 	return e
 }
 
+// awaitClosedDoor returns when the address refuses connections: the shutdown has begun.
+func (e *harness) awaitClosedDoor(tb testing.TB) {
+	tb.Helper()
+	for {
+		other, err := new(net.Dialer).DialContext(tb.Context(), "tcp", e.addr)
+		if err != nil {
+			return
+		}
+		_ = other.Close()
+	}
+}
+
 func listen(tb testing.TB) net.Listener {
 	tb.Helper()
 	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
