@@ -11,6 +11,10 @@ import (
 // belongs to another configuration. It was not touched.
 var ErrExists = errors.New("a deployment of this name exists already")
 
+// ErrCreateUnconfirmed says that Create did all it had to do, but the platform did not confirm its
+// last commit. The deployment may be complete.
+var ErrCreateUnconfirmed = errors.New("the deployment is not confirmed to be complete")
+
 // Create makes a deployment that is as desired. What an interrupted Create of
 // the same name left is finished, or removed. A finished deployment is left
 // alone, and the error is ErrExists.

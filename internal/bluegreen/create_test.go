@@ -37,3 +37,44 @@ func TestCreateCannotRollBack(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The create is complete, and the platform dies with the answer to the last commit. The error says
+// that it may be complete.
+func TestCreateWhoseLastAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	type injector func(n int, method string) platformtest.Fault
+	create := func(memory *platformtest.Memory, inject injector) ([]string, error) {
+		faulty := platformtest.NewFaulty(memory.Open(t, deployment), inject, nil)
+		d := bluegreen.NewDeployer(deployment, faulty, memory.Checker(), "ann")
+		_, err := d.Create(t.Context(), desired(memory.Release("1.0.0", platformtest.Healthy)))
+		return faulty.Calls(), err
+	}
+	calls, err := create(platformtest.NewMemory(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := 0
+	for i, method := range calls {
+		if method == "Commit" {
+			last = i + 1
+		}
+	}
+	memory := platformtest.NewMemory()
+	_, err = create(memory, func(n int, _ string) platformtest.Fault {
+		switch {
+		case n == last:
+			return platformtest.AnswerLost
+		case n > last:
+			return platformtest.Fails
+		default:
+			return ""
+		}
+	})
+	if !errors.Is(err, bluegreen.ErrCreateUnconfirmed) {
+		t.Errorf("the create ended with %v", err)
+	}
+	ledger, err := memory.Open(t, deployment).Load(t.Context())
+	if err != nil || !ledger.Created {
+		t.Errorf("the ledger is %+v: %v", ledger, err)
+	}
+}

@@ -76,7 +76,7 @@ func (e *executor) commit(ctx context.Context, next Ledger) error {
 	}
 	if err := e.Platform.Commit(ctx, next, closed); err != nil {
 		if !e.isCommitted(ctx, next) {
-			return &commitError{err}
+			return &commitError{err: err, isLastOfCreate: next.Created && !e.ledger.Created}
 		}
 		e.progress("the ledger is written, but the platform returned an error: %v", err)
 	}
@@ -85,12 +85,20 @@ func (e *executor) commit(ctx context.Context, next Ledger) error {
 	return nil
 }
 
-// commitError is a ledger that was not written.
-type commitError struct{ err error }
+// commitError is a ledger that was not written, or whose platform did not say that it was.
+type commitError struct {
+	err error
+	// isLastOfCreate is set if the deployment is complete with this ledger.
+	isLastOfCreate bool
+}
 
 func (e *commitError) Error() string { return "writing the ledger: " + e.err.Error() }
 
 func (e *commitError) Unwrap() error { return e.err }
+
+func (e *commitError) Is(target error) bool {
+	return e.isLastOfCreate && target == ErrCreateUnconfirmed
+}
 
 // isOnlyUnwritten reports whether an operation failed because the ledger was not written, and
 // not because the release is unhealthy.

@@ -69,6 +69,17 @@ func TestAgentDown(t *testing.T) {
 	)
 }
 
+// updatePhases are those of updates, each of which begins where the one before has ended.
+func updatePhases() []phase {
+	watched := attributes{"bake_time": `"1s"`}
+	return []phase{
+		{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0"), watched}},
+		{"checking the health of 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0"), watched}},
+		{"switching traffic to 1.3.0", "1.2.0", "1.3.0", []attributes{version("1.3.0"), watched}},
+		{"watching", "1.4.0", "1.4.0", []attributes{version("1.4.0"), watched}},
+	}
+}
+
 // The agent is killed in every phase of an update, and its parent too. The apply says that the
 // agent ended, does not blame the release, and says nothing of what clients get that is not true:
 // it has started the agent again. The next apply brings about what is configured.
@@ -77,13 +88,7 @@ func TestAgentKilledInEveryPhase(t *testing.T) {
 	h := newLocalHarness(t)
 	tf := h.terraform()
 	tf.apply(h.config(version("1.0.0")))
-	watched := attributes{"bake_time": `"1s"`}
-	for _, phase := range []phase{
-		{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0"), watched}},
-		{"checking the health of 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0"), watched}},
-		{"switching traffic to 1.3.0", "1.2.0", "1.3.0", []attributes{version("1.3.0"), watched}},
-		{"watching", "1.4.0", "1.4.0", []attributes{version("1.4.0"), watched}},
-	} {
+	for _, phase := range updatePhases() {
 		config := h.config(phase.config...)
 		tf.write(config)
 		output, err := tf.killAgentDuring(phase.reached, h)
@@ -173,13 +178,7 @@ func TestAgentEndedInEveryPhase(t *testing.T) {
 	h := newLocalHarness(t)
 	tf := h.terraform()
 	tf.apply(h.config(version("1.0.0")))
-	watched := attributes{"bake_time": `"1s"`}
-	for _, phase := range []phase{
-		{"deploying 1.1.0", "1.0.0", "1.1.0", []attributes{version("1.1.0"), watched}},
-		{"checking the health of 1.2.0", "1.1.0", "1.2.0", []attributes{version("1.2.0"), watched}},
-		{"switching traffic to 1.3.0", "1.2.0", "1.3.0", []attributes{version("1.3.0"), watched}},
-		{"watching", "1.4.0", "1.4.0", []attributes{version("1.4.0"), watched}},
-	} {
+	for _, phase := range updatePhases() {
 		config := h.config(phase.config...)
 		tf.write(config)
 		output, err := tf.endAgentDuring(phase.reached, h, syscall.SIGTERM)
@@ -390,4 +389,34 @@ func (h localHarness) send(signal syscall.Signal, pid string) {
 	if err := syscall.Kill(number, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 		h.t.Fatal(err)
 	}
+}
+
+var createdInLedger = regexp.MustCompile(`"settled":\s*true`)
+
+// The agent is killed once the create is complete, perhaps before it has answered. The next apply
+// has nothing to create.
+func TestAgentKilledWhenTheCreateIsComplete(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	tf := h.terraform()
+	config := h.config(version("1.0.0"))
+	tf.write(config)
+	run := tf.start(t.Context(), "apply", "-auto-approve")
+	if err := run.awaitPhase("checking the health of 1.0.0"); err != nil {
+		t.Fatal(err)
+	}
+	parent, agent := h.parentPID(), h.agentPID()
+	h.kill(parent)
+	ledger := filepath.Join(h.stateDir, "deployments", "web", "ledger.json")
+	for isCreated := false; !isCreated && t.Context().Err() == nil; {
+		text, err := os.ReadFile(ledger)
+		isCreated = err == nil && createdInLedger.Match(text)
+	}
+	h.kill(agent)
+	if output, err := run.wait(); err != nil {
+		t.Errorf("%v:\n%s", err, errorIn(output))
+	}
+	tf.apply(config)
+	h.answers("1.0.0")
+	tf.must("plan", "-detailed-exitcode")
 }

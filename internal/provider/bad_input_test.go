@@ -284,6 +284,7 @@ func warnedByPlan(t *testing.T) []badInput {
 		{"user_unknown", "local.user", local(`user = "no-such-user"`), "no user .no-such-user. on this machine"},
 		{"user_unlisted", "local.user", local(`user = "4000123"`), "group must be set"},
 		{"listen_taken", "local.listen", local(fmt.Sprintf("listen = %q", listener.Addr())), "in use"},
+		{"rollback_at_once", "rollback", attributes{"rollback": "true"}, "No release of this deployment serves yet"},
 		{"preview_taken", "local.preview_listen", local(fmt.Sprintf("preview_listen = %q", listener.Addr())), "in use"},
 	}
 }
@@ -313,7 +314,6 @@ func refusedByPlan() []badInput {
 			kubernetes("port = 80, pod_template = jsonencode(" +
 				`{ metadata = { labels = { "terraform-provider-bluegreen/environment" = "red" } } })`), "label",
 		},
-		{"rollback_at_once", "rollback", attributes{"rollback": "true"}, "No release of this deployment serves yet"},
 	}
 }
 

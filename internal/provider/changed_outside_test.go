@@ -103,6 +103,32 @@ func TestDestroyedByHalf(t *testing.T) {
 	)
 }
 
+// A deployment that is rolled back has gone. To destroy it, Terraform plans a create first, which
+// would fail.
+func TestDestroyedAfterItHasGone(t *testing.T) {
+	t.Parallel()
+	h := newLocalHarness(t)
+	rollBack := h.config(version("2.0.0"), rollback(true))
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"))},
+		resource.TestStep{Config: h.config(version("2.0.0"))},
+		resource.TestStep{Config: rollBack, ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")}},
+		resource.TestStep{
+			PreConfig: h.outside(
+				func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Destroy(ctx) },
+			),
+			Config:             rollBack,
+			PlanOnly:           true,
+			ExpectNonEmptyPlan: true,
+		},
+		resource.TestStep{Config: rollBack, Destroy: true},
+		resource.TestStep{
+			Config:      rollBack,
+			ExpectError: regexp.MustCompile(`(?s)Error: There\s+is\s+nothing\s+to\s+roll\s+back\s+to`),
+		},
+	)
+}
+
 // What is left of a deployment is no reason not to destroy it, or to begin afresh,
 // elsewhere: its addresses have gone.
 func TestDestroyedByHalfAndThen(t *testing.T) {

@@ -100,6 +100,12 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 		plan.observedModel = unknownObservation(id)
 		return append(diags, partlyDestroyedWarning())
 	}
+	if err != nil && !base.status.Ledger.IsServing() {
+		// What fails a create is a warning of its plan. Terraform plans one too before it destroys
+		// what has gone already.
+		plan.observedModel = unknownObservation(id)
+		return append(diags, asWarnings(diag.Diagnostics{rollbackError(base, *plan, err)})...)
+	}
 	if err != nil {
 		return append(diags, impossiblePlan(base, *plan, err))
 	}

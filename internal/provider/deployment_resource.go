@@ -70,6 +70,9 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	resp.Diagnostics.Append(opened.warnings(warnings)...)
 	status, statusErr := opened.statusAfter(ctx)
 	switch {
+	case statusErr == nil && opened.isCreatedAllTheSame(err, status):
+		resp.Diagnostics.AddWarning("The deployment is complete, but the platform did not confirm that",
+			opened.cause(err)+" The deployment was read again afterwards, and is complete.")
 	case err != nil && statusErr == nil && isHealthyCutWatch(err) && opened.isFulfilled(status):
 		resp.Diagnostics.AddWarning("The deployment serves, but was not watched to the end",
 			opened.cause(err)+" The next apply resumes the watch.")

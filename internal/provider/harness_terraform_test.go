@@ -76,7 +76,7 @@ func (h *harness) terraform() *cli {
 	c.must("init")
 	h.t.Cleanup(func() {
 		if output, err := c.start(context.Background(), "destroy", "-auto-approve").wait(); err != nil {
-			h.t.Errorf("destroy: %v\n%s", err, output)
+			h.t.Errorf("destroy: %v\n%s", err, errorIn(output))
 		}
 	})
 	return c
@@ -105,7 +105,15 @@ func (c *cli) must(args ...string) string {
 	c.h.t.Helper()
 	output, err := c.start(c.h.t.Context(), args...).wait()
 	if err != nil {
-		c.h.t.Fatalf("terraform %s: %v\n%s", args[0], err, output)
+		c.h.t.Fatalf("terraform %s: %v\n%s", args[0], err, errorIn(output))
+	}
+	return output
+}
+
+// errorIn returns what follows the plan and the log in the output of a command that failed.
+func errorIn(output string) string {
+	if _, text, found := strings.Cut(output, " Error: "); found {
+		return text
 	}
 	return output
 }
