@@ -18,6 +18,9 @@ type Status struct {
 	StandbyCauses []string
 	// Outage says why no client reaches live, nil if clients do or the platform cannot tell.
 	Outage *Outage
+	// Drift says what somebody has changed of what the deployment consists of, apart from the
+	// replicas. Each entry is a sentence without its full stop. The next commit sets it again.
+	Drift []string
 	// Notice says something about the platform that is worth knowing and stops nothing, such as
 	// that a part of it is out of date, "" for nothing.
 	Notice string

@@ -30,7 +30,7 @@ func predict(id string, before bluegreen.Status, desired bluegreen.Desired) (for
 		return forecast{}, err
 	}
 	f := forecast{steps: steps, after: before}
-	f.after.Ledger = before.Ledger.Predict(steps, desired)
+	f.after.Ledger, f.after.Drift = before.Ledger.Predict(steps, desired), nil
 	f.attributes = observe(id, f.after, desired.MinHealthyPercent)
 	if len(steps) == 0 {
 		return f, nil

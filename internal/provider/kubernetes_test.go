@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,12 @@ func TestKubernetesDrift(t *testing.T) {
 			return patch(ctx, fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":%s}}}}`, containers))
 		},
 		func(ctx context.Context) error { return deployments.Delete(ctx, green, metav1.DeleteOptions{}) },
+		func(ctx context.Context) error {
+			unlabelled := []byte(`{"metadata":{"labels":{"app.kubernetes.io/instance":null}}}`)
+			_, err := services.Patch(ctx, name, types.MergePatchType, unlabelled, metav1.PatchOptions{})
+			return err
+		},
+		func(ctx context.Context) error { return services.Delete(ctx, name+"-preview", metav1.DeleteOptions{}) },
 	} {
 		steps = append(steps, resource.TestStep{
 			PreConfig: func() {
@@ -59,6 +66,7 @@ func TestKubernetesDrift(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{
 				h.live("1.0.0"),
 				stateHas(number(1), "environments", "green", "ready_replicas"),
+				stateHas(knownvalue.Null(), "drift"),
 			},
 		})
 	}

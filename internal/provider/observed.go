@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -22,6 +23,7 @@ type observedModel struct {
 	DeploymentID       types.String `tfsdk:"deployment_id"`
 	RollbackAvailable  types.Bool   `tfsdk:"rollback_available"`
 	RollbackBlocked    types.String `tfsdk:"rollback_blocked"`
+	Drift              types.String `tfsdk:"drift"`
 	Endpoint           types.String `tfsdk:"endpoint"`
 	PreviewEndpoint    types.String `tfsdk:"preview_endpoint"`
 	Environments       types.Map    `tfsdk:"environments"`
@@ -53,6 +55,7 @@ func observe(id string, status bluegreen.Status, minHealthyPercent int) observat
 			StagingEnvironment: types.StringValue(status.Ledger.Staging().String()),
 			RollbackAvailable:  types.BoolValue(status.CanRollBack(minHealthyPercent)),
 			RollbackBlocked:    errorOrNull(status.RollbackBlocked(minHealthyPercent)),
+			Drift:              textOrNull(strings.Join(status.Drift, "; ")),
 			Endpoint:           textOrNull(status.Endpoint),
 			PreviewEndpoint:    textOrNull(status.Preview),
 		},
@@ -122,6 +125,7 @@ func (m observedModel) isEqual(o observedModel) bool {
 		m.DeploymentID.Equal(o.DeploymentID) &&
 		m.RollbackAvailable.Equal(o.RollbackAvailable) &&
 		m.RollbackBlocked.Equal(o.RollbackBlocked) &&
+		m.Drift.Equal(o.Drift) &&
 		m.Endpoint.Equal(o.Endpoint) &&
 		m.PreviewEndpoint.Equal(o.PreviewEndpoint) &&
 		m.Environments.Equal(o.Environments)
@@ -155,6 +159,7 @@ func unknownObservation(id types.String) observedModel {
 		DeploymentID:       types.StringUnknown(),
 		RollbackAvailable:  types.BoolUnknown(),
 		RollbackBlocked:    types.StringUnknown(),
+		Drift:              types.StringUnknown(),
 		Endpoint:           types.StringUnknown(),
 		PreviewEndpoint:    types.StringUnknown(),
 		Environments:       types.MapUnknown(environmentType),

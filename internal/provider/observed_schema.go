@@ -50,6 +50,13 @@ var observedFields = []field{
 			"values; the data source does not: secrets in a cause cannot be masked then. Null if " +
 			"`rollback_available` is true.",
 	},
+	{
+		"drift",
+		types.StringType,
+		"What somebody has changed of the deployment's objects, such as a label of its Service; the next apply sets " +
+			"it again. `ready_replicas` tells of replicas. Null if nothing differs. Only `kubernetes` has such " +
+			"objects.",
+	},
 	{"endpoint", types.StringType, "Where clients reach the live environment."},
 	{"preview_endpoint", types.StringType, "Where clients reach the staging environment, to look at what is there."},
 }

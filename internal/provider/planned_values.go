@@ -27,6 +27,9 @@ func keepPlanned(ctx context.Context, planned, found observedModel) (observedMod
 	if !planned.RollbackBlocked.IsUnknown() {
 		kept.RollbackBlocked = planned.RollbackBlocked
 	}
+	if !planned.Drift.IsUnknown() {
+		kept.Drift = planned.Drift
+	}
 	if !planned.Endpoint.IsUnknown() {
 		kept.Endpoint = planned.Endpoint
 	}
@@ -37,12 +40,12 @@ func keepPlanned(ctx context.Context, planned, found observedModel) (observedMod
 	kept.Environments = environments
 	diags.Append(compareEndpoint("endpoint", kept.Endpoint, found.Endpoint)...)
 	diags.Append(compareEndpoint("preview_endpoint", kept.PreviewEndpoint, found.PreviewEndpoint)...)
-	if !asPlanned || !kept.RollbackAvailable.Equal(found.RollbackAvailable) {
+	if !asPlanned || !kept.RollbackAvailable.Equal(found.RollbackAvailable) || !kept.Drift.Equal(found.Drift) {
 		diags.AddWarning(
 			"The deployment differs from the plan",
 			"The configured release serves, but the number of its replicas or the other environment changed during "+
-				"the apply: a replica stopped, an autoscaler changed the size, or the old environment was not "+
-				"removed. The next plan shows the difference.",
+				"the apply: a replica stopped, an autoscaler changed the size, somebody changed an object, or the "+
+				"old environment was not removed. The next plan shows the difference.",
 		)
 	}
 	return kept, diags

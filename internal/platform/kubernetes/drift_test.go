@@ -83,6 +83,76 @@ func TestClusterDriftOfTheRoute(t *testing.T) {
 	h.requireServes("1.0.0")
 }
 
+// What kubectl changes of our labels, and of the preview, is seen by a refresh, and set again by the
+// next apply. What other programs have added stays.
+func TestClusterDriftOfLabelsAndThePreview(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(o *Options) {
+		o.Service.Labels, o.Service.Annotations = map[string]string{"team": "shop"}, map[string]string{"docs": "here"}
+	})
+	h.makeLive("1.0.0", 1)
+	h.makeLive("2.0.0", 1)
+	services, preview := h.api.Services(h.Namespace), previewName(h.Deployment)
+	patch := func(name, patch string) func() error {
+		kind := types.MergePatchType
+		if strings.HasPrefix(patch, "[") {
+			kind = types.JSONPatchType
+		}
+		return func() error {
+			byKubectl := metav1.PatchOptions{FieldManager: "kubectl"}
+			_, err := services.Patch(t.Context(), name, kind, []byte(patch), byKubectl)
+			return err
+		}
+	}
+	for _, name := range []string{h.Deployment, preview} {
+		h.must(patch(name, `{"metadata":{"labels":{"other":"label"},"annotations":{"other":"annotation"}}}`)())
+	}
+	if drift := h.drift(); len(drift) > 0 {
+		t.Errorf("a label of another program is drift: %q", drift)
+	}
+	for want, change := range map[string]func() error{
+		h.Deployment + " lacks the label app.kubernetes.io/name": patch(h.Deployment,
+			`{"metadata":{"labels":{"app.kubernetes.io/name":null}}}`),
+		h.Deployment + " lacks the label " + labelDeployment: patch(h.Deployment,
+			`{"metadata":{"labels":{"`+labelDeployment+`":null}}}`),
+		h.Deployment + " has another value of the label team": patch(h.Deployment,
+			`{"metadata":{"labels":{"team":"x"}}}`),
+		h.Deployment + " lacks the annotation docs": patch(h.Deployment,
+			`{"metadata":{"annotations":{"docs":null}}}`),
+		preview + " has another value of the label " + labelDeployment: patch(preview,
+			`{"metadata":{"labels":{"`+labelDeployment+`":"x"}}}`),
+		preview + " has another selector": patch(preview,
+			`{"spec":{"selector":{"`+labelEnvironment+`":"blue"}}}`),
+		preview + " has another type or port": patch(preview,
+			`[{"op":"replace","path":"/spec/ports/0/port","value":9}]`),
+		preview + " is missing": func() error {
+			return services.Delete(t.Context(), preview, metav1.DeleteOptions{})
+		},
+	} {
+		h.must(change())
+		if drift := h.drift(); len(drift) != 1 || !strings.HasSuffix(drift[0], want) {
+			t.Errorf("the drift is %q, want that %s", drift, want)
+		}
+		if running := h.running(); running[bluegreen.Blue] != 1 {
+			t.Errorf("%s: %v run, and clients reach live", want, running)
+		}
+		h.must(h.apply(h.desired("2.0.0", 1)))
+		if drift := h.drift(); len(drift) > 0 {
+			t.Errorf("%s: after the repair the drift is %q", want, drift)
+		}
+	}
+	service, err := services.Get(t.Context(), h.Deployment, metav1.GetOptions{})
+	h.must(err)
+	if service.Labels["other"] != "label" || service.Annotations["other"] != "annotation" {
+		t.Error("the label or the annotation of another program is gone")
+	}
+	conformance := &conformanceHarness{testCluster: h.testCluster}
+	if got := conformance.Serves(h, preview); got != "1.0.0" {
+		t.Errorf("the preview answers with %q", got)
+	}
+	h.requireServes("2.0.0")
+}
+
 func TestClusterDriftOfADeployment(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -168,6 +168,14 @@ func (h *harness) running() map[bluegreen.Environment]int {
 	return status.Running
 }
 
+// drift returns what a refresh says that somebody has changed.
+func (h *harness) drift() []string {
+	h.Helper()
+	status, err := h.Status(h.Context())
+	h.must(err)
+	return status.Drift
+}
+
 func (h *harness) instances(env bluegreen.Environment) []bluegreen.Instance {
 	h.Helper()
 	instances, err := h.platform.Instances(h.Context(), env)

@@ -8,7 +8,7 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
 )
 
-// Observe implements bluegreen.Platform. It reads the Service and, at the same time,
+// Observe implements bluegreen.Platform. It reads both Services and, at the same time,
 // lists the Deployments once.
 func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	api, err := p.client.API()
@@ -24,8 +24,10 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 		snapshot, err := p.readSnapshot(ctx)
 		results <- result{snapshot, err}
 	}()
+	previews := make(chan previewResult, 1)
+	go func() { previews <- p.observePreview(ctx, api) }()
 	deployments, err := p.listDeployments(ctx, api)
-	read := <-results
+	read, preview := <-results, <-previews
 	switch {
 	case read.err != nil:
 		return bluegreen.Status{}, read.err
@@ -34,6 +36,8 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 		return bluegreen.Status{}, err
 	case read.service == nil:
 		return bluegreen.Status{}, bluegreen.ErrNotFound
+	case preview.err != nil:
+		return bluegreen.Status{}, preview.err
 	}
 	// The Deployments say what the key is, even if another one was known.
 	read.ledger.Key = ""
@@ -49,6 +53,7 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 		// No replica of live counts if the traffic goes elsewhere, or nowhere.
 		status.Running[read.ledger.Live] = 0
 	}
+	status.Drift = p.serviceDrift(read.serviceSnapshot, preview)
 	status.Endpoint, status.Preview = p.endpoint(read.service), p.serviceAddress(previewName(p.opts.Name))
 	return status, nil
 }

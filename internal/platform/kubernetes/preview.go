@@ -5,7 +5,10 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
@@ -14,7 +17,8 @@ import (
 // previewState is what a lockedRun knows about the preview, the Service that leads to
 // staging.
 type previewState struct {
-	exists bool
+	// service is the preview as it was read or written, nil if there is none.
+	service *corev1.Service
 	// isManaged is false if this provider does not manage the Service. It is then never
 	// changed, and a deploy fails. Everything else works without a preview.
 	isManaged bool
@@ -36,9 +40,43 @@ func (p *Platform) readPreview(ctx context.Context, run *lockedRun) error {
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", p.previewObject(), err)
 	default:
-		run.preview = &previewState{exists: true, isManaged: found.Labels[labelDeployment] == p.opts.Name}
+		run.preview = &previewState{service: found, isManaged: p.isManagedPreview(found)}
 	}
 	return nil
+}
+
+// isManagedPreview reports whether the Service with the name of the preview is ours. If somebody has
+// changed its labels, the fields that this provider owns there tell.
+func (p *Platform) isManagedPreview(found *corev1.Service) bool {
+	return found.Labels[labelDeployment] == p.opts.Name ||
+		slices.ContainsFunc(found.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
+			return entry.Manager == cluster.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply
+		})
+}
+
+// previewResult is what a refresh finds of the preview.
+type previewResult struct {
+	// service is nil if the preview does not exist.
+	service *corev1.Service
+	// isForbidden is set if the user may not read the preview. A refresh works without.
+	isForbidden bool
+	err         error
+}
+
+// observePreview reads the preview without the lock.
+func (p *Platform) observePreview(ctx context.Context, api *cluster.API) previewResult {
+	name := previewName(p.opts.Name)
+	found, err := api.Services(p.opts.Namespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case cluster.IsNotFound(err, "services", name):
+		return previewResult{}
+	case apierrors.IsForbidden(err):
+		return previewResult{isForbidden: true}
+	case err != nil:
+		return previewResult{err: fmt.Errorf("reading %s: %w", p.previewObject(), err)}
+	default:
+		return previewResult{service: found}
+	}
 }
 
 // pointPreview makes the preview lead to the workload that is in staging.
@@ -46,16 +84,33 @@ func (p *Platform) pointPreview(ctx context.Context, run *lockedRun, staging wor
 	if !run.preview.isManaged || run.preview.deployment == staging.deployment {
 		return nil
 	}
-	// Without force, a Service that was created meanwhile is not overwritten.
-	if _, err := p.applyService(ctx, run, p.previewService(staging), run.preview.exists); err != nil {
+	written, err := p.writePreview(ctx, run, staging)
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", p.previewObject(), err)
 	}
-	run.preview = &previewState{exists: true, isManaged: true, deployment: staging.deployment}
+	run.preview = &previewState{service: written, isManaged: true, deployment: staging.deployment}
 	return nil
 }
 
+func (p *Platform) writePreview(ctx context.Context, run *lockedRun, staging workload) (*corev1.Service, error) {
+	want, found := p.previewService(staging), run.preview.service
+	if err := want.recordRoute(); err != nil {
+		return nil, err
+	}
+	if found != nil && want.Spec.Ports[0].hasOtherPort(found) {
+		if _, err := p.replacePorts(ctx, run, found, want.Spec.Ports); err != nil {
+			return nil, err
+		}
+	}
+	// Without force, a Service that was created meanwhile is not overwritten.
+	return p.applyService(ctx, run, want, found != nil)
+}
+
 func (p *Platform) previewService(staging workload) serviceApply {
-	meta := objectMeta{Name: previewName(p.opts.Name), Namespace: p.opts.Namespace, Labels: objectLabels(p.opts.Name)}
+	meta := objectMeta{
+		Name: previewName(p.opts.Name), Namespace: p.opts.Namespace,
+		Labels: objectLabels(p.opts.Name), Annotations: map[string]string{},
+	}
 	meta.Labels[labelEnvironment] = staging.environment.String()
 	ports := []servicePort{p.servicePort(staging)}
 	return serviceApply{serviceKind, meta, serviceSpec{Selector: staging.selector, Ports: ports}}

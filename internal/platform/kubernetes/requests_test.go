@@ -55,7 +55,7 @@ func newCountingClient(t testing.TB) (*Client, *requestCounter) {
 // WrappedRoundTripper lets the connections be closed.
 func (c *requestCounter) WrappedRoundTripper() http.RoundTripper { return c.next }
 
-// A refresh reads the Service and one list of Deployments.
+// A refresh reads both Services and one list of Deployments.
 func TestClusterRefreshIsOneRead(t *testing.T) {
 	t.Parallel()
 	client, counter := newCountingClient(t)
@@ -67,7 +67,8 @@ func TestClusterRefreshIsOneRead(t *testing.T) {
 	h.must(err)
 	got := counter.take()
 	slices.Sort(got)
-	if want := []string{"GET deployments", "GET " + h.Deployment}; !slices.Equal(got, want) {
+	want := []string{"GET deployments", "GET " + h.Deployment, "GET " + previewName(h.Deployment)}
+	if !slices.Equal(got, want) {
 		t.Errorf("a refresh sends %q, want %q", got, want)
 	}
 	isAtService := strings.HasPrefix(status.Endpoint, h.Deployment+"."+h.Namespace+".svc:")

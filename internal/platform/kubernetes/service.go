@@ -52,12 +52,17 @@ var serviceKind = metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}
 func (p *Platform) liveService(w workload, selector, annotations map[string]string) serviceApply {
 	meta := objectMeta{
 		Name: p.opts.Name, Namespace: p.opts.Namespace,
-		Labels:      mergeMaps(p.opts.Service.Labels, objectLabels(p.opts.Name)),
+		Labels:      p.liveLabels(),
 		Annotations: mergeMaps(p.opts.Service.Annotations, annotations),
 	}
 	port := p.servicePort(w)
 	port.NodePort = p.opts.Service.NodePort
 	return serviceApply{serviceKind, meta, serviceSpec{p.opts.Service.Type, selector, []servicePort{port}}}
+}
+
+// liveLabels returns the labels that this provider sets on the live Service.
+func (p *Platform) liveLabels() map[string]string {
+	return mergeMaps(p.opts.Service.Labels, objectLabels(p.opts.Name))
 }
 
 func (p *Platform) servicePort(w workload) servicePort {

@@ -5,6 +5,8 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,8 +16,8 @@ import (
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
-// annotationRoute says what the last commit has set on the live Service that decides whether clients
-// reach it. A Service of an earlier version has none.
+// annotationRoute says what the last commit has set on a Service that decides whether clients reach
+// what it leads to. A Service of an earlier version has none.
 const annotationRoute = cluster.FieldManager + "/route"
 
 // route is the type and the ports of a Service, as this provider sets them. What it leaves to
@@ -52,6 +54,67 @@ func hasRecordedRoute(service *corev1.Service) bool {
 		}
 	}
 	return true
+}
+
+// serviceDrift says what somebody has changed on the Services. The next commit sets it again. What
+// other programs have added to them is no drift.
+func (p *Platform) serviceDrift(snapshot serviceSnapshot, preview previewResult) []string {
+	if snapshot.ledger.Generation == 0 || snapshot.ledger.Destroying {
+		// Nothing was set yet, as before an adoption, or nothing is going to be set any more.
+		return nil
+	}
+	live, object := snapshot.service, p.serviceObject()
+	var drift []string
+	if !p.isSelectingLive(snapshot) {
+		drift = append(drift, object+" has another selector")
+	}
+	drift = append(drift, routeDrift(object, live)...)
+	drift = append(drift, mapDrift(object, "label", p.liveLabels(), live.Labels)...)
+	drift = append(drift, mapDrift(object, "annotation", p.opts.Service.Annotations, live.Annotations)...)
+	return append(drift, p.previewDrift(snapshot, preview)...)
+}
+
+// previewDrift says what somebody has changed on the preview. A Service of another owner in its
+// place is none, because no apply may change it.
+func (p *Platform) previewDrift(snapshot serviceSnapshot, preview previewResult) []string {
+	found, object := preview.service, p.previewObject()
+	switch {
+	case preview.isForbidden:
+		return nil
+	case found == nil:
+		return []string{object + " is missing"}
+	case !p.isManagedPreview(found):
+		return nil
+	}
+	want := p.previewService(p.workloadOf(snapshot.document, snapshot.ledger.Staging()))
+	var drift []string
+	if !maps.Equal(found.Spec.Selector, want.Spec.Selector) {
+		drift = append(drift, object+" has another selector")
+	}
+	drift = append(drift, routeDrift(object, found)...)
+	return append(drift, mapDrift(object, "label", want.Metadata.Labels, found.Labels)...)
+}
+
+func routeDrift(object string, service *corev1.Service) []string {
+	if hasRecordedRoute(service) {
+		return nil
+	}
+	return []string{object + " has another type or port"}
+}
+
+// mapDrift names the labels or the annotations that are not as they are wanted.
+func mapDrift(object, kind string, want, found map[string]string) []string {
+	var drift []string
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		value, exists := found[key]
+		switch {
+		case !exists:
+			drift = append(drift, fmt.Sprintf("%s lacks the %s %s", object, kind, key))
+		case value != want[key]:
+			drift = append(drift, fmt.Sprintf("%s has another value of the %s %s", object, kind, key))
+		}
+	}
+	return drift
 }
 
 // isSetOn reports whether a port of a Service is as this provider has set it.
