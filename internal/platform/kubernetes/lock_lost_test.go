@@ -160,6 +160,31 @@ func TestClusterFirstWriteThatComesLateIsRefused(t *testing.T) {
 	h.requireServes("3.0.0")
 }
 
+// A holder that lives keeps the lock. One that has died holds up the next one only until its lease
+// has run out.
+func TestClusterLockOfADeadHolderIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	client, fault := newFaultyClient(t)
+	h := newHarness(t)
+	holder := openHarness(t, client, h.platform.opts)
+	unlock, err := holder.platform.Lock(t.Context(), "ann@host (pid 1)")
+	h.must(err)
+	defer unlock()
+	if _, err := h.platform.Lock(t.Context(), "bob@host (pid 2)"); !isHeldBy(err, "ann@host (pid 1)") {
+		t.Errorf("locking what a living holder has locked: %v", err)
+	}
+	fault.intercept(true, func(*http.Request) bool { return true })
+	defer fault.restore()
+	unlockNext, err := h.platform.Lock(t.Context(), "bob@host (pid 2)")
+	h.must(err)
+	unlockNext()
+}
+
+func isHeldBy(err error, holder string) bool {
+	locked, ok := errors.AsType[*bluegreen.LockedError](err)
+	return ok && locked.Holder.Name == holder
+}
+
 // A wait for the cluster ends with an error when the lock is lost.
 func TestClusterLostLockEndsTheWait(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,8 @@ type LockedError struct {
 	Holder string
 	// Since is when the holder took it, by the cluster's clock.
 	Since time.Time
+	// renewed is when the holder renewed it last.
+	renewed time.Time
 }
 
 func (e *LockedError) Error() string { return "the lock is held by " + e.Holder }
@@ -89,11 +91,24 @@ type lease struct {
 	onLost func(lost error)
 }
 
-// takeLease takes the lease. The error is a *LockedError, ErrNotOurs or another error.
+// takeLease takes the lease. If another holder has it, takeLease waits until that one has renewed it
+// or given it up, or has let it run out because it died. The error is a *LockedError, ErrNotOurs or
+// another error.
 func takeLease(ctx context.Context, api *API, options LeaseOptions) (*lease, error) {
 	l := &lease{client: api.Leases(options.Namespace), api: api}
+	var held *LockedError
+	// The clock of the holder may be ahead.
+	limit := api.localTime().Add(LeaseDuration + retryInterval)
 	for {
 		err := l.take(ctx, options)
+		if now, isHeld := errors.AsType[*LockedError](err); isHeld {
+			isAlive := held != nil && !now.renewed.Equal(held.renewed)
+			if isAlive || api.localTime().After(limit) || Pause(ctx, retryInterval) != nil {
+				return nil, err
+			}
+			held = now
+			continue
+		}
 		// Another holder was faster. The next attempt finds out which one.
 		wasWritten := apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
 		if !wasWritten && !IsNotFound(err, "leases", options.Name) {
@@ -118,7 +133,7 @@ func (l *lease) take(ctx context.Context, options LeaseOptions) error {
 		return ErrNotOurs
 	case !isExpired(found.Spec, l.api.Now()):
 		since := cmp.Or(found.Spec.AcquireTime, found.Spec.RenewTime).Time
-		return &LockedError{Holder: *found.Spec.HolderIdentity, Since: since}
+		return &LockedError{*found.Spec.HolderIdentity, since, found.Spec.RenewTime.Time}
 	}
 	l.setHolder(found, options.Holder)
 	sent := l.api.localTime()
