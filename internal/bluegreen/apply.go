@@ -81,10 +81,11 @@ func (e *executor) converge(ctx context.Context, desired Desired) error {
 			return err
 		}
 	}
-	if len(steps) > 0 && e.ledger.Created {
+	if len(steps) > 0 && e.ledger.Created && len(status.Drift) == 0 {
 		return nil
 	}
-	// This commit also carries settings that have no step, such as where to listen.
+	// This commit also carries settings that have no step, such as where to listen, and sets
+	// drift that has none again.
 	return e.commit(ctx, e.ledger.markCreated())
 }
 

@@ -24,6 +24,9 @@ type Status struct {
 	// Notice says something about the platform that is worth knowing and stops nothing, such as
 	// that a part of it is out of date, "" for nothing.
 	Notice string
+	// LedgerLost says that the ledger was lost where it belongs, and which copy it was read from,
+	// "" if it was not lost. It is drift: the next commit writes it back.
+	LedgerLost string
 	// Endpoint and Preview are the addresses of live and staging, "" if there is none.
 	Endpoint, Preview string
 }

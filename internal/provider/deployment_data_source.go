@@ -70,6 +70,7 @@ func (d *deploymentDataSource) Read(ctx context.Context, req datasource.ReadRequ
 		return
 	}
 	resp.Diagnostics.Append(outageWarning(status, func(text string) string { return text })...)
+	resp.Diagnostics.Append(lostLedgerWarning(status)...)
 	data.observedModel = observeForOthers(where.id(name).ValueString(), status)
 	data.History = historyList(status.Ledger.MergeHistory(archive))
 	resp.Diagnostics.Append(resp.State.Set(ctx, data)...)

@@ -94,6 +94,7 @@ func (d *deploymentsDataSource) Read(
 			resp.Diagnostics.Append(outageWarning(status, func(text string) string {
 				return fmt.Sprintf("Deployment %q: %s", name, text)
 			})...)
+			resp.Diagnostics.Append(lostLedgerWarning(status)...)
 			observed := observeForOthers(where.id(name).ValueString(), status)
 			data.Deployments = append(data.Deployments, listedModel{types.StringValue(name), observed})
 		}

@@ -91,7 +91,18 @@ func (o openDeployment) statusWarnings(status bluegreen.Status) diag.Diagnostics
 	if status.Notice != "" {
 		diags.AddWarning("The agent needs attention", status.Notice)
 	}
-	return diags
+	return append(diags, lostLedgerWarning(status)...)
+}
+
+// lostLedgerWarning says that the ledger was lost and read from a copy, if so.
+func lostLedgerWarning(status bluegreen.Status) diag.Diagnostics {
+	if status.LedgerLost == "" {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewWarningDiagnostic("The ledger of the deployment was lost", paragraphs(
+		status.LedgerLost+".",
+		"The traffic goes on. The next apply writes the ledger back. Find out which tool rewrites it.",
+	))}
 }
 
 // outageWarning says that nothing carries the traffic, if so. The text is what edit makes of it.

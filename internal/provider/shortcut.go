@@ -160,7 +160,8 @@ func (s *shortcut) read(ctx context.Context, req *tfprotov6.ReadResourceRequest)
 		return nil
 	}
 	status, err := opened.statusOfRefresh(ctx)
-	if err != nil || status.Outage != nil || status.Notice != "" || !opened.observe(status).isEqual(m.observedModel) {
+	hasWarning := status.Outage != nil || status.Notice != "" || status.LedgerLost != ""
+	if err != nil || hasWarning || !opened.observe(status).isEqual(m.observedModel) {
 		return nil
 	}
 	applied, isStored, diags := storedApplied(ctx, private)

@@ -76,7 +76,9 @@ func (p *Platform) adopt(ctx context.Context, api *cluster.API, service *corev1.
 	ledger := bluegreen.NewAdoptedLedger(p.opts.Name, baseline, refs, api.Now(), cluster.FieldManager)
 	// The deployment is in no Terraform state yet.
 	ledger.Created = false
-	return p.remember(serviceSnapshot{service, document{ledger: ledger, adopted: adopted}, true}), nil
+	return p.remember(serviceSnapshot{
+		service: service, document: document{ledger: ledger, adopted: adopted}, isLoaded: true,
+	}), nil
 }
 
 // findAdoptable returns the workload behind a Service, and the release that the ledger

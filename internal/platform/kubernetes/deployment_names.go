@@ -25,8 +25,8 @@ func DeploymentNames(ctx context.Context, c *Client, namespace string) ([]string
 	}
 	var names []string
 	for _, service := range services.Items {
-		// Also an adopted Service has one.
-		if service.Annotations[annotationLedger] != "" {
+		// Also an adopted Service has one. One that has lost it has our label.
+		if service.Annotations[annotationLedger] != "" || service.Labels[labelDeployment] == service.Name {
 			names = append(names, service.Name)
 		}
 	}

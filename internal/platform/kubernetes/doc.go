@@ -11,7 +11,8 @@
 //   - Service NAME-preview leads to the environment in staging.
 //   - Deployments NAME-blue and NAME-green run the releases. An annotation of them holds
 //     the key of the fingerprints in the ledger.
-//   - Lease NAME-bluegreen is the lock.
+//   - Lease NAME-bluegreen is the lock. It keeps a copy of the annotations of Service NAME, so that
+//     a ledger that another tool has removed or broken can be restored.
 //
 // All of them carry the label of the deployment. An object without it is not changed,
 // unless it is adopted.
@@ -24,6 +25,7 @@
 // cluster refuses it if the Service was changed meanwhile; then the Service is read again,
 // and the commit is made again only if the ledger is still the one before it.
 //
+// The copy in the Lease is written before that request. It may be ahead of the ledger, never behind.
 // The other objects are written before or after that request, and can be behind it. What
 // is missing after a crash is written by the next commit.
 //

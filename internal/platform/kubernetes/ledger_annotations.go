@@ -38,29 +38,37 @@ type document struct {
 // does not manage the Service, the error is a *notManagedError.
 func readDocument(svc *corev1.Service) (document, error) {
 	object := objectName("Service", svc.Namespace, svc.Name)
-	var d document
 	if svc.Annotations[annotationLedger] == "" {
 		if svc.Labels[labelDeployment] != svc.Name {
-			return d, &notManagedError{Object: object, Adoptable: true}
+			return document{}, &notManagedError{Object: object, Adoptable: true}
 		}
-		return d, &UnreadableError{object, fmt.Errorf("its annotation %s is missing", annotationLedger)}
+		return document{}, &UnreadableError{object, fmt.Errorf("its annotation %s is missing", annotationLedger)}
 	}
+	d, err := parseDocument(svc.Name, svc.Annotations)
+	if err != nil {
+		return document{}, &UnreadableError{object, err}
+	}
+	return d, nil
+}
+
+// parseDocument returns the document in annotations, which belong to the deployment called name.
+func parseDocument(name string, annotations map[string]string) (document, error) {
+	var d document
 	for annotation, into := range map[string]any{
 		annotationLedger: &d.ledger, annotationHistory: &d.history,
 		annotationLeft: &d.trafficLeft, annotationAdopted: &d.adopted,
 	} {
-		if text := svc.Annotations[annotation]; text != "" {
+		if text := annotations[annotation]; text != "" {
 			if err := json.Unmarshal([]byte(text), into); err != nil {
-				return d, &UnreadableError{object, fmt.Errorf("annotation %s: %w", annotation, err)}
+				return d, fmt.Errorf("annotation %s: %w", annotation, err)
 			}
 		}
 	}
 	if err := d.ledger.Validate(); err != nil {
-		return d, &UnreadableError{object, fmt.Errorf("annotation %s: %w", annotationLedger, err)}
+		return d, fmt.Errorf("annotation %s: %w", annotationLedger, err)
 	}
-	if d.ledger.Name != svc.Name {
-		err := fmt.Errorf("annotation %s belongs to %q", annotationLedger, d.ledger.Name)
-		return d, &UnreadableError{object, err}
+	if d.ledger.Name != name {
+		return d, fmt.Errorf("annotation %s belongs to %q", annotationLedger, d.ledger.Name)
 	}
 	return d, nil
 }

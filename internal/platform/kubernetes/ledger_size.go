@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/kubernetes/cluster"
 )
 
 // maxAnnotations is the size that Kubernetes allows for all annotations of an object,
@@ -28,6 +29,8 @@ const (
 
 // The sizes by which the ledger grows, in bytes.
 const (
+	// tokenSize is the size of the annotation that the Lease has beside the copy.
+	tokenSize = len(cluster.TokenAnnotation) + 32
 	// passedSize is the size of a replica that passed, with its ID and its incarnation.
 	passedSize = 80
 	// evidenceSize is the size of a replica whose release is checked: the results of five
@@ -51,7 +54,7 @@ func (e *sizeError) Error() string {
 // with the annotations of others and with what later commits add. A release whose check
 // could not be recorded is therefore refused before it is deployed.
 func checkSize(annotations, others map[string]string, before, next bluegreen.Ledger) error {
-	size := reservedSize(before, next)
+	size := reservedSize(before, next) + tokenSize
 	for key, value := range mergeMaps(others, annotations) {
 		size += len(key) + len(value)
 	}

@@ -48,7 +48,7 @@ func (p *Platform) lockError(err error) error {
 	case errors.As(err, &locked):
 		return &bluegreen.LockedError{Holder: bluegreen.Holder{Name: locked.Holder, Since: locked.Since}}
 	case errors.Is(err, cluster.ErrNotOurs):
-		return &notManagedError{Object: objectName("Lease", p.opts.Namespace, leaseName(p.opts.Name))}
+		return &notManagedError{Object: p.leaseObject()}
 	case cluster.IsNotFound(err, "namespaces", p.opts.Namespace):
 		err = fmt.Errorf("there is no namespace %q in the cluster: create it first", p.opts.Namespace)
 		return &OptionError{"namespace", err}
@@ -66,7 +66,7 @@ func (p *Platform) unlock(run *lockedRun) {
 		p.run = nil
 	}
 	p.mu.Unlock()
-	run.Unlock(unlockTime)
+	run.Unlock(unlockTime, p.keptCopy)
 }
 
 // dropRun returns the run that holds the lock, or nil, and removes it from the platform.

@@ -69,6 +69,11 @@ func (p *Platform) serviceObject() string {
 	return objectName("Service", p.opts.Namespace, p.opts.Name)
 }
 
+// leaseObject returns the name of the Lease in errors.
+func (p *Platform) leaseObject() string {
+	return objectName("Lease", p.opts.Namespace, leaseName(p.opts.Name))
+}
+
 // deploymentObject returns the name of a Deployment in errors.
 func (p *Platform) deploymentObject(name string) string {
 	return objectName("Deployment", p.opts.Namespace, name)

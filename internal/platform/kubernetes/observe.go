@@ -42,7 +42,9 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 	// The Deployments say what the key is, even if another one was known.
 	read.ledger.Key = ""
 	read.ledger = p.withKey(p.withCurrentSizes(read.document, deployments), deployments)
-	status := bluegreen.Status{Ledger: read.ledger, Running: map[bluegreen.Environment]int{}}
+	status := bluegreen.Status{
+		Ledger: read.ledger, Running: map[bluegreen.Environment]int{}, LedgerLost: p.describeLoss(read.serviceSnapshot),
+	}
 	for _, env := range bluegreen.Environments() {
 		status.Running[env], err = p.countInstances(ctx, read.serviceSnapshot, env, deployments)
 		if err != nil {
@@ -53,7 +55,10 @@ func (p *Platform) Observe(ctx context.Context) (bluegreen.Status, error) {
 		// No replica of live counts if the traffic goes elsewhere, or nowhere.
 		status.Running[read.ledger.Live] = 0
 	}
-	status.Drift = p.serviceDrift(read.serviceSnapshot, preview)
+	if status.LedgerLost != "" {
+		status.Drift = append(status.Drift, "the ledger of "+p.serviceObject()+" was lost")
+	}
+	status.Drift = append(status.Drift, p.serviceDrift(read.serviceSnapshot, preview)...)
 	status.Endpoint, status.Preview = p.endpoint(read.service), p.serviceAddress(previewName(p.opts.Name))
 	return status, nil
 }

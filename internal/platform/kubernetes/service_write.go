@@ -17,8 +17,8 @@ import (
 )
 
 // writeLiveService writes the selector, the ledger and the history of the live Service in
-// one request. The request moves the traffic to next.Live. The cluster refuses it if the
-// Service has changed since before was read.
+// one request, after their copy. The request moves the traffic to next.Live. The cluster
+// refuses it if the Service has changed since before was read.
 func (p *Platform) writeLiveService(
 	ctx context.Context, run *lockedRun, before serviceSnapshot, next bluegreen.Ledger, closed []bluegreen.Record,
 ) (serviceSnapshot, error) {
@@ -35,9 +35,6 @@ func (p *Platform) writeLiveService(
 		}
 		others = before.service.Annotations
 	}
-	if err := checkSize(annotations, others, before.ledger, next); err != nil {
-		return serviceSnapshot{}, err
-	}
 	live, selector := p.workloadOf(doc, next.Live), podLabels(p.opts.Name, noEnvironment)
 	if next.IsServing() {
 		selector = live.selector
@@ -46,11 +43,20 @@ func (p *Platform) writeLiveService(
 	if err := want.recordRoute(); err != nil {
 		return serviceSnapshot{}, err
 	}
+	if before.lost != nil {
+		want.emptyDamaged(before.service)
+	}
+	if err := checkSize(want.Metadata.Annotations, others, before.ledger, next); err != nil {
+		return serviceSnapshot{}, err
+	}
+	if err := p.writeCopy(ctx, run, want.Metadata.Annotations); err != nil {
+		return serviceSnapshot{}, err
+	}
 	written, err := p.replaceLiveService(ctx, run, want, before.service)
 	if err != nil {
 		return serviceSnapshot{}, err
 	}
-	return p.remember(serviceSnapshot{written, doc, true}), nil
+	return p.remember(serviceSnapshot{service: written, document: doc, isLoaded: true}), nil
 }
 
 // replaceLiveService creates the live Service, or replaces found if that is not nil. The

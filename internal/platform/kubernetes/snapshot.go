@@ -22,12 +22,15 @@ type serviceSnapshot struct {
 	document
 	// isLoaded is false until the Service was read.
 	isLoaded bool
+	// lost says why the annotations could not be read, if they are those of the copy; see restore.
+	lost error
 }
 
 // readSnapshot reads the live Service and remembers it. If there is none, the snapshot
-// has no service. It returns an error for a Service that this provider does not manage,
-// unless Adopt is set. It also returns an error for a Service that is being deleted,
-// unless its ledger says that a destroy deletes it.
+// has no service. A Service whose annotations were lost is read from their copy. It
+// returns an error for a Service that this provider does not manage, unless Adopt is set.
+// It also returns an error for a Service that is being deleted, unless its ledger says
+// that a destroy deletes it.
 func (p *Platform) readSnapshot(ctx context.Context) (serviceSnapshot, error) {
 	api, err := p.client.API()
 	if err != nil {
@@ -44,18 +47,21 @@ func (p *Platform) readSnapshot(ctx context.Context) (serviceSnapshot, error) {
 	if err != nil {
 		return serviceSnapshot{}, fmt.Errorf("reading %s: %w", p.serviceObject(), err)
 	}
-	doc, err := readDocument(service)
+	snapshot := serviceSnapshot{service: service, isLoaded: true}
+	if snapshot.document, err = readDocument(service); err != nil {
+		snapshot, err = p.restore(ctx, api, service, err)
+	}
 	var notManaged *notManagedError
 	adopts := errors.As(err, &notManaged) && p.opts.Adopt
 	switch {
 	case err != nil && !adopts:
 		return serviceSnapshot{}, err
-	case service.DeletionTimestamp != nil && !doc.ledger.Destroying:
+	case service.DeletionTimestamp != nil && !snapshot.ledger.Destroying:
 		return serviceSnapshot{}, newBeingDeletedError("Service", service)
 	case adopts:
 		return p.adopt(ctx, api, service)
 	default:
-		return p.remember(serviceSnapshot{service, doc, true}), nil
+		return p.remember(snapshot), nil
 	}
 }
 

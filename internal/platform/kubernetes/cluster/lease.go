@@ -152,11 +152,7 @@ func (l *lease) take(ctx context.Context, options LeaseOptions) error {
 // setHolder writes into object that holder takes the lease now.
 func (l *lease) setHolder(object *coordinationv1.Lease, holder string) {
 	now, seconds := metav1.NewMicroTime(l.api.Now()), int32(LeaseDuration.Seconds())
-	object.Annotations = maps.Clone(object.Annotations)
-	if object.Annotations == nil {
-		object.Annotations = map[string]string{}
-	}
-	object.Annotations[TokenAnnotation] = rand.Text()
+	setAnnotations(object, map[string]string{TokenAnnotation: rand.Text()})
 	object.Spec = coordinationv1.LeaseSpec{
 		HolderIdentity: &holder, AcquireTime: &now, RenewTime: &now, LeaseDurationSeconds: &seconds,
 	}
@@ -229,7 +225,44 @@ func (l *lease) renew(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, LeaseDuration)
 	defer cancel()
-	err := l.retryOnConflict(ctx, l.write)
+	return l.update(ctx, func(*coordinationv1.Lease) {})
+}
+
+// annotate renews the lease, and sets annotations of the Lease in the same request. An empty
+// value removes one. It returns an error with ErrLockLost if another holder has taken the lease.
+func (l *lease) annotate(ctx context.Context, annotations map[string]string) error {
+	l.requests.Lock()
+	defer l.requests.Unlock()
+	if _, lost := l.state(); lost != nil {
+		return lost
+	}
+	return l.update(ctx, func(object *coordinationv1.Lease) { setAnnotations(object, annotations) })
+}
+
+// setAnnotations sets annotations of object. An empty value removes one.
+func setAnnotations(object *coordinationv1.Lease, annotations map[string]string) {
+	object.Annotations = maps.Clone(object.Annotations)
+	if object.Annotations == nil {
+		object.Annotations = map[string]string{}
+	}
+	for key, value := range annotations {
+		object.Annotations[key] = value
+		if value == "" {
+			delete(object.Annotations, key)
+		}
+	}
+}
+
+// annotations returns those of the Lease as this holder has read or written it last.
+func (l *lease) annotations() map[string]string {
+	l.requests.Lock()
+	defer l.requests.Unlock()
+	return l.object.Annotations
+}
+
+// update renews the lease, and writes in the same request what change changes.
+func (l *lease) update(ctx context.Context, change func(*coordinationv1.Lease)) error {
+	err := l.retryOnConflict(ctx, func(ctx context.Context) error { return l.write(ctx, change) })
 	if IsNotFound(err, "leases", l.object.Name) {
 		return l.lose("its Lease was removed")
 	}
@@ -249,10 +282,11 @@ func (l *lease) retryOnConflict(ctx context.Context, act func(context.Context) e
 	return act(ctx)
 }
 
-func (l *lease) write(ctx context.Context) error {
+func (l *lease) write(ctx context.Context, change func(*coordinationv1.Lease)) error {
 	now := metav1.NewMicroTime(l.api.Now())
 	next := l.object.DeepCopy()
 	next.Spec.RenewTime = &now
+	change(next)
 	sent := l.api.localTime()
 	written, err := l.client.Update(ctx, next, metav1.UpdateOptions{FieldManager: FieldManager})
 	if err != nil {
@@ -276,8 +310,9 @@ func (l *lease) reread(ctx context.Context) error {
 	return nil
 }
 
-// release gives up the lease and deletes the Lease. It does nothing if the lease is lost.
-func (l *lease) release(ctx context.Context) error {
+// release gives up the lease. It keeps the Lease without a holder and sets these annotations of it,
+// or deletes it if annotations is nil. It does nothing if the lease is lost.
+func (l *lease) release(ctx context.Context, annotations map[string]string) error {
 	l.requests.Lock()
 	defer l.requests.Unlock()
 	if _, lost := l.state(); lost != nil {
@@ -285,6 +320,13 @@ func (l *lease) release(ctx context.Context) error {
 	}
 	_ = l.lose("it was given up") // No caller waits for the error.
 	return l.retryOnConflict(ctx, func(ctx context.Context) error {
+		if annotations != nil {
+			free := l.object.DeepCopy()
+			free.Spec = coordinationv1.LeaseSpec{}
+			setAnnotations(free, annotations)
+			_, err := l.client.Update(ctx, free, metav1.UpdateOptions{FieldManager: FieldManager})
+			return err
+		}
 		meta := l.object.ObjectMeta
 		return l.client.Delete(ctx, meta.Name, metav1.DeleteOptions{
 			Preconditions: &metav1.Preconditions{UID: &meta.UID, ResourceVersion: &meta.ResourceVersion},

@@ -106,13 +106,26 @@ func (s *Session) Close() {
 	s.stop()
 }
 
-// Unlock ends the session and releases the lease. If that fails, or takes longer than
-// limit, the lease runs out by itself.
-func (s *Session) Unlock(limit time.Duration) {
+// AnnotateLease sets annotations of the Lease. An empty value removes one. It returns an error
+// with ErrLockLost unless the lock is held at that moment.
+func (s *Session) AnnotateLease(ctx context.Context, annotations map[string]string) error {
+	if s.lease == nil {
+		return ErrLockLost
+	}
+	return s.lease.annotate(ctx, annotations)
+}
+
+// LeaseAnnotations returns the annotations of the Lease of a session that has the lock.
+func (s *Session) LeaseAnnotations() map[string]string { return s.lease.annotations() }
+
+// Unlock ends the session and releases the lease. annotate gets the annotations of the Lease, and
+// returns those to set. If it returns nil, the Lease is deleted. If that fails, or takes longer
+// than limit, the lease runs out by itself.
+func (s *Session) Unlock(limit time.Duration, annotate func(lease map[string]string) map[string]string) {
 	s.stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), limit)
 	defer cancel()
-	_ = s.lease.release(ctx)
+	_ = s.lease.release(ctx, annotate(s.lease.annotations()))
 }
 
 func (s *Session) stop() {
