@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync/atomic"
 )
 
@@ -38,6 +40,23 @@ func (t *probedInstance) DialPort(ctx context.Context, port int) (net.Conn, erro
 
 func (t *probedInstance) Exec(ctx context.Context, command []string) error {
 	return t.platform.Exec(ctx, t.instance, command)
+}
+
+// Ready returns what the platform finds wrong with the instance. A platform that does not judge it
+// is an error too.
+func (t *probedInstance) Ready(ctx context.Context) error {
+	var verdict Verdict
+	if platform, ok := t.platform.(Readiness); ok {
+		verdict = platform.Ready(ctx, t.instance)
+	}
+	if len(verdict) == 0 {
+		return errors.New("the platform does not judge whether this instance is ready")
+	}
+	var causes []error
+	for _, name := range slices.Sorted(maps.Keys(verdict)) {
+		causes = append(causes, verdict[name])
+	}
+	return errors.Join(causes...)
 }
 
 func (t *probedInstance) Exited(ctx context.Context) error {

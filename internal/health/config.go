@@ -28,6 +28,8 @@ type Config struct {
 	TCP  *TCP  `json:"tcp,omitempty"`
 	GRPC *GRPC `json:"grpc,omitempty"`
 	Exec *Exec `json:"exec,omitempty"`
+	// Ready needs a platform that judges instances itself.
+	Ready *Ready `json:"ready,omitempty"`
 
 	// Interval is the longest time between the end of one probe and the start of
 	// the next.
@@ -80,6 +82,10 @@ type GRPC struct {
 type Exec struct {
 	Command []string `json:"command,omitempty"`
 }
+
+// Ready is a check that passes when the platform holds the instance ready. It sends nothing to the
+// instance.
+type Ready struct{}
 
 // ConfigError means that New refuses a setting.
 type ConfigError struct {
@@ -137,6 +143,9 @@ func (c Config) kinds() []kind {
 	}
 	if c.Exec != nil {
 		kinds = append(kinds, c.Exec)
+	}
+	if c.Ready != nil {
+		kinds = append(kinds, c.Ready)
 	}
 	if len(kinds) == 0 {
 		kinds = append(kinds, &HTTP{})

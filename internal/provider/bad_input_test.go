@@ -130,7 +130,7 @@ func refusedByValidate() []badInput {
 			healthCheck(`{ http = {}, min_healthy_percent = 101 }`), "between 1 and 100",
 		},
 		{"health_retries", "health_check.retries", healthCheck(`{ http = {}, retries = -1 }`), "between 0"},
-		{"health_kind", "health_check", healthCheck(`{ smtp = {}, timeout = "5s" }`), "http, tcp, grpc or exec"},
+		{"health_kind", "health_check", healthCheck(`{ smtp = {}, timeout = "5s" }`), "http, tcp, grpc, exec or ready"},
 		{"health_interval", "health_check.interval", healthCheck(`{ http = {}, interval = "0s" }`), "longer than zero"},
 		{
 			"health_probe_timeout", "health_check.probe_timeout",
@@ -159,7 +159,8 @@ func refusedByValidate() []badInput {
 			healthCheck(`{ http = { headers = { "a b" = "c" } } }`), "header name",
 		},
 		{"health_no_port", "health_check.tcp.port", healthCheck(`{ tcp = { port = 0 } }`), "at least 1"},
-		{"health_none", "health_check", healthCheck(`{}`), "http, tcp, grpc or exec"},
+		{"health_ready_local", "health_check.ready", healthCheck(`{ ready = {} }`), "only Kubernetes judges"},
+		{"health_none", "health_check", healthCheck(`{}`), "http, tcp, grpc, exec or ready"},
 		{"health_unparsable", "", healthCheck(`{ tcp = {}, interval = "soon" }`), `got:\s"soon"`},
 		{"health_local_port", "health_check.http.port", healthCheck(`{ http = { port = 9090 } }`), "must not be set"},
 		{"health_port", "health_check.tcp.port", healthCheck(`{ tcp = { port = 65536 } }`), "1 to 65535"},

@@ -51,13 +51,13 @@ func (m deploymentModel) checkKinds() diag.Diagnostics {
 	if !isSet(m.HealthCheck) {
 		return nil
 	}
-	for _, kind := range []string{"http", "tcp", "grpc", "exec"} {
+	for _, kind := range []string{"http", "tcp", "grpc", "exec", "ready"} {
 		if check, ok := m.HealthCheck.Attributes()[kind]; ok && !check.IsNull() {
 			return nil
 		}
 	}
 	return diag.Diagnostics{attributeError(path.Root("health_check"), "Invalid health check",
-		"must have at least one of http, tcp, grpc or exec; the default is http = {}")}
+		"must have at least one of http, tcp, grpc, exec or ready; the default is http = {}")}
 }
 
 // checkHealth reports the settings that the health checker refuses.

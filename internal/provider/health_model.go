@@ -18,6 +18,7 @@ type healthCheckModel struct {
 	TCP                types.Object  `tfsdk:"tcp"`
 	GRPC               types.Object  `tfsdk:"grpc"`
 	Exec               types.Object  `tfsdk:"exec"`
+	Ready              types.Object  `tfsdk:"ready"`
 	Interval           durationValue `tfsdk:"interval"`
 	ProbeTimeout       durationValue `tfsdk:"probe_timeout"`
 	HealthyThreshold   types.Int64   `tfsdk:"healthy_threshold"`
@@ -108,6 +109,9 @@ func (m healthCheckModel) checks(ctx context.Context) (health.Config, diag.Diagn
 		if len(command) > 0 {
 			config.Exec = &health.Exec{Command: command}
 		}
+	}
+	if isSet(m.Ready) {
+		config.Ready = &health.Ready{}
 	}
 	return config, diags
 }

@@ -27,6 +27,7 @@ func healthCheckAttribute() schema.SingleNestedAttribute {
 			"tcp":           tcpAttribute(),
 			"grpc":          grpcAttribute(),
 			"exec":          execAttribute(),
+			"ready":         readyAttribute(),
 			"interval":      durationAttribute("health_check.interval", health.DefaultInterval, positive()),
 			"probe_timeout": durationAttribute("health_check.probe_timeout", health.DefaultProbeTimeout, positive()),
 			"healthy_threshold": schema.Int64Attribute{
@@ -134,6 +135,14 @@ func grpcAttribute() schema.SingleNestedAttribute {
 				MarkdownDescription: describe("health_check.grpc.service"),
 			},
 		},
+	}
+}
+
+func readyAttribute() schema.SingleNestedAttribute {
+	return schema.SingleNestedAttribute{
+		Optional:            true,
+		MarkdownDescription: describe("health_check.ready"),
+		Attributes:          map[string]schema.Attribute{},
 	}
 }
 

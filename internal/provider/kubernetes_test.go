@@ -163,3 +163,18 @@ func TestKubernetesForbidden(t *testing.T) {
 		ExpectError: regexp.MustCompile(`(?s)cannot\s+get\s+resource\s+"(services|leases)"`),
 	})
 }
+
+// The readiness of the pods can be the whole health check.
+func TestKubernetesReadinessAlone(t *testing.T) {
+	t.Parallel()
+	name, p := claimKubernetes(t)
+	h := &harness{t: t, name: name, platformUnderTest: p}
+	trusting := attributes{"health_check": "{ ready = {} }"}
+	h.run(
+		resource.TestStep{Config: h.config(version("1.0.0"), trusting)},
+		resource.TestStep{
+			Config:            h.config(version("2.0.0"), trusting),
+			ConfigStateChecks: []statecheck.StateCheck{h.live("2.0.0")},
+		},
+	)
+}

@@ -88,6 +88,11 @@ func (m routerModel) conflicts(block string, speaks types.String, checks health.
 	refuse := func(attribute, summary, why string) {
 		diags.Append(attributeError(path.Root(block).AtName(attribute), summary, why))
 	}
+	if checks.Ready != nil {
+		diags.Append(attributeError(path.Root("health_check").AtName("ready"), "Setting without effect",
+			"must not be set on this platform: only Kubernetes judges by itself whether a replica is ready. "+
+				"Use http, tcp, grpc or exec"))
+	}
 	trustsNobody := !m.TrustedProxies.IsUnknown() && len(m.TrustedProxies.Elements()) == 0
 	if m.ProxyProtocol.ValueBool() && trustsNobody {
 		refuse("proxy_protocol", "Missing proxies", "is true, so "+block+".trusted_proxies must name the proxies "+

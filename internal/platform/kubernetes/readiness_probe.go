@@ -39,7 +39,7 @@ func (o Options) readinessProbe() *corev1.Probe {
 	probe.SuccessThreshold = cmp.Or(int32(checks.HealthyThreshold), probe.SuccessThreshold)
 	probe.FailureThreshold = cmp.Or(int32(o.UnhealthyThreshold), probe.FailureThreshold)
 	http := checks.HTTP
-	if http == nil && checks.TCP == nil && checks.GRPC == nil && checks.Exec == nil {
+	if http == nil && checks.TCP == nil && checks.GRPC == nil && checks.Exec == nil && checks.Ready == nil {
 		http = &health.HTTP{}
 	}
 	switch {
@@ -55,7 +55,7 @@ func (o Options) readinessProbe() *corev1.Probe {
 		probe.TCPSocket.Port = o.probedPort(checks.GRPC.Port)
 	case checks.Exec != nil:
 		probe.ProbeHandler = corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: checks.Exec.Command}}
-	default:
+	case checks.TCP != nil:
 		probe.TCPSocket.Port = o.probedPort(checks.TCP.Port)
 	}
 	return probe

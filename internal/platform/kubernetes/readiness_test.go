@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
+	"github.com/bluegreen/terraform-provider-bluegreen/internal/health"
 )
 
 // A deploy that could not see the cluster for a while waits for the controllers before the
@@ -69,4 +70,37 @@ func (h *harness) hideFromPreview(env bluegreen.Environment) {
 		areReady := len(ready) > 0 && !slices.ContainsFunc(ready, isNotReady)
 		return err == nil && len(readyEndpoints(found)) == 0 && areReady, 0, err
 	}))
+}
+
+// With the check "ready" nothing connects to the pods: what their own readiness probe finds is
+// enough, and counts in both directions.
+func TestClusterReadinessIsEnough(t *testing.T) {
+	t.Parallel()
+	probing := func(command string) func(*Options) {
+		return func(o *Options) {
+			// Nobody listens here.
+			o.Port = 81
+			o.PodTemplate = `{"spec": {"containers": [{"name": "` + o.Name + `", "readinessProbe": ` +
+				`{"periodSeconds": 1, "exec": {"command": ["` + command + `"]}}}]}}`
+		}
+	}
+	h := newHarness(t, probing("true"))
+	checker, err := health.New(health.Config{Ready: &health.Ready{}})
+	h.must(err)
+	h.Checker = checker
+	h.makeLive("1.0.0", 1)
+
+	options := h.platform.opts
+	probing("false")(&options)
+	sick := openHarness(t, sharedCluster.client, options)
+	sick.Checker, sick.Config.HealthCheckTimeout, sick.Config.HealthCheckRetries = checker, 5*time.Second, 0
+	err = sick.apply(sick.desired("2.0.0", 1))
+	if !errors.Is(err, bluegreen.HealthCheckFailed) || !strings.Contains(err.Error(), "ready") {
+		t.Errorf("a pod that is not ready: %v", err)
+	}
+	ledger, err := h.platform.Load(t.Context())
+	h.must(err)
+	if live, _ := ledger.LiveRecord(); live.Version != "1.0.0" {
+		t.Errorf("%s is live", live.Version)
+	}
 }
