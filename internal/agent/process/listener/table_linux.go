@@ -58,9 +58,10 @@ const (
 // parseProc returns the sockets in a file such as /proc/net/tcp that listen. The kernel lists
 // them before all others (Documentation/networking/proc_net_tcp.rst), of which there can be
 // very many, so parseProc reads no further. Old kernels list connections that are about to be
-// made among those that listen.
+// made among those that listen. A socket may be in the file twice if others were opened or closed
+// while it was read.
 func parseProc(file io.Reader) (Table, error) {
-	found := Table{}
+	found, seen := Table{}, map[Socket]bool{}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(make([]byte, 32<<10), 64<<10)
 	lines.Scan() // the titles
@@ -88,7 +89,10 @@ func parseProc(file io.Reader) (Table, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, Socket{Address: address, UID: uid, Inode: inode})
+		if socket := (Socket{Address: address, UID: uid, Inode: inode}); !seen[socket] {
+			seen[socket] = true
+			found = append(found, socket)
+		}
 	}
 	return found, lines.Err()
 }

@@ -12,14 +12,15 @@ import (
 	"testing"
 )
 
-// A file of a machine whose words begin with their last byte. What follows the first connection
-// is not read.
+// A file of a machine whose words begin with their last byte. It has a socket twice. What follows
+// the first connection is not read.
 const procFile = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:4E9B 00000000:0000 0A 00000000:00000000 00:00000000 00000000 65534        0 1518 1 0000 100 0 0 10 0
    1: 0100007F:4E9B 0100007F:C001 03 00000000:00000000 01:00000000 00000000     0        0 0 1 0000
    2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 77 1 0000 100 0 0 10 0
-   3: 0100007F:0050 0100007F:C000 01 00000000:00000000 00:00000000 00000000     0        0 99 1 0000
-   4: cut off
+   3: 0100007F:4E9B 00000000:0000 0A 00000000:00000000 00:00000000 00000000 65534        0 1518 1 0000 100 0 0 10 0
+   4: 0100007F:0050 0100007F:C000 01 00000000:00000000 00:00000000 00000000     0        0 99 1 0000
+   5: cut off
 `
 
 func TestSocketsOfProcAreRead(t *testing.T) {
