@@ -14,7 +14,7 @@ import (
 )
 
 // A size that the autoscaler chose is no drift. A new release starts with the size of
-// live, and after a rollback the standby has its own.
+// live, and a standby that has become smaller than live has the size of live after a rollback.
 func TestAutoscaled(t *testing.T) {
 	h := newAutoscaledHarness(t)
 	h.mustHaveSizes(0, 1)
@@ -29,14 +29,69 @@ func TestAutoscaled(t *testing.T) {
 	back := h.desired("2.0.0")
 	back.Rollback = true
 	h.apply(back)
-	h.mustHaveSizes(4, 2)
+	h.mustHaveSizes(4, 4)
 	h.mustBeAsDesired(back)
+	h.memory.Autoscale(deployment, bluegreen.Green, 3)
 	h.apply(h.desired("2.0.0"))
-	h.mustHaveSizes(2, 2)
+	h.mustHaveSizes(3, 3)
 	ledger, err := h.Platform.Load(t.Context())
 	h.must(err)
-	if record, _ := ledger.LiveRecord(); record.Replicas != 2 {
+	if record, _ := ledger.LiveRecord(); record.Replicas != 3 {
 		t.Errorf("the record says %d replicas", record.Replicas)
+	}
+}
+
+// An environment that has become smaller than live takes live's traffic at live's size. If its
+// new replicas do not become healthy, nothing changes. Without a check of the standby, a rollback
+// starts nothing.
+func TestAutoscaledTakesTheTrafficAtTheSizeOfLive(t *testing.T) {
+	for name, c := range map[string]struct {
+		isUnchecked, isSick bool
+		green               int
+	}{
+		"checked":   {green: 4},
+		"unchecked": {isUnchecked: true, green: 1},
+		"sick":      {isSick: true, green: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newAutoscaledHarness(t)
+			h.apply(h.desired("2.0.0"))
+			h.memory.Autoscale(deployment, bluegreen.Blue, 4)
+			h.Config.RollbackCheck = !c.isUnchecked
+			h.Config.HealthCheckRetries = 0
+			if c.isSick {
+				h.Platform = crashingPlatform{h.Platform, bluegreen.Green}
+			}
+			var messages []string
+			h.Progress = func(message string) { messages = append(messages, message) }
+			err := h.Rollback(t.Context(), "to see")
+			want := "1.0.0"
+			if c.isSick {
+				want = "2.0.0"
+			}
+			if errors.Is(err, bluegreen.RollbackFailed) != c.isSick || h.memory.Serves(t, deployment) != want {
+				t.Errorf("%s serves, want %s: %v", h.memory.Serves(t, deployment), want, err)
+			}
+			h.mustHaveSizes(4, c.green)
+			const grows = "starting replicas in green: it has 1, and live has 4"
+			if slices.Contains(messages, grows) == c.isUnchecked {
+				t.Errorf("the progress is %q", messages)
+			}
+		})
+	}
+}
+
+func TestAutoscaledPreviewIsPromotedAtTheSizeOfLive(t *testing.T) {
+	h := newAutoscaledHarness(t)
+	want := h.desired("2.0.0")
+	want.Promote = false
+	h.apply(want)
+	h.memory.Autoscale(deployment, bluegreen.Green, 5)
+	want.Promote = true
+	h.apply(want)
+	h.mustHaveSizes(5, 5)
+	if got := h.memory.Serves(t, deployment); got != "2.0.0" {
+		t.Errorf("%s serves", got)
 	}
 }
 

@@ -22,8 +22,13 @@ func (e *executor) deployPreview(ctx context.Context, release Release) error {
 }
 
 // promote brings a preview live. It checks the preview again, because it may have
-// run unchecked for a long time.
+// run unchecked for a long time. Before that it brings the preview to the size of live, if an
+// autoscaler has made it smaller.
 func (e *executor) promote(ctx context.Context) error {
+	env := e.ledger.Staging()
+	if _, err := e.growForTraffic(ctx, env); err != nil {
+		return operationError("promote", env, err)
+	}
 	if _, err := e.check(ctx); err != nil {
 		return e.giveUpOnError(ctx, err)
 	}

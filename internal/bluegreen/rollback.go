@@ -10,10 +10,16 @@ import (
 )
 
 // rollBack makes the release before the live one live again, in one commit. If
-// traffic does not reach it in time, a second commit reverts the rollback.
+// traffic does not reach it in time, a second commit reverts the rollback. A standby that an
+// autoscaler has made smaller than live is brought to live's size before, if it is to be checked.
 func (e *executor) rollBack(ctx context.Context, reason string, origin Origin) error {
 	if err := ctx.Err(); err != nil {
 		return operationError("rollback", e.ledger.Live, endOf(ctx))
+	}
+	if e.Config.RollbackCheck {
+		if err := e.growStandby(ctx); err != nil {
+			return err
+		}
 	}
 	// From here on an interrupt does not end the rollback: it succeeds or is reverted.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Config.SwitchTimeout)

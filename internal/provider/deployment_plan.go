@@ -119,6 +119,7 @@ func (r *deploymentResource) plan(ctx context.Context, plan *deploymentModel, ba
 	plan.planEndpoints(base, platform, r.provider)
 	diags.Append(rolledBackWarning(base, *plan, expected)...)
 	diags.Append(takenBackWarning(base, *plan, expected)...)
+	diags.Append(sizeForTrafficWarning(base, *plan, expected)...)
 	diags.Append(missingVariablesWarning(base, *plan, expected)...)
 	diags.Append(r.check(ctx, plan, base, expected)...)
 	return diags

@@ -149,6 +149,26 @@ func describeChanges(prior *deploymentModel, plan deploymentModel) string {
 	return " Changed since the last apply: " + strings.Join(changed, ", ") + "."
 }
 
+// sizeForTrafficWarning says that the apply starts replicas before the traffic moves, if it does.
+func sizeForTrafficWarning(base planBase, plan deploymentModel, expected forecast) diag.Diagnostics {
+	l := base.status.Ledger
+	env := l.Staging()
+	size, needsMore := l.SizeForTraffic(env)
+	isRollback := expected.hasStep(bluegreen.StepRollback)
+	isUnchecked := plan.RollbackCheck.Equal(types.BoolValue(false))
+	if !needsMore || isRollback && isUnchecked || !isRollback && !expected.hasStep(bluegreen.StepPromote) {
+		return nil
+	}
+	release := l.Slot(env).Release
+	skip := ""
+	if isRollback {
+		skip = " To roll back without that, set rollback_check = false."
+	}
+	return diag.Diagnostics{diag.NewWarningDiagnostic("Replicas are started before the traffic moves", fmt.Sprintf(
+		"%s in %s has %d replicas, and live has %d. The apply brings it to the size of live and checks it first.%s",
+		release.Version, env, release.Replicas, size, skip))}
+}
+
 // partlyDestroyedWarning warns of a rollback in a deployment whose destroy was
 // interrupted.
 func partlyDestroyedWarning() diag.Diagnostic {

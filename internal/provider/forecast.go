@@ -44,9 +44,24 @@ func predict(id string, before bluegreen.Status, desired bluegreen.Desired) (for
 	for _, env := range bluegreen.Environments() {
 		f.attributes.environments[env] = f.environment(env)
 	}
+	if f.hasStep(bluegreen.StepRollback, bluegreen.StepPromote) {
+		f.forgetSizeForTraffic()
+	}
 	f.attributes.RollbackAvailable = f.rollbackAvailable()
 	f.attributes.RollbackBlocked = f.rollbackBlocked()
 	return f, nil
+}
+
+// forgetSizeForTraffic makes the size of an autoscaled release unknown that takes the traffic. It
+// is that of live if it is smaller when the apply begins.
+func (f *forecast) forgetSizeForTraffic() {
+	live := f.after.Ledger.Live
+	if !f.after.Ledger.Slot(live).Release.Autoscaled {
+		return
+	}
+	m := f.attributes.environments[live]
+	m.Replicas, m.ReadyReplicas = types.Int64Unknown(), types.Int64Unknown()
+	f.attributes.environments[live] = m
 }
 
 // keepRollbackBlocked keeps why no rollback was available before, if the apply does nothing

@@ -14,8 +14,8 @@ import (
 )
 
 // Without replicas, an autoscaler sets the size: the plan stays empty after each change
-// of it, the next release starts with the same size, and a rollback uses the standby at
-// its size. With replicas, the configuration sets the size, until they are removed.
+// of it, the next release starts with the same size, and a rollback brings the
+// standby to the size of live. With replicas, the configuration sets the size, until they are removed.
 func TestKubernetesAutoscaled(t *testing.T) {
 	t.Parallel()
 	name, p := claimKubernetes(t)
@@ -52,7 +52,7 @@ func TestKubernetesAutoscaled(t *testing.T) {
 			Config:    h.config(version("2.0.0"), unsized, rollback(true)),
 			ConfigStateChecks: []statecheck.StateCheck{
 				h.live("1.0.0"),
-				stateHas(number(2), "environments", "green", "ready_replicas"),
+				stateHas(number(3), "environments", "green", "ready_replicas"),
 			},
 		},
 		resource.TestStep{

@@ -16,7 +16,7 @@ import (
 )
 
 // An autoscaler decides on the size. Its decision is no drift, a new release comes up at
-// that size, and a rollback finds the standby at its own. No request fails meanwhile.
+// that size, and a rollback brings a smaller standby to the size of live. No request fails meanwhile.
 func TestClusterAutoscaled(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(o *Options) { o.RecycleStandby = true })
@@ -32,10 +32,19 @@ func TestClusterAutoscaled(t *testing.T) {
 	h.requireNoSteps("2.0.0")
 	h.must(h.Rollback(t.Context(), "to see"))
 	clients.awaitAnswer("1.0.0")
-	h.requireSizes(4, 1)
+	h.requireSizes(4, 4)
+	h.autoscale(bluegreen.Green, 2)
 	h.must(h.applyAny("2.0.0"))
 	clients.awaitAnswer("2.0.0")
-	h.requireSizes(1, 1)
+	h.requireSizes(2, 2)
+	h.autoscale(bluegreen.Blue, 1)
+	preview := h.desiredAny("3.0.0")
+	preview.Promote = false
+	h.must(h.apply(preview))
+	h.autoscale(bluegreen.Blue, 3)
+	h.must(h.applyAny("3.0.0"))
+	clients.awaitAnswer("3.0.0")
+	h.requireSizes(3, 3)
 	clients.requireNoFailures()
 }
 
