@@ -5,6 +5,7 @@ package bluegreen
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // ErrExists says that Create found a finished deployment of the same name, which
@@ -23,7 +24,8 @@ var ErrCreateUnconfirmed = errors.New("the deployment is not confirmed to be com
 // is left of the deployment.
 func (d *Deployer) Create(ctx context.Context, desired Desired) (warnings []error, err error) {
 	if desired.Rollback {
-		return nil, &Error{RollbackFailed, "rollback", Blue, ErrNothingToRollBackTo}
+		cause := fmt.Errorf("%w: no release of this deployment serves yet", ErrNothingToRollBackTo)
+		return nil, &Error{RollbackFailed, "rollback", Blue, cause}
 	}
 	err = d.withNewLedger(ctx, func(e *executor) (err error) {
 		served := e.ledger.IsServing()

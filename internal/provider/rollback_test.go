@@ -24,7 +24,7 @@ func TestImpossibleRollbacks(t *testing.T) {
 	h.run(
 		resource.TestStep{
 			Config:      h.config(rollback(true)),
-			ExpectError: regexp.MustCompile(`(?s)nothing\s+to\s+roll\s+back\s+to.*No\s+release\s+.*serves\s+yet`),
+			ExpectError: regexp.MustCompile(`(?s)nothing\s+to\s+roll\s+back\s+to.*no\s+release\s+.*serves\s+yet`),
 		},
 		resource.TestStep{
 			Config: h.config(version("1.0.0")),
