@@ -71,16 +71,24 @@ func TestDestroyedFromOutside(t *testing.T) {
 	})
 }
 
+// rollBackSteps returns the steps after which a deployment is rolled back from 2.0.0 to 1.0.0, and
+// the configuration of that.
+func (h *harness) rollBackSteps() (rollBack string, steps []resource.TestStep) {
+	rollBack = h.config(version("2.0.0"), rollback(true))
+	return rollBack, []resource.TestStep{
+		{Config: h.config(version("1.0.0"))},
+		{Config: h.config(version("2.0.0"))},
+		{Config: rollBack, ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")}},
+	}
+}
+
 // A destroy is interrupted of a deployment that is rolled back. There is nothing
 // to roll back to any more, but destroying it again works.
 func TestDestroyedByHalf(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)
-	rollBack := h.config(version("2.0.0"), rollback(true))
-	h.run(
-		resource.TestStep{Config: h.config(version("1.0.0"))},
-		resource.TestStep{Config: h.config(version("2.0.0"))},
-		resource.TestStep{Config: rollBack, ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")}},
+	rollBack, steps := h.rollBackSteps()
+	h.run(append(steps,
 		resource.TestStep{
 			PreConfig: func() {
 				ada := h.outsider()
@@ -100,7 +108,7 @@ func TestDestroyedByHalf(t *testing.T) {
 			),
 		},
 		resource.TestStep{Config: rollBack, Destroy: true},
-	)
+	)...)
 }
 
 // A deployment that is rolled back has gone. To destroy it, Terraform plans a create first, which
@@ -108,11 +116,8 @@ func TestDestroyedByHalf(t *testing.T) {
 func TestDestroyedAfterItHasGone(t *testing.T) {
 	t.Parallel()
 	h := newLocalHarness(t)
-	rollBack := h.config(version("2.0.0"), rollback(true))
-	h.run(
-		resource.TestStep{Config: h.config(version("1.0.0"))},
-		resource.TestStep{Config: h.config(version("2.0.0"))},
-		resource.TestStep{Config: rollBack, ConfigStateChecks: []statecheck.StateCheck{h.live("1.0.0")}},
+	rollBack, steps := h.rollBackSteps()
+	h.run(append(steps,
 		resource.TestStep{
 			PreConfig: h.outside(
 				func(ctx context.Context, ada *bluegreen.Deployer) error { return ada.Destroy(ctx) },
@@ -126,7 +131,7 @@ func TestDestroyedAfterItHasGone(t *testing.T) {
 			Config:      rollBack,
 			ExpectError: regexp.MustCompile(`(?s)Error: There\s+is\s+nothing\s+to\s+roll\s+back\s+to`),
 		},
-	)
+	)...)
 }
 
 // What is left of a deployment is no reason not to destroy it, or to begin afresh,

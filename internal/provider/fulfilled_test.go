@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
@@ -57,5 +58,42 @@ func TestFulfilledOnlyWhenTheConfiguredReleaseServes(t *testing.T) {
 				t.Errorf("fulfilled: %t, want %t", got, test.want)
 			}
 		})
+	}
+}
+
+// A create whose last answer was lost is recorded if it is complete. A deployment of somebody else
+// never is, even if it is just what is configured.
+func TestOnlyAnUnconfirmedCreateIsRecorded(t *testing.T) {
+	t.Parallel()
+	memory := platformtest.NewMemory()
+	deployer := bluegreen.NewDeployer("web", memory.Open(t, "web").Platform, memory.Checker(), "ada@example pid 1")
+	desired := bluegreen.Desired{
+		Release: memory.Release("1.0.0", platformtest.Healthy),
+		Promote: true, KeepStandby: true, MinHealthyPercent: 100,
+	}
+	if _, err := deployer.Create(t.Context(), desired); err != nil {
+		t.Fatal(err)
+	}
+	complete, err := deployer.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	incomplete, unreached := complete, complete
+	incomplete.Ledger.Created, unreached.Outage = false, &bluegreen.Outage{}
+	lost := fmt.Errorf("the agent ended: %w", bluegreen.ErrCreateUnconfirmed)
+	for name, test := range map[string]struct {
+		err    error
+		status bluegreen.Status
+		want   bool
+	}{
+		"complete":                {lost, complete, true},
+		"without its last commit": {lost, incomplete, false},
+		"out of reach":            {lost, unreached, false},
+		"of somebody else":        {bluegreen.ErrExists, complete, false},
+		"not asked":               {bluegreen.PlatformUnavailable, complete, false},
+	} {
+		if got := (openDeployment{desired: desired}).isCreatedAllTheSame(test.err, test.status); got != test.want {
+			t.Errorf("%s: recorded is %t, want %t", name, got, test.want)
+		}
 	}
 }
