@@ -186,8 +186,8 @@ func deploymentName(t testing.TB) string {
 // listCalls returns the calls that the operation makes when nothing fails.
 func listCalls(t *testing.T, h Harness, scenario faultScenario) []string {
 	p := newPlatformUnderTest(t, h, "without-faults-"+slug(scenario.name))
-	scenario.before(p)
 	p.Config.HealthCheckTimeout = longTimeout
+	scenario.before(p)
 	faulty := NewFaulty(p.process, nil, nil)
 	p.Platform = faulty
 	p.must(scenario.operate(t.Context(), p, p.planned()))
@@ -202,6 +202,7 @@ func listCalls(t *testing.T, h Harness, scenario faultScenario) []string {
 // promises of the engine then, and again after the next run.
 func surviveFault(t *testing.T, h Harness, scenario faultScenario, k int, fault Fault) {
 	p := newPlatformUnderTest(t, h, deploymentName(t))
+	p.Config.HealthCheckTimeout = longTimeout
 	scenario.before(p)
 	planned := p.planned()
 
@@ -231,6 +232,7 @@ func surviveFault(t *testing.T, h Harness, scenario faultScenario, k int, fault 
 	clientMustSeeTheLedger(t, h, p, scenario)
 
 	next := p.openAnother("next@host (pid 3)")
+	next.Config.HealthCheckTimeout = longTimeout
 	if !scenario.done(next) {
 		operate := func() error { return scenario.operate(t.Context(), next, next.planned()) }
 		if err := onceUnlocked(next, operate); err != nil {

@@ -95,8 +95,13 @@ func (h *conformanceHarness) Release(version string, behaviour platformtest.Beha
 
 func (h *conformanceHarness) Checker() bluegreen.Checker { return h.checker }
 
+// readyAgain is how long a pod that a Service selects may not be ready. On a busy machine the
+// kubelet may take a pod's first readiness back for a moment, because it writes a status that it
+// worked out before.
+const readyAgain = 5 * time.Second
+
 // Serves asks one of the Service's endpoints, once they are the pods that its selector
-// selects.
+// selects. It waits a moment for pods that are not ready.
 func (h *conformanceHarness) Serves(t testing.TB, deployment string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
@@ -110,6 +115,7 @@ func (h *conformanceHarness) Serves(t testing.TB, deployment string) string {
 	}
 	session := cluster.NewSession(ctx, h.api, h.Namespace)
 	defer session.Close()
+	began := time.Now()
 	slices, pods := session.EndpointSlices(deployment), session.Pods(service.Spec.Selector)
 	address := ""
 	if err := session.Await(ctx, func() (bool, time.Duration, error) {
@@ -123,25 +129,36 @@ func (h *conformanceHarness) Serves(t testing.TB, deployment string) string {
 		}
 		address = addressOfReady(found, selected)
 		if address == "" {
-			return !isAnyReady(selected), 0, nil
+			active := activePods(selected)
+			hasWaited := len(active) == 0 || time.Since(began) >= readyAgain
+			return hasWaited && !isAnyReady(active), readyAgain, nil
 		}
 		return endpointMismatch(found, selected) == "", 0, nil
 	}); err != nil {
 		t.Fatalf("the endpoints of %s never were what it selects: %v", deployment, err)
 	}
 	if address == "" {
+		logPods(t, pods)
 		return ""
 	}
 	return h.get(t, net.JoinHostPort(address, strconv.Itoa(replicaPort)))
 }
 
-func isAnyReady(pods []*corev1.Pod) bool {
-	for _, pod := range pods {
-		if pod.DeletionTimestamp == nil && !isNotReady(pod) {
-			return true
-		}
+// logPods writes what became of the pods that do not serve.
+func logPods(t testing.TB, informer *cluster.Informer[*corev1.Pod]) {
+	t.Helper()
+	pods, err := informer.Items()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return false
+	t.Logf("none of %d pods is ready", len(pods))
+	for _, pod := range pods {
+		t.Logf("pod %s: %s, deleted at %v: %v", pod.Name, pod.Status.Phase, pod.DeletionTimestamp, checkPodReady(pod))
+	}
+}
+
+func isAnyReady(pods []*corev1.Pod) bool {
+	return slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return !isNotReady(pod) })
 }
 
 // addressOfReady returns the address of an endpoint whose pod is ready, "" if there is none. An
