@@ -39,7 +39,12 @@ func (p *Platform) writeLiveService(
 	if next.IsServing() {
 		selector = live.selector
 	}
-	want := p.liveService(live, selector, annotations)
+	want, found := p.liveService(live, selector, annotations), before.service
+	if p.opts.KeepsServices {
+		if want, found, err = p.keepLiveService(ctx, run, want, found); err != nil {
+			return serviceSnapshot{}, err
+		}
+	}
 	if err := want.recordRoute(); err != nil {
 		return serviceSnapshot{}, err
 	}
@@ -52,7 +57,7 @@ func (p *Platform) writeLiveService(
 	if err := p.writeCopy(ctx, run, want.Metadata.Annotations); err != nil {
 		return serviceSnapshot{}, err
 	}
-	written, err := p.replaceLiveService(ctx, run, want, before.service)
+	written, err := p.replaceLiveService(ctx, run, want, found)
 	if err != nil {
 		return serviceSnapshot{}, err
 	}
