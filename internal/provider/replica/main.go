@@ -55,7 +55,8 @@ func main() {
 	fmt.Println("starting", os.Getenv("BLUEGREEN_VERSION"), os.Getenv("SECRET"))
 	if behavior == "dies" {
 		long := strings.Repeat("long", 25_000)
-		fmt.Println(strings.Repeat(long, 30))
+		// Not more: Docker reads what a container has left in its pipe for two seconds only.
+		fmt.Println(strings.Repeat(long, 3))
 		for i := range 30 {
 			fmt.Println("line", i)
 		}
