@@ -198,9 +198,13 @@ func (e *executor) checkInstance(ctx context.Context, env Environment, instance 
 const logLines = 10
 
 // addLogs adds the last lines that each unhealthy instance wrote. Logs that
-// cannot be read are left out.
+// cannot be read are left out, and those of an instance that was not checked to the end: it may
+// not have written yet what is the matter.
 func (e *executor) addLogs(ctx context.Context, unhealthy *UnhealthyError) {
 	for i := range unhealthy.Instances {
+		if unhealthy.Instances[i].cut {
+			continue
+		}
 		lines, err := e.Platform.Logs(ctx, unhealthy.Instances[i].Instance, logLines)
 		if err == nil {
 			unhealthy.Instances[i].Logs = lines

@@ -237,3 +237,35 @@ func TestLostAnswerOfACommitWithOddBytes(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// An instance whose check was cut short, because another one has exited, may not have written yet
+// what is the matter. The error has the log of the other one alone.
+func TestLogsOfThoseThatWereCheckedToTheEnd(t *testing.T) {
+	h := newHarness(t)
+	h.Config.HealthCheckTimeout = time.Hour
+	h.Checker = slowChecker{h.Checker, "green-1"}
+	err := h.DeployAndSwitch(t.Context(), h.memory.Release("3.0.0", platformtest.Crashing))
+	var unhealthy *bluegreen.UnhealthyError
+	if !errors.As(err, &unhealthy) || len(unhealthy.Instances) != 2 {
+		t.Fatalf("got %v", err)
+	}
+	for _, instance := range unhealthy.Instances {
+		if hasLogs := len(instance.Logs) > 0; hasLogs != (instance.Instance.ID == "green-2") {
+			t.Errorf("%s has the log %q", instance.Instance.ID, instance.Logs)
+		}
+	}
+}
+
+// slowChecker is a checker that finds nothing out about the instance called slow.
+type slowChecker struct {
+	bluegreen.Checker
+	slow string
+}
+
+func (c slowChecker) Await(ctx context.Context, target bluegreen.Target) bluegreen.Verdict {
+	if target.ID() != c.slow {
+		return c.Checker.Await(ctx, target)
+	}
+	<-ctx.Done()
+	return bluegreen.Verdict{"state": ctx.Err()}
+}

@@ -143,5 +143,9 @@ func (o openDeployment) actionFailure(err error, status bluegreen.Status, status
 	case status.Ledger.IsServing():
 		effect = describeServing(status)
 	}
-	return diag.NewErrorDiagnostic(adviceFor(err, "changed").summary, paragraphs(o.cause(err), effect))
+	next := ""
+	if errors.Is(err, bluegreen.RollbackFailed) && !errors.Is(err, bluegreen.ErrNothingToRollBackTo) {
+		next = "To roll back without this check, set rollback_check = false."
+	}
+	return diag.NewErrorDiagnostic(adviceFor(err, "changed").summary, paragraphs(o.cause(err), effect, next))
 }

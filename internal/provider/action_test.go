@@ -168,6 +168,7 @@ func TestRollbackActionRefusesSickStandby(t *testing.T) {
 					h.awaitBlockedRollback()
 					return errors.Join(
 						h.invoke(servers.last(), newRollbackAction(), nil, "a plan shows the cause"),
+						h.invoke(servers.last(), newRollbackAction(), nil, "set rollback_check = false"),
 						h.invoke(servers.last(), newRollbackAction(), nil, "2.0.0 serves from blue now"),
 					)
 				},
