@@ -11,11 +11,10 @@ import (
 )
 
 // commit replaces the ledger and points traffic where it says. The file comes
-// first: the route changes only once the ledger is durable. front says where and how clients
-// reach the deployment, and upkeep how the replicas of one of the releases are looked after.
-// What is nil does not change.
+// first: the route changes only once the ledger is durable. upkeep, if not nil, says how
+// the replicas of one of the releases are looked after; if it is nil, that does not change.
 func (d *deployment) commit(
-	next bluegreen.Ledger, closed []bluegreen.Record, front *store.Frontend, upkeep *store.Upkeep,
+	next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend, upkeep *store.Upkeep,
 ) error {
 	begin := time.Now()
 	d.mu.Lock()
@@ -23,11 +22,7 @@ func (d *deployment) commit(
 	if err := d.ledger.Check(next); err != nil {
 		return err
 	}
-	if front == nil {
-		current := d.ledger.Current().Frontend.Frontend
-		front = &current
-	}
-	change, err := d.frontend.Prepare(*front)
+	change, err := d.frontend.Prepare(front)
 	if err != nil {
 		return err
 	}

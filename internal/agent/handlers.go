@@ -37,7 +37,6 @@ func (a *agent) handler() http.Handler {
 	mux.HandleFunc("GET "+one, a.handlePlain(a.getDeployment))
 	mux.HandleFunc("GET "+one+"/history", a.handlePlain(a.getHistory))
 	mux.HandleFunc("PUT "+one+"/ledger", a.handleLocked(a.putLedger))
-	mux.HandleFunc("PUT "+one+"/ledger-only", a.handleLocked(a.putLedgerOnly))
 	mux.HandleFunc("DELETE "+one, a.handleLocked(a.deleteDeployment))
 	mux.HandleFunc("POST "+one+"/lock", a.postLock)
 	mux.HandleFunc("DELETE "+one+"/lock", a.handlePlain(a.deleteLock))
@@ -213,7 +212,7 @@ func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = socket.NameHolder(d.commit(body.Ledger, body.Closed, &body.Frontend, body.Upkeep))
+	err = socket.NameHolder(d.commit(body.Ledger, body.Closed, body.Frontend, body.Upkeep))
 	var taken *socket.AddressError
 	if errors.As(err, &taken) {
 		// That this deployment is to have the address is no reason why it has not.
@@ -222,20 +221,6 @@ func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {
 		}
 	}
 	return nil, err
-}
-
-// putLedgerOnly commits a ledger, and leaves the settings of the deployment as they are.
-func (a *agent) putLedgerOnly(_ context.Context, r *http.Request) (any, error) {
-	body, err := decode[api.LedgerRequest](r)
-	if err != nil {
-		return nil, err
-	}
-	body.Ledger.Key = body.Key
-	d, err := a.deployment(r.PathValue("name"))
-	if err != nil {
-		return nil, err
-	}
-	return nil, d.commit(body.Ledger, body.Closed, nil, nil)
 }
 
 func (a *agent) deleteDeployment(ctx context.Context, r *http.Request) (any, error) {

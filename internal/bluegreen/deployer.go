@@ -100,18 +100,6 @@ func (d *Deployer) Rollback(ctx context.Context, reason string) error {
 	return d.withRecovery(ctx, "rollback", func(e *executor) error { return e.rollBack(ctx, reason, FromOperator) })
 }
 
-// Promote brings the preview live, because an operator asks for it: check, switch, watch. Without
-// a release in staging that is ready it is an error, and nothing changes.
-func (d *Deployer) Promote(ctx context.Context) error {
-	return d.withRecovery(ctx, "promote", func(e *executor) error {
-		env := e.ledger.Staging()
-		if e.ledger.Destroying || e.ledger.Slot(env).State != Ready {
-			return invalidState("promote", env, "there is no preview")
-		}
-		return e.promote(ctx)
-	})
-}
-
 // DeployAndSwitch brings release live: deploy, check, switch, watch.
 func (d *Deployer) DeployAndSwitch(ctx context.Context, release Release) error {
 	return d.withRecovery(ctx, "deploy", func(e *executor) error { return e.deployAndSwitch(ctx, release) })

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 )
@@ -28,11 +27,6 @@ func TestDescriptions(t *testing.T) {
 		"list": listing.Schema,
 	} {
 		collectDescriptions(t, name, reflect.ValueOf(schema), found)
-	}
-	for _, newAction := range (&bluegreenProvider{}).Actions(t.Context()) {
-		var described action.SchemaResponse
-		newAction().Schema(t.Context(), action.SchemaRequest{}, &described)
-		collectDescriptions(t, "action", reflect.ValueOf(described.Schema), found)
 	}
 	all := strings.Join(slices.Collect(maps.Keys(found)), "\n")
 	for heading, text := range descriptions() {

@@ -3,15 +3,11 @@
 package provider
 
 import (
-	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	goversion "github.com/hashicorp/go-version"
-	"github.com/hashicorp/terraform-plugin-testing/tfversion"
 )
 
 const examplesDir = "../../examples"
@@ -19,7 +15,7 @@ const examplesDir = "../../examples"
 // TestExamples validates every Terraform file in examples/ against the schema:
 // those that stand alone one by one, the others with their directory.
 func TestExamples(t *testing.T) {
-	alone := map[string]bool{"provider": true, "resources": true, "data-sources": true, "actions": true}
+	alone := map[string]bool{"provider": true, "resources": true, "data-sources": true}
 	directories := map[string]bool{}
 	err := filepath.WalkDir(examplesDir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".tf" {
@@ -36,9 +32,6 @@ func TestExamples(t *testing.T) {
 		}
 		t.Run(relative, func(t *testing.T) {
 			t.Parallel()
-			if topic == "actions" {
-				requireTerraform(t, tfversion.Version1_14_0)
-			}
 			files := []string{path}
 			if strings.HasPrefix(entry.Name(), "import-by-") {
 				// What is imported has to be configured.
@@ -83,21 +76,6 @@ func validateSnippets(t *testing.T, files []string) {
 		}
 	}
 	validate(t, dir)
-}
-
-// requireTerraform skips the test if Terraform, or the program that takes its place, is older.
-func requireTerraform(t *testing.T, oldest *goversion.Version) {
-	t.Helper()
-	c := &cli{h: &harness{t: t}, dir: t.TempDir(), env: os.Environ()}
-	var found struct {
-		Version string `json:"terraform_version"`
-	}
-	if err := json.Unmarshal([]byte(c.must("version", "-json")), &found); err != nil {
-		t.Fatal(err)
-	}
-	if has, err := goversion.NewVersion(found.Version); err != nil || has.LessThan(oldest) {
-		t.Skipf("it needs Terraform %s, and this is %s", oldest, found.Version)
-	}
 }
 
 // requiredProvider names the provider once in a configuration of several files.

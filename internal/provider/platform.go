@@ -44,9 +44,6 @@ type openSettings struct {
 	checks       health.Config
 	// key is the key of the fingerprints, if the private state has it.
 	key bluegreen.FingerprintKey
-	// keepsSettings leaves the settings of the deployment as they are, for an operation of one who
-	// does not know them.
-	keepsSettings bool
 	// upkeep is nil unless something is applied.
 	upkeep *upkeep
 	// warn, if it is not nil, is called with a message about a problem that stops nothing.

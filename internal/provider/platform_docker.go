@@ -110,14 +110,13 @@ func (p dockerPlatform) open(ctx context.Context, name string, s openSettings) (
 		return nil, err
 	}
 	platform, err := docker.New(docker.Options{
-		Host:          p.host,
-		Connection:    connection,
-		Name:          name,
-		Pull:          docker.PullPolicy(stringOr(p.Pull, string(docker.PullChanged))),
-		Warn:          s.warn,
-		Frontend:      front,
-		Upkeep:        p.upkeep(s),
-		KeepsSettings: s.keepsSettings,
+		Host:       p.host,
+		Connection: connection,
+		Name:       name,
+		Pull:       docker.PullPolicy(stringOr(p.Pull, string(docker.PullChanged))),
+		Warn:       s.warn,
+		Frontend:   front,
+		Upkeep:     p.upkeep(s),
 		Agent: docker.Agent{
 			Name:    p.provider.agentName(),
 			Image:   p.AgentImage.ValueString(),

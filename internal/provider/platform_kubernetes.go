@@ -116,7 +116,6 @@ func (p kubernetesPlatform) options(
 		PodSettings:    p.podSettings(),
 		HealthCheck:    &s.checks,
 		DrainTimeout:   s.drainTimeout,
-		KeepsServices:  s.keepsSettings,
 		RecycleStandby: p.RecycleStandby.IsNull() || p.RecycleStandby.ValueBool(),
 		Adopt:          p.Adopt.ValueBool(),
 		Key:            s.key,

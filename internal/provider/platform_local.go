@@ -100,14 +100,13 @@ func (p localPlatform) open(_ context.Context, name string, s openSettings) (ope
 		return nil, err
 	}
 	platform, err := local.New(local.Options{
-		StateDir:      p.stateDir.ValueString(),
-		Name:          name,
-		Frontend:      front,
-		Upkeep:        s.upkeep.forAgent(),
-		KeepsSettings: s.keepsSettings,
-		Ports:         p.ports.ValueString(),
-		AgentCommand:  command,
-		Warn:          s.warn,
+		StateDir:     p.stateDir.ValueString(),
+		Name:         name,
+		Frontend:     front,
+		Upkeep:       s.upkeep.forAgent(),
+		Ports:        p.ports.ValueString(),
+		AgentCommand: command,
+		Warn:         s.warn,
 	})
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"context"
 	"sync/atomic"
 
-	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/list"
@@ -83,7 +82,6 @@ func (p *bluegreenProvider) Configure(
 	resp.ResourceData = config
 	resp.DataSourceData = config
 	resp.ListResourceData = config
-	resp.ActionData = config
 }
 
 func (p *bluegreenProvider) Resources(context.Context) []func() resource.Resource {
@@ -97,11 +95,6 @@ func (p *bluegreenProvider) DataSources(context.Context) []func() datasource.Dat
 // ListResources returns what `terraform query` can list (Terraform 1.14 and newer).
 func (p *bluegreenProvider) ListResources(context.Context) []func() list.ListResource {
 	return []func() list.ListResource{newDeploymentList}
-}
-
-// Actions returns what `terraform apply -invoke` can do (Terraform 1.14 and newer).
-func (p *bluegreenProvider) Actions(context.Context) []func() action.Action {
-	return []func() action.Action{newRollbackAction, newPromoteAction}
 }
 
 // modelOf returns the configuration that Configure has passed on. Before, when

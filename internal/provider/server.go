@@ -30,7 +30,6 @@ type server struct {
 type frameworkServer interface {
 	tfprotov6.ProviderServer
 	tfprotov6.ListResourceServer
-	tfprotov6.ActionServer
 }
 
 // NewServer returns the provider at this version.

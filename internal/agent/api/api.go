@@ -83,16 +83,12 @@ type (
 		Endpoint string        `json:"endpoint"`
 		Preview  string        `json:"preview"`
 	}
-	// LedgerRequest is a commit that leaves the settings of the deployment as they are.
-	LedgerRequest struct {
+	CommitRequest struct {
 		Ledger bluegreen.Ledger `json:"ledger"`
 		// Key is that of the ledger. An agent of an earlier version does not keep it.
-		Key    bluegreen.FingerprintKey `json:"fingerprint_key,omitempty"`
-		Closed []bluegreen.Record       `json:"closed,omitempty"`
-	}
-	CommitRequest struct {
-		LedgerRequest
-		Frontend store.Frontend `json:"frontend"`
+		Key      bluegreen.FingerprintKey `json:"fingerprint_key,omitempty"`
+		Closed   []bluegreen.Record       `json:"closed,omitempty"`
+		Frontend store.Frontend           `json:"frontend"`
 		// Upkeep says how the replicas of a release are looked after. Without it nothing
 		// of that changes: a client of an earlier version sends none.
 		Upkeep *store.Upkeep `json:"upkeep,omitempty"`

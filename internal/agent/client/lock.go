@@ -106,24 +106,8 @@ func (l *Lock) Abandon() {
 func (l *Lock) Commit(
 	ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record, front store.Frontend, upkeep *store.Upkeep,
 ) error {
-	request := api.CommitRequest{LedgerRequest: ledgerRequest(next, closed), Frontend: front, Upkeep: upkeep}
+	request := api.CommitRequest{Ledger: next, Key: next.Key, Closed: closed, Frontend: front, Upkeep: upkeep}
 	return l.change(ctx, http.MethodPut, deploymentPath(l.name, "ledger"), request, nil)
-}
-
-// CommitLedger is Commit for one that does not know the settings of the deployment. It leaves as
-// they are where and how clients reach it, and how its replicas are looked after.
-func (l *Lock) CommitLedger(ctx context.Context, next bluegreen.Ledger, closed []bluegreen.Record) error {
-	path := deploymentPath(l.name, "ledger-only")
-	err := l.change(ctx, http.MethodPut, path, ledgerRequest(next, closed), nil)
-	if errors.Is(err, ErrUnknownRequest) {
-		return errors.New("the agent that runs is older than the provider, and cannot keep the settings of the " +
-			"deployment; the next apply of the deployment replaces it")
-	}
-	return err
-}
-
-func ledgerRequest(next bluegreen.Ledger, closed []bluegreen.Record) api.LedgerRequest {
-	return api.LedgerRequest{Ledger: next, Key: next.Key, Closed: closed}
 }
 
 // Erase forgets the deployment.

@@ -21,12 +21,10 @@ type Platform struct {
 	agent    Agent
 	frontend Frontend
 	upkeep   *Upkeep
-	// keepsSettings is Options.KeepsSettings.
-	keepsSettings bool
-	engine        *engine
-	images        images
-	manager       *agentManager
-	client        *agentclient.Client
+	engine   *engine
+	images   images
+	manager  *agentManager
+	client   *agentclient.Client
 	// leaveHost ends the use of engine and client.
 	leaveHost func()
 
@@ -69,8 +67,7 @@ func New(opts Options) (*Platform, error) {
 	}
 	return &Platform{
 		name: opts.Name, agent: opts.Agent, frontend: opts.Frontend, upkeep: opts.Upkeep,
-		keepsSettings: opts.KeepsSettings, engine: engine, images: images, manager: manager, client: client,
-		leaveHost: sync.OnceFunc(host.removeUser),
+		engine: engine, images: images, manager: manager, client: client, leaveHost: sync.OnceFunc(host.removeUser),
 	}, nil
 }
 
@@ -179,9 +176,6 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 	lock, err := p.currentLock()
 	if err != nil {
 		return err
-	}
-	if p.keepsSettings {
-		return lock.CommitLedger(ctx, next, closed)
 	}
 	err = lock.Commit(ctx, next, closed, p.frontend, p.upkeep.In(next))
 	var taken *AddressError

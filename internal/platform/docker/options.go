@@ -28,9 +28,6 @@ type Options struct {
 	// the replicas as it did before, and has access to the engine as it had before. Only
 	// with WatchesEngine it asks the engine about containers and restarts them.
 	Upkeep *Upkeep
-	// KeepsSettings makes a commit leave the Frontend and the Upkeep of the deployment as they
-	// are. It is for an operation of one who does not know them.
-	KeepsSettings bool
 	// Agent is the host's agent.
 	Agent Agent
 }

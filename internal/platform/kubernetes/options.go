@@ -36,9 +36,6 @@ type Options struct {
 	// DrainTimeout is how long requests in flight to the old environment may take. It is
 	// also the grace period of the pods.
 	DrainTimeout time.Duration
-	// KeepsServices makes a commit change nothing of the Services but what decides where their
-	// traffic goes. It is for an operation of one who does not know the other settings.
-	KeepsServices bool
 	// RecycleStandby replaces the standby's pods, one by one, when the watch over the new
 	// environment has ended. Without it, clients that keep their connections open stay on
 	// the old pods.

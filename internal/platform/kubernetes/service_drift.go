@@ -34,25 +34,16 @@ func (a serviceApply) recordRoute() error {
 	return err
 }
 
-// recordedRoute returns what the last commit has set. exists is false for a Service of an earlier
-// version.
-func recordedRoute(service *corev1.Service) (recorded route, exists bool, err error) {
-	text := service.Annotations[annotationRoute]
-	if text == "" {
-		return route{}, false, nil
-	}
-	if err := json.Unmarshal([]byte(text), &recorded); err != nil {
-		return route{}, true, fmt.Errorf("the annotation %s cannot be read: %w", annotationRoute, err)
-	}
-	return recorded, true, nil
-}
-
 // hasRecordedRoute reports whether the Service has the type and the ports that the last commit has
 // set. Somebody else may have changed them since.
 func hasRecordedRoute(service *corev1.Service) bool {
-	recorded, exists, err := recordedRoute(service)
-	if !exists || err != nil {
-		return !exists
+	text := service.Annotations[annotationRoute]
+	if text == "" {
+		return true
+	}
+	var recorded route
+	if json.Unmarshal([]byte(text), &recorded) != nil {
+		return false
 	}
 	if recorded.Type != "" && string(service.Spec.Type) != recorded.Type {
 		return false

@@ -39,12 +39,7 @@ func (p *Platform) writeLiveService(
 	if next.IsServing() {
 		selector = live.selector
 	}
-	want, found := p.liveService(live, selector, annotations), before.service
-	if p.opts.KeepsServices {
-		if want, found, err = p.keepLiveService(ctx, run, want, found); err != nil {
-			return serviceSnapshot{}, err
-		}
-	}
+	want := p.liveService(live, selector, annotations)
 	if err := want.recordRoute(); err != nil {
 		return serviceSnapshot{}, err
 	}
@@ -57,7 +52,7 @@ func (p *Platform) writeLiveService(
 	if err := p.writeCopy(ctx, run, want.Metadata.Annotations); err != nil {
 		return serviceSnapshot{}, err
 	}
-	written, err := p.replaceLiveService(ctx, run, want, found)
+	written, err := p.replaceLiveService(ctx, run, want, before.service)
 	if err != nil {
 		return serviceSnapshot{}, err
 	}

@@ -27,9 +27,6 @@ type Options struct {
 	// Upkeep is sent to the agent with every commit. If it is nil, the agent looks after
 	// the replicas as it did before.
 	Upkeep *Upkeep
-	// KeepsSettings makes a commit leave the Frontend and the Upkeep of the deployment as they
-	// are. It is for an operation of one who does not know them.
-	KeepsSettings bool
 	// Ports is the range that replicas get their ports from, such as "20000-29999"; "" is that of
 	// the agent. The agent keeps it with the release that is deployed.
 	Ports string
@@ -77,13 +74,11 @@ type Platform struct {
 	name     string
 	frontend Frontend
 	upkeep   *Upkeep
-	// keepsSettings is Options.KeepsSettings.
-	keepsSettings bool
-	ports         string
-	command       []string
-	warn          func(message string)
-	client        *client.Client
-	offline       *client.Offline
+	ports    string
+	command  []string
+	warn     func(message string)
+	client   *client.Client
+	offline  *client.Offline
 
 	mu   sync.Mutex
 	lock *client.Lock
@@ -126,8 +121,8 @@ func New(opts Options) (*Platform, error) {
 		command = []string{self, "agent"}
 	}
 	return &Platform{
-		name: opts.Name, frontend: opts.Frontend, upkeep: opts.Upkeep, keepsSettings: opts.KeepsSettings,
-		ports: opts.Ports, command: command, warn: opts.Warn, client: c, offline: offline,
+		name: opts.Name, frontend: opts.Frontend, upkeep: opts.Upkeep, ports: opts.Ports, command: command,
+		warn: opts.Warn, client: c, offline: offline,
 	}, nil
 }
 
@@ -287,9 +282,6 @@ func (p *Platform) Commit(ctx context.Context, next bluegreen.Ledger, closed []b
 	lock, err := p.currentLock()
 	if err != nil {
 		return err
-	}
-	if p.keepsSettings {
-		return lock.CommitLedger(ctx, next, closed)
 	}
 	return lock.Commit(ctx, next, closed, p.frontend, p.upkeep.In(next))
 }
