@@ -98,6 +98,13 @@ func (d *deployment) describeLost(name bluegreen.Environment) string {
 		name, problem)
 }
 
+// keptSettings returns the settings that the deployment keeps from one commit to the next.
+func (d *deployment) keptSettings() store.KeptSettings {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return store.NewKeptSettings(d.ledger.Current(), d.upkeep)
+}
+
 func (d *deployment) history() ([]bluegreen.Record, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -36,6 +36,7 @@ func (a *agent) handler() http.Handler {
 
 	mux.HandleFunc("GET "+one, a.handlePlain(a.getDeployment))
 	mux.HandleFunc("GET "+one+"/history", a.handlePlain(a.getHistory))
+	mux.HandleFunc("GET "+one+"/settings", a.handlePlain(a.getKeptSettings))
 	mux.HandleFunc("PUT "+one+"/ledger", a.handleLocked(a.putLedger))
 	mux.HandleFunc("DELETE "+one, a.handleLocked(a.deleteDeployment))
 	mux.HandleFunc("POST "+one+"/lock", a.postLock)
@@ -194,6 +195,14 @@ func (a *agent) getHistory(_ context.Context, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return d.history()
+}
+
+func (a *agent) getKeptSettings(_ context.Context, r *http.Request) (any, error) {
+	d, err := a.deployment(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	return d.keptSettings(), nil
 }
 
 func (a *agent) putLedger(_ context.Context, r *http.Request) (any, error) {

@@ -149,7 +149,7 @@ func (r *deploymentResource) refresh(
 	diags.Append(writeApplied(ctx, private, applied)...)
 	diags.Append(held.Set(ctx, state)...)
 	if isImported {
-		diags.Append(opened.fillAddresses(ctx, held)...)
+		diags.Append(opened.fillKeptSettings(ctx, held)...)
 	}
 	return diags
 }

@@ -3,7 +3,6 @@
 package provider
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,11 +13,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/bluegreen"
-	"github.com/bluegreen/terraform-provider-bluegreen/internal/platform/local"
 	"github.com/bluegreen/terraform-provider-bluegreen/internal/protocol"
 )
 
@@ -54,41 +51,18 @@ func (r *deploymentResource) ImportState(
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), identity.Name)...)
 	switch platform {
 	case kindDocker:
-		attribute := path.Root(kindDocker).AtName("protocol")
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, attribute, string(protocol.HTTP))...)
+		for name, otherwise := range map[string]any{
+			"protocol": string(protocol.HTTP), "read_only": false, "replace_agent": false,
+		} {
+			attribute := path.Root(kindDocker).AtName(name)
+			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, attribute, otherwise)...)
+		}
 	case kindKubernetes:
 		identity.Namespace = types.StringValue(namespace)
 		where := path.Root(kindKubernetes).AtName("namespace")
 		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, where, namespace)...)
 	}
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identity)...)
-}
-
-// fillAddresses fills in where clients reach an imported deployment, unless it has the defaults.
-// A configuration without them would move it. Only local keeps them as they were configured.
-func (o openDeployment) fillAddresses(ctx context.Context, state *tfsdk.State) diag.Diagnostics {
-	platform, isLocal := o.Platform.(*local.Platform)
-	if !isLocal {
-		return nil
-	}
-	found, err := platform.Frontend()
-	if err != nil {
-		return diag.Diagnostics{o.unreadableDiagnostic(err)}
-	}
-	listen, preview := strings.Join(found.Listen, ""), found.PreviewListen
-	chosen := cmp.Or(found.Protocol, protocol.HTTP)
-	if listen == "" && preview == "" && chosen == protocol.HTTP {
-		return nil
-	}
-	var diags diag.Diagnostics
-	for name, value := range map[string]string{
-		"listen": listen, "preview_listen": preview, "protocol": string(chosen),
-	} {
-		if value != "" {
-			diags.Append(state.SetAttribute(ctx, path.Root(kindLocal).AtName(name), value)...)
-		}
-	}
-	return diags
 }
 
 // missingVariablesWarning warns of a plan that deploys a release without the environment
@@ -145,8 +119,11 @@ func (m *deploymentModel) fillFromLedger(ctx context.Context, ledger bluegreen.L
 }
 
 // duration formats d as the schema formats its defaults, so that an import shows no
-// difference.
+// difference. What is no whole number of seconds is written as Go does: "100ms".
 func duration(d time.Duration) durationValue {
+	if d%time.Second != 0 {
+		return newDuration(d)
+	}
 	return durationValue{timetypes.NewGoDurationValueFromStringMust(inSeconds(d))}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -27,12 +28,11 @@ func TestImport(t *testing.T) {
 		h.run(
 			resource.TestStep{Config: config},
 			resource.TestStep{
-				ResourceName:      address,
-				ImportState:       true,
-				ImportStateId:     h.id(h.name),
-				ImportStateVerify: true,
-				// No ledger holds these: they have their defaults, or none.
-				ImportStateVerifyIgnore: []string{"bake_time", "drain_timeout", "health_check", "docker", "kubernetes"},
+				ResourceName:            address,
+				ImportState:             true,
+				ImportStateId:           h.id(h.name),
+				ImportStateVerify:       true,
+				ImportStateVerifyIgnore: notImported[identityOf(h.id(h.name)).Platform.ValueString()],
 			},
 			resource.TestStep{
 				ResourceName:  address,
@@ -48,6 +48,50 @@ func TestImport(t *testing.T) {
 			},
 		)
 	})
+}
+
+// An import reads what the agent keeps of the configuration, but for what may be a secret.
+func TestImportReadsTheSettingsOfTheAgent(t *testing.T) {
+	t.Parallel()
+	const router = `response_timeout = "9s", max_body = "1000", trusted_proxies = ["10.0.0.0/8"], ` +
+		`access_log = true, max_connections = 50`
+	for _, p := range testedPlatforms {
+		if p.kind == kindKubernetes {
+			continue // It has no agent.
+		}
+		t.Run(p.kind, func(t *testing.T) {
+			t.Parallel()
+			h := p.claim(t)
+			blocks := map[string]string{
+				kindLocal: fmt.Sprintf("{ listen = %q, %s }", freeAddress(t), router),
+				kindDocker: fmt.Sprintf("%s, publish = [%q], %s }",
+					strings.TrimSuffix(h.settings()[kindDocker], "}"), freeAddress(t), router),
+			}
+			settings := attributes{
+				p.kind: blocks[p.kind], "drain_timeout": `"7s"`,
+				"health_check": `{ http = { path = "/healthz", headers = { Probe-Token = "open-sesame" } }, ` +
+					`tcp = {}, interval = "100ms", unhealthy_threshold = 5, restart_after = "60s" }`,
+			}
+			h.run(
+				resource.TestStep{Config: h.config(version("1.0.0"), settings)},
+				resource.TestStep{
+					ResourceName:            address,
+					ImportState:             true,
+					ImportStateId:           h.id(h.name),
+					ImportStateVerify:       true,
+					ImportStateVerifyIgnore: append([]string{"health_check.http.headers"}, notImported[p.kind]...),
+				},
+			)
+		})
+	}
+}
+
+// notImported are the attributes of each platform that nobody keeps. They have their defaults
+// after an import, or none.
+var notImported = map[string][]string{
+	kindLocal:      {"bake_time"},
+	kindDocker:     {"bake_time", "docker.port", "docker.pull", "docker.agent_image"},
+	kindKubernetes: {"bake_time", "drain_timeout", "health_check", "kubernetes"},
 }
 
 // What was imported can be destroyed before anything was applied.

@@ -93,6 +93,17 @@ func describeLostLive(lost string) string {
 		"release once more, change a value in triggers."
 }
 
+// KeptSettings returns the settings that a deployment keeps. An agent of an earlier version does not
+// tell them: they are then those of the zero value.
+func (c *Client) KeptSettings(ctx context.Context, name string) (KeptSettings, error) {
+	var kept KeptSettings
+	err := c.call(ctx, http.MethodGet, deploymentPath(name, "settings"), "", nil, &kept)
+	if errors.Is(err, ErrUnknownRequest) {
+		return KeptSettings{}, nil
+	}
+	return kept, err
+}
+
 // History returns the archived records, oldest first.
 func (c *Client) History(ctx context.Context, name string) ([]bluegreen.Record, error) {
 	var records []bluegreen.Record

@@ -68,14 +68,19 @@ func (o *Offline) DeploymentNames() ([]string, error) {
 	return o.dir.DeploymentNames()
 }
 
-// Frontend returns where and how clients reach a deployment.
-func (o *Offline) Frontend(name string) (store.Frontend, error) {
+// KeptSettings returns the settings that a deployment keeps. Those of a file that is damaged are left
+// out.
+func (o *Offline) KeptSettings(name string) (KeptSettings, error) {
 	dir, err := o.deployment(name)
 	if err != nil {
-		return store.Frontend{}, err
+		return KeptSettings{}, err
 	}
 	doc, err := store.ReadDocument(dir, name)
-	return doc.Frontend.Frontend, err
+	if err != nil {
+		return KeptSettings{}, err
+	}
+	upkeep, _ := store.OpenUpkeepFile(dir) // What it could not read is not in it.
+	return store.NewKeptSettings(doc, upkeep), nil
 }
 
 // Outage says that no agent carries the traffic of the deployments.

@@ -19,6 +19,10 @@ import (
 type (
 	// Frontend is where and how clients reach a deployment.
 	Frontend = store.Frontend
+	// KeptSettings are the settings that a deployment keeps.
+	KeptSettings = store.KeptSettings
+	// KeptUpkeep says how the replicas of one release are looked after.
+	KeptUpkeep = store.Upkeep
 	// AccessLog is a place where requests are logged.
 	AccessLog = store.AccessLog
 	// ExternalReplica is a replica that runs outside of the agent.

@@ -118,6 +118,13 @@ func (p *Platform) readStatus(ctx context.Context) (status bluegreen.Status, ser
 	return readDeployment(ctx, p, p.client.Deployment, (*agentclient.Offline).Deployment)
 }
 
+// KeptSettings returns the settings that the deployment keeps.
+func (p *Platform) KeptSettings(ctx context.Context) (kept KeptSettings, err error) {
+	defer p.engine.explain(&err)
+	kept, _, err = readDeployment(ctx, p, p.client.KeptSettings, (*agentclient.Offline).KeptSettings)
+	return kept, err
+}
+
 // KeepsKey implements bluegreen.KeyKeeper.
 func (p *Platform) KeepsKey(ctx context.Context) (keeps bool, err error) {
 	defer p.engine.explain(&err)

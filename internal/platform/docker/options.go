@@ -36,6 +36,9 @@ type Options struct {
 type (
 	// Frontend says where and how clients reach the deployment.
 	Frontend = agentclient.Frontend
+	// KeptSettings are the settings that a deployment keeps from one apply to the next, without
+	// those that may be secrets.
+	KeptSettings = agentclient.KeptSettings
 	// Upkeep says how the agent looks after the replicas of one release.
 	Upkeep = agentclient.Upkeep
 	// AddressError reports an address that the deployment cannot listen on.

@@ -42,6 +42,11 @@ type Options struct {
 type (
 	// Frontend says where and how clients reach the deployment.
 	Frontend = client.Frontend
+	// KeptSettings are the settings that a deployment keeps from one apply to the next, without
+	// those that may be secrets.
+	KeptSettings = client.KeptSettings
+	// KeptUpkeep is the Upkeep in KeptSettings.
+	KeptUpkeep = client.KeptUpkeep
 	// AccessLog is a place where requests are logged.
 	AccessLog = client.AccessLog
 	// Upkeep says how the agent looks after the replicas of one release.
@@ -192,8 +197,14 @@ func DeploymentNames(stateDir string) ([]string, error) {
 	return files.DeploymentNames()
 }
 
-// Frontend returns where and how clients reach the deployment, as it was configured.
-func (p *Platform) Frontend() (Frontend, error) { return p.offline.Frontend(p.name) }
+// KeptSettings returns the settings that the deployment keeps.
+func (p *Platform) KeptSettings(ctx context.Context) (KeptSettings, error) {
+	kept, err := p.client.KeptSettings(ctx, p.name)
+	if errors.Is(err, client.ErrNotRunning) {
+		return p.offline.KeptSettings(p.name)
+	}
+	return kept, err
+}
 
 // Load implements bluegreen.Store.
 func (p *Platform) Load(ctx context.Context) (bluegreen.Ledger, error) {
