@@ -94,13 +94,9 @@ func describeLostLive(lost string) string {
 }
 
 // KeptSettings returns the settings that a deployment keeps. An agent of an earlier version does not
-// tell them: they are then those of the zero value.
-func (c *Client) KeptSettings(ctx context.Context, name string) (KeptSettings, error) {
-	var kept KeptSettings
-	err := c.call(ctx, http.MethodGet, deploymentPath(name, "settings"), "", nil, &kept)
-	if errors.Is(err, ErrUnknownRequest) {
-		return KeptSettings{}, nil
-	}
+// tell them, and returns ErrUnknownRequest. They are in its files, which Offline reads.
+func (c *Client) KeptSettings(ctx context.Context, name string) (kept KeptSettings, err error) {
+	err = c.call(ctx, http.MethodGet, deploymentPath(name, "settings"), "", nil, &kept)
 	return kept, err
 }
 

@@ -122,6 +122,9 @@ func (p *Platform) readStatus(ctx context.Context) (status bluegreen.Status, ser
 func (p *Platform) KeptSettings(ctx context.Context) (kept KeptSettings, err error) {
 	defer p.engine.explain(&err)
 	kept, _, err = readDeployment(ctx, p, p.client.KeptSettings, (*agentclient.Offline).KeptSettings)
+	if errors.Is(err, agentclient.ErrUnknownRequest) {
+		return readVolume(ctx, p.manager, p.name, (*agentclient.Offline).KeptSettings)
+	}
 	return kept, err
 }
 

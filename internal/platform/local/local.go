@@ -200,7 +200,7 @@ func DeploymentNames(stateDir string) ([]string, error) {
 // KeptSettings returns the settings that the deployment keeps.
 func (p *Platform) KeptSettings(ctx context.Context) (KeptSettings, error) {
 	kept, err := p.client.KeptSettings(ctx, p.name)
-	if errors.Is(err, client.ErrNotRunning) {
+	if errors.Is(err, client.ErrNotRunning) || errors.Is(err, client.ErrUnknownRequest) {
 		return p.offline.KeptSettings(p.name)
 	}
 	return kept, err
