@@ -24,6 +24,9 @@ type portWatch struct {
 	views *views
 	id    string
 	run   State
+	// isKeptOpen is set if this program has the socket too. Then the socket is still there when the
+	// replica has closed it, and the holder counts, not the socket.
+	isKeptOpen bool
 
 	mu sync.Mutex
 	// own are the sockets of the replica, none if it does not listen.
@@ -40,8 +43,8 @@ type portWatch struct {
 // instead, which takes longer than to look at its port.
 const firstExplanation = 200 * time.Millisecond
 
-func newPortWatch(views *views, id string, run State) *portWatch {
-	w := &portWatch{views: views, id: id, run: run}
+func newPortWatch(views *views, id string, run State, isKeptOpen bool) *portWatch {
+	w := &portWatch{views: views, id: id, run: run, isKeptOpen: isKeptOpen}
 	w.beginToWait()
 	return w
 }
@@ -69,7 +72,7 @@ func (w *portWatch) look(begin time.Time) (own listener.Table, problem string) {
 	reached := v.listeners.Reached(w.run.Port)
 	isRefused := slices.Equal(reached, w.refused)
 	switch {
-	case len(reached) > 0 && w.own.Contains(reached),
+	case len(reached) > 0 && w.own.Contains(reached) && !w.isKeptOpen,
 		len(reached) > 0 && (!isRefused || w.isExplanationDue()) && w.isOwn(v, reached):
 		w.own, w.refused, w.problem = reached, nil, ""
 		return reached, ""

@@ -320,7 +320,7 @@ func (s *Supervisor) noteRunning(p *Process, number int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.startErr = nil
-	p.port = newPortWatch(s.manager.views, s.id, p.State)
+	p.port = newPortWatch(s.manager.views, s.id, p.State, p.socket != nil)
 	s.status = Status{ID: s.id, Incarnation: p.Incarnation, IsRunning: true, Port: p.Port, group: p.Group}
 	s.status.IsListening, s.status.NotListening = !listener.IsSupported, p.port.problem
 	s.current = p

@@ -204,7 +204,8 @@ func expectTaken(t *testing.T, port int) {
 	}
 }
 
-// A program that knows nothing of sockets that are passed to it is refused if it is given one.
+// A program that knows nothing of sockets that are passed to it is refused if it is given one, also
+// if it was seen with it before it closed it: the agent keeps the socket open.
 func TestProgramThatIgnoresItsSocketIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newService(t, local.Frontend{})
@@ -212,8 +213,8 @@ func TestProgramThatIgnoresItsSocketIsRefused(t *testing.T) {
 	s.Config.HealthCheckTimeout, s.Config.HealthCheckRetries = 10*time.Second, 0
 	release := agenttest.Release(t, "2.0.0", agenttest.Healthy)
 	agenttest.UseSocketActivation(&release)
-	// It closes the socket, and waits at a gate that stays closed.
-	release.Command = append([]string{"/bin/sh", "-c", `exec "$0" 3<&-`}, release.Command...)
+	// It has the socket for a while, closes it, and waits at a gate that stays closed.
+	release.Command = append([]string{"/bin/sh", "-c", `sleep 0.3; exec "$0" 3<&-`}, release.Command...)
 	gate := agenttest.HoldUp(t, release)
 	s.must(errOf(s.Deploy(t.Context(), release)))
 	gate.AwaitReplica()
