@@ -206,15 +206,20 @@ func (c *cli) endAgentDuring(
 	if len(command) == 0 {
 		command = []string{"apply", "-auto-approve"}
 	}
+	// The agent ends by itself soon after a destroy, and may not run before a create.
+	parent, agent := h.parentPID(), h.agentPID()
 	run := c.start(c.h.t.Context(), command...)
 	if err := run.awaitPhase(phase); err != nil {
 		c.h.t.Fatal(err)
 	}
+	if agent == "" {
+		parent, agent = h.parentPID(), h.agentPID()
+	}
 	if signal == syscall.SIGKILL {
 		// Otherwise it ends with the agent.
-		h.kill(h.parentPID())
+		h.kill(parent)
 	}
-	h.send(signal, h.agentPID())
+	h.send(signal, agent)
 	return run.wait()
 }
 
