@@ -62,7 +62,7 @@ func (a *filledAttributes) set(at path.Path, value any) { *a = append(*a, filled
 // frontendAttributes are the attributes of the platform's block that the agent knows. There are
 // none if all have their defaults.
 func frontendAttributes(kind string, front local.Frontend) (filled filledAttributes) {
-	block := path.Root(kind)
+	block, speaks := path.Root(kind), cmp.Or(front.Protocol, protocol.HTTP)
 	set := func(isSet bool, name string, value any) {
 		if isSet {
 			filled.set(block.AtName(name), value)
@@ -78,7 +78,9 @@ func frontendAttributes(kind string, front local.Frontend) (filled filledAttribu
 		set(listen != "", "listen", listen)
 		set(front.PreviewListen != "", "preview_listen", front.PreviewListen)
 	}
-	set(front.ResponseTimeout != defaultResponseTimeout, "response_timeout", duration(front.ResponseTimeout))
+	// An earlier version has stored 0 with "tcp" too, which must not be configured there.
+	hasTimeout := speaks != protocol.TCP && front.ResponseTimeout != defaultResponseTimeout
+	set(hasTimeout, "response_timeout", duration(front.ResponseTimeout))
 	set(front.MaxBody > 0, "max_body", strconv.FormatInt(front.MaxBody, 10))
 	var proxies []string
 	for _, network := range front.TrustedProxies {
@@ -88,7 +90,6 @@ func frontendAttributes(kind string, front local.Frontend) (filled filledAttribu
 	set(front.ProxyProtocol, "proxy_protocol", true)
 	set(front.AccessLog != "", "access_log", true)
 	set(front.MaxConnections > 0, "max_connections", int64(front.MaxConnections))
-	speaks := cmp.Or(front.Protocol, protocol.HTTP)
 	set(len(filled) > 0 || speaks != protocol.HTTP, "protocol", string(speaks))
 	return filled
 }
